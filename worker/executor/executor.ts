@@ -1,0 +1,163 @@
+import type { LogLine, LogOptions, Platform } from '../../proto/gen/index.js';
+
+/**
+ * Runs containers. An implementation owns images, root filesystems and processes; it never makes a
+ * network: it gets a ready network namespace. Containers, their exit codes and their logs outlive
+ * the daemon: after a restart `list` tells what is there and `wait` goes on.
+ *
+ * A container's life: prepare → start → (running) → exited → remove. Every call but `prepare` names
+ * a container by its id; calls that find their work already done succeed.
+ */
+export interface Executor {
+  /** For `info`: "runc 1.1.5". */
+  readonly runtime: string;
+
+  /**
+   * Image present, root filesystem mounted, bundle written: all that can be done before the start.
+   * @throws NOT_FOUND "No such image: …" when the image is neither here nor to be had
+   * @throws INVALID_ARGUMENT for a mount source that does not exist, an unknown user …
+   */
+  prepare(container: ContainerSettings, signal: AbortSignal): Promise<void>;
+  /** Starts the process. @throws FAILED_PRECONDITION with the runtime's words when it cannot */
+  start(id: string): Promise<ContainerState>;
+  /** Resolves when the container has exited; at once when it has already. @throws NOT_FOUND */
+  wait(id: string, signal: AbortSignal): Promise<ContainerExit>;
+  /** `stopSignal`, then SIGKILL after `graceMs`. Resolves when it has exited. */
+  stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit>;
+  kill(id: string, signal: string): Promise<void>;
+  /** Kills what runs, unmounts, deletes the root filesystem, logs and all other traces. */
+  remove(id: string): Promise<void>;
+  inspect(id: string): Promise<ContainerState | undefined>;
+  /** All containers of this executor's data folder, whatever state they are in. */
+  list(): Promise<readonly ContainerState[]>;
+  /** Lines in order; with `follow` until the container is removed or the signal aborts. */
+  logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
+}
+
+/** Everything about a container that is decided before it is prepared; serializable. */
+export interface ContainerSettings {
+  readonly id: string;
+  readonly name: string;
+  /** Name or digest, as the user wrote it. */
+  readonly image: string;
+  readonly registryAuth: string;
+  readonly entrypoint: readonly string[];
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly dir: string;
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly hostname: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly init: boolean;
+  readonly readOnly: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly mounts: readonly ContainerMount[];
+  readonly files: readonly ContainerFile[];
+  /** `ip name` lines for /etc/hosts, beside localhost and its own. */
+  readonly hosts: readonly string[];
+  readonly dns: {
+    readonly nameservers: readonly string[];
+    readonly search: readonly string[];
+    readonly options: readonly string[];
+  };
+  readonly capabilityAdd: readonly string[];
+  readonly capabilityDrop: readonly string[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj: number;
+  readonly devices: readonly {
+    readonly hostPath: string;
+    readonly containerPath: string;
+    readonly permissions: string;
+  }[];
+  readonly resources: ContainerResources;
+  /** File of a network namespace; empty: the node's own. */
+  readonly networkNamespace: string;
+  /** The container's own addresses, for its line in /etc/hosts. */
+  readonly addresses: readonly string[];
+}
+
+export interface ContainerMount {
+  readonly type: 'bind' | 'tmpfs';
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly propagation: string;
+  readonly nonRecursive: boolean;
+  readonly createMountpoint: boolean;
+  readonly tmpfsSizeBytes: number;
+  readonly tmpfsMode: number;
+}
+
+/** A secret or config: written to memory-backed storage, mounted read-only. */
+export interface ContainerFile {
+  readonly target: string;
+  readonly data: Uint8Array;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** Zero: no limit. */
+export interface ContainerResources {
+  readonly nanoCpus: number;
+  readonly memoryBytes: number;
+  readonly memorySwapBytes: number | undefined;
+  readonly pids: number;
+}
+
+export interface ContainerState {
+  readonly id: string;
+  readonly status: 'prepared' | 'running' | 'exited';
+  /** 0 unless running. */
+  readonly pid: number;
+  /** Milliseconds since the epoch; 0 when it never ran. */
+  readonly startedAt: number;
+  readonly exit: ContainerExit | undefined;
+}
+
+export interface ContainerExit {
+  /** 128 + n when killed by signal n. */
+  readonly code: number;
+  readonly oomKilled: boolean;
+  readonly finishedAt: number;
+}
+
+/** Images of one store on disk; several daemons of one machine may share it. */
+export interface ImageStore {
+  list(): Promise<readonly StoredImage[]>;
+  /** By name, id or digest (whole or prefix). */
+  find(ref: string): Promise<StoredImage | undefined>;
+  /** @throws INVALID_ARGUMENT when the bytes are no image of that format */
+  import(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<StoredImage>;
+  /** @throws NOT_FOUND, UNAVAILABLE with the registry's words */
+  pull(name: string, options: PullOptions, progress: (message: string) => void): Promise<StoredImage>;
+  /** Removes a name, and the image with its last name. @throws FAILED_PRECONDITION when in use and not forced */
+  remove(ref: string, force: boolean): Promise<readonly string[]>;
+}
+
+export interface ImportOptions {
+  /** repository:tag; empty: what the archive says. */
+  readonly name: string;
+  readonly format: '' | 'oci-archive' | 'docker-archive' | 'rootfs';
+  /** Dockerfile lines (CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL) for a root filesystem. */
+  readonly changes: readonly string[];
+}
+
+export interface PullOptions {
+  readonly registryAuth: string;
+  readonly plainHttp: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface StoredImage {
+  readonly id: string;
+  readonly names: readonly string[];
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly createdAt: number;
+  readonly platform: Platform;
+}
