@@ -1,14 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  EndpointMode,
-  HealthConfig,
-  Meta,
-  NodeSpec,
-  ServiceSpec,
-  Task,
-  TaskState,
-  TaskStateName,
-} from './gen/index.js';
+import { EndpointMode, Meta, NodeSpec, ServiceSpec, Task, TaskState, TaskStateName } from './gen/index.js';
 
 describe('generated codecs', () => {
   it('fill every field that is not optional, also of nested messages', () => {
