@@ -1,0 +1,225 @@
+import { AsyncQueue, Serial } from '../../lib/async.js';
+import type { Clock } from '../../lib/clock.js';
+import { resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import { StoreChangeAction, StoreSnapshotChunk, StoreTransaction } from '../../proto/gen/index.js';
+import { decodeObject, kindOf, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
+import { Draft } from './draft.js';
+import type { Proposer, StateMachine } from './proposer.js';
+import {
+  type Commit,
+  KINDS,
+  type Kind,
+  MAX_BYTES,
+  MAX_CHANGES,
+  type ObjectTypes,
+  type ReadView,
+  type Store,
+  type StoreEvent,
+  type Watch,
+  type WriteView,
+} from './store.js';
+import { drop, EMPTY_TABLES, put, type Tables } from './tables.js';
+import { TablesView } from './view.js';
+
+export interface MemoryStoreOptions {
+  readonly proposer: Proposer;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Called with each object before it becomes visible: tests freeze them. */
+  readonly onObject?: (object: ObjectTypes[Kind]) => void;
+}
+
+interface Watcher {
+  readonly kinds: ReadonlySet<Kind>;
+  readonly queue: AsyncQueue<Commit>;
+}
+
+/** Commits that a watcher may leave unread before it is cut off, so that a stuck one cannot eat the memory. */
+const MAX_UNREAD = 20_000;
+
+/**
+ * The store over any Proposer. The state is a function of the log alone: an applied object is always
+ * the one decoded from the entry, on the manager that proposed it too.
+ */
+export class MemoryStore implements Store, StateMachine {
+  readonly #options: MemoryStoreOptions;
+  readonly #writer = new Serial();
+  readonly #watchers = new Set<Watcher>();
+  #tables: Tables = EMPTY_TABLES;
+  #view = new TablesView(0, EMPTY_TABLES);
+  #stopped = false;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#options = options;
+  }
+
+  /** Restores what the log holds. Call once, before anything else. */
+  async start(): Promise<void> {
+    await this.#options.proposer.start(this);
+    this.#options.log.info({ version: this.#view.version, tasks: this.#view.count('task') }, 'store is ready');
+  }
+
+  /** Waits for the running transaction, refuses later ones, ends all watches, stops the proposer. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#writer.run(() => undefined);
+    for (const { queue } of this.#watchers) queue.end();
+    this.#watchers.clear();
+    await this.#options.proposer.stop();
+  }
+
+  view(): ReadView {
+    return this.#view;
+  }
+
+  update<T>(change: (draft: WriteView) => T): Promise<T> {
+    return this.#writer.run(async () => {
+      const draft = this.#draft();
+      const result = change(draft);
+      checkLimits(draft);
+      await this.#commit(draft);
+      return result;
+    });
+  }
+
+  async batch<I>(
+    items: Iterable<I>,
+    change: (draft: WriteView, item: I) => void,
+  ): Promise<{ readonly failed: ReadonlyMap<I, unknown> }> {
+    const failed = new Map<I, unknown>();
+    const iterator = items[Symbol.iterator]();
+    let next = iterator.next();
+    while (!next.done) {
+      await this.#writer.run(async () => {
+        const draft = this.#draft();
+        // An item that does not fit any more is taken back and goes first in the next transaction.
+        for (; !next.done; next = iterator.next()) {
+          const before = draft.savepoint();
+          try {
+            change(draft, next.value);
+            checkLimits(draft);
+          } catch (error) {
+            if (!(error instanceof SwarmError)) throw error;
+            const full = overLimits(draft) && before.changes > 0;
+            draft.rollback(before);
+            if (full) break;
+            failed.set(next.value, error);
+          }
+        }
+        await this.#commit(draft);
+      });
+    }
+    return { failed };
+  }
+
+  watch(signal: AbortSignal, kinds: readonly Kind[] = KINDS): Watch {
+    const queue = new AsyncQueue<Commit>();
+    const watcher: Watcher = { kinds: new Set(kinds), queue };
+    if (this.#stopped || signal.aborted) {
+      queue.end();
+      return { snapshot: this.#view, commits: queue };
+    }
+    this.#watchers.add(watcher);
+    const end = () => {
+      this.#watchers.delete(watcher);
+      queue.drain();
+      queue.end();
+    };
+    signal.addEventListener('abort', end, { once: true });
+    return { snapshot: this.#view, commits: queue };
+  }
+
+  apply(index: number, payload: Uint8Array): void {
+    const events: StoreEvent[] = [];
+    let tables = this.#tables;
+    for (const change of StoreTransaction.decode(payload).changes) {
+      const kind = kindOf(change.kind);
+      const old = tables.objects[kind].get(change.id);
+      if (change.action === StoreChangeAction.PUT) {
+        const object = this.#decode(kind, index, change.object);
+        tables = put(tables, kind, object);
+        events.push(old ? { action: 'update', kind, object, old } : { action: 'create', kind, object });
+      } else {
+        if (!old) throw new RangeError(`the log removes ${kind} ${change.id}, which is not there`);
+        tables = drop(tables, kind, change.id);
+        events.push({ action: 'remove', kind, object: old });
+      }
+    }
+    this.#tables = tables;
+    this.#view = new TablesView(index, tables);
+    this.#publish({ version: index, events });
+  }
+
+  snapshot(): { readonly index: number; readonly chunks: Iterable<Uint8Array> } {
+    const view = this.#view;
+    return { index: view.version, chunks: snapshotChunks(allObjects(view)) };
+  }
+
+  async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    let tables = EMPTY_TABLES;
+    for await (const bytes of chunks) {
+      const chunk = StoreSnapshotChunk.decode(bytes);
+      if (chunk.format !== SNAPSHOT_FORMAT) {
+        throw new RangeError(`snapshot format ${chunk.format} is not known to this version`);
+      }
+      for (const stored of chunk.objects) {
+        const kind = kindOf(stored.kind);
+        const object = decodeObject(kind, stored.object);
+        this.#options.onObject?.(object);
+        tables = put(tables, kind, object);
+      }
+    }
+    this.#tables = tables;
+    this.#view = new TablesView(index, tables);
+    for (const { queue } of this.#watchers) queue.fail(unavailable('the state has been replaced by a snapshot'));
+    this.#watchers.clear();
+  }
+
+  #draft(): Draft {
+    if (this.#stopped) throw unavailable('this manager is stopping');
+    return new Draft(this.#view.version, this.#tables, this.#options.clock.now());
+  }
+
+  async #commit(draft: Draft): Promise<void> {
+    if (draft.changes.length === 0) return;
+    await this.#options.proposer.propose(StoreTransaction.encode({ changes: draft.changes }));
+  }
+
+  #decode<K extends Kind>(kind: K, index: number, bytes: Uint8Array): ObjectTypes[K] {
+    const decoded = decodeObject(kind, bytes);
+    const object = { ...decoded, meta: { ...decoded.meta, version: index } };
+    this.#options.onObject?.(object);
+    return object;
+  }
+
+  #publish(commit: Commit): void {
+    for (const watcher of this.#watchers) {
+      const events = commit.events.filter((event) => watcher.kinds.has(event.kind));
+      if (events.length === 0) continue;
+      if (watcher.queue.length < MAX_UNREAD) {
+        watcher.queue.push({ version: commit.version, events });
+        continue;
+      }
+      this.#watchers.delete(watcher);
+      watcher.queue.drain();
+      watcher.queue.fail(resourceExhausted(`a watcher has left ${MAX_UNREAD} commits unread and is cut off`));
+    }
+  }
+}
+
+function overLimits(draft: Draft): boolean {
+  return draft.changes.length > MAX_CHANGES || draft.bytes > MAX_BYTES;
+}
+
+function checkLimits(draft: Draft): void {
+  if (!overLimits(draft)) return;
+  throw resourceExhausted(
+    `a transaction of ${draft.changes.length} changes in ${draft.bytes} bytes is too large: ` +
+      `the limits are ${MAX_CHANGES} changes and ${MAX_BYTES} bytes`,
+  );
+}
+
+function* allObjects(view: ReadView): Generator<readonly [Kind, ObjectTypes[Kind]]> {
+  for (const kind of KINDS) for (const object of view.list(kind)) yield [kind, object];
+}

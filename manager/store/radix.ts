@@ -1,0 +1,150 @@
+/**
+ * A persistent radix tree: a map with string keys whose versions share what they have in common.
+ * `set` and `delete` return a new tree and copy only the nodes on the key's path, so a held tree
+ * never changes and costs nothing. Iteration is in key order (UTF-16 code units), and may start at a
+ * prefix: an index on (a, b, c) is a tree with the key `a/b/c`.
+ */
+export class RadixTree<V extends object> {
+  static readonly #empty = new RadixTree<never>(undefined, 0);
+
+  readonly #root: Node<V> | undefined;
+  readonly size: number;
+
+  private constructor(root: Node<V> | undefined, size: number) {
+    this.#root = root;
+    this.size = size;
+  }
+
+  static empty<V extends object>(): RadixTree<V> {
+    return RadixTree.#empty;
+  }
+
+  get(key: string): V | undefined {
+    let node = this.#root;
+    let at = 0;
+    while (node) {
+      if (!key.startsWith(node.prefix, at)) return undefined;
+      at += node.prefix.length;
+      if (at === key.length) return node.value;
+      node = childOf(node, key.charAt(at));
+    }
+    return undefined;
+  }
+
+  set(key: string, value: V): RadixTree<V> {
+    if (!this.#root) return new RadixTree<V>(leaf(key, value), 1);
+    const grown = this.get(key) === undefined ? 1 : 0;
+    return new RadixTree(insert(this.#root, key, value), this.size + grown);
+  }
+
+  delete(key: string): RadixTree<V> {
+    if (!this.#root) return this;
+    const root = remove(this.#root, key);
+    return root === this.#root ? this : new RadixTree(root, this.size - 1);
+  }
+
+  /** The values whose keys begin with `prefix`, in key order. */
+  *values(prefix = ''): Generator<V, void, undefined> {
+    const start = this.#find(prefix);
+    if (!start) return;
+    const stack: Node<V>[] = [start];
+    for (let node = stack.pop(); node; node = stack.pop()) {
+      if (node.value) yield node.value;
+      for (let i = node.children.length - 1; i >= 0; i--) stack.push(node.children[i] as Node<V>);
+    }
+  }
+
+  /** The topmost node below which all keys begin with `prefix`. */
+  #find(prefix: string): Node<V> | undefined {
+    let node = this.#root;
+    let at = 0;
+    while (node) {
+      const rest = prefix.length - at;
+      if (node.prefix.length >= rest) return node.prefix.startsWith(prefix.slice(at)) ? node : undefined;
+      if (!prefix.startsWith(node.prefix, at)) return undefined;
+      at += node.prefix.length;
+      node = childOf(node, prefix.charAt(at));
+    }
+    return undefined;
+  }
+}
+
+/**
+ * Invariants: children are sorted by the first character of their prefix, which `labels` repeats in
+ * the same order; a node without a value has at least two children; no child has an empty prefix.
+ */
+interface Node<V> {
+  readonly prefix: string;
+  readonly value: V | undefined;
+  readonly labels: string;
+  readonly children: readonly Node<V>[];
+}
+
+function leaf<V>(prefix: string, value: V): Node<V> {
+  return { prefix, value, labels: '', children: [] };
+}
+
+function childOf<V>(node: Node<V>, label: string): Node<V> | undefined {
+  const index = node.labels.indexOf(label);
+  return index < 0 ? undefined : node.children[index];
+}
+
+function commonLength(a: string, b: string): number {
+  const end = Math.min(a.length, b.length);
+  let length = 0;
+  while (length < end && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  return length;
+}
+
+function insert<V>(node: Node<V>, key: string, value: V): Node<V> {
+  const common = commonLength(node.prefix, key);
+  if (common < node.prefix.length) {
+    const lower = { ...node, prefix: node.prefix.slice(common) };
+    const upper = { prefix: key.slice(0, common), labels: lower.prefix.charAt(0), children: [lower] };
+    if (common === key.length) return { ...upper, value };
+    return withChild({ ...upper, value: undefined }, leaf(key.slice(common), value));
+  }
+  if (common === key.length) return { ...node, value };
+  const child = childOf(node, key.charAt(common));
+  const rest = key.slice(common);
+  return withChild(node, child ? insert(child, rest, value) : leaf(rest, value));
+}
+
+/** Puts a child in, in the place of the one with the same label if there is one. */
+function withChild<V>(node: Node<V>, child: Node<V>): Node<V> {
+  const label = child.prefix.charAt(0);
+  const index = node.labels.indexOf(label);
+  if (index >= 0) return { ...node, children: node.children.with(index, child) };
+  let at = 0;
+  while (at < node.labels.length && node.labels.charAt(at) < label) at++;
+  return {
+    ...node,
+    labels: node.labels.slice(0, at) + label + node.labels.slice(at),
+    children: node.children.toSpliced(at, 0, child),
+  };
+}
+
+/** @returns the same node when the key is not below it, undefined when nothing is left of it */
+function remove<V>(node: Node<V>, key: string): Node<V> | undefined {
+  if (!key.startsWith(node.prefix)) return node;
+  if (key.length === node.prefix.length) return node.value ? compact({ ...node, value: undefined }) : node;
+  const rest = key.slice(node.prefix.length);
+  const index = node.labels.indexOf(rest.charAt(0));
+  const child = node.children[index];
+  if (!child) return node;
+  const left = remove(child, rest);
+  if (left === child) return node;
+  if (left) return { ...node, children: node.children.with(index, left) };
+  return compact({
+    ...node,
+    labels: node.labels.slice(0, index) + node.labels.slice(index + 1),
+    children: node.children.toSpliced(index, 1),
+  });
+}
+
+/** Restores the invariant of a node that has lost its value or a child. */
+function compact<V>(node: Node<V>): Node<V> | undefined {
+  if (node.value || node.children.length > 1) return node;
+  const only = node.children[0];
+  return only && { ...only, prefix: node.prefix + only.prefix };
+}

@@ -1,0 +1,130 @@
+import type { Service, Task } from '../../proto/gen/index.js';
+import { RadixTree } from './radix.js';
+import { KINDS, type Kind, type ObjectTypes } from './store.js';
+
+/**
+ * The tables and their indexes as one persistent value. `put` and `drop` give new Tables and leave
+ * the old ones as they were; both cost a few tree paths whatever the size of the tables.
+ *
+ * An index is a tree from a composite key to the object: the parts, each ended by a character that
+ * is in no part, then the id. So all objects of one key share a prefix.
+ */
+export interface Tables {
+  readonly objects: { readonly [K in Kind]: RadixTree<ObjectTypes[K]> };
+  readonly names: { readonly [K in Kind]: RadixTree<ObjectTypes[K]> };
+  readonly tasks: Readonly<Record<TaskIndex, RadixTree<Task>>>;
+  readonly networkServices: RadixTree<Service>;
+}
+
+export type TaskIndex = 'service' | 'node' | 'network';
+
+const END = '\u0000';
+export const indexKey = (...parts: readonly (string | number)[]): string => parts.join(END) + END;
+
+export const EMPTY_TABLES: Tables = {
+  objects: emptyByKind(),
+  names: emptyByKind(),
+  tasks: { service: RadixTree.empty(), node: RadixTree.empty(), network: RadixTree.empty() },
+  networkServices: RadixTree.empty(),
+};
+
+/** Kinds of which no two objects may have the same name. */
+export const UNIQUE_NAMES: ReadonlySet<Kind> = new Set(['service', 'network', 'secret', 'config', 'volume']);
+
+/** What `byName` finds an object by; undefined for what has no name. */
+export function nameOf<K extends Kind>(kind: K, object: ObjectTypes[K]): string | undefined {
+  if (kind === 'task') return undefined;
+  if (kind === 'node') return (object as ObjectTypes['node']).description.hostname;
+  return (object as ObjectTypes[Exclude<Kind, 'task' | 'node'>]).spec.name;
+}
+
+/** Networks that a task is in, or has asked to be in. */
+function networksOfTask(task: Task): string[] {
+  return [...new Set([...task.networks.map((n) => n.networkId), ...task.spec.networks.map((n) => n.target)])];
+}
+
+function networksOfService(service: Service): string[] {
+  return [
+    ...new Set([
+      ...service.spec.task.networks.map((n) => n.target),
+      ...service.endpoint.virtualIps.map((vip) => vip.networkId),
+    ]),
+  ];
+}
+
+export function put<K extends Kind>(tables: Tables, kind: K, object: ObjectTypes[K]): Tables {
+  const old = tables.objects[kind].get(object.id);
+  return reindex(tables, kind, object.id, old, object);
+}
+
+export function drop<K extends Kind>(tables: Tables, kind: K, id: string): Tables {
+  return reindex(tables, kind, id, tables.objects[kind].get(id), undefined);
+}
+
+function reindex<K extends Kind>(
+  tables: Tables,
+  kind: K,
+  id: string,
+  old: ObjectTypes[K] | undefined,
+  now: ObjectTypes[K] | undefined,
+): Tables {
+  const keysOf = (of: (object: ObjectTypes[K]) => readonly string[]) => ({
+    old: old ? of(old) : [],
+    now: now ? of(now) : [],
+  });
+  const change = <V extends object>(tree: RadixTree<V>, keys: { old: readonly string[]; now: readonly string[] }) =>
+    move(tree, keys.old, keys.now, id, now as unknown as V | undefined);
+  const next = {
+    ...tables,
+    objects: { ...tables.objects, [kind]: now ? tables.objects[kind].set(id, now) : tables.objects[kind].delete(id) },
+    names: {
+      ...tables.names,
+      [kind]: change(
+        tables.names[kind],
+        keysOf((o) => [nameOf(kind, o)].filter((n) => n !== undefined)),
+      ),
+    },
+  };
+  if (kind === 'task') {
+    const of = (f: (task: Task) => readonly string[]) => keysOf((o) => f(o as Task));
+    return {
+      ...next,
+      tasks: {
+        service: change(
+          tables.tasks.service,
+          of((t) => [t.serviceId + END + t.slot]),
+        ),
+        node: change(
+          tables.tasks.node,
+          of((t) => (t.nodeId ? [t.nodeId] : [])),
+        ),
+        network: change(tables.tasks.network, of(networksOfTask)),
+      },
+    };
+  }
+  if (kind === 'service') {
+    const keys = keysOf((o) => networksOfService(o as Service));
+    return { ...next, networkServices: change(tables.networkServices, keys) };
+  }
+  return next;
+}
+
+/** Takes an object out of the index under its old keys and puts it in under the new ones. */
+function move<V extends object>(
+  tree: RadixTree<V>,
+  old: readonly string[],
+  now: readonly string[],
+  id: string,
+  value: V | undefined,
+): RadixTree<V> {
+  let next = tree;
+  for (const key of old) if (!now.includes(key)) next = next.delete(indexKey(key) + id);
+  if (value) for (const key of now) next = next.set(indexKey(key) + id, value);
+  return next;
+}
+
+function emptyByKind(): { readonly [K in Kind]: RadixTree<ObjectTypes[K]> } {
+  return Object.fromEntries(KINDS.map((kind) => [kind, RadixTree.empty()])) as unknown as {
+    readonly [K in Kind]: RadixTree<ObjectTypes[K]>;
+  };
+}
