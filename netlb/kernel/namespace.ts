@@ -1,0 +1,196 @@
+import { closeSync, mkdirSync, openSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errnoOf } from '../../lib/errors.js';
+import { isKernelError, KernelError } from './errors.js';
+import {
+  close,
+  errorWords,
+  MNT_DETACH,
+  mountRaw,
+  O_RDONLY,
+  open,
+  setNetworkNamespace,
+  unmountRaw,
+  unshareNetworkNamespace,
+} from './syscalls.js';
+
+/** The calling thread's own; /proc/self/ns/net would be the main thread's. */
+const THREAD_NAMESPACE = '/proc/thread-self/ns/net';
+const NSFS_MAGIC = 0x6e736673;
+const MS_BIND = 4096;
+const EEXIST = 17;
+
+/** Descriptor of the namespace that this thread is in now; undefined until it is first needed. */
+let current: number | undefined;
+let home: NetNamespace | undefined;
+
+/** Goes back, or ends the process: going on in a foreign namespace would wreck somebody's network. */
+function enterOrAbort(fd: number): void {
+  try {
+    setNetworkNamespace(fd);
+    current = fd;
+  } catch (error) {
+    process.stderr.write(`fatal: cannot return to the network namespace: ${String(error)}\n`);
+    process.abort();
+  }
+}
+
+/**
+ * A network namespace held open by a descriptor. It lives while a descriptor, a socket, a thread or
+ * a bind mount refers to it; `path` is the bind mount that names it.
+ */
+export class NetNamespace {
+  readonly path: string;
+  readonly fd: number;
+  /** Tells namespaces apart: the number in `net:[4026531840]`. */
+  readonly inode: number;
+  #open = true;
+
+  private constructor(path: string, fd: number) {
+    this.path = path;
+    this.fd = fd;
+    this.inode = statSync(`/proc/self/fd/${fd}`).ino;
+  }
+
+  /**
+   * Makes a namespace named by a bind mount on `path`; missing directories are made. Its loopback is
+   * down (RouteSocket.raiseLoopback). A plain file there, left by a crash between its making and the
+   * mount, is used.
+   * @throws KernelError EEXIST when `path` already names a namespace
+   */
+  static create(path: string): NetNamespace {
+    const self = NetNamespace.self();
+    const back = current ?? self.fd;
+    mkdirSync(dirname(path), { recursive: true });
+    if (isNamespaceFile(path))
+      throw new KernelError(`make network namespace ${path}`, { errno: EEXIST, words: errorWords(EEXIST) });
+    closeSync(openSync(path, 'a', 0o444));
+    let fd: number | undefined;
+    try {
+      unshareNetworkNamespace();
+      try {
+        mountRaw(THREAD_NAMESPACE, path, 'none', MS_BIND, '');
+        fd = open(THREAD_NAMESPACE, O_RDONLY);
+      } finally {
+        enterOrAbort(back);
+      }
+      return new NetNamespace(path, fd);
+    } catch (error) {
+      if (fd !== undefined) close(fd);
+      removeNamespace(path);
+      throw error;
+    }
+  }
+
+  /** @throws KernelError ENOENT when there is no file, EINVAL when it is not a namespace */
+  static open(path: string): NetNamespace {
+    const fd = open(path, O_RDONLY);
+    if (statfsSync(`/proc/self/fd/${fd}`).type === NSFS_MAGIC) return new NetNamespace(path, fd);
+    close(fd);
+    const EINVAL = 22;
+    throw new KernelError(`open network namespace ${path}`, {
+      errno: EINVAL,
+      words: errorWords(EINVAL),
+      detail: 'the file is not a namespace',
+    });
+  }
+
+  /** The namespace that this thread was started in. Its close() does nothing. */
+  static self(): NetNamespace {
+    if (home === undefined) {
+      home = new NetNamespace(THREAD_NAMESPACE, open(THREAD_NAMESPACE, O_RDONLY));
+      current = home.fd;
+    }
+    return home;
+  }
+
+  /**
+   * Runs `fn` with this thread inside the namespace. Calls nest. Sockets, nft contexts, threads and
+   * children made inside stay there. Only synchronous code: what awaits, and whatever node hands to
+   * another thread or a later turn (dns.lookup, dgram.bind, server.listen with a host), happens outside.
+   * @throws TypeError when fn returns a promise
+   */
+  run<T>(fn: () => T): T {
+    const self = NetNamespace.self();
+    const back = current ?? self.fd;
+    if (!this.#open) throw new TypeError(`network namespace ${this.path} is closed`);
+    if (back === this.fd) return fn();
+    setNetworkNamespace(this.fd);
+    current = this.fd;
+    let result: T;
+    try {
+      result = fn();
+    } finally {
+      enterOrAbort(back);
+    }
+    if (result instanceof Promise) throw new TypeError('only synchronous code may run inside a network namespace');
+    return result;
+  }
+
+  /** Lets go of the descriptor; the namespace itself stays while something refers to it. */
+  close(): void {
+    if (this === home || !this.#open) return;
+    this.#open = false;
+    close(this.fd);
+  }
+}
+
+function isNamespaceFile(path: string): boolean {
+  try {
+    return statfsSync(path).type === NSFS_MAGIC;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes away the name. The namespace goes, with all its links, when nothing else refers to it: in the
+ * kernel's own time, not the caller's. Copies of the mount in other mount namespaces go with the file
+ * (unlink detaches them), whatever the mount propagation. Fine when already gone.
+ */
+export function removeNamespace(path: string): void {
+  try {
+    // Until nothing is mounted there: two daemons that raced may have stacked their mounts.
+    for (;;) unmountRaw(path, MNT_DETACH);
+  } catch (error) {
+    if (!isKernelError(error, 'EINVAL', 'ENOENT')) throw error;
+  }
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory).sort();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Names of the files in a directory that are namespaces. Empty when there is no such directory. */
+export function listNamespaces(directory: string): string[] {
+  return namesIn(directory).filter((name) => isNamespaceFile(join(directory, name)));
+}
+
+/** Names of plain files where namespaces are expected: what a crash or a reboot left. */
+export function listStaleNamespaceFiles(directory: string): string[] {
+  return namesIn(directory).filter((name) => {
+    const path = join(directory, name);
+    return !isNamespaceFile(path) && statSync(path).isFile();
+  });
+}
+
+/**
+ * Starts libuv's threads now, from the namespace of the process. They start at the first asynchronous
+ * file or DNS call and inherit the caller's namespace for ever, so this comes before any run().
+ */
+export async function prewarmThreadPool(): Promise<void> {
+  const size = Math.max(1, Number(process.env.UV_THREADPOOL_SIZE) || 4);
+  await Promise.all(Array.from({ length: size }, () => stat('/')));
+}
