@@ -1,6 +1,6 @@
-import { AsyncQueue, Serial } from '../../lib/async.js';
+import { AsyncQueue } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
-import { resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
+import { codeOf, resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import { StoreChangeAction, StoreSnapshotChunk, StoreTransaction } from '../../proto/gen/index.js';
 import { decodeObject, kindOf, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
@@ -10,7 +10,6 @@ import {
   type Commit,
   KINDS,
   type Kind,
-  MAX_BYTES,
   MAX_CHANGES,
   type ObjectTypes,
   type ReadView,
@@ -21,6 +20,7 @@ import {
 } from './store.js';
 import { drop, EMPTY_TABLES, put, type Tables } from './tables.js';
 import { TablesView } from './view.js';
+import { Writer } from './writer.js';
 
 export interface MemoryStoreOptions {
   readonly proposer: Proposer;
@@ -44,7 +44,7 @@ const MAX_UNREAD = 20_000;
  */
 export class MemoryStore implements Store, StateMachine {
   readonly #options: MemoryStoreOptions;
-  readonly #writer = new Serial();
+  readonly #writer: Writer;
   readonly #watchers = new Set<Watcher>();
   #tables: Tables = EMPTY_TABLES;
   #view = new TablesView(0, EMPTY_TABLES);
@@ -52,6 +52,10 @@ export class MemoryStore implements Store, StateMachine {
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
+    this.#writer = new Writer({
+      draft: () => new Draft(this.#view.version, this.#tables, options.clock.now()),
+      propose: (payload) => options.proposer.propose(payload),
+    });
   }
 
   /** Restores what the log holds. Call once, before anything else. */
@@ -60,10 +64,10 @@ export class MemoryStore implements Store, StateMachine {
     this.#options.log.info({ version: this.#view.version, tasks: this.#view.count('task') }, 'store is ready');
   }
 
-  /** Waits for the running transaction, refuses later ones, ends all watches, stops the proposer. */
+  /** Waits for the running transaction, refuses those that wait and later ones, ends all watches, stops the proposer. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.#writer.run(() => undefined);
+    await this.#writer.stop();
     for (const { queue } of this.#watchers) queue.end();
     this.#watchers.clear();
     await this.#options.proposer.stop();
@@ -74,13 +78,7 @@ export class MemoryStore implements Store, StateMachine {
   }
 
   update<T>(change: (draft: WriteView) => T): Promise<T> {
-    return this.#writer.run(async () => {
-      const draft = this.#draft();
-      const result = change(draft);
-      checkLimits(draft);
-      await this.#commit(draft);
-      return result;
-    });
+    return this.#writer.submit(change);
   }
 
   async batch<I>(
@@ -88,27 +86,24 @@ export class MemoryStore implements Store, StateMachine {
     change: (draft: WriteView, item: I) => void,
   ): Promise<{ readonly failed: ReadonlyMap<I, unknown> }> {
     const failed = new Map<I, unknown>();
-    const iterator = items[Symbol.iterator]();
-    let next = iterator.next();
-    while (!next.done) {
-      await this.#writer.run(async () => {
-        const draft = this.#draft();
-        // An item that does not fit any more is taken back and goes first in the next transaction.
-        for (; !next.done; next = iterator.next()) {
-          const before = draft.savepoint();
+    // What is submitted together shares log entries.
+    for (const window of windows(items, MAX_CHANGES)) {
+      const submitted = window.map((item) =>
+        this.#writer.submit((draft) => {
           try {
-            change(draft, next.value);
-            checkLimits(draft);
+            change(draft, item);
           } catch (error) {
-            if (!(error instanceof SwarmError)) throw error;
-            const full = overLimits(draft) && before.changes > 0;
-            draft.rollback(before);
-            if (full) break;
-            failed.set(next.value, error);
+            throw error instanceof SwarmError ? new ItemError(error) : error;
           }
-        }
-        await this.#commit(draft);
-      });
+        }),
+      );
+      for (const [index, result] of (await Promise.allSettled(submitted)).entries()) {
+        if (result.status === 'fulfilled') continue;
+        const error: unknown = result.reason;
+        if (error instanceof ItemError) failed.set(window[index] as I, error.cause);
+        else if (codeOf(error) === 'RESOURCE_EXHAUSTED') failed.set(window[index] as I, error);
+        else throw error;
+      }
     }
     return { failed };
   }
@@ -176,16 +171,6 @@ export class MemoryStore implements Store, StateMachine {
     this.#watchers.clear();
   }
 
-  #draft(): Draft {
-    if (this.#stopped) throw unavailable('this manager is stopping');
-    return new Draft(this.#view.version, this.#tables, this.#options.clock.now());
-  }
-
-  async #commit(draft: Draft): Promise<void> {
-    if (draft.changes.length === 0) return;
-    await this.#options.proposer.propose(StoreTransaction.encode({ changes: draft.changes }));
-  }
-
   #decode<K extends Kind>(kind: K, index: number, bytes: Uint8Array): ObjectTypes[K] {
     const decoded = decodeObject(kind, bytes);
     const object = { ...decoded, meta: { ...decoded.meta, version: index } };
@@ -208,16 +193,22 @@ export class MemoryStore implements Store, StateMachine {
   }
 }
 
-function overLimits(draft: Draft): boolean {
-  return draft.changes.length > MAX_CHANGES || draft.bytes > MAX_BYTES;
+/** Tells what an item's change threw from a failure to commit. */
+class ItemError extends Error {
+  constructor(cause: SwarmError) {
+    super(cause.message, { cause });
+  }
 }
 
-function checkLimits(draft: Draft): void {
-  if (!overLimits(draft)) return;
-  throw resourceExhausted(
-    `a transaction of ${draft.changes.length} changes in ${draft.bytes} bytes is too large: ` +
-      `the limits are ${MAX_CHANGES} changes and ${MAX_BYTES} bytes`,
-  );
+function* windows<I>(items: Iterable<I>, size: number): Generator<I[]> {
+  let window: I[] = [];
+  for (const item of items) {
+    window.push(item);
+    if (window.length < size) continue;
+    yield window;
+    window = [];
+  }
+  if (window.length > 0) yield window;
 }
 
 function* allObjects(view: ReadView): Generator<readonly [Kind, ObjectTypes[Kind]]> {
