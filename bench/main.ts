@@ -1,0 +1,17 @@
+import { convergence } from './convergence.js';
+import { mesh } from './mesh.js';
+import { overlay } from './overlay.js';
+
+/** Comparisons by name; `npm run bench` runs all, `npm run bench -- mesh` one. */
+const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, overlay };
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in comparisons));
+if (unknown.length > 0) {
+  console.error(`no comparison named ${unknown.join(', ')}; there are: ${Object.keys(comparisons).join(', ')}`);
+  process.exit(2);
+}
+for (const name of asked.length > 0 ? asked : Object.keys(comparisons)) {
+  console.log(`\n== ${name}`);
+  await comparisons[name]?.();
+}
