@@ -45,3 +45,26 @@ export class KernelError extends Error {
 export function isKernelError(error: unknown, ...codes: readonly string[]): error is KernelError {
   return error instanceof KernelError && (codes.length === 0 || codes.includes(error.code));
 }
+
+/** libnftables refused a rule set. */
+export class NftablesError extends Error {
+  override readonly name = 'NftablesError';
+  /** The command it is about; empty when that is not known. */
+  readonly line: string;
+  /** From 1; 0 when it is not known. */
+  readonly lineNumber: number;
+
+  constructor(words: string, line: string, lineNumber: number) {
+    super(`nftables: ${words}${line === '' ? '' : ` in line ${lineNumber}: ${line}`}`);
+    this.line = line;
+    this.lineNumber = lineNumber;
+  }
+
+  /** @param text what libnftables writes: "<cmdline>:3:1-20: Error: No such file or directory\n…" */
+  static from(text: string, commands: string): NftablesError {
+    const match = /^\S+?:(\d+):[\d-]+: Error: (.*)$/m.exec(text);
+    if (!match) return new NftablesError(text.trim() || 'refused without words', '', 0);
+    const lineNumber = Number(match[1]);
+    return new NftablesError(match[2] ?? '', commands.split('\n')[lineNumber - 1]?.trim() ?? '', lineNumber);
+  }
+}

@@ -195,26 +195,21 @@ const kindOf = (kind: string, ...data: readonly Buffer[]): Buffer =>
 const create = (link: LinkOptions, ...more: readonly Buffer[]): NetlinkRequest =>
   request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, upDown(0, link.up), ...common(link), ...more);
 
-type PortAndAlias = Pick<LinkChange, 'alias' | 'isolated' | 'hairpin'>;
+const aliased = (alias: string | undefined): Buffer[] =>
+  optional(alias, (value) => attribute(IFLA_IFALIAS, Buffer.from(value)));
 
-/** The alias and a port's settings can only be changed on a link that exists (and has its master). */
-function changeExisting(reference: LinkReference, { alias, isolated, hairpin }: PortAndAlias) {
+type ExistingOnly = Pick<LinkChange, 'alias' | 'isolated' | 'hairpin'>;
+
+/** New links take no alias, and a port's settings need its master to be set before. */
+function changeExisting(reference: LinkReference, { alias, isolated, hairpin }: ExistingOnly) {
   const port = [
     ...optional(isolated, (on) => attribute(IFLA_BRPORT_ISOLATED, u8(Number(on)))),
     ...optional(hairpin, (on) => attribute(IFLA_BRPORT_MODE, u8(Number(on)))),
   ];
   if (alias === undefined && port.length === 0) return undefined;
-  return request(
-    RTM_NEWLINK,
-    0,
-    ...refer(reference),
-    ...optional(alias, (value) => attribute(IFLA_IFALIAS, Buffer.from(value))),
-    ...(port.length === 0
-      ? []
-      : [
-          nested(IFLA_LINKINFO, attribute(IFLA_INFO_SLAVE_KIND, text('bridge')), nested(IFLA_INFO_SLAVE_DATA, ...port)),
-        ]),
-  );
+  const slave = [attribute(IFLA_INFO_SLAVE_KIND, text('bridge')), nested(IFLA_INFO_SLAVE_DATA, ...port)];
+  const settings = port.length === 0 ? [] : [nested(IFLA_LINKINFO, ...slave)];
+  return request(RTM_NEWLINK, 0, ...refer(reference), ...aliased(alias), ...settings);
 }
 
 const refer = (reference: LinkReference, up?: boolean): Buffer[] =>
@@ -274,6 +269,7 @@ export function newVxlan(vxlan: VxlanOptions): Operation {
   );
 }
 
+/** A name in `rename` is for a link given by index. */
 export function setLink(reference: LinkReference, change: LinkChange): Operation {
   return operation(
     `change ${nameOf(reference)}`,
@@ -286,9 +282,10 @@ export function setLink(reference: LinkReference, change: LinkChange): Operation
       ...optional(change.mac, (mac) => attribute(IFLA_ADDRESS, macBytes(mac))),
       ...optional(change.master, (master) => attribute(IFLA_MASTER, u32(master))),
       ...optional(change.group, (group) => attribute(IFLA_GROUP, u32(group))),
+      ...aliased(change.alias),
       ...optional(change.namespaceFd, (fd) => attribute(IFLA_NET_NS_FD, u32(fd))),
     ),
-    changeExisting(reference, change),
+    changeExisting(reference, { isolated: change.isolated, hairpin: change.hairpin }),
   );
 }
 

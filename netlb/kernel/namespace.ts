@@ -131,6 +131,7 @@ export class NetNamespace {
   /** Lets go of the descriptor; the namespace itself stays while something refers to it. */
   close(): void {
     if (this === home || !this.#open) return;
+    if (this.fd === current) throw new TypeError(`network namespace ${this.path} is closed inside its own run()`);
     this.#open = false;
     close(this.fd);
   }

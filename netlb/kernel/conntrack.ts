@@ -1,0 +1,174 @@
+/** Tracked connections through ctnetlink (linux/netfilter/nfnetlink_conntrack.h). */
+import { Attributes, addressBytes, attribute, nested, u8, u32 } from './attributes.js';
+import { AF_UNSPEC, familyNumber, familyOf } from './families.js';
+import { type NetlinkMessage, type NetlinkRequest, NLM_F_DUMP } from './messages.js';
+import type { NetNamespace } from './namespace.js';
+import { kernelError, NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';
+import { NFGENMSG, NFNL_SUBSYS_CTNETLINK, nfRequest } from './nfnetlink.js';
+
+const IPCTNL_MSG_CT_GET = 1;
+const IPCTNL_MSG_CT_DELETE = 2;
+
+const CTA_TUPLE_ORIG = 1;
+const CTA_TUPLE_REPLY = 2;
+const CTA_ID = 12;
+const CTA_ZONE = 18;
+const CTA_FILTER = 25;
+
+const CTA_TUPLE_IP = 1;
+const CTA_TUPLE_PROTO = 2;
+const CTA_IP_V4_SRC = 1;
+const CTA_IP_V4_DST = 2;
+const CTA_IP_V6_SRC = 3;
+const CTA_IP_V6_DST = 4;
+const CTA_PROTO_NUM = 1;
+const CTA_PROTO_SRC_PORT = 2;
+const CTA_PROTO_DST_PORT = 3;
+
+const CTA_FILTER_ORIG_FLAGS = 1;
+const CTA_FILTER_REPLY_FLAGS = 2;
+const CTA_FILTER_IP_SRC = 1;
+const CTA_FILTER_IP_DST = 2;
+
+const ENOENT = 2;
+const protocols = { tcp: 6, udp: 17, sctp: 132 } as const;
+
+/** All that are given must match; at least one must be given. */
+export interface FlowFilter {
+  readonly protocol?: keyof typeof protocols | undefined;
+  /** Where the client sent to, before translation: a virtual or published address. */
+  readonly originalDestination?: string | undefined;
+  readonly originalDestinationPort?: number | undefined;
+  /** Who answers, after translation: the task that it was balanced to. */
+  readonly replySource?: string | undefined;
+}
+
+/** One direction of a tracked connection. */
+export interface FlowTuple {
+  /** IP protocol number. */
+  readonly protocol: number;
+  readonly source: string;
+  readonly destination: string;
+  /** Undefined for protocols without ports. */
+  readonly sourcePort: number | undefined;
+  readonly destinationPort: number | undefined;
+}
+
+export interface Flow {
+  readonly family: 4 | 6;
+  readonly original: FlowTuple;
+  readonly reply: FlowTuple;
+  readonly zone: number;
+}
+
+interface TrackedFlow {
+  readonly flow: Flow;
+  readonly deletion: NetlinkRequest;
+}
+
+function parseTuple(tuple: Attributes): FlowTuple {
+  const ip = tuple.nested(CTA_TUPLE_IP);
+  const proto = tuple.nested(CTA_TUPLE_PROTO);
+  return {
+    protocol: proto?.u8(CTA_PROTO_NUM) ?? 0,
+    source: ip?.address(CTA_IP_V4_SRC) ?? ip?.address(CTA_IP_V6_SRC) ?? '',
+    destination: ip?.address(CTA_IP_V4_DST) ?? ip?.address(CTA_IP_V6_DST) ?? '',
+    sourcePort: proto?.u16be(CTA_PROTO_SRC_PORT),
+    destinationPort: proto?.u16be(CTA_PROTO_DST_PORT),
+  };
+}
+
+/** With the request that deletes this very flow: by tuple, zone and id, so never one that took its place. */
+function parseFlow({ payload }: NetlinkMessage): TrackedFlow | undefined {
+  const attributes = new Attributes(payload.subarray(NFGENMSG));
+  const original = attributes.nested(CTA_TUPLE_ORIG);
+  const reply = attributes.nested(CTA_TUPLE_REPLY);
+  const family = payload.readUInt8(0);
+  if (!original || !reply) return undefined;
+  const echoed = [CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID].flatMap((type) => {
+    const bytes = attributes.bytes(type);
+    if (!bytes) return [];
+    return [type === CTA_TUPLE_ORIG ? nested(type, bytes) : attribute(type, bytes)];
+  });
+  return {
+    flow: {
+      family: family === familyNumber(4) ? 4 : 6,
+      original: parseTuple(original),
+      reply: parseTuple(reply),
+      zone: attributes.u16be(CTA_ZONE) ?? 0,
+    },
+    deletion: nfRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, 0, family, ...echoed),
+  };
+}
+
+function matches({ original, reply }: Flow, filter: FlowFilter): boolean {
+  return (
+    (filter.protocol === undefined || original.protocol === protocols[filter.protocol]) &&
+    (filter.originalDestination === undefined || original.destination === filter.originalDestination) &&
+    (filter.originalDestinationPort === undefined || original.destinationPort === filter.originalDestinationPort) &&
+    (filter.replySource === undefined || reply.source === filter.replySource)
+  );
+}
+
+/** Addresses are also filtered by the kernel (since 5.8), which saves reading a long table. */
+function flowDump({ originalDestination, replySource }: FlowFilter): NetlinkRequest {
+  const address = originalDestination ?? replySource;
+  if (address === undefined) return nfRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
+  const family = familyOf(address);
+  const tuple = (type: number, v4: number, v6: number, value: string): Buffer =>
+    nested(
+      type,
+      nested(CTA_TUPLE_IP, attribute(family === 4 ? v4 : v6, addressBytes(value))),
+      nested(CTA_TUPLE_PROTO, attribute(CTA_PROTO_NUM, u8(0))),
+    );
+  const attributes: Buffer[] = [];
+  if (originalDestination !== undefined)
+    attributes.push(tuple(CTA_TUPLE_ORIG, CTA_IP_V4_DST, CTA_IP_V6_DST, originalDestination));
+  if (replySource !== undefined) attributes.push(tuple(CTA_TUPLE_REPLY, CTA_IP_V4_SRC, CTA_IP_V6_SRC, replySource));
+  attributes.push(
+    nested(
+      CTA_FILTER,
+      attribute(CTA_FILTER_ORIG_FLAGS, u32(originalDestination === undefined ? 0 : CTA_FILTER_IP_DST)),
+      attribute(CTA_FILTER_REPLY_FLAGS, u32(replySource === undefined ? 0 : CTA_FILTER_IP_SRC)),
+    ),
+  );
+  return nfRequest(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET, NLM_F_DUMP, familyNumber(family), ...attributes);
+}
+
+function track(socket: NetlinkSocket, filter: FlowFilter): TrackedFlow[] {
+  return socket
+    .dump(flowDump(filter), 'list tracked connections')
+    .map(parseFlow)
+    .filter((tracked): tracked is TrackedFlow => tracked !== undefined && matches(tracked.flow, filter));
+}
+
+/** Tracked connections of a namespace; all of them with an empty filter. */
+export function listFlows(namespace: NetNamespace, filter: FlowFilter): Flow[] {
+  const socket = new NetlinkSocket({ namespace, protocol: NETLINK_NETFILTER });
+  try {
+    return track(socket, filter).map(({ flow }) => flow);
+  } finally {
+    socket.close();
+  }
+}
+
+/**
+ * Makes the namespace forget connections: their next packet is tracked and balanced anew, or reset.
+ * @returns how many
+ * @throws TypeError with an empty filter, KernelError
+ */
+export function deleteFlows(namespace: NetNamespace, filter: FlowFilter): number {
+  if (Object.values(filter).every((value) => value === undefined))
+    throw new TypeError('a filter is needed: without one every connection would be deleted');
+  const socket = new NetlinkSocket({ namespace, protocol: NETLINK_NETFILTER });
+  try {
+    const tracked = track(socket, filter);
+    const failures = socket.batch(tracked.map(({ deletion }) => deletion));
+    // ENOENT: it ended by itself meanwhile.
+    const refused = failures.find(({ errno }) => errno !== ENOENT);
+    if (refused) throw kernelError('delete tracked connection', refused);
+    return tracked.length - failures.length;
+  } finally {
+    socket.close();
+  }
+}
