@@ -1,0 +1,39 @@
+import { failedPrecondition } from '../lib/errors.js';
+import { ControlService } from '../proto/gen/index.js';
+import type { CallContext, Handlers } from '../proto/rpc/server.js';
+
+/** What decides who answers Control on the local socket; asked anew for every call, since roles change. */
+export interface ControlSource {
+  /** The manager's handlers while this node is one. */
+  readonly control: Handlers<typeof ControlService> | undefined;
+  /** Whether this node belongs to a swarm. */
+  readonly joined: boolean;
+}
+
+/** Control as the local socket offers it: the manager's, or words that say why there is none. */
+export function controlGate(source: ControlSource): Handlers<typeof ControlService> {
+  type Call = (request: unknown, context: CallContext) => unknown;
+  const entries = Object.entries(ControlService).map(([name, method]) => {
+    const call: Call = (request, context) => {
+      const handlers = source.control;
+      if (!handlers) throw notAManager(source.joined);
+      return (handlers as unknown as Record<string, Call>)[name]?.(request, context);
+    };
+    // A stream's handler is an iterable: what it throws must come out of the iteration.
+    const streamed = async function* (request: unknown, context: CallContext) {
+      yield* call(request, context) as AsyncIterable<unknown>;
+    };
+    return [name, method.responseStream ? streamed : call] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Handlers<typeof ControlService>;
+}
+
+function notAManager(joined: boolean) {
+  return joined
+    ? failedPrecondition(
+        "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
+      )
+    : failedPrecondition(
+        'This node is not a swarm manager. Use "tsswarm init" or "tsswarm join" to connect this node to swarm and try again.',
+      );
+}

@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type NodeState, NodeStateFile, parseNodeState } from './state.js';
+
+const STATE: NodeState = {
+  nodeId: 'n',
+  clusterId: 'c',
+  role: 'worker',
+  credential: '00',
+  advertiseAddress: '203.0.113.2:2377',
+  listenAddress: '0.0.0.0:2377',
+  dataPathAddress: '203.0.113.2',
+  dataPathPort: 4789,
+  managers: ['203.0.113.1:2377'],
+};
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'tsswarm-state-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('NodeStateFile - loads what was saved, and nothing after removal', async () => {
+  const file = new NodeStateFile(folder);
+  expect(await file.load()).toBeUndefined();
+  await file.save(STATE);
+  await file.save({ ...STATE, role: 'manager' });
+  expect(await new NodeStateFile(folder).load()).toEqual({ ...STATE, role: 'manager' });
+  await file.remove();
+  await file.remove();
+  expect(await file.load()).toBeUndefined();
+});
+
+test('NodeStateFile - only its owner may read the credential, also when somebody opened the file up', async () => {
+  const file = new NodeStateFile(folder);
+  const mode = () => statSync(path.join(folder, 'node.json')).mode & 0o777;
+  await file.save(STATE);
+  expect(mode()).toBe(0o600);
+  writeFileSync(path.join(folder, 'node.json.new'), 'what a crash left', { mode: 0o644 });
+  await file.save(STATE);
+  expect(mode()).toBe(0o600);
+});
+
+test.each([
+  ['', 'Unexpected end of JSON input'],
+  ['[1', 'Expected'],
+  ['null', 'it holds no object'],
+  ['{}', '"nodeId" is missing'],
+  [JSON.stringify({ ...STATE, role: 'king' }), '"role" is "king"'],
+  [JSON.stringify({ ...STATE, managers: [1] }), '"managers" is missing'],
+])('parseNodeState - %s is refused', (text, words) => {
+  expect(() => parseNodeState(text, '/x/node.json')).toThrow('/x/node.json is damaged');
+  expect(() => parseNodeState(text, '/x/node.json')).toThrow(words);
+});

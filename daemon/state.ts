@@ -1,0 +1,85 @@
+import { chmod, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errnoOf, internal } from '../lib/errors.js';
+import { removeDurably, writeFileAtomic } from './files.js';
+
+/** What a node must remember to be the same node after a restart. */
+export interface NodeState {
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly role: 'manager' | 'worker';
+  /** 32 bytes in hex: what the node proves itself with. */
+  readonly credential: string;
+  /** host:port at which others reach this node's control plane. */
+  readonly advertiseAddress: string;
+  readonly listenAddress: string;
+  readonly dataPathAddress: string;
+  readonly dataPathPort: number;
+  /** host:port of the managers, newest list. */
+  readonly managers: readonly string[];
+}
+
+/** The node's state on disk: `node.json` in the data root, readable by root alone. */
+export class NodeStateFile {
+  readonly #file: string;
+
+  constructor(dataRoot: string) {
+    this.#file = path.join(dataRoot, 'node.json');
+  }
+
+  /**
+   * Undefined when this machine is in no swarm.
+   * @throws INTERNAL when the file is damaged: going on without it would make another node of this one
+   */
+  async load(): Promise<NodeState | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#file, 'utf8');
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+    await chmod(this.#file, 0o600);
+    return parseNodeState(text, this.#file);
+  }
+
+  /** Durable when it resolves; a crash leaves the old state or the new one. */
+  save(state: NodeState): Promise<void> {
+    return writeFileAtomic(this.#file, `${JSON.stringify(state, undefined, 2)}\n`, 0o600);
+  }
+
+  remove(): Promise<void> {
+    return removeDurably(this.#file);
+  }
+}
+
+/** @throws INTERNAL that names the file and what is wrong with it */
+export function parseNodeState(text: string, file: string): NodeState {
+  const damaged = (what: string) =>
+    internal(`${file} is damaged: ${what}`, {
+      hint: 'Restore it from a backup, or remove the data root and join the swarm again.',
+    });
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw damaged(error instanceof Error ? error.message : String(error));
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw damaged('it holds no object');
+  const state = parsed as Record<keyof NodeState, unknown>;
+  for (const key of [
+    'nodeId',
+    'clusterId',
+    'credential',
+    'advertiseAddress',
+    'listenAddress',
+    'dataPathAddress',
+  ] as const) {
+    if (typeof state[key] !== 'string') throw damaged(`"${key}" is missing`);
+  }
+  if (state.role !== 'manager' && state.role !== 'worker') throw damaged(`"role" is ${JSON.stringify(state.role)}`);
+  if (typeof state.dataPathPort !== 'number') throw damaged('"dataPathPort" is missing');
+  if (!Array.isArray(state.managers) || !state.managers.every((m) => typeof m === 'string'))
+    throw damaged('"managers" is missing');
+  return parsed as NodeState;
+}

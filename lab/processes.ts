@@ -1,0 +1,110 @@
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { CGROUP_ROOT, DATA_ROOT, NAMESPACE_PREFIX, RUN_ROOT } from './layout.js';
+
+/** A running process, as /proc shows it. Zombies are not listed: nothing of them is left but a number. */
+export interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly argv: readonly string[];
+  /** Paths in all cgroup hierarchies. */
+  readonly cgroups: readonly string[];
+  /** Inode of its network namespace; 0 when it may not be seen. */
+  readonly networkNamespace: number;
+}
+
+export function processes(): readonly Process[] {
+  return readdirSync('/proc').flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    const found = readProcess(Number(entry));
+    return found ? [found] : [];
+  });
+}
+
+function readProcess(pid: number): Process | undefined {
+  try {
+    // The command in parentheses can hold anything, spaces and parentheses too.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    if (state === 'Z' || state === 'X') return undefined;
+    return {
+      pid,
+      parent: Number(parent),
+      argv: readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(0, -1),
+      cgroups: readFileSync(`/proc/${pid}/cgroup`, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':').slice(2).join(':')),
+      networkNamespace: namespaceInode(pid),
+    };
+  } catch {
+    // It has ended while it was being read.
+    return undefined;
+  }
+}
+
+function namespaceInode(pid: number): number {
+  const inode = /\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1];
+  return Number(inode ?? 0);
+}
+
+/** What ties processes to one node of a lab, or to any. */
+export interface Scope {
+  /** Namespace inodes that only the lab's processes can be in. */
+  readonly namespaces: ReadonlySet<number>;
+  /** A node's name, or undefined for all. */
+  readonly node?: string;
+}
+
+/** Whether it is the daemon of a node (of this one, when named). */
+export function isDaemon({ argv }: Process, node?: string): boolean {
+  const runRoot = argv[argv.indexOf('--run-root') + 1] ?? '';
+  if (!argv.some((arg) => path.basename(arg) === 'tsswarmd')) return false;
+  return node === undefined ? runRoot.startsWith(`${RUN_ROOT}/`) : runRoot === path.join(RUN_ROOT, node);
+}
+
+const HELPERS = new Set(['conmon', 'runc', 'crun', 'skopeo', 'umoci']);
+
+/** Whether it was started for a task or image of the lab: in its cgroups, or a tool at work in its folders. */
+export function isContainer({ argv, cgroups }: Process, node?: string): boolean {
+  const cgroup = `${CGROUP_ROOT}/${NAMESPACE_PREFIX}${node ?? ''}`;
+  const under = (text: string, folder: string) => text === folder || text.startsWith(`${folder}/`);
+  if (cgroups.some((name) => (node === undefined ? name.startsWith(cgroup) : under(name, cgroup)))) return true;
+  const folders = [RUN_ROOT, DATA_ROOT].map((root) => (node === undefined ? root : path.join(root, node)));
+  return HELPERS.has(path.basename(argv[0] ?? '')) && argv.some((arg) => folders.some((folder) => under(arg, folder)));
+}
+
+/** Processes that end with the lab: daemons, containers, and whatever runs in its namespaces, but never the caller. */
+export function labProcesses(namespaces: ReadonlySet<number>): readonly Process[] {
+  const all = processes();
+  const spared = ancestors(all, process.pid);
+  return all.filter((p) => !spared.has(p.pid) && (isDaemon(p) || isContainer(p) || namespaces.has(p.networkNamespace)));
+}
+
+function ancestors(all: readonly Process[], pid: number): ReadonlySet<number> {
+  const byPid = new Map(all.map((p) => [p.pid, p]));
+  const seen = new Set<number>();
+  for (let p = pid; p > 0 && !seen.has(p); p = byPid.get(p)?.parent ?? 0) seen.add(p);
+  return seen;
+}
+
+/** Inodes of namespaces by their files; files that are no namespace (any more) are left out. */
+export function namespaceInodes(files: readonly string[]): ReadonlySet<number> {
+  const own = statSync('/proc/self/ns/net');
+  return new Set(
+    files.flatMap((file) => {
+      const stat = statSync(file, { throwIfNoEntry: false });
+      return stat && stat.dev === own.dev && stat.ino !== own.ino ? [stat.ino] : [];
+    }),
+  );
+}
+
+/** Sends a signal; a process that has ended by itself is fine. @throws when it is not permitted */
+export function signalAll(pids: Iterable<number>, signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}

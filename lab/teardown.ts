@@ -1,0 +1,88 @@
+import { rmdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { systemClock } from '../lib/clock.js';
+import { errnoOf, internal } from '../lib/errors.js';
+import { run } from './command.js';
+import { describeInventory, type Inventory, isEmpty, takeInventory } from './inventory.js';
+import { CGROUP_ROOT } from './layout.js';
+import { signalAll } from './processes.js';
+
+const DEADLINE = 20_000;
+const POLL = 20;
+
+/**
+ * Takes down whatever there is of a lab, also after a crash and when it is half made or half gone.
+ * It works from what the machine shows, again and again until it shows nothing.
+ * @returns false when there was nothing to take down
+ * @throws INTERNAL that lists what could not be removed
+ */
+export async function takeDown(): Promise<boolean> {
+  const deadline = systemClock.now() + DEADLINE;
+  let inventory = takeInventory();
+  if (isEmpty(inventory)) return false;
+  for (;;) {
+    await removeOnce(inventory);
+    inventory = takeInventory();
+    if (isEmpty(inventory)) return true;
+    if (systemClock.now() > deadline) {
+      throw internal(
+        `the lab could not be taken down whole; there is still\n  ${describeInventory(inventory).join('\n  ')}`,
+      );
+    }
+    await systemClock.sleep(POLL);
+  }
+}
+
+/**
+ * One round. Processes go first: they hold everything else, and could make more of it. Nothing is
+ * deleted while anything is mounted there: what is mounted may be the user's. A namespace's links,
+ * rules and neighbours go with it once nothing is in it and its file is unmounted.
+ */
+async function removeOnce(inventory: Inventory): Promise<void> {
+  if (inventory.processes.length > 0) {
+    signalAll(
+      inventory.processes.map((p) => p.pid),
+      'SIGKILL',
+    );
+    return;
+  }
+  if (inventory.mounts.length > 0) {
+    await unmount(inventory.mounts);
+    return;
+  }
+  await Promise.all(inventory.namespaces.map((file) => rm(file, { force: true })));
+  for (const link of inventory.links) await run('ip', ['link', 'delete', link]);
+  removeCgroups(inventory.cgroups);
+  await Promise.all(inventory.folders.map((folder) => rm(folder, { recursive: true, force: true })));
+  // Folders that the lab shares with a daemon of the machine itself stay while they hold something.
+  for (const folder of inventory.folders) removeIfEmpty(path.dirname(folder));
+}
+
+/** Lazily: an unmount must not wait for who still has a file open there. */
+async function unmount(points: readonly string[]): Promise<void> {
+  await run('umount', ['--lazy', ...points]).catch((error: unknown) => {
+    // A point below one that went before it is gone too, which umount calls an error.
+    if (takeInventory().mounts.length >= points.length) throw error;
+  });
+}
+
+function removeCgroups(folders: readonly string[]): void {
+  for (const folder of folders) removeIfEmpty(folder);
+  const roots = new Set(
+    folders.flatMap((folder) => {
+      const end = folder.indexOf(`${CGROUP_ROOT}/`);
+      return end < 0 ? [] : [folder.slice(0, end + CGROUP_ROOT.length)];
+    }),
+  );
+  for (const root of roots) removeIfEmpty(root);
+}
+
+/** A cgroup stays busy for a moment after its last process; the next round removes it. */
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch (error) {
+    if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
+  }
+}
