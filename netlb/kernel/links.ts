@@ -116,11 +116,11 @@ export interface VethOptions extends LinkOptions {
   readonly peer: VethPeerOptions;
 }
 
+/** The peer is made down (it cannot be raised before it has a peer itself): setLink raises it, from inside. */
 export interface VethPeerOptions {
   readonly name: string;
   readonly mac?: string | undefined;
   readonly mtu?: number | undefined;
-  readonly up?: boolean | undefined;
   readonly group?: number | undefined;
   /** NetNamespace.fd that the peer is made in; undefined: the socket's. */
   readonly namespaceFd?: number | undefined;
@@ -223,7 +223,7 @@ export function newVeth(veth: VethOptions): Operation {
   const { peer } = veth;
   const end = nested(
     VETH_INFO_PEER,
-    upDown(0, peer.up),
+    ifinfomsg(0),
     ...common(peer),
     ...optional(peer.namespaceFd, (fd) => attribute(IFLA_NET_NS_FD, u32(fd))),
   );
