@@ -1,0 +1,304 @@
+import { messageOf, SwarmError } from '../../lib/errors.js';
+import { parseCidr } from '../../lib/ip.js';
+import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
+import { TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
+import { isStopped, isWanted } from '../common/tasks.js';
+import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
+import { attach, attachTask, nodeOwner, taskOwner } from './attachment.js';
+import { AddressLedger } from './ledger.js';
+import { allocateNetwork, isOverlay, type Occupied, type SubnetSource } from './network.js';
+import { PortTable } from './ports.js';
+import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
+import { WaitList } from './wait-list.js';
+
+type Allocatable = 'network' | 'node' | 'service' | 'task';
+const ORDER: readonly Allocatable[] = ['network', 'node', 'service', 'task'];
+
+interface Item {
+  readonly kind: Allocatable;
+  readonly id: string;
+}
+
+/**
+ * Gives out what is scarce: subnets, VNIs, virtual addresses, published ports, addresses of tasks and
+ * nodes. A NEW task that has all it needs becomes PENDING; one that has not says in its status what
+ * it waits for, and is tried again when something of the kind is freed.
+ *
+ * What is taken is derived from the store alone, so a restart finds the same state. Within the loop
+ * the books are kept by owner: what is decided here and what is then read back count once.
+ */
+export class Allocator implements Reaction {
+  readonly kinds: readonly Kind[] = ['cluster', 'network', 'node', 'service', 'task'];
+  readonly #options: LoopOptions;
+  readonly #loop: ControlLoop;
+  #ledger = new AddressLedger();
+  #ports = new PortTable();
+  #networks = new Map<string, Network>();
+  #source: SubnetSource = { pools: [], prefix: 24 };
+  #dirty: Readonly<Record<Allocatable, Set<string>>> = emptySets();
+  #waiting = new WaitList();
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#loop = new ControlLoop(options);
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#loop.run(signal, this);
+  }
+
+  start(view: ReadView): void {
+    this.#ledger = new AddressLedger();
+    this.#ports = new PortTable();
+    this.#networks = new Map();
+    this.#dirty = emptySets();
+    this.#waiting = new WaitList();
+    for (const cluster of view.list('cluster')) this.#useCluster(cluster);
+    for (const network of view.list('network')) this.#networkSeen(network);
+    for (const node of view.list('node')) this.#nodeSeen(node);
+    for (const service of view.list('service')) this.#serviceSeen(service);
+    for (const task of view.list('task')) this.#taskSeen(task);
+    this.#ledger.resume();
+  }
+
+  observe(commit: Commit): void {
+    for (const event of commit.events) this.#observe(event);
+  }
+
+  async act(): Promise<void> {
+    const { failed } = await this.#options.store.batch(this.#drain(), (draft, item) => this.#allocate(draft, item));
+    for (const [item, error] of failed) {
+      this.#options.log.warn({ ...item, err: error }, `cannot allocate: ${messageOf(error)}`);
+    }
+  }
+
+  /** Networks before what needs them; what becomes possible on the way is done in the same pass. */
+  *#drain(): Iterable<Item> {
+    for (const kind of ORDER) {
+      for (const id of this.#dirty[kind]) {
+        this.#dirty[kind].delete(id);
+        yield { kind, id };
+      }
+    }
+  }
+
+  #observe(event: StoreEvent): void {
+    const removed = event.action === 'remove';
+    if (isEvent(event, 'task')) removed ? this.#taskGone(event.object) : this.#taskSeen(event.object);
+    else if (isEvent(event, 'service')) removed ? this.#serviceGone(event.object) : this.#serviceSeen(event.object);
+    else if (isEvent(event, 'node')) removed ? this.#nodeGone(event.object) : this.#nodeSeen(event.object);
+    else if (isEvent(event, 'network')) removed ? this.#networkGone(event.object) : this.#networkSeen(event.object);
+    else if (isEvent(event, 'cluster')) this.#useCluster(event.object);
+  }
+
+  // ---- what is learned from the store --------------------------------------------------------
+
+  #useCluster(cluster: Cluster): void {
+    this.#source = { pools: cluster.defaultAddressPools.map(parseCidr), prefix: cluster.subnetSize };
+    for (const network of this.#networks.values()) if (!network.allocated) this.#dirty.network.add(network.id);
+  }
+
+  #networkSeen(network: Network): void {
+    const before = this.#networks.get(network.id);
+    if (before?.allocated && !network.allocated) return; // an older state than what was decided here
+    this.#networks.set(network.id, network);
+    if (!network.allocated) {
+      if (!before) this.#dirty.network.add(network.id);
+      return;
+    }
+    if (isOverlay(network)) this.#ledger.addNetwork(network);
+    if (!before?.allocated) this.#networkReady(network);
+  }
+
+  /** All that waited for the network; nodes need the ingress network only. */
+  #networkReady(network: Network): void {
+    this.#retry(this.#waiting.takeAll(network.id));
+    if (!network.spec.ingress) return;
+    this.#retry(this.#waiting.takeAll(INGRESS));
+  }
+
+  #networkGone(network: Network): void {
+    this.#networks.delete(network.id);
+    this.#ledger.removeNetwork(network.id);
+    for (const other of this.#networks.values()) if (!other.allocated) this.#dirty.network.add(other.id);
+  }
+
+  #nodeSeen(node: Node): void {
+    for (const a of node.attachments) this.#ledger.claim(nodeOwner(node.id), a.networkId, a.addresses);
+    const ingress = this.#ingress();
+    if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
+  }
+
+  #nodeGone(node: Node): void {
+    this.#waiting.forget('node', node.id);
+    this.#freed(this.#ledger.release(nodeOwner(node.id)));
+  }
+
+  #serviceSeen(service: Service): void {
+    claimEndpoint(service, this.#resources);
+    this.#dirty.service.add(service.id);
+  }
+
+  #serviceGone(service: Service): void {
+    this.#freed(this.#ledger.release(serviceOwner(service.id)));
+    if (this.#ports.release(service.id)) this.#retry(this.#waiting.takeAll(PORTS));
+    this.#retry(this.#waiting.takeAll(serviceOwner(service.id)));
+  }
+
+  #taskSeen(task: Task): void {
+    if (isStopped(task)) {
+      this.#taskGone(task);
+      return;
+    }
+    const owner = taskOwner(task.id);
+    for (const a of task.networks) {
+      if (!this.#ledger.claim(owner, a.networkId, a.addresses))
+        this.#options.log.warn({ task: task.id, network: a.networkId, addresses: a.addresses }, 'address given twice');
+    }
+    if (task.status.state === TaskState.NEW && isWanted(task)) {
+      if (!this.#waiting.has('task', task.id)) this.#dirty.task.add(task.id);
+    }
+  }
+
+  #taskGone(task: Task): void {
+    this.#dirty.task.delete(task.id);
+    this.#waiting.forget('task', task.id);
+    this.#freed(this.#ledger.release(taskOwner(task.id)));
+  }
+
+  /** One freed address is enough for one waiter, so no more than that many are tried again. */
+  #freed(networks: readonly string[]): void {
+    for (const id of networks) this.#retry(this.#waiting.takeOne(id));
+  }
+
+  #retry(items: readonly Item[]): void {
+    for (const { kind, id } of items) this.#dirty[kind].add(id);
+  }
+
+  // ---- what is decided -----------------------------------------------------------------------
+
+  #allocate(draft: WriteView, { kind, id }: Item): void {
+    if (kind === 'network') this.#allocateNetwork(draft, id);
+    else if (kind === 'node') this.#allocateNode(draft, id);
+    else if (kind === 'service') this.#allocateService(draft, id);
+    else this.#allocateTask(draft, id);
+  }
+
+  #allocateNetwork(draft: WriteView, id: string): void {
+    const network = draft.get('network', id);
+    if (!network || network.allocated) return;
+    try {
+      const done = draft.update('network', allocateNetwork(network, this.#occupied(id), this.#source));
+      this.#networkSeen(done);
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error;
+      draft.update('network', { ...network, problems: [messageOf(error)] });
+    }
+  }
+
+  #allocateNode(draft: WriteView, id: string): void {
+    const node = draft.get('node', id);
+    if (!node) return;
+    const ingress = this.#ingress();
+    if (!ingress) {
+      this.#waiting.add(INGRESS, { kind: 'node', id });
+      return;
+    }
+    if (node.attachments.some((a) => a.networkId === ingress.id)) return;
+    try {
+      const own = attach(this.#ledger, nodeOwner(id), ingress);
+      const others = node.attachments.filter((a) => draft.get('network', a.networkId));
+      draft.update('node', { ...node, attachments: [...others, own] });
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error;
+      this.#waiting.add(ingress.id, { kind: 'node', id });
+      this.#options.log.warn({ node: id, err: error }, `node gets no ingress address: ${messageOf(error)}`);
+    }
+  }
+
+  #allocateService(draft: WriteView, id: string): void {
+    const service = draft.get('service', id);
+    if (!service) return;
+    const plan = allocateEndpoint(service, this.#resourcesOf(draft));
+    this.#freed(plan.freedNetworks);
+    if (plan.freedPorts) this.#retry(this.#waiting.takeAll(PORTS));
+    if (plan.service !== service) draft.update('service', plan.service);
+    if (!plan.service.endpoint.allocated) {
+      for (const { target } of service.spec.task.networks) this.#waiting.add(target, { kind: 'service', id });
+      this.#waiting.add(PORTS, { kind: 'service', id });
+    }
+    // Its tasks go on, or say why they cannot.
+    this.#retry(this.#waiting.takeAll(serviceOwner(id)));
+  }
+
+  #allocateTask(draft: WriteView, id: string): void {
+    const stored = draft.get('task', id);
+    if (!stored || stored.status.state !== TaskState.NEW || !isWanted(stored)) return;
+    const service = stored.serviceId === '' ? undefined : draft.get('service', stored.serviceId);
+    const task = service ? { ...stored, endpoint: service.endpoint } : stored;
+    if (service && !service.endpoint.allocated) {
+      this.#waiting.add(serviceOwner(service.id), { kind: 'task', id });
+      this.#explain(draft, stored, service.problems.join('; ') || 'waiting for addresses and ports of the service');
+      return;
+    }
+    try {
+      const networks = attachTask(this.#ledger, task, {
+        byId: (networkId) => draft.get('network', networkId),
+        ingress: () => this.#ingress(),
+      });
+      const status = TaskStatus.create({
+        state: TaskState.PENDING,
+        timestamp: this.#options.clock.now(),
+        message: 'pending task scheduling',
+      });
+      draft.update('task', { ...task, networks, status });
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error;
+      this.#freed(this.#ledger.release(taskOwner(id)));
+      for (const { target } of task.spec.networks) this.#waiting.add(target, { kind: 'task', id });
+      this.#waiting.add(this.#ingress()?.id ?? INGRESS, { kind: 'task', id });
+      this.#explain(draft, stored, messageOf(error));
+    }
+  }
+
+  #explain(draft: WriteView, task: Task, why: string): void {
+    if (task.status.error === why) return;
+    const timestamp = this.#options.clock.now();
+    draft.update('task', { ...task, status: { ...task.status, timestamp, message: 'pending allocation', error: why } });
+  }
+
+  #ingress(): Network | undefined {
+    for (const network of this.#networks.values()) if (network.spec.ingress && network.allocated) return network;
+    return undefined;
+  }
+
+  #occupied(except: string): Occupied {
+    const others = [...this.#networks.values()].filter((n) => n.id !== except && n.allocated);
+    return {
+      subnets: others.flatMap((n) => n.ipam.map((c) => ({ cidr: parseCidr(c.subnet), name: n.spec.name }))),
+      vnis: new Map(others.filter((n) => n.vni !== 0).map((n) => [n.vni, n.spec.name])),
+    };
+  }
+
+  get #resources(): ServiceResources {
+    return this.#resourcesOf(this.#options.store.view());
+  }
+
+  #resourcesOf(view: ReadView): ServiceResources {
+    return {
+      ledger: this.#ledger,
+      ports: this.#ports,
+      network: (id) => this.#networks.get(id),
+      serviceName: (id) => view.get('service', id)?.spec.name ?? id,
+    };
+  }
+}
+
+/** Names of what can be waited for that is no object. */
+const INGRESS = 'ingress network';
+const PORTS = 'published ports';
+
+function emptySets(): Record<Allocatable, Set<string>> {
+  return { network: new Set(), node: new Set(), service: new Set(), task: new Set() };
+}

@@ -1,0 +1,123 @@
+import { isDeepStrictEqual } from 'node:util';
+import {
+  Endpoint,
+  type Node,
+  NodeAvailability,
+  NodeState,
+  type PortConfig,
+  PublishMode,
+  type Service,
+  Task,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
+
+/** Managers want it to run: its desired state is at most COMPLETE, which is what jobs have. */
+export function isWanted(task: Task): boolean {
+  return task.desiredState <= TaskState.COMPLETE;
+}
+
+/** Nothing of it runs, or ever will: its addresses, ports and resources are free. */
+export function isStopped(task: Task): boolean {
+  return task.status.state > TaskState.RUNNING || (!isWanted(task) && task.status.state < TaskState.ASSIGNED);
+}
+
+/** It occupies its node: assigned and not yet stopped. */
+export function occupiesNode(task: Task): boolean {
+  return task.nodeId !== '' && task.status.state >= TaskState.ASSIGNED && task.status.state <= TaskState.RUNNING;
+}
+
+/** Nothing can be heard of what runs there. */
+export function isLost(node: Node | undefined): boolean {
+  return node === undefined || node.status.state === NodeState.DOWN;
+}
+
+/** Tasks must not stay there. */
+export function isEvacuated(node: Node | undefined): boolean {
+  return isLost(node) || node?.spec.availability === NodeAvailability.DRAIN;
+}
+
+export function isGlobal(service: Service): boolean {
+  return service.spec.global !== undefined || service.spec.globalJob !== undefined;
+}
+
+export function isJob(service: Service): boolean {
+  return service.spec.replicatedJob !== undefined || service.spec.globalJob !== undefined;
+}
+
+/** The desired state of a task of this service that is to do its work. */
+export function runState(service: Service): TaskState {
+  return isJob(service) ? TaskState.COMPLETE : TaskState.RUNNING;
+}
+
+/** Names a slot within its service: the number, or the node for global services. */
+export function slotKey(service: Service, task: Task): string {
+  return isGlobal(service) ? task.nodeId : String(task.slot);
+}
+
+export interface NewTask {
+  readonly id: string;
+  readonly slot: number;
+  /** Given in advance for tasks of global services, else empty. */
+  readonly nodeId: string;
+  readonly desiredState: TaskState;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export function newTask(service: Service, { id, slot, nodeId, desiredState, now }: NewTask): Task {
+  return Task.create({
+    id,
+    spec: service.spec.task,
+    specVersion: service.specVersion,
+    serviceId: service.id,
+    serviceName: service.spec.name,
+    serviceLabels: service.spec.labels,
+    slot,
+    nodeId,
+    status: TaskStatus.create({ state: TaskState.NEW, timestamp: now, message: 'created' }),
+    desiredState,
+    desiredStateSince: now,
+    endpoint: Endpoint.create({ mode: service.spec.endpoint.mode }),
+    jobIteration: isJob(service) ? { iteration: service.jobStatus?.iteration ?? 0 } : undefined,
+  });
+}
+
+export function withDesiredState(task: Task, desiredState: TaskState, now: number): Task {
+  return { ...task, desiredState, desiredStateSince: now };
+}
+
+/** Whether the task was made from another spec than the service has now, so that an update replaces it. */
+export function isDirty(service: Service, task: Task): boolean {
+  if (task.specVersion === service.specVersion && service.specVersion !== 0) return false;
+  if (isJob(service) && task.jobIteration?.iteration !== (service.jobStatus?.iteration ?? 0)) return true;
+  return (
+    !isDeepStrictEqual(task.spec, service.spec.task) ||
+    (task.endpoint.allocated && !offers(task.endpoint, service.spec.endpoint))
+  );
+}
+
+function offers(given: Endpoint, asked: { readonly mode: number; readonly ports: readonly PortConfig[] }): boolean {
+  if (given.mode !== asked.mode || given.ports.length !== asked.ports.length) return false;
+  return asked.ports.every((port, i) => {
+    const has = given.ports[i];
+    if (has === undefined) return false;
+    return isDeepStrictEqual(
+      { ...has, publishedPort: port.publishedPort || has.publishedPort },
+      {
+        ...port,
+        publishedPort: port.publishedPort || has.publishedPort,
+      },
+    );
+  });
+}
+
+/** Whether any of the ports is reached through every node. */
+export function publishesOnIngress(ports: readonly PortConfig[]): boolean {
+  return ports.some((port) => port.publishMode === PublishMode.INGRESS);
+}
+
+/** Newest last, by the time at which the task was made. */
+export function byAge(a: Task, b: Task): number {
+  return a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1);
+}
