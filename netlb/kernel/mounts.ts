@@ -28,6 +28,11 @@ export interface OverlayMount {
   /** Empty directory on the file system of `upper`. */
   readonly work: string;
   readonly target: string;
+  /**
+   * Nothing written there has to survive a crash of the machine: fsync and unmount do not wait for
+   * the disk (overlayfs.rst, "Volatile mount"). `work` cannot be mounted a second time.
+   */
+  readonly volatile?: boolean | undefined;
 }
 
 export interface TmpfsMount {
@@ -53,11 +58,12 @@ const escapePath = (path: string): string => path.replace(/[\\,]/g, '\\$&');
 const escapeLayer = (path: string): string => path.replace(/[\\,:]/g, '\\$&');
 
 /** @throws INVALID_ARGUMENT when the paths together are longer than mount(2) takes */
-export function overlayOptions({ lower, upper, work }: Omit<OverlayMount, 'target'>): string {
+export function overlayOptions({ lower, upper, work, volatile = false }: Omit<OverlayMount, 'target'>): string {
   const options = [
     `lowerdir=${lower.map(escapeLayer).join(':')}`,
     `upperdir=${escapePath(upper)}`,
     `workdir=${escapePath(work)}`,
+    ...(volatile ? ['volatile'] : []),
   ].join(',');
   if (Buffer.byteLength(options) > MAX_OPTIONS)
     throw invalidArgument(`the paths of ${lower.length} image layers are too long for one overlay mount`, {

@@ -1,0 +1,105 @@
+import { invalidArgument } from '../../../../lib/errors.js';
+
+/** The `config` object of an image configuration (OCI image-spec, config.md), as far as changes can set it. */
+export interface ImageSettings {
+  Cmd?: string[];
+  Entrypoint?: string[];
+  Env?: string[];
+  ExposedPorts?: Record<string, object>;
+  WorkingDir?: string;
+  User?: string;
+  Labels?: Record<string, string>;
+}
+
+const HINT = 'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER and LABEL lines, as in a Dockerfile.';
+
+/** `["a", "b"]` as a list, anything else as a shell's command line. */
+function command(argument: string, line: string): string[] {
+  if (!argument.startsWith('[')) return ['/bin/sh', '-c', argument];
+  let list: unknown;
+  try {
+    list = JSON.parse(argument);
+  } catch (cause) {
+    throw invalidArgument(`"${line}" is not a JSON list`, { value: line, hint: 'Write CMD ["prog", "arg"].', cause });
+  }
+  if (!Array.isArray(list) || !list.every((item) => typeof item === 'string')) {
+    throw invalidArgument(`"${line}" is not a list of strings`, { value: line, hint: 'Write CMD ["prog", "arg"].' });
+  }
+  return list;
+}
+
+/** Splits at blanks outside quotes; quotes and backslashes are taken away. */
+export function words(argument: string): string[] {
+  const found = argument.match(/(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+/g) ?? [];
+  return found.map((word) =>
+    word.replace(/"((?:[^"\\]|\\.)*)"|'([^']*)'|\\(.)/g, (_, double?: string, single?: string, escaped?: string) =>
+      double !== undefined ? double.replace(/\\(.)/g, '$1') : (single ?? escaped ?? ''),
+    ),
+  );
+}
+
+/** `A=b C="d e"`, or the old form `A b c`. */
+function pairs(argument: string, line: string): [string, string][] {
+  const list = words(argument);
+  if (!list[0]?.includes('=')) {
+    const match = /^(\S+)\s+(.*)$/.exec(argument);
+    if (!match) throw invalidArgument(`"${line}" has no value`, { value: line, hint: 'Write ENV NAME=value.' });
+    return [[match[1] ?? '', match[2] ?? '']];
+  }
+  return list.map((word) => {
+    const equals = word.indexOf('=');
+    if (equals <= 0) throw invalidArgument(`"${line}": "${word}" is not NAME=value`, { value: line });
+    return [word.slice(0, equals), word.slice(equals + 1)];
+  });
+}
+
+function ports(argument: string, line: string): string[] {
+  return words(argument).map((word) => {
+    const match = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/.exec(word.toLowerCase());
+    if (!match || Number(match[1]) < 1 || Number(match[1]) > 65535) {
+      throw invalidArgument(`"${line}": "${word}" is not a port`, { value: word, hint: 'Write EXPOSE 8080/tcp.' });
+    }
+    return `${Number(match[1])}/${match[2] ?? 'tcp'}`;
+  });
+}
+
+/**
+ * What Dockerfile lines make of an image's settings.
+ * @throws INVALID_ARGUMENT that names the line
+ */
+export function applyChanges(lines: readonly string[]): ImageSettings {
+  const settings: ImageSettings = {};
+  for (const line of lines) {
+    const match = /^\s*([A-Za-z]+)\s+(.*\S)\s*$/s.exec(line);
+    if (!match) throw invalidArgument(`"${line}" is not a change`, { value: line, hint: HINT });
+    const argument = match[2] ?? '';
+    switch (match[1]?.toUpperCase()) {
+      case 'CMD':
+        settings.Cmd = command(argument, line);
+        break;
+      case 'ENTRYPOINT':
+        settings.Entrypoint = command(argument, line);
+        break;
+      case 'ENV':
+        for (const [name, value] of pairs(argument, line)) {
+          settings.Env = [...(settings.Env ?? []).filter((entry) => !entry.startsWith(`${name}=`)), `${name}=${value}`];
+        }
+        break;
+      case 'EXPOSE':
+        for (const port of ports(argument, line)) settings.ExposedPorts = { ...settings.ExposedPorts, [port]: {} };
+        break;
+      case 'WORKDIR':
+        settings.WorkingDir = argument.startsWith('/') ? argument : `${settings.WorkingDir ?? ''}/${argument}`;
+        break;
+      case 'USER':
+        settings.User = argument;
+        break;
+      case 'LABEL':
+        settings.Labels = { ...settings.Labels, ...Object.fromEntries(pairs(argument, line)) };
+        break;
+      default:
+        throw invalidArgument(`"${match[1]}" cannot be changed at import`, { value: line, hint: HINT });
+    }
+  }
+  return settings;
+}

@@ -1,0 +1,1 @@
+export { OciImageStore } from './images/store.js';
