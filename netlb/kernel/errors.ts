@@ -60,7 +60,7 @@ export class NftablesError extends Error {
     this.lineNumber = lineNumber;
   }
 
-  /** @param text what libnftables writes: "<cmdline>:3:1-20: Error: No such file or directory\n…" */
+  /** @param text what libnftables writes: "/proc/self/fd/9:3:15-18: Error: No such file…\n…" */
   static from(text: string, commands: string): NftablesError {
     const match = /^\S+?:(\d+):[\d-]+: Error: (.*)$/m.exec(text);
     if (!match) return new NftablesError(text.trim() || 'refused without words', '', 0);

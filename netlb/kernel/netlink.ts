@@ -80,15 +80,17 @@ export class NetlinkSocket {
   constructor({ namespace, protocol, groups = [] }: NetlinkSocketOptions) {
     this.fd = namespace.run(() => socket(AF_NETLINK, SOCK_RAW, protocol));
     try {
-      this.#configure(groups);
+      this.#configure();
       bind(this.fd, KERNEL);
+      // After bind, which sets the first 32 groups to those of its address: none.
+      for (const group of groups) setSocketOption(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group));
     } catch (error) {
       this.close();
       throw error;
     }
   }
 
-  #configure(groups: readonly number[]): void {
+  #configure(): void {
     setSocketOption(this.fd, SOL_NETLINK, NETLINK_CAP_ACK, u32(1));
     setSocketOption(this.fd, SOL_NETLINK, NETLINK_EXT_ACK, u32(1));
     setSocketOption(this.fd, SOL_NETLINK, NETLINK_GET_STRICT_CHK, u32(1));
@@ -103,7 +105,6 @@ export class NetlinkSocket {
     const timeout = Buffer.alloc(16);
     timeout.writeBigInt64LE(BigInt(RECEIVE_TIMEOUT_SECONDS));
     setSocketOption(this.fd, SOL_SOCKET, SO_RCVTIMEO, timeout);
-    for (const group of groups) setSocketOption(this.fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, u32(group));
   }
 
   /**

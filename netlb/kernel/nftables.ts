@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import koffi from 'koffi';
 import { failedPrecondition, messageOf } from '../../lib/errors.js';
 import { Attributes, attribute, text } from './attributes.js';
@@ -5,6 +6,7 @@ import { isKernelError, NftablesError } from './errors.js';
 import type { NetNamespace } from './namespace.js';
 import { NETLINK_NETFILTER, NetlinkSocket, type Subscription, subscribe } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from './nfnetlink.js';
+import { close, memoryFile } from './syscalls.js';
 
 export { NftablesError } from './errors.js';
 
@@ -31,7 +33,7 @@ interface Libnftables {
   bufferOutput(context: Context): number;
   bufferErrors(context: Context): number;
   setOutputFlags(context: Context, flags: number): void;
-  run(context: Context, commands: string): number;
+  runFile(context: Context, path: string): number;
   output(context: Context): string | null;
   errors(context: Context): string | null;
 }
@@ -49,7 +51,7 @@ export function libnftables(): Libnftables {
       bufferOutput: library.func('int nft_ctx_buffer_output(void *ctx)'),
       bufferErrors: library.func('int nft_ctx_buffer_error(void *ctx)'),
       setOutputFlags: library.func('void nft_ctx_output_set_flags(void *ctx, unsigned int flags)'),
-      run: library.func('int nft_run_cmd_from_buffer(void *ctx, const char *commands)'),
+      runFile: library.func('int nft_run_cmd_from_filename(void *ctx, const char *path)'),
       output: library.func('const char *nft_ctx_get_output_buffer(void *ctx)'),
       errors: library.func('const char *nft_ctx_get_error_buffer(void *ctx)'),
     };
@@ -138,8 +140,16 @@ export class Nftables {
   #run(commands: string, outputFlags: number): string {
     const library = this.#library;
     library.setOutputFlags(this.#context, outputFlags);
-    // Inside, because names of interfaces (iif, oif) are looked up by the calling thread.
-    const status = this.namespace.run(() => library.run(this.#context, commands));
+    // Only what comes from a file has line numbers in its errors.
+    const file = memoryFile('tsswarm.nft');
+    let status: number;
+    try {
+      writeFileSync(file, commands);
+      // Inside, because names of interfaces (iif, oif) are looked up by the calling thread.
+      status = this.namespace.run(() => library.runFile(this.#context, `/proc/self/fd/${file}`));
+    } finally {
+      close(file);
+    }
     const output = library.output(this.#context) ?? '';
     const errors = library.errors(this.#context) ?? '';
     if (status !== 0) throw NftablesError.from(errors, commands);

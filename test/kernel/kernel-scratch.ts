@@ -40,7 +40,7 @@ export class Scratch {
 
 /** Output of a command run inside a namespace. */
 export function inside(namespace: NetNamespace, command: string, ...args: string[]): string {
-  return execFileSync('nsenter', [`--net=${namespace.path}`, command, ...args], { encoding: 'utf8' });
+  return execFileSync('nsenter', [`--net=${namespace.path}`, command, ...args], { encoding: 'utf8', stdio: 'pipe' });
 }
 
 /** Output of `ip -j`, `bridge -j` and the like, which print nothing for an empty list. */

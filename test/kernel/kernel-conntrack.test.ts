@@ -1,0 +1,118 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { deleteFlows, listFlows } from '../../netlb/kernel/conntrack.js';
+import type { NetNamespace } from '../../netlb/kernel/namespace.js';
+import { inside, Scratch } from './kernel-scratch.js';
+
+let scratch: Scratch;
+beforeEach(() => {
+  scratch = new Scratch();
+});
+afterEach(() => {
+  scratch.close();
+});
+
+/** A flow from 192.0.2.9 to 203.0.113.1:port that was translated to a backend. */
+function track(
+  namespace: NetNamespace,
+  protocol: 'tcp' | 'udp',
+  port: number,
+  backend: string,
+  ...more: string[]
+): void {
+  const state = protocol === 'tcp' ? ['--state', 'ESTABLISHED'] : [];
+  const tuple = ['-s', '192.0.2.9', '-d', '203.0.113.1', '--sport', '4000', '--dport', String(port)];
+  const reply = ['--reply-src', backend, '--reply-dst', '192.0.2.9'];
+  const replyPorts = ['--reply-port-src', String(port), '--reply-port-dst', '4000'];
+  inside(
+    namespace,
+    'conntrack',
+    '-I',
+    '-p',
+    protocol,
+    ...tuple,
+    ...reply,
+    ...replyPorts,
+    '-t',
+    '600',
+    ...state,
+    ...more,
+  );
+}
+
+/** Lines that `conntrack` shows. */
+const shown = (namespace: NetNamespace) =>
+  inside(namespace, 'conntrack', '-L')
+    .split('\n')
+    .filter((line) => line !== '');
+
+test('deleteFlows - by backend, destination, port and protocol', () => {
+  const namespace = scratch.namespace('c');
+  const home = scratch.namespace('other');
+  for (const where of [namespace, home]) {
+    track(where, 'tcp', 80, '10.0.0.1');
+    track(where, 'tcp', 81, '10.0.0.2');
+    track(where, 'udp', 80, '10.0.0.1');
+    track(where, 'udp', 53, '10.0.0.2');
+  }
+  expect(shown(namespace)).toHaveLength(4);
+  expect(listFlows(namespace, {})).toHaveLength(4);
+  expect(listFlows(namespace, { replySource: '10.0.0.1', protocol: 'udp' })).toEqual([
+    {
+      family: 4,
+      original: {
+        protocol: 17,
+        source: '192.0.2.9',
+        destination: '203.0.113.1',
+        sourcePort: 4000,
+        destinationPort: 80,
+      },
+      reply: { protocol: 17, source: '10.0.0.1', destination: '192.0.2.9', sourcePort: 80, destinationPort: 4000 },
+      zone: 0,
+    },
+  ]);
+  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(2);
+  expect(
+    shown(namespace)
+      .map((line) => /^(\w+).*src=(10\S+)/.exec(line)?.slice(1))
+      .sort(),
+  ).toEqual([
+    ['tcp', '10.0.0.2'],
+    ['udp', '10.0.0.2'],
+  ]);
+  expect(deleteFlows(namespace, { originalDestination: '203.0.113.1', protocol: 'udp' })).toBe(1);
+  expect(deleteFlows(namespace, { originalDestination: '203.0.113.2' })).toBe(0);
+  expect(deleteFlows(namespace, { originalDestination: '203.0.113.1', originalDestinationPort: 80 })).toBe(0);
+  expect(deleteFlows(namespace, { protocol: 'tcp', originalDestinationPort: 81 })).toBe(1);
+  expect(shown(namespace)).toEqual([]);
+  expect(shown(home)).toHaveLength(4);
+});
+
+test('deleteFlows - in a conntrack zone, and IPv6', () => {
+  const namespace = scratch.namespace('z');
+  track(namespace, 'tcp', 80, '10.0.0.1', '--zone', '7');
+  track(namespace, 'tcp', 80, '10.0.0.1', '--orig-zone', '9');
+  const six = ['-s', 'fd00::9', '-d', 'fd00::1', '-g', 'fd00:1::1'];
+  inside(namespace, 'conntrack', '-I', '-p', 'udp', ...six, '--sport', '1', '--dport', '2', '-t', '600');
+  expect(deleteFlows(namespace, { replySource: 'fd00:1::1' })).toBe(1);
+  expect(inside(namespace, 'conntrack', '-L', '-f', 'ipv6').trim()).toBe('');
+  expect(
+    listFlows(namespace, {})
+      .map(({ zone }) => zone)
+      .sort(),
+  ).toEqual([0, 7]);
+  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(2);
+  expect(shown(namespace)).toEqual([]);
+});
+
+test('deleteFlows - thousands', () => {
+  const namespace = scratch.namespace('m');
+  const count = 600;
+  const script = Array.from(
+    { length: count },
+    (_, i) => `-I -p udp -s 192.0.2.9 -d 203.0.113.1 --sport ${i + 1} --dport 53 -t 600 -g 10.0.0.1`,
+  );
+  inside(namespace, 'sh', '-c', script.map((line) => `conntrack ${line} >/dev/null 2>&1`).join('\n'));
+  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(count);
+  expect(shown(namespace)).toEqual([]);
+  expect(() => deleteFlows(namespace, {})).toThrow('a filter is needed');
+});
