@@ -1,0 +1,102 @@
+import { Backoff } from '../../lib/backoff.js';
+import type { Clock } from '../../lib/clock.js';
+import { codeOf, messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import type { SessionMessage } from '../../proto/gen/index.js';
+import { Channel } from '../../proto/rpc/client.js';
+import type { NodeCredential } from '../../proto/rpc/credentials.js';
+import { ManagerList } from './manager-list.js';
+import { Session, type SessionNode } from './session.js';
+
+export interface AgentOptions {
+  /** host:port, the last known good one first. */
+  readonly managers: readonly string[];
+  readonly credential: NodeCredential;
+  readonly node: SessionNode;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Every message of every session. */
+  readonly onSession: (message: SessionMessage) => void;
+  /** The managers that this node knows have changed, or another one of them answers: to be kept for the next start. */
+  readonly onManagers: (addresses: readonly string[]) => void;
+  /** Managers say that this node is not one of the swarm's. */
+  readonly onRemoved: () => void;
+}
+
+/** What a manager answers a node that it does not know: NOT_FOUND, or a credential that proves nothing. */
+const REMOVED: ReadonlySet<string> = new Set(['NOT_FOUND', 'UNAUTHENTICATED', 'PERMISSION_DENIED']);
+
+/** Holds a session with one manager after another, for as long as the node is in the swarm. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #managers: ManagerList;
+  readonly #backoff = new Backoff({ initial: 100, max: 8_000 });
+  #session: Session | undefined;
+  #sessionId = '';
+  /** What `onManagers` was told last. */
+  #told: readonly string[];
+  #connected = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#managers = new ManagerList(options.managers);
+    this.#told = options.managers;
+  }
+
+  /** Whether a manager has answered and the session with it lasts. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  problemsChanged(): void {
+    this.#session?.problemsChanged();
+  }
+
+  /** Resolves when the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const address = this.#managers.first;
+      if (address !== undefined) await this.#hold(address, signal);
+      await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
+    }
+  }
+
+  async #hold(address: string, signal: AbortSignal): Promise<void> {
+    const { credential, clock, log, node } = this.#options;
+    const channel = new Channel(address, credential);
+    const onMessage = (message: SessionMessage) => this.#answered(address, message);
+    this.#session = new Session({ channel, node, onMessage, resume: this.#sessionId, clock, log });
+    try {
+      await this.#session.run(signal);
+    } catch (error) {
+      log.warn({ manager: address, code: codeOf(error) }, `session: ${messageOf(error)}`);
+      this.#failed(address, error);
+    } finally {
+      this.#connected = false;
+      this.#session = undefined;
+      channel.close();
+    }
+  }
+
+  #answered(address: string, message: SessionMessage): void {
+    const { log, onManagers, onSession } = this.#options;
+    if (!this.#connected) {
+      this.#connected = true;
+      this.#sessionId = message.sessionId;
+      this.#backoff.reset();
+      log.info({ manager: address, session: message.sessionId }, 'session opened');
+    }
+    this.#managers.replace(message.managers);
+    const { addresses } = this.#managers;
+    if (addresses.join() !== this.#told.join()) onManagers(addresses);
+    this.#told = addresses;
+    onSession(message);
+  }
+
+  #failed(address: string, error: unknown): void {
+    // The session is resumed only where its manager may still know it.
+    if (codeOf(error) === 'FAILED_PRECONDITION') this.#sessionId = '';
+    if (!this.#connected) this.#managers.failed(address);
+    if (REMOVED.has(codeOf(error))) this.#options.onRemoved();
+  }
+}

@@ -1,0 +1,143 @@
+import { TaskState } from '../../proto/gen/index.js';
+import type { ContainerExit, ContainerState } from '../executor/executor.js';
+import { isTerminal, isToStop, type LocalTask } from './local-task.js';
+
+/** What a task's runner sees of the world when it asks what to do. */
+export interface Observed {
+  readonly container: ContainerState | undefined;
+  readonly sandbox: SandboxView;
+  /** Secrets and configs of the task that have not arrived yet: `secret "key"`. */
+  readonly missing: readonly string[];
+  /** Why the last prepare or start failed; empty when it did not. */
+  readonly failure: string;
+}
+
+/** A task's network namespace, as the last report of the data plane has it. */
+export type SandboxView =
+  | { readonly state: 'pending' }
+  | { readonly state: 'ready' }
+  /** `expired`: it has lasted longer than a task may be kept waiting. */
+  | { readonly state: 'problem'; readonly message: string; readonly expired: boolean };
+
+export type Step =
+  | StatusStep
+  | { readonly kind: 'prepare' | 'start' | 'stop' }
+  /** Deletes the container. */
+  | { readonly kind: 'remove' }
+  /** Nothing is left of the task: deletes its record. */
+  | { readonly kind: 'forget' }
+  /** Nothing to do until something that was observed changes. */
+  | { readonly kind: 'wait' };
+
+export interface StatusStep {
+  readonly kind: 'status';
+  readonly state: TaskState;
+  /** Undefined: stays what it was. */
+  readonly message?: string;
+  readonly error?: string;
+}
+
+const wait: Step = { kind: 'wait' };
+
+/** The one next thing to do for a task. States only ever grow. */
+export function nextStep(local: LocalTask, observed: Observed): Step {
+  if (isTerminal(local.status.state)) return settle(local, observed);
+  if (isToStop(local)) return shutDown(observed);
+  return advance(local, observed);
+}
+
+/** An ended task keeps its exited container, for its logs, until managers forget the task. */
+function settle(local: LocalTask, { container }: Observed): Step {
+  if (container?.status === 'running') return { kind: 'stop' };
+  if (container?.status === 'prepared') return { kind: 'remove' };
+  if (local.assigned) return wait;
+  return { kind: container ? 'remove' : 'forget' };
+}
+
+function shutDown({ container }: Observed): Step {
+  if (container?.status === 'running') return { kind: 'stop' };
+  return { kind: 'status', state: TaskState.SHUTDOWN, message: 'shutdown' };
+}
+
+function advance(local: LocalTask, observed: Observed): Step {
+  const { state } = local.status;
+  if (state < TaskState.ACCEPTED) return accept(observed);
+  if (state === TaskState.ACCEPTED)
+    // A container here is of an earlier life of the daemon, and perhaps only half prepared.
+    return observed.container
+      ? { kind: 'remove' }
+      : { kind: 'status', state: TaskState.PREPARING, message: 'preparing' };
+  if (state === TaskState.PREPARING) return prepare(local, observed);
+  if (state === TaskState.READY) return launch(local, observed);
+  if (state === TaskState.STARTING) return start(local, observed);
+  return keep(local, observed);
+}
+
+function accept({ failure }: Observed): Step {
+  if (failure) return { kind: 'status', state: TaskState.REJECTED, error: failure };
+  return { kind: 'status', state: TaskState.ACCEPTED, message: 'accepted' };
+}
+
+function prepare(local: LocalTask, { container, sandbox, missing, failure }: Observed): Step {
+  if (failure) return { kind: 'status', state: TaskState.REJECTED, error: failure };
+  const unreachable = networkFailure(sandbox);
+  if (unreachable) return { kind: 'status', state: TaskState.REJECTED, error: unreachable };
+  if (!container) {
+    if (missing.length > 0) return waitingFor(local, missing.join(', '));
+    return { kind: 'prepare' };
+  }
+  if (sandbox.state === 'problem') return waitingFor(local, `network: ${sandbox.message}`);
+  if (sandbox.state === 'pending') return wait;
+  return { kind: 'status', state: TaskState.READY, message: 'prepared' };
+}
+
+function launch(local: LocalTask, { container, sandbox }: Observed): Step {
+  if (!container) return lost;
+  const unreachable = networkFailure(sandbox);
+  if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
+  if (sandbox.state === 'problem') return waitingFor(local, `network: ${sandbox.message}`);
+  if (local.task.desiredState < TaskState.RUNNING || sandbox.state !== 'ready') return wait;
+  return { kind: 'status', state: TaskState.STARTING, message: 'starting' };
+}
+
+function start(local: LocalTask, { container, sandbox, failure }: Observed): Step {
+  if (failure) return { kind: 'status', state: TaskState.FAILED, error: failure };
+  if (!container) return lost;
+  if (container.status === 'exited') return ended(local, container.exit);
+  if (container.status === 'running') return { kind: 'status', state: TaskState.RUNNING, message: 'started' };
+  const unreachable = networkFailure(sandbox);
+  if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
+  return sandbox.state === 'ready' ? { kind: 'start' } : wait;
+}
+
+function keep(local: LocalTask, { container, sandbox }: Observed): Step {
+  if (!container || container.status === 'prepared') return lost;
+  const unreachable = networkFailure(sandbox);
+  if (container.status === 'running') return { kind: unreachable ? 'stop' : 'wait' };
+  if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
+  return ended(local, container.exit);
+}
+
+const lost: Step = {
+  kind: 'status',
+  state: TaskState.FAILED,
+  error: 'the container is gone: the machine was restarted, or it was removed by hand',
+};
+
+function ended({ task }: LocalTask, exit: ContainerExit | undefined): Step {
+  if (exit?.code === 0) return { kind: 'status', state: TaskState.COMPLETE, message: 'finished' };
+  const limit = task.spec.resources.limits.memoryBytes;
+  const why = exit?.oomKilled ? `: out of memory${limit > 0 ? ` (limit ${limit} bytes)` : ''}` : '';
+  return { kind: 'status', state: TaskState.FAILED, error: `task: non-zero exit (${exit?.code ?? 'unknown'})${why}` };
+}
+
+/** Why the task's network is given up; undefined while it works or may still come to. */
+function networkFailure(sandbox: SandboxView): string | undefined {
+  return sandbox.state === 'problem' && sandbox.expired ? `network: ${sandbox.message}` : undefined;
+}
+
+/** The same state with words on what it waits for, said once. */
+function waitingFor({ status }: LocalTask, what: string): Step {
+  const message = `waiting for ${what}`;
+  return status.message === message ? wait : { kind: 'status', state: status.state, message };
+}

@@ -1,0 +1,173 @@
+import { deferred } from '../../lib/async.js';
+import type { Clock } from '../../lib/clock.js';
+import { messageOf, unavailable } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import {
+  DispatcherService,
+  type NodeDescription,
+  type NodeProblem,
+  type SessionMessage,
+} from '../../proto/gen/index.js';
+import type { Channel, Stubs } from '../../proto/rpc/client.js';
+import { runTogether } from '../group.js';
+import { Acknowledger } from './acknowledger.js';
+import { type Assignments, applyMessage, noAssignments, SequenceGap } from './assignments.js';
+import type { StatusQueue } from './status-queue.js';
+
+/** What a session acts on. */
+export interface SessionNode {
+  readonly description: NodeDescription;
+  readonly dataPathAddress: string;
+  readonly statuses: StatusQueue;
+  /** Resolves when the kernel shows what the set asks for, but for `problems()`. */
+  onAssignments(assignments: Assignments): Promise<void>;
+  problems(): readonly NodeProblem[];
+  /** What else is done while the session lasts; a failure of it must not end the session. */
+  serve(channel: Channel, sessionId: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface SessionOptions {
+  readonly channel: Channel;
+  readonly node: SessionNode;
+  /** Called with the first message of the session, and with every later one. */
+  readonly onMessage: (message: SessionMessage) => void;
+  /** Of a session to go on with, or empty. */
+  readonly resume: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Milliseconds that a manager has for an answer. */
+const RPC_TIMEOUT = 5_000;
+
+/**
+ * One session with one manager, from its first message to its end. Its parts run beside each
+ * other: a heartbeat waits for none of them.
+ */
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #dispatcher: Stubs<typeof DispatcherService>;
+  readonly #acknowledger = new Acknowledger();
+  #id = '';
+  #period = RPC_TIMEOUT;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#dispatcher = options.channel.stubs(DispatcherService);
+  }
+
+  /** Empty before the manager's first message. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** The problems of the sequence that was acknowledged last are others now. */
+  problemsChanged(): void {
+    this.#acknowledger.problems(this.#options.node.problems());
+  }
+
+  /**
+   * @throws SwarmError when the manager ends it, does not answer, or does not know it
+   * (FAILED_PRECONDITION: it is not to be resumed)
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const opened = deferred<void>();
+    await runTogether(signal, [
+      (s) => this.#follow(s, () => opened.resolve()),
+      async (s) => {
+        await this.#answered(opened.promise, s);
+        const { node, channel } = this.#options;
+        await runTogether(s, [
+          (inner) => this.#beat(inner),
+          (inner) => this.#receive(inner),
+          (inner) => this.#acknowledge(inner),
+          (inner) => this.#report(inner),
+          (inner) => node.serve(channel, this.#id, inner),
+        ]);
+      },
+    ]);
+  }
+
+  async #follow(signal: AbortSignal, opened: () => void): Promise<void> {
+    const { node, onMessage, resume } = this.#options;
+    const { description, dataPathAddress } = node;
+    for await (const message of this.#dispatcher.session(
+      { description, dataPathAddress, sessionId: resume },
+      { signal },
+    )) {
+      if (message.sessionId !== '') this.#id = message.sessionId;
+      if (message.heartbeatPeriod > 0) this.#period = message.heartbeatPeriod;
+      onMessage(message);
+      opened();
+    }
+    throw unavailable('the manager ended the session');
+  }
+
+  /** @throws UNAVAILABLE when the manager took the connection but says nothing */
+  async #answered(opened: Promise<void>, signal: AbortSignal): Promise<void> {
+    const timer = new AbortController();
+    const silence = this.#options.clock.sleep(RPC_TIMEOUT, AbortSignal.any([signal, timer.signal])).then(() => {
+      throw unavailable(`the manager did not answer within ${RPC_TIMEOUT / 1000} s`);
+    });
+    try {
+      await Promise.race([opened, silence]);
+    } finally {
+      timer.abort();
+    }
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const sessionId = this.#id;
+    for (;;) {
+      await this.#options.clock.sleep(this.#period, signal);
+      const { period } = await this.#dispatcher.heartbeat({ sessionId }, { signal, timeout: RPC_TIMEOUT });
+      if (period > 0) this.#period = period;
+    }
+  }
+
+  /** Takes assignments; a stream with a gap is closed and another one opened. */
+  async #receive(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        await this.#receiveStream(signal);
+      } catch (error) {
+        if (!(error instanceof SequenceGap)) throw error;
+        this.#options.log.warn({ session: this.#id }, error.message);
+      }
+    }
+  }
+
+  async #receiveStream(signal: AbortSignal): Promise<void> {
+    let assignments = noAssignments;
+    let sequence: number | undefined;
+    for await (const message of this.#dispatcher.assignments({ sessionId: this.#id }, { signal })) {
+      assignments = applyMessage(assignments, sequence, message);
+      sequence = message.resultsIn;
+      this.#apply(assignments, sequence);
+    }
+    throw unavailable('the manager ended the assignments');
+  }
+
+  /** Does not wait: the next message may come before the kernel shows this one. */
+  #apply(assignments: Assignments, sequence: number): void {
+    const { node, log } = this.#options;
+    node.onAssignments(assignments).then(
+      () => this.#acknowledger.put(sequence, node.problems()),
+      (error) => log.error({ sequence, err: error }, `assignments: ${messageOf(error)}`),
+    );
+  }
+
+  #acknowledge(signal: AbortSignal): Promise<void> {
+    const sessionId = this.#id;
+    return this.#acknowledger.deliver(async (acknowledgement) => {
+      await this.#dispatcher.acknowledge({ sessionId, ...acknowledgement }, { signal, timeout: RPC_TIMEOUT });
+    }, signal);
+  }
+
+  #report(signal: AbortSignal): Promise<void> {
+    const sessionId = this.#id;
+    return this.#options.node.statuses.deliver(async (updates) => {
+      await this.#dispatcher.updateTaskStatus({ sessionId, updates }, { signal, timeout: RPC_TIMEOUT });
+    }, signal);
+  }
+}

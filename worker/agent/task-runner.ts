@@ -1,0 +1,271 @@
+import { Backoff } from '../../lib/backoff.js';
+import type { Clock } from '../../lib/clock.js';
+import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import {
+  ContainerStatus,
+  type NetworkRecord,
+  type PortConfig,
+  PortStatus,
+  type Task,
+  TaskState,
+  TaskStateName,
+  type TaskStatus,
+} from '../../proto/gen/index.js';
+import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
+import { Wake } from '../wake.js';
+import type { TaskDatabase } from './database.js';
+import { isTerminal, isToStop, type LocalTask } from './local-task.js';
+import { nextStep, type Observed, type SandboxView, type StatusStep, type Step } from './next-step.js';
+
+export interface RunnerContext {
+  readonly executor: Executor;
+  readonly database: Pick<TaskDatabase, 'put' | 'delete'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  sandbox(local: LocalTask): SandboxView;
+  /** Secrets and configs that have not arrived. */
+  missing(task: Task): readonly string[];
+  settings(task: Task): Promise<ContainerSettings>;
+  hostPorts(task: Task): Promise<readonly PortConfig[]>;
+  /** After every change of a task's status. */
+  onStatus(local: LocalTask): void;
+}
+
+const DEFAULT_STOP_SIGNAL = 'SIGTERM';
+const DEFAULT_GRACE_NS = 10e9;
+
+/**
+ * Carries out the steps of one task, one after another. What has to outlive the daemon is on disk
+ * before it has an effect: the task before its container, STARTING before the start (so that a
+ * container is never started twice), the wish to stop before the stop, and the end before it is told.
+ */
+export class TaskRunner {
+  readonly #context: RunnerContext;
+  readonly #wake = new Wake();
+  readonly #backoff = new Backoff({ initial: 100, max: 8_000 });
+  #local: LocalTask;
+  #recorded: boolean;
+  #container: ContainerState | undefined;
+  #failure = '';
+  #watching = false;
+  /** Ends a preparation that nobody wants any more. */
+  #preparing: AbortController | undefined;
+
+  /** @param recorded whether the task is in the database already; @param container as the executor has it */
+  constructor(context: RunnerContext, local: LocalTask, recorded: boolean, container?: ContainerState) {
+    this.#context = context;
+    this.#local = local;
+    this.#recorded = recorded;
+    this.#container = container;
+  }
+
+  get local(): LocalTask {
+    return this.#local;
+  }
+
+  get running(): boolean {
+    return this.#container?.status === 'running';
+  }
+
+  /** What managers say of the task now; undefined: it is no longer assigned to this node. */
+  update(task: Task | undefined, networks: readonly NetworkRecord[]): void {
+    this.#local = task
+      ? { ...this.#local, task, networks, assigned: true }
+      : { ...this.#local, task: { ...this.#local.task, desiredState: TaskState.REMOVE }, assigned: false };
+    if (isToStop(this.#local)) this.#preparing?.abort();
+    this.#wake.notify();
+  }
+
+  /** Looks again at what it observes. */
+  wake(): void {
+    this.#wake.notify();
+  }
+
+  /** Resolves when the task is gone, or when the signal aborts: then the container runs on. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        if (!this.#recorded) await this.#record();
+        this.#watch(signal);
+        const step = nextStep(this.#local, this.#observed());
+        if (step.kind === 'forget') return await this.#context.database.delete(this.#local.task.id);
+        await this.#perform(step, signal);
+        if (step.kind !== 'wait') this.#backoff.reset();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#context.log.error({ task: this.#local.task.id, err: error }, `task: ${messageOf(error)}`);
+        await this.#context.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #observed(): Observed {
+    return {
+      container: this.#container,
+      sandbox: this.#context.sandbox(this.#local),
+      missing: this.#context.missing(this.#local.task),
+      failure: this.#failure,
+    };
+  }
+
+  #perform(step: Exclude<Step, { kind: 'forget' }>, signal: AbortSignal): Promise<void> {
+    switch (step.kind) {
+      case 'wait':
+        return this.#wake.wait(signal);
+      case 'status':
+        return this.#setStatus(step);
+      case 'prepare':
+        return this.#prepare(signal);
+      case 'start':
+        return this.#start();
+      case 'stop':
+        return this.#stop(signal);
+      case 'remove':
+        return this.#remove();
+    }
+  }
+
+  async #record(): Promise<void> {
+    await this.#context.database.put(this.#local);
+    this.#recorded = true;
+  }
+
+  async #setStatus(step: StatusStep): Promise<void> {
+    const before = this.#local.status;
+    const status: TaskStatus = {
+      ...before,
+      state: step.state,
+      timestamp: this.#context.clock.now(),
+      message: step.message ?? before.message,
+      error: step.error ?? '',
+      container: this.#containerStatus(),
+    };
+    const accepted = before.state < TaskState.ACCEPTED && step.state === TaskState.ACCEPTED;
+    const portStatus = accepted ? await this.#hostPorts() : before.portStatus;
+    if (!portStatus) return;
+    const next = { ...this.#local, status: { ...status, portStatus } };
+    if (step.state !== before.state && (step.state === TaskState.STARTING || isTerminal(step.state)))
+      await this.#context.database.put(next);
+    // Its assignment may have changed during the write.
+    this.#local = { ...this.#local, status: next.status };
+    const fields = { task: this.#local.task.id, state: TaskStateName[step.state], error: status.error };
+    this.#context.log.info(fields, `task ${this.#local.task.serviceName}: ${status.error || status.message}`);
+    this.#context.onStatus(this.#local);
+  }
+
+  async #hostPorts(): Promise<PortStatus | undefined> {
+    try {
+      return PortStatus.create({ ports: await this.#context.hostPorts(this.#local.task) });
+    } catch (error) {
+      this.#failure = this.#words(error);
+      return undefined;
+    }
+  }
+
+  #containerStatus(): ContainerStatus | undefined {
+    const container = this.#container;
+    return (
+      container &&
+      ContainerStatus.create({
+        containerId: container.id,
+        pid: container.pid,
+        exitCode: container.exit?.code,
+        oomKilled: container.exit?.oomKilled ?? false,
+      })
+    );
+  }
+
+  async #prepare(signal: AbortSignal): Promise<void> {
+    const { executor, settings } = this.#context;
+    const { task } = this.#local;
+    this.#preparing = new AbortController();
+    const unwanted = this.#preparing.signal;
+    try {
+      await executor.prepare(await settings(task), AbortSignal.any([signal, unwanted]));
+    } catch (error) {
+      if (!signal.aborted && !unwanted.aborted) this.#failure = this.#words(error);
+    } finally {
+      this.#preparing = undefined;
+    }
+    this.#container = await executor.inspect(task.id);
+  }
+
+  async #start(): Promise<void> {
+    const { executor } = this.#context;
+    const { id } = this.#local.task;
+    try {
+      this.#container = await executor.start(id);
+    } catch (error) {
+      this.#failure = this.#words(error);
+      this.#container = await executor.inspect(id);
+    }
+  }
+
+  async #stop(signal: AbortSignal): Promise<void> {
+    const { task } = this.#local;
+    const { stopSignal, stopGracePeriod } = task.spec.container;
+    if (!isTerminal(this.#local.status.state)) await this.#context.database.put(this.#local);
+    const grace = Math.round((stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
+    const stopping = this.#context.executor.stop(task.id, stopSignal || DEFAULT_STOP_SIGNAL, grace);
+    const exit = await unlessAborted(stopping, signal);
+    if (exit) this.#container = { ...this.#exited(), exit };
+  }
+
+  async #remove(): Promise<void> {
+    await this.#context.executor.remove(this.#local.task.id);
+    this.#container = undefined;
+  }
+
+  /** Waits, beside the steps, for the end of a container that runs. */
+  #watch(signal: AbortSignal): void {
+    if (this.#watching || !this.running) return;
+    this.#watching = true;
+    void this.#awaitExit(signal).finally(() => {
+      this.#watching = false;
+      this.#wake.notify();
+    });
+  }
+
+  async #awaitExit(signal: AbortSignal): Promise<void> {
+    const { executor, clock, log } = this.#context;
+    const { id } = this.#local.task;
+    const backoff = new Backoff({ initial: 100, max: 8_000 });
+    while (!signal.aborted) {
+      try {
+        const exit = await executor.wait(id, signal);
+        this.#container = { ...this.#exited(), exit };
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (codeOf(error) === 'NOT_FOUND') {
+          this.#container = undefined;
+          return;
+        }
+        log.error({ task: id, err: error }, `cannot wait for the container: ${messageOf(error)}`);
+        await clock.sleep(backoff.next(), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  #exited(): ContainerState {
+    const { id } = this.#local.task;
+    return { id, status: 'exited', pid: 0, startedAt: this.#container?.startedAt ?? 0, exit: undefined };
+  }
+
+  /** What a task's error says; what is not meant for people is logged whole. */
+  #words(error: unknown): string {
+    if (!(error instanceof SwarmError))
+      this.#context.log.error({ task: this.#local.task.id, err: error }, `task: ${messageOf(error)}`);
+    return messageOf(error);
+  }
+}
+
+/** The promise's value, or undefined when the signal aborts before; what comes later is not looked at. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  return new Promise((resolve, reject) => {
+    const abort = () => resolve(undefined);
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,168 @@
+import type { Clock } from '../../lib/clock.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import type { NetworkRecord, Task } from '../../proto/gen/index.js';
+import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
+import { untilAborted } from '../group.js';
+import { hostPorts, portKey } from '../network/host-ports.js';
+import { type Assignments, noAssignments } from './assignments.js';
+import { missingFiles } from './container-settings.js';
+import type { TaskDatabase } from './database.js';
+import { isToStop, type LocalTask, needsSandbox } from './local-task.js';
+import type { SandboxView } from './next-step.js';
+import type { StatusQueue } from './status-queue.js';
+import { type RunnerContext, TaskRunner } from './task-runner.js';
+
+export interface TaskSetOptions {
+  readonly executor: Executor;
+  readonly database: TaskDatabase;
+  readonly statuses: StatusQueue;
+  readonly clock: Clock;
+  readonly log: Logger;
+  sandbox(local: LocalTask): SandboxView;
+  settings(task: Task, files: Assignments): Promise<ContainerSettings>;
+  /** Called when the node's network state depends on what has changed. */
+  onNetworkChange(): void;
+}
+
+/** The tasks of this node, each with its runner. */
+export class TaskSet {
+  readonly #options: TaskSetOptions;
+  readonly #runners = new Map<string, TaskRunner>();
+  readonly #running = new Set<Promise<void>>();
+  #assignments: Assignments = noAssignments;
+  #signal: AbortSignal | undefined;
+
+  constructor(options: TaskSetOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes back what an earlier daemon left: its tasks, with their containers as they are now.
+   * @param assignments the last known ones, for secrets and networks
+   * @returns containers that no task on record owns
+   */
+  async adopt(assignments: Assignments): Promise<readonly ContainerState[]> {
+    const { database, executor, log } = this.#options;
+    const [tasks, containers] = await Promise.all([database.tasks(), executor.list()]);
+    const byId = new Map(containers.map((container) => [container.id, container]));
+    this.#assignments = assignments;
+    for (const local of tasks) this.#add(local, true, byId.get(local.task.id));
+    const running = tasks.filter(({ task }) => byId.get(task.id)?.status === 'running').length;
+    if (tasks.length > 0) log.info({ tasks: tasks.length, running }, 'took tasks back');
+    return containers.filter(({ id }) => !this.#runners.has(id));
+  }
+
+  /** What managers want of this node, as a whole: tasks that are not in it are stopped and removed. */
+  assign(assignments: Assignments): void {
+    this.#assignments = assignments;
+    for (const [id, runner] of this.#runners) {
+      const task = assignments.tasks.get(id);
+      runner.update(task, task ? this.#networksOf(task, runner.local.networks) : runner.local.networks);
+    }
+    for (const task of assignments.tasks.values()) {
+      if (!this.#runners.has(task.id)) this.#create(task);
+    }
+  }
+
+  /** Runs all tasks until the signal aborts. Their containers run on. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#signal = signal;
+    for (const runner of this.#runners.values()) this.#start(runner, signal);
+    await untilAborted(signal);
+    await Promise.all(this.#running);
+  }
+
+  local(): readonly LocalTask[] {
+    return [...this.#runners.values()].map((runner) => runner.local);
+  }
+
+  get(id: string): LocalTask | undefined {
+    return this.#runners.get(id)?.local;
+  }
+
+  counts(): { readonly running: number; readonly total: number } {
+    const runners = [...this.#runners.values()];
+    return { running: runners.filter((runner) => runner.running).length, total: runners.length };
+  }
+
+  /** Lets every task look at the world again, after its network has changed. */
+  wakeAll(): void {
+    for (const runner of this.#runners.values()) runner.wake();
+  }
+
+  /** Tells managers all states again, as at the begin of a session. */
+  reportAll(): void {
+    for (const { task, status } of this.local()) this.#options.statuses.put(task.id, status);
+  }
+
+  #create(task: Task): void {
+    const local = { task, status: task.status, assigned: true, networks: this.#networksOf(task, []) };
+    // A task that managers know to be stopped, and that left nothing here, needs no record.
+    const runner = this.#add(local, isToStop(local) && task.status.container === undefined);
+    if (this.#signal) this.#start(runner, this.#signal);
+  }
+
+  #add(local: LocalTask, recorded: boolean, container?: ContainerState): TaskRunner {
+    const runner = new TaskRunner(this.#context(), local, recorded, container);
+    this.#runners.set(local.task.id, runner);
+    return runner;
+  }
+
+  #start(runner: TaskRunner, signal: AbortSignal): void {
+    const running = runner
+      .run(signal)
+      .catch((error: unknown) => {
+        const { id } = runner.local.task;
+        this.#options.log.error({ task: id, err: error }, `task runner ended: ${messageOf(error)}`);
+      })
+      .finally(() => {
+        this.#running.delete(running);
+        if (!signal.aborted) this.#forget(runner.local.task.id);
+      });
+    this.#running.add(running);
+  }
+
+  #forget(id: string): void {
+    this.#runners.delete(id);
+    const task = this.#assignments.tasks.get(id);
+    if (task) this.#create(task);
+  }
+
+  #context(): RunnerContext {
+    const { executor, database, clock, log, statuses } = this.#options;
+    let housed: boolean | undefined;
+    return {
+      executor,
+      database,
+      clock,
+      log,
+      sandbox: (local) => this.#options.sandbox(local),
+      missing: (task) => missingFiles(task, this.#assignments),
+      settings: (task) => this.#options.settings(task, this.#assignments),
+      hostPorts: (task) => hostPorts(task, this.#publishedPorts(task.id)),
+      onStatus: (local) => {
+        statuses.put(local.task.id, local.status);
+        const needs = needsSandbox(local);
+        if (needs !== housed) this.#options.onNetworkChange();
+        housed = needs;
+      },
+    };
+  }
+
+  /** Ports of this node that lead somewhere already: those of the routing mesh and of its other tasks. */
+  #publishedPorts(except: string): ReadonlySet<string> {
+    const mesh = [...this.#assignments.services.values()].flatMap((service) => service.ports);
+    const others = this.local().filter(({ task }) => task.id !== except);
+    return new Set([...mesh, ...others.flatMap(({ status }) => status.portStatus.ports)].map(portKey));
+  }
+
+  /** Of a network that managers no longer mention, the record is what it was. */
+  #networksOf(task: Task, known: readonly NetworkRecord[]): readonly NetworkRecord[] {
+    const before = new Map(known.map((network) => [network.id, network]));
+    return task.networks.flatMap(({ networkId }) => {
+      const network = this.#assignments.networks.get(networkId) ?? before.get(networkId);
+      return network ? [network] : [];
+    });
+  }
+}

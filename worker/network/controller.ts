@@ -1,0 +1,139 @@
+import { type Deferred, deferred, yieldToLoop } from '../../lib/async.js';
+import { Backoff } from '../../lib/backoff.js';
+import type { Clock } from '../../lib/clock.js';
+import { messageOf } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import type { ApplyProblem, ApplyReport, DesiredState } from '../../netlb/state.js';
+import { TaskState } from '../../proto/gen/index.js';
+import { isTerminal, type LocalTask } from '../agent/local-task.js';
+import type { SandboxView } from '../agent/next-step.js';
+import { Wake } from '../wake.js';
+
+/** What NetworkPlane is used for here. */
+export interface Plane {
+  apply(desired: DesiredState): Promise<ApplyReport>;
+}
+
+export interface NetworkControllerOptions {
+  readonly plane: Plane;
+  /** The state that the node shall have now. */
+  readonly desired: () => DesiredState;
+  /** Called when what `sandbox` or `problems` answer may have changed. */
+  readonly onChange: () => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long a task waits for its network, or runs without it, before it is given up. */
+export const NETWORK_PATIENCE_MS = 30_000;
+
+/**
+ * Keeps the kernel at what the node's network shall be: one `apply` at a time, each of the whole
+ * newest state. Changes that come while one runs are in the next.
+ */
+export class NetworkController {
+  readonly #options: NetworkControllerOptions;
+  readonly #wake = new Wake();
+  readonly #backoff = new Backoff({ initial: 200, max: 10_000 });
+  /** Those who wait for an apply that has not begun yet. */
+  #waiting: Deferred<void> = deferred();
+  #sandboxes: ReadonlySet<string> = new Set();
+  #problems: readonly ApplyProblem[] = [];
+  /** When each present problem was first seen, by its subject. */
+  #since: ReadonlyMap<string, number> = new Map();
+  #cancelExpiry: () => void = () => {};
+
+  constructor(options: NetworkControllerOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the kernel has been brought to a state that was computed after this call. */
+  changed(): Promise<void> {
+    this.#wake.notify();
+    return this.#waiting.promise;
+  }
+
+  get problems(): readonly ApplyProblem[] {
+    return this.#problems;
+  }
+
+  /** A later report of the plane's own repairs. */
+  reported(report: ApplyReport): void {
+    this.#setProblems(report.problems);
+    this.#options.onChange();
+  }
+
+  /**
+   * The network namespace of a task. A task that is to start is kept by any problem of its sandbox,
+   * of an overlay that it is attached to, or of the node; one that runs by its sandbox's alone.
+   */
+  sandbox({ task, status }: LocalTask): SandboxView {
+    const running = status.state >= TaskState.RUNNING && !isTerminal(status.state);
+    const networks = new Set(task.networks.map(({ networkId }) => networkId));
+    const relevant = ({ subject: { kind, id } }: ApplyProblem) =>
+      kind === 'sandbox' ? id === task.id : !running && (kind === 'overlay' ? networks.has(id) : kind === 'node');
+    const problem = this.#problems.find(relevant);
+    if (problem) {
+      const since = this.#since.get(subjectKey(problem)) ?? this.#options.clock.now();
+      const expired = this.#options.clock.now() - since >= NETWORK_PATIENCE_MS;
+      return { state: 'problem', message: problem.message, expired };
+    }
+    return { state: this.#sandboxes.has(task.id) ? 'ready' : 'pending' };
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    let cancelRetry = () => {};
+    while (!signal.aborted) {
+      await this.#wake.wait(signal);
+      // What changes in the same turn of the loop, many tasks for instance, is one apply.
+      await yieldToLoop();
+      if (signal.aborted) break;
+      cancelRetry();
+      const applied = this.#waiting;
+      this.#waiting = deferred();
+      if (!(await this.#apply()))
+        cancelRetry = this.#options.clock.after(this.#backoff.next(), () => this.#wake.notify());
+      applied.resolve();
+      this.#options.onChange();
+    }
+    cancelRetry();
+    this.#cancelExpiry();
+  }
+
+  /** @returns whether the plane could work at all */
+  async #apply(): Promise<boolean> {
+    const { plane, desired, log } = this.#options;
+    const state = desired();
+    try {
+      const report = await plane.apply(state);
+      this.#sandboxes = new Set(state.sandboxes.map((sandbox) => sandbox.id));
+      this.#setProblems(report.problems);
+      this.#backoff.reset();
+      return true;
+    } catch (error) {
+      log.error({ err: error }, `network state cannot be applied: ${messageOf(error)}`);
+      this.#setProblems([{ subject: { kind: 'node', id: '' }, message: messageOf(error) }]);
+      return false;
+    }
+  }
+
+  #setProblems(problems: readonly ApplyProblem[]): void {
+    const { clock, log, onChange } = this.#options;
+    const before = this.#since;
+    const known = new Set(this.#problems.map((problem) => `${subjectKey(problem)} ${problem.message}`));
+    for (const problem of problems) {
+      if (!known.has(`${subjectKey(problem)} ${problem.message}`))
+        log.warn({ subject: problem.subject }, `network: ${problem.message}`);
+    }
+    this.#problems = problems;
+    this.#since = new Map(
+      problems.map((problem) => [subjectKey(problem), before.get(subjectKey(problem)) ?? clock.now()] as const),
+    );
+    this.#cancelExpiry();
+    this.#cancelExpiry = problems.length > 0 ? clock.after(NETWORK_PATIENCE_MS, onChange) : () => {};
+  }
+}
+
+function subjectKey({ subject }: ApplyProblem): string {
+  return `${subject.kind}/${subject.id}`;
+}

@@ -1,0 +1,216 @@
+import { addressOf, parseCidr } from '../../lib/ip.js';
+import type {
+  DesiredState,
+  HostPort,
+  Ingress,
+  Overlay,
+  PublishedPort,
+  RemoteEndpoint,
+  Sandbox,
+  SandboxEndpoint,
+  SandboxIngress,
+  TransportProtocol,
+  VirtualService,
+} from '../../netlb/state.js';
+import {
+  EndpointMode,
+  type EndpointRecord,
+  type NetworkAttachment,
+  type NetworkRecord,
+  Protocol,
+  PublishMode,
+  type ServiceRecord,
+} from '../../proto/gen/index.js';
+import type { Assignments } from '../agent/assignments.js';
+import { isTerminal, type LocalTask, needsSandbox } from '../agent/local-task.js';
+import { backendsByService } from './backends.js';
+
+/** What of the node itself its network state depends on. */
+export interface NetworkNode {
+  readonly id: string;
+  readonly dataPathAddress: string;
+  readonly dataPathPort: number;
+  /** CIDR of the gateway bridge's address. */
+  readonly gatewayBridge: string;
+  /** The node's own endpoints: the one in the ingress network is ingress_sbox's. */
+  readonly attachments: readonly NetworkAttachment[];
+}
+
+const MTU_OPTION = 'com.docker.network.driver.mtu';
+
+/**
+ * The network state that a node shall have, from what managers have told it and from what its own
+ * tasks are doing: a task that still runs keeps its sandbox though managers have forgotten it, and
+ * one that has ended gets no traffic though managers have not heard of it yet. The same inputs give
+ * the same lists in the same order, whatever the order in which they arrived.
+ */
+export function desiredState(
+  assignments: Assignments,
+  localTasks: Iterable<LocalTask>,
+  node: NetworkNode,
+): DesiredState {
+  const local = [...localTasks].sort(byId((l) => l.task.id));
+  const housed = local.filter(needsSandbox);
+  const networks = networksById(assignments, housed);
+  const endpoints = [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id));
+  const ended = new Set(local.filter((l) => isTerminal(l.status.state)).map((l) => l.task.id));
+  const backends = backendsByService(endpoints.filter((endpoint) => !ended.has(endpoint.taskId)));
+  const services = [...assignments.services.values()].sort(byId((service) => service.id));
+
+  const ingressNetwork = [...networks.values()].find((network) => network.ingress);
+  const virtualServices = virtualServicesByNetwork(services, backends);
+  const sandboxes = housed.map((task) => sandbox(task, networks, virtualServices));
+  const ingress = ingressOf(node, ingressNetwork, services, backends);
+
+  const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.overlayId)));
+  if (ingress) used.add(ingress.overlayId);
+  const remotes = remotesByNetwork(endpoints, node.id);
+  const overlays = [...used].sort().flatMap((id) => {
+    const network = networks.get(id);
+    return network ? [overlay(network, remotes.get(id) ?? [])] : [];
+  });
+  return {
+    underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
+    gatewayBridge: { address: node.gatewayBridge },
+    overlays,
+    sandboxes,
+    ingress,
+  };
+}
+
+/** Networks as managers describe them now; of those that they no longer mention, as a task's record has them. */
+function networksById(assignments: Assignments, tasks: readonly LocalTask[]): ReadonlyMap<string, NetworkRecord> {
+  const kept = tasks.flatMap((local) => local.networks.map((network) => [network.id, network] as const));
+  return new Map([...kept, ...assignments.networks]);
+}
+
+function overlay(network: NetworkRecord, remotes: readonly RemoteEndpoint[]): Overlay {
+  const gateways = network.ipam
+    .filter(({ subnet, gateway }) => isV4(subnet) && gateway !== '')
+    .map(({ subnet, gateway }) => `${addressOf(gateway)}/${parseCidr(subnet).prefix}`);
+  return { id: network.id, vni: network.vni, gateways, mtu: Number(network.driverOptions[MTU_OPTION] ?? 0), remotes };
+}
+
+function remotesByNetwork(
+  endpoints: readonly EndpointRecord[],
+  nodeId: string,
+): ReadonlyMap<string, readonly RemoteEndpoint[]> {
+  const remotes = new Map<string, Map<string, RemoteEndpoint>>();
+  for (const endpoint of endpoints) {
+    if (endpoint.nodeId === nodeId || endpoint.vtep === '') continue;
+    const address = v4AddressOf(endpoint.addresses);
+    if (address === undefined) continue;
+    const inNetwork = remotes.get(endpoint.networkId) ?? new Map<string, RemoteEndpoint>();
+    inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep });
+    remotes.set(endpoint.networkId, inNetwork);
+  }
+  return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));
+}
+
+function sandbox(
+  { task, status }: LocalTask,
+  networks: ReadonlyMap<string, NetworkRecord>,
+  virtualServices: ReadonlyMap<string, readonly VirtualService[]>,
+): Sandbox {
+  const attached = task.networks.flatMap((attachment): { network: NetworkRecord; endpoint: SandboxEndpoint }[] => {
+    const network = networks.get(attachment.networkId);
+    const address = attachment.addresses.find(isV4);
+    return network && address ? [{ network, endpoint: { overlayId: network.id, address, mac: attachment.mac } }] : [];
+  });
+  const ingress = attached.find(({ network }) => network.ingress)?.network;
+  const hostPorts = status.portStatus.ports.map(hostPort);
+  return {
+    id: task.id,
+    endpoints: attached.map(({ endpoint }) => endpoint),
+    gateway: hostPorts.length > 0 || !attached.length || attached.some(({ network }) => !network.internal),
+    // Nobody resolves a name to an address of the ingress network, so its virtual addresses are left out.
+    virtualServices: attached
+      .filter(({ network }) => !network.ingress)
+      .flatMap(({ network }) => virtualServices.get(network.id) ?? []),
+    ingress: ingress && sandboxIngress(ingress),
+    hostPorts,
+  };
+}
+
+function sandboxIngress(network: NetworkRecord): SandboxIngress | undefined {
+  const subnet = network.ipam.find((ipam) => isV4(ipam.subnet))?.subnet;
+  return subnet === undefined ? undefined : { subnet, overlayId: network.id };
+}
+
+function hostPort(port: LocalTask['status']['portStatus']['ports'][number]): HostPort {
+  return {
+    protocol: transport(port.protocol),
+    hostAddress: port.hostIp,
+    published: port.publishedPort,
+    target: port.targetPort,
+  };
+}
+
+type Backends = ReturnType<typeof backendsByService>;
+
+/** Also services without backends: their addresses refuse connections and lead nowhere else. */
+function virtualServicesByNetwork(
+  services: readonly ServiceRecord[],
+  backends: Backends,
+): ReadonlyMap<string, readonly VirtualService[]> {
+  const byNetwork = new Map<string, VirtualService[]>();
+  for (const service of services) {
+    if (service.mode !== EndpointMode.VIP) continue;
+    for (const vip of service.virtualIps) {
+      if (!isV4(vip.address)) continue;
+      const inNetwork = byNetwork.get(vip.networkId) ?? [];
+      inNetwork.push({ address: addressOf(vip.address), backends: backends(vip.networkId, service.id) });
+      byNetwork.set(vip.networkId, inNetwork);
+    }
+  }
+  return byNetwork;
+}
+
+function ingressOf(
+  node: NetworkNode,
+  network: NetworkRecord | undefined,
+  services: readonly ServiceRecord[],
+  backends: Backends,
+): Ingress | undefined {
+  const attachment = node.attachments.find((candidate) => candidate.networkId === network?.id);
+  const address = attachment?.addresses.find(isV4);
+  if (!network || !attachment || address === undefined) return undefined;
+  const published = new Map<string, PublishedPort>();
+  for (const service of services) {
+    for (const port of service.ports) {
+      if (port.publishMode !== PublishMode.INGRESS || port.publishedPort === 0) continue;
+      const protocol = transport(port.protocol);
+      published.set(`${port.publishedPort}/${protocol}`, {
+        protocol,
+        published: port.publishedPort,
+        target: port.targetPort,
+        hostAddress: port.hostIp,
+        backends: backends(network.id, service.id),
+      });
+    }
+  }
+  return { overlayId: network.id, address, mac: attachment.mac, services: [...published.values()] };
+}
+
+const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
+  [Protocol.TCP]: 'tcp',
+  [Protocol.UDP]: 'udp',
+  [Protocol.SCTP]: 'sctp',
+};
+
+function transport(protocol: Protocol): TransportProtocol {
+  return TRANSPORT[protocol];
+}
+
+function isV4(cidr: string): boolean {
+  return cidr !== '' && !cidr.includes(':');
+}
+
+function v4AddressOf(cidrs: readonly string[]): string | undefined {
+  const cidr = cidrs.find(isV4);
+  return cidr === undefined ? undefined : addressOf(cidr);
+}
+
+function byId<T>(id: (item: T) => string): (a: T, b: T) => number {
+  return (a, b) => (id(a) < id(b) ? -1 : id(a) > id(b) ? 1 : 0);
+}
