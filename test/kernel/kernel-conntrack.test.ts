@@ -91,8 +91,25 @@ test('deleteFlows - in a conntrack zone, and IPv6', () => {
   const namespace = scratch.namespace('z');
   track(namespace, 'tcp', 80, '10.0.0.1', '--zone', '7');
   track(namespace, 'tcp', 80, '10.0.0.1', '--orig-zone', '9');
-  const six = ['-s', 'fd00::9', '-d', 'fd00::1', '-g', 'fd00:1::1'];
-  inside(namespace, 'conntrack', '-I', '-p', 'udp', ...six, '--sport', '1', '--dport', '2', '-t', '600');
+  const six = ['-s', 'fd00::9', '-d', 'fd00::1', '--reply-src', 'fd00:1::1', '--reply-dst', 'fd00::9'];
+  inside(
+    namespace,
+    'conntrack',
+    '-I',
+    '-p',
+    'udp',
+    ...six,
+    '--sport',
+    '1',
+    '--dport',
+    '2',
+    '--reply-port-src',
+    '2',
+    '--reply-port-dst',
+    '1',
+    '-t',
+    '600',
+  );
   expect(deleteFlows(namespace, { replySource: 'fd00:1::1' })).toBe(1);
   expect(inside(namespace, 'conntrack', '-L', '-f', 'ipv6').trim()).toBe('');
   expect(
