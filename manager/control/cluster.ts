@@ -1,0 +1,68 @@
+import { invalidArgument, SwarmError } from '../../lib/errors.js';
+import type { ClusterSpec, ControlService } from '../../proto/gen/index.js';
+import type { Handlers } from '../../proto/rpc/server.js';
+import { newToken } from '../join/tokens.js';
+import type { Store } from '../store/store.js';
+import { redact } from './redact.js';
+import { checkLabels } from './validate/names.js';
+
+type ClusterHandlers = Pick<Handlers<typeof ControlService>, 'getCluster' | 'updateCluster'>;
+
+const SECOND = 1e9;
+
+export function clusterHandlers(store: Store): ClusterHandlers {
+  return {
+    async getCluster() {
+      return { cluster: redact('cluster', store.view().cluster()) };
+    },
+
+    async updateCluster({ version, spec, rotateWorkerToken, rotateManagerToken }) {
+      checkClusterSpec(spec);
+      await store.update((draft) => {
+        const cluster = draft.cluster();
+        const { digest } = cluster.rootCa;
+        draft.update('cluster', {
+          ...cluster,
+          spec,
+          meta: { ...cluster.meta, version },
+          joinTokens: {
+            worker: rotateWorkerToken ? newToken(digest) : cluster.joinTokens.worker,
+            manager: rotateManagerToken ? newToken(digest) : cluster.joinTokens.manager,
+          },
+        });
+      });
+      return { cluster: redact('cluster', store.view().cluster()) };
+    },
+  };
+}
+
+/** @throws INVALID_ARGUMENT, or UNIMPLEMENTED for what this version does not do */
+export function checkClusterSpec(spec: ClusterSpec): void {
+  checkLabels(spec.labels);
+  if (spec.name !== 'default') {
+    throw invalidArgument(`the swarm cannot be named "${spec.name}"`, {
+      value: spec.name,
+      hint: 'Its name is default.',
+    });
+  }
+  if (spec.dispatcherHeartbeat < SECOND) {
+    throw invalidArgument(`a heartbeat period of ${spec.dispatcherHeartbeat} ns is too short`, {
+      value: String(spec.dispatcherHeartbeat),
+      hint: 'It is at least 1s.',
+    });
+  }
+  if (spec.raft.snapshotInterval === 0) {
+    throw invalidArgument('the snapshot interval must be at least 1 entry', { value: '0' });
+  }
+  if (spec.ca.nodeCertificateExpiry < 3600 * SECOND) {
+    throw invalidArgument(`a certificate expiry of ${spec.ca.nodeCertificateExpiry} ns is too short`, {
+      value: String(spec.ca.nodeCertificateExpiry),
+      hint: 'It is at least 1h.',
+    });
+  }
+  if (spec.autolockManagers) {
+    throw new SwarmError('UNIMPLEMENTED', 'this version does not encrypt the log, so managers cannot be locked', {
+      value: 'autolock',
+    });
+  }
+}

@@ -1,0 +1,29 @@
+import type { Clock } from '../../lib/clock.js';
+import type { ControlService, LogBatch, LogsRequest } from '../../proto/gen/index.js';
+import type { Handlers } from '../../proto/rpc/server.js';
+import type { Store } from '../store/store.js';
+import { clusterHandlers } from './cluster.js';
+import { networkHandlers } from './networks.js';
+import { nodeHandlers } from './nodes.js';
+import { serviceHandlers } from './services.js';
+import { taskHandlers } from './tasks.js';
+import { watchObjects } from './watch.js';
+
+export interface ControlOptions {
+  readonly clock: Clock;
+  /** Lines of the containers of a service or task, until all are read or, when following, the signal aborts. */
+  readonly logs: { read(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogBatch> };
+}
+
+/** The API that operators use. Whoever can open the daemon's socket may call all of it. */
+export function controlHandlers(store: Store, { clock, logs }: ControlOptions): Handlers<typeof ControlService> {
+  return {
+    ...clusterHandlers(store),
+    ...nodeHandlers(store),
+    ...serviceHandlers(store, clock),
+    ...taskHandlers(store),
+    ...networkHandlers(store),
+    watch: (request, context) => watchObjects(store, request, context.signal),
+    logs: (request, context) => logs.read(request, context.signal),
+  };
+}

@@ -1,0 +1,102 @@
+import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import {
+  type ControlService,
+  type Node,
+  NodeAvailabilityName,
+  NodeRole,
+  NodeState,
+  TaskState,
+} from '../../proto/gen/index.js';
+import type { Handlers } from '../../proto/rpc/server.js';
+import type { Store, WriteView } from '../store/store.js';
+import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { redact } from './redact.js';
+import { resolve } from './refs.js';
+import { checkLabels } from './validate/names.js';
+
+type NodeHandlers = Pick<Handlers<typeof ControlService>, 'listNodes' | 'getNode' | 'updateNode' | 'removeNode'>;
+
+const TESTS: Readonly<Record<string, Test<Node>>> = {
+  id: startsWith((node) => node.id),
+  name: startsWith((node) => node.description.hostname),
+  role: oneOf('role', { worker: NodeRole.WORKER, manager: NodeRole.MANAGER }, (node) => node.role),
+  membership: oneOf('membership', { accepted: true, pending: false }, () => true),
+  label: (node, value) => hasLabel(node.description.engine.labels, value),
+  'node.label': (node, value) => hasLabel(node.spec.labels, value),
+};
+
+export function nodeHandlers(store: Store): NodeHandlers {
+  return {
+    async listNodes({ filters }) {
+      const nodes = [...store.view().list('node')].filter(predicate(filters, TESTS));
+      return { nodes: nodes.map((node) => redact('node', node)) };
+    },
+
+    async getNode({ ref }) {
+      return { node: redact('node', resolve(store.view(), 'node', ref)) };
+    },
+
+    async updateNode({ id, version, spec }) {
+      checkLabels(spec.labels);
+      if (!Object.hasOwn(NodeAvailabilityName, spec.availability)) {
+        throw invalidArgument(`availability ${spec.availability} is not known`, {
+          value: String(spec.availability),
+          hint: 'One of active, pause, drain.',
+        });
+      }
+      const found = resolve(store.view(), 'node', id);
+      await store.update((draft) => {
+        const node = resolve(draft, 'node', found.id);
+        if (spec.desiredRole !== node.spec.desiredRole) throw roleIsFixed(node, spec.desiredRole);
+        draft.update('node', { ...node, spec, meta: { ...node.meta, version } });
+      });
+      return { node: redact('node', resolve(store.view(), 'node', found.id)) };
+    },
+
+    async removeNode({ ref, force }) {
+      const { id } = resolve(store.view(), 'node', ref);
+      // The tasks go with the node: nobody is left to report on them. They are many, the node is one,
+      // so the node goes last and alone.
+      checkIsRemovable(resolve(store.view(), 'node', id), force);
+      const tasks = [...store.view().tasksOfNode(id)].map((task) => task.id);
+      const { failed } = await store.batch(tasks, abandonTask);
+      for (const error of failed.values()) throw error;
+      await store.update((draft) => {
+        const node = resolve(draft, 'node', id);
+        checkIsRemovable(node, force);
+        draft.remove('node', id);
+      });
+      return {};
+    },
+  };
+}
+
+function roleIsFixed(node: Node, role: NodeRole): SwarmError {
+  const name = node.description.hostname;
+  const wanted = role === NodeRole.MANAGER ? 'promoted to a manager' : 'demoted to a worker';
+  return new SwarmError('UNIMPLEMENTED', `node ${name} cannot be ${wanted}: this version runs a single manager`, {
+    value: name,
+  });
+}
+
+function checkIsRemovable(node: Node, force: boolean): void {
+  const name = node.description.hostname || node.id;
+  if (node.role === NodeRole.MANAGER) {
+    throw failedPrecondition(`node ${name} is the swarm's only manager and cannot be removed`, {
+      value: name,
+      hint: 'To give up the swarm, run "tsswarm leave --force" on it.',
+    });
+  }
+  if (force || node.status.state === NodeState.DOWN) return;
+  throw failedPrecondition(`node ${name} is not down and cannot be removed`, {
+    value: name,
+    hint: 'Run "tsswarm leave" on that node first, or remove it with --force.',
+  });
+}
+
+function abandonTask(draft: WriteView, taskId: string): void {
+  const task = draft.get('task', taskId);
+  if (!task || task.status.state > TaskState.RUNNING) return;
+  const status = { ...task.status, state: TaskState.ORPHANED, message: 'its node was removed from the swarm' };
+  draft.update('task', { ...task, status });
+}

@@ -1,0 +1,221 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../lib/clock.js';
+import { aborted, failedPrecondition, invalidArgument } from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
+import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
+import {
+  type ControlService,
+  type Network,
+  type NetworkAttachmentConfig,
+  PublishMode,
+  Service,
+  type ServiceSpec,
+  UpdateState,
+  UpdateStatus,
+} from '../../proto/gen/index.js';
+import type { Handlers } from '../../proto/rpc/server.js';
+import type { ReadView, Store, WriteView } from '../store/store.js';
+import { countTasks } from './counts.js';
+import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { redact } from './redact.js';
+import { resolve } from './refs.js';
+import { duplicate } from './validate/names.js';
+import { checkPortsAreFree } from './validate/ports.js';
+import { checkServiceSpec, modeOf } from './validate/service.js';
+
+type ServiceHandlers = Pick<
+  Handlers<typeof ControlService>,
+  'createService' | 'listServices' | 'getService' | 'updateService' | 'removeService'
+>;
+
+const TESTS: Readonly<Record<string, Test<Service>>> = {
+  id: startsWith((service) => service.id),
+  name: startsWith((service) => service.spec.name),
+  label: (service, value) => hasLabel(service.spec.labels, value),
+  mode: oneOf(
+    'mode',
+    { replicated: 'replicated', global: 'global', 'replicated-job': 'replicated-job', 'global-job': 'global-job' },
+    (service: Service) => modeOf(service.spec),
+  ),
+};
+
+export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
+  const shown = (id: string): Service => redact('service', resolve(store.view(), 'service', id));
+  return {
+    async createService({ spec }) {
+      checkServiceSpec(spec);
+      const id = newId();
+      await store.update((draft) => {
+        const resolved = resolveReferences(draft, spec, undefined);
+        draft.create('service', {
+          ...Service.create({ id, spec: resolved, specVersion: draft.version + 1 }),
+          jobStatus: isJob(spec) ? { iteration: 0, lastExecution: clock.now() } : undefined,
+        });
+      });
+      return { service: shown(id), warnings: warningsFor(spec) };
+    },
+
+    async listServices({ filters }) {
+      const view = store.view();
+      const services = [...view.list('service')].filter(predicate(filters, TESTS));
+      return {
+        services: services.map((service) => redact('service', service)),
+        counts: services.map((service) => countTasks(service, view.tasksOfService(service.id))),
+      };
+    },
+
+    async getService({ ref }) {
+      return { service: shown(ref) };
+    },
+
+    async updateService({ id, version, spec, rollback }) {
+      const current = resolve(store.view(), 'service', id);
+      if (!rollback) checkServiceSpec(spec);
+      await store.update((draft) => {
+        const service = resolve(draft, 'service', current.id);
+        checkVersion(service, version);
+        const next = rollback ? rolledBack(draft, service, clock.now()) : updated(draft, service, spec, clock.now());
+        if (next !== service) draft.update('service', next);
+      });
+      const service = shown(current.id);
+      return { service, warnings: warningsFor(service.spec) };
+    },
+
+    async removeService({ ref }) {
+      await store.update((draft) => draft.remove('service', resolve(draft, 'service', ref).id));
+      return {};
+    },
+  };
+}
+
+function checkVersion(service: Service, version: number): void {
+  if (version === service.meta.version) return;
+  throw aborted(`service ${service.spec.name} has been changed by somebody else in the meantime`, {
+    value: `version ${version}`,
+    hint: `Its version is ${service.meta.version} now: read it again and repeat the change.`,
+  });
+}
+
+function updated(draft: WriteView, service: Service, asked: ServiceSpec, now: number): Service {
+  if (asked.name !== service.spec.name) {
+    throw invalidArgument(`service ${service.spec.name} cannot be renamed to "${asked.name}"`, { value: asked.name });
+  }
+  const [before, after] = [modeOf(service.spec), modeOf(asked)];
+  if (before !== after) {
+    throw invalidArgument(`the mode of service ${service.spec.name} cannot be changed from ${before} to ${after}`, {
+      value: after,
+      hint: 'Remove the service and create it in the other mode.',
+    });
+  }
+  const spec = resolveReferences(draft, withStoredAuth(asked, service.spec), service.id);
+  const state = service.updateStatus?.state;
+  const paused = state === UpdateState.PAUSED || state === UpdateState.ROLLBACK_PAUSED;
+  // The same spec again is how a paused update is resumed; otherwise it changes nothing.
+  if (isDeepStrictEqual(spec, service.spec)) return paused ? { ...service, updateStatus: undefined } : service;
+  return {
+    ...service,
+    spec,
+    specVersion: draft.version + 1,
+    previousSpec: service.spec,
+    previousSpecVersion: service.specVersion,
+    updateStatus: undefined,
+    jobStatus: service.jobStatus && { iteration: service.jobStatus.iteration + 1, lastExecution: now },
+  };
+}
+
+function rolledBack(draft: WriteView, service: Service, now: number): Service {
+  const { previousSpec } = service;
+  if (!previousSpec) {
+    throw failedPrecondition(`service ${service.spec.name} has no previous version to go back to`, {
+      value: service.spec.name,
+    });
+  }
+  return {
+    ...service,
+    // Names and ports may have been taken since then.
+    spec: resolveReferences(draft, previousSpec, service.id),
+    specVersion: draft.version + 1,
+    previousSpec: service.spec,
+    previousSpecVersion: service.specVersion,
+    updateStatus: UpdateStatus.create({
+      state: UpdateState.ROLLBACK_STARTED,
+      startedAt: now,
+      message: 'rollback asked for by the operator',
+    }),
+  };
+}
+
+/** Registry credentials are never shown, so a spec that comes back without them means the same ones. */
+function withStoredAuth(asked: ServiceSpec, stored: ServiceSpec): ServiceSpec {
+  const { container } = asked.task;
+  if (container.registryAuth !== '') return asked;
+  const { registryAuth } = stored.task.container;
+  return { ...asked, task: { ...asked.task, container: { ...container, registryAuth } } };
+}
+
+/**
+ * The spec with networks, secrets and configs by id.
+ * @throws NOT_FOUND for what does not exist, FAILED_PRECONDITION for a port that is taken
+ */
+function resolveReferences(draft: WriteView, spec: ServiceSpec, service: string | undefined): ServiceSpec {
+  checkPortsAreFree(draft, spec.endpoint.ports, service);
+  checkIngress(draft, spec);
+  const networks = spec.task.networks.map((attachment) => resolveNetwork(draft, attachment));
+  const twice = duplicate(networks.map((attachment) => attachment.target));
+  if (twice !== undefined) {
+    const name = resolve(draft, 'network', twice).spec.name;
+    throw invalidArgument(`network ${name} is given twice`, { value: name });
+  }
+  const { container } = spec.task;
+  const file = (kind: 'secret' | 'config') => (reference: (typeof container.secrets)[number]) => {
+    const { id, spec: found } = resolve(draft, kind, reference.id || reference.name);
+    return { ...reference, id, name: found.name };
+  };
+  const files = { secrets: container.secrets.map(file('secret')), configs: container.configs.map(file('config')) };
+  return { ...spec, task: { ...spec.task, networks, container: { ...container, ...files } } };
+}
+
+function resolveNetwork(view: ReadView, attachment: NetworkAttachmentConfig): NetworkAttachmentConfig {
+  const network = resolve(view, 'network', attachment.target);
+  if (network.spec.ingress) {
+    throw invalidArgument(`a service cannot be attached to the ingress network ${network.spec.name}`, {
+      value: attachment.target,
+      hint: 'It is used for published ports by itself: use --publish.',
+    });
+  }
+  if (attachment.virtualIp !== '') checkVirtualIp(network, attachment.virtualIp);
+  return { ...attachment, target: network.id };
+}
+
+function checkVirtualIp(network: Network, text: string): void {
+  const address = parseAddress(text);
+  const subnets = network.ipam.length > 0 ? network.ipam : network.spec.ipam;
+  if (subnets.some(({ subnet }) => subnet !== '' && contains(parseCidr(subnet), address))) return;
+  throw invalidArgument(`address ${text} is not in network ${network.spec.name}`, {
+    value: text,
+    hint: `Its subnets are ${subnets.map(({ subnet }) => subnet).join(', ') || 'not given yet'}.`,
+  });
+}
+
+function checkIngress(view: ReadView, spec: ServiceSpec): void {
+  if (!spec.endpoint.ports.some((port) => port.publishMode === PublishMode.INGRESS)) return;
+  for (const network of view.list('network')) if (network.spec.ingress) return;
+  throw failedPrecondition('ports cannot be published on all nodes: the swarm has no ingress network', {
+    hint: 'Create one with "tsswarm network create --ingress -d overlay ingress", or publish with mode=host.',
+  });
+}
+
+function isJob(spec: ServiceSpec): boolean {
+  return spec.replicatedJob !== undefined || spec.globalJob !== undefined;
+}
+
+function warningsFor(spec: ServiceSpec): string[] {
+  const { limits } = spec.task.resources;
+  const late = spec.update?.monitor !== undefined && spec.update.delay >= spec.update.monitor && spec.update.delay > 0;
+  return [
+    ...(late
+      ? ['the update delay is not shorter than the monitor period: failures are seen only after the next step']
+      : []),
+    ...(limits.pids > 0 && limits.pids < 10 ? [`a limit of ${limits.pids} processes is too low for most images`] : []),
+  ];
+}

@@ -1,0 +1,145 @@
+import { networkInterfaces } from 'node:os';
+import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
+import { type Cidr, contains, formatCidr, overlaps, parseAddress, parseCidr } from '../../../lib/ip.js';
+import type { IPAMConfig, NetworkSpec } from '../../../proto/gen/index.js';
+import type { ReadView } from '../../store/store.js';
+import { checkLabels, checkName } from './names.js';
+
+const RESERVED = new Set(['host', 'none', 'bridge', 'default', 'ingress']);
+
+/** @throws INVALID_ARGUMENT for what is wrong whatever the swarm's state */
+export function checkNetworkSpec(spec: NetworkSpec): void {
+  checkName('network', spec.name);
+  checkLabels(spec.labels);
+  if (RESERVED.has(spec.name) && !spec.ingress) {
+    throw invalidArgument(`the network name "${spec.name}" is reserved`, { value: spec.name });
+  }
+  if (spec.driver !== '' && spec.driver !== 'overlay') {
+    throw invalidArgument(`network driver "${spec.driver}" is not known`, { value: spec.driver, hint: 'Use overlay.' });
+  }
+  if (spec.scope !== '' && spec.scope !== 'swarm') {
+    throw invalidArgument(`network scope "${spec.scope}" is not known`, { value: spec.scope, hint: 'Use swarm.' });
+  }
+  if (spec.ipamDriver !== '' && spec.ipamDriver !== 'default') {
+    throw invalidArgument(`IPAM driver "${spec.ipamDriver}" is not known`, {
+      value: spec.ipamDriver,
+      hint: 'Use default.',
+    });
+  }
+  if (spec.ingress && (spec.attachable || spec.internal)) {
+    throw invalidArgument(`the ingress network cannot be ${spec.attachable ? 'attachable' : 'internal'}`, {
+      value: spec.name,
+    });
+  }
+  const own: Cidr[] = [];
+  for (const config of spec.ipam) {
+    const subnet = checkIpam(config);
+    if (!subnet) continue;
+    const other = own.find((earlier) => overlaps(earlier, subnet));
+    if (other) {
+      throw invalidArgument(`subnets ${formatCidr(other)} and ${formatCidr(subnet)} of the network overlap`, {
+        value: config.subnet,
+      });
+    }
+    own.push(subnet);
+  }
+}
+
+function checkIpam(config: IPAMConfig): Cidr | undefined {
+  const extra = [config.gateway, config.ipRange, ...Object.values(config.auxiliaryAddresses)].find((v) => v !== '');
+  if (config.subnet === '') {
+    if (extra === undefined) return undefined;
+    throw invalidArgument(`"${extra}" is given without the subnet it is in`, { value: extra, hint: 'Add --subnet.' });
+  }
+  const subnet = parseCidr(config.subnet);
+  if (subnet.address !== subnet.base) {
+    throw invalidArgument(`"${config.subnet}" has bits set outside of its prefix`, {
+      value: config.subnet,
+      hint: `Did you mean ${formatCidr(subnet)}?`,
+    });
+  }
+  const longest = subnet.family === 4 ? 29 : 125;
+  if (subnet.prefix > longest) {
+    throw invalidArgument(`subnet ${config.subnet} is too small`, {
+      value: config.subnet,
+      hint: `Its prefix is at most /${longest}.`,
+    });
+  }
+  if (config.ipRange !== '') {
+    const range = parseCidr(config.ipRange);
+    if (range.family !== subnet.family || range.base < subnet.base || range.last > subnet.last) {
+      throw invalidArgument(`IP range ${config.ipRange} is not in subnet ${config.subnet}`, { value: config.ipRange });
+    }
+  }
+  if (config.gateway !== '') checkInside('gateway', config.gateway, subnet, config.subnet);
+  for (const address of Object.values(config.auxiliaryAddresses)) {
+    checkInside('auxiliary address', address, subnet, config.subnet);
+    if (address === config.gateway) {
+      throw invalidArgument(`auxiliary address ${address} is the gateway`, { value: address });
+    }
+  }
+  return subnet;
+}
+
+function checkInside(what: string, text: string, subnet: Cidr, subnetText: string): void {
+  const address = parseAddress(text);
+  if (!contains(subnet, address)) {
+    throw invalidArgument(`${what} ${text} is outside of subnet ${subnetText}`, { value: text });
+  }
+  if (address.value === subnet.base || (subnet.family === 4 && address.value === subnet.last)) {
+    throw invalidArgument(
+      `${what} ${text} is the ${address.value === subnet.base ? 'first' : 'last'} address of subnet ${subnetText}, which no host can have`,
+      { value: text },
+    );
+  }
+}
+
+/** Subnets that nodes use on their own side, whatever the operator asks for. */
+const NODE_SUBNETS: readonly (readonly [string, string])[] = [
+  ['172.17.0.0/16', "the nodes' default bridge"],
+  ['172.18.0.0/16', "the nodes' gateway bridge"],
+  ['127.0.0.0/8', 'the loopback interface'],
+  ['169.254.0.0/16', 'link-local addresses'],
+  ['224.0.0.0/4', 'multicast'],
+];
+
+/** @throws FAILED_PRECONDITION that names the other network, bridge or address that a subnet collides with */
+export function checkSubnetsAreFree(view: ReadView, spec: NetworkSpec, localAddresses = ownAddresses()): void {
+  const fixed = NODE_SUBNETS.map(([text, owner]) => ({ cidr: parseCidr(text), owner }));
+  for (const { subnet } of spec.ipam) {
+    if (subnet === '') continue;
+    const cidr = parseCidr(subnet);
+    for (const network of view.list('network')) {
+      const subnets = [...network.ipam, ...network.spec.ipam].map((config) => config.subnet).filter((s) => s !== '');
+      const other = subnets.map(parseCidr).find((held) => overlaps(held, cidr));
+      if (other) throw collision(subnet, `${formatCidr(other)} of network "${network.spec.name}" (${network.id})`);
+    }
+    const other = fixed.find((held) => overlaps(held.cidr, cidr));
+    if (other) throw collision(subnet, `${formatCidr(other.cidr)} of ${other.owner}`);
+    for (const [address, owner] of [...nodeAddresses(view), ...localAddresses]) {
+      if (contains(cidr, parseAddress(address))) throw collision(subnet, `${address}, the address of ${owner}`);
+    }
+  }
+}
+
+function nodeAddresses(view: ReadView): (readonly [string, string])[] {
+  return [...view.list('node')]
+    .filter((node) => node.dataPathAddress !== '')
+    .map((node) => [node.dataPathAddress, `node ${node.description.hostname}`]);
+}
+
+function collision(subnet: string, other: string) {
+  return failedPrecondition(`subnet ${subnet} overlaps ${other}`, {
+    value: subnet,
+    hint: 'Choose another one, or leave --subnet out: then a free one is taken.',
+  });
+}
+
+/** The addresses of this manager's own interfaces, other than loopback and link-local ones. */
+function ownAddresses(): (readonly [string, string])[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+    (addresses ?? [])
+      .filter((a) => !a.internal && !a.address.startsWith('fe80'))
+      .map((a) => [a.address, `interface ${name} of this manager`] as const),
+  );
+}

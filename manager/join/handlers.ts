@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { isIP } from 'node:net';
+import type { Clock } from '../../lib/clock.js';
+import { failedPrecondition, invalidArgument, unauthenticated } from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
+import type { Logger } from '../../lib/log.js';
+import {
+  type JoinRequest,
+  type JoinResponse,
+  type JoinService,
+  Node,
+  NodeRole,
+  NodeSpec,
+  NodeState,
+  NodeStatus,
+  TaskState,
+} from '../../proto/gen/index.js';
+import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import type { Store, WriteView } from '../store/store.js';
+import { authenticate, provesToBe } from './authenticate.js';
+import { roleOfToken, sha256 } from './tokens.js';
+
+export interface JoinOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export function joinHandlers({ store, clock, log }: JoinOptions): Handlers<typeof JoinService> {
+  return {
+    async joinSwarm(request: JoinRequest, context: CallContext): Promise<JoinResponse> {
+      const cluster = store.view().cluster();
+      const role = roleOfToken(request.token, cluster.rootCa.digest, cluster.joinTokens);
+      const host = hostOf(request.advertiseAddress);
+      const dataPathAddress = request.dataPathAddress || host;
+      if (isIP(dataPathAddress) === 0) {
+        throw invalidArgument(`"${dataPathAddress}" is not an IP address for the data path`, {
+          value: dataPathAddress,
+          hint: 'Give the address of an interface that the other nodes reach, as in --data-path-addr 192.0.2.7.',
+        });
+      }
+      const secret = request.credential.length > 0 ? request.credential : randomBytes(32);
+      const nodeId = await store.update((draft) => {
+        const known = knownNode(draft, request);
+        const fields = { description: request.description, dataPathAddress };
+        if (known) return draft.update('node', { ...known, ...fields }).id;
+        const status = NodeStatus.create({
+          state: NodeState.UNKNOWN,
+          message: 'joined; its agent has not reported yet',
+          address: host,
+          since: clock.now(),
+        });
+        const spec = NodeSpec.create({ availability: request.availability, desiredRole: role });
+        const node = Node.create({ id: newId(), ...fields, spec, role, status, credentialDigest: sha256(secret) });
+        return draft.create('node', node).id;
+      });
+      log.info({ node: nodeId, hostname: request.description.hostname, peer: context.peer }, 'node joined');
+      return {
+        nodeId,
+        credential: secret,
+        role,
+        clusterId: cluster.id,
+        managers: managerAddresses(store),
+        dataPathPort: cluster.dataPathPort,
+      };
+    },
+
+    async leaveSwarm(_request, context) {
+      const { id } = authenticate(store, context);
+      const tasks = [...store.view().tasksOfNode(id)].map((task) => task.id);
+      await store.update((draft) => markLeft(draft, id, clock.now()));
+      // After the node is DOWN, so that nothing new is placed on it in between.
+      await store.batch(tasks, (draft, taskId) => orphan(draft, taskId, clock.now()));
+      log.info({ node: id }, 'node left');
+      return {};
+    },
+  };
+}
+
+/** The node that a re-joining machine was; undefined when it is new, or its node was removed. */
+function knownNode(draft: WriteView, request: JoinRequest): Node | undefined {
+  if (request.nodeId === '') return undefined;
+  const node = draft.get('node', request.nodeId);
+  if (!node || node.credentialDigest.length === 0) return undefined;
+  if (provesToBe(node, request.credential)) return node;
+  throw unauthenticated(`the credential is not that of node ${request.nodeId}`, { value: request.nodeId });
+}
+
+function markLeft(draft: WriteView, id: string, now: number): void {
+  const node = draft.get('node', id);
+  if (!node) return;
+  if (node.role === NodeRole.MANAGER) {
+    throw failedPrecondition(`node ${node.description.hostname} is the only manager: without it there is no swarm`, {
+      value: id,
+      hint: 'To give up the swarm, run "tsswarm leave --force" on that machine.',
+    });
+  }
+  const status = { ...node.status, state: NodeState.DOWN, message: 'the node has left the swarm', since: now };
+  draft.update('node', { ...node, status, credentialDigest: new Uint8Array(0) });
+}
+
+/** A task that was to stop there will never report that it did: what it holds is free now. */
+function orphan(draft: WriteView, taskId: string, now: number): void {
+  const task = draft.get('task', taskId);
+  if (!task || task.desiredState <= TaskState.COMPLETE || task.status.state > TaskState.RUNNING) return;
+  const status = { ...task.status, state: TaskState.ORPHANED, timestamp: now, message: 'its node has left the swarm' };
+  draft.update('task', { ...task, status });
+}
+
+/** The host of `host:port`, `[v6]:port` or a bare host. */
+function hostOf(address: string): string {
+  const match = /^\[([^\]]+)\](?::\d+)?$/.exec(address) ?? /^([^:]+)(?::\d+)?$/.exec(address);
+  return match?.[1] ?? address;
+}
+
+function managerAddresses(store: Store): string[] {
+  return [...store.view().list('node')].flatMap((node) => (node.managerStatus ? [node.managerStatus.address] : []));
+}

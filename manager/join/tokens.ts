@@ -1,0 +1,60 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { failedPrecondition, type SwarmError, unauthenticated } from '../../lib/errors.js';
+import { base36 } from '../../lib/ids.js';
+import { type JoinTokens, NodeRole } from '../../proto/gen/index.js';
+
+/**
+ * A join token is `SWMTKN-1-<digest>-<secret>`: the digest names the swarm by its root certificate, so
+ * that a node cannot be drawn into another swarm, and the secret is the right to join in one role.
+ */
+const TOKEN = /^SWMTKN-1-([0-9a-z]{50})-([0-9a-z]{25})$/;
+
+/** The part of a token that names the swarm: sha256 of the root certificate, base36, 50 digits. */
+export function rootDigest(certificate: Uint8Array): string {
+  return base36(createHash('sha256').update(certificate).digest(), 50);
+}
+
+export function newToken(digest: string, random: (size: number) => Uint8Array = randomBytes): string {
+  return `SWMTKN-1-${digest}-${base36(random(16), 25)}`;
+}
+
+/**
+ * The role that a token gives the right to. No message repeats the token: it is a secret.
+ * @throws UNAUTHENTICATED that tells a malformed token, one of another swarm and a replaced one apart
+ * @throws FAILED_PRECONDITION for the manager token
+ */
+export function roleOfToken(token: string, digest: string, tokens: JoinTokens): NodeRole {
+  const match = TOKEN.exec(token.trim());
+  if (!match) {
+    throw refused('the join token is malformed', 'A join token looks like SWMTKN-1-<50 characters>-<25 characters>.');
+  }
+  if (match[1] !== digest) {
+    throw refused(
+      'the join token is of another swarm',
+      'Check the address of the manager, or take the token from "tsswarm swarm join-token worker" on it.',
+    );
+  }
+  // Both are compared, whatever the first one gives, so that the time tells nothing.
+  const isManager = sameSecret(token.trim(), tokens.manager);
+  const isWorker = sameSecret(token.trim(), tokens.worker);
+  if (isManager) {
+    throw failedPrecondition('this version runs a single manager: the manager token cannot be used to join', {
+      hint: 'Join as a worker, with the token that "tsswarm swarm join-token worker" prints.',
+    });
+  }
+  if (isWorker) return NodeRole.WORKER;
+  throw refused(
+    'the join token is not valid any more: it has been replaced by a new one',
+    'Take the new one from "tsswarm swarm join-token worker" on a manager.',
+  );
+}
+
+const refused = (message: string, hint: string): SwarmError => unauthenticated(message, { hint });
+
+function sameSecret(a: string, b: string): boolean {
+  return timingSafeEqual(sha256(a), sha256(b));
+}
+
+export function sha256(data: string | Uint8Array): Buffer {
+  return createHash('sha256').update(data).digest();
+}
