@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../lib/errors.js';
+import { invalidArgument, SwarmError } from '../../lib/errors.js';
 import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
 import { type Node, NodeRole } from '../../proto/gen/index.js';
 
@@ -11,6 +11,8 @@ export interface Constraint {
 
 const KEYS = new Set(['node.id', 'node.hostname', 'node.ip', 'node.role', 'node.platform.os', 'node.platform.arch']);
 const LABELS = ['node.labels.', 'engine.labels.'];
+/** Parsed constraints that are kept at most. */
+const MAX_PARSED = 10_000;
 const SYNTAX = /^\s*([\w./-]+)\s*(==|!=)\s*(.*?)\s*$/s;
 
 /**
@@ -37,6 +39,36 @@ export function parseConstraint(text: string): Constraint {
     });
   if (key === 'node.ip') value.includes('/') ? parseCidr(value) : parseAddress(value);
   return { key, equal: operator === '==', value };
+}
+
+const parsed = new Map<string, Constraint | SwarmError>();
+
+/** Parses each once; the error when one does not parse. */
+export function parseConstraints(texts: readonly string[]): readonly Constraint[] | SwarmError {
+  const constraints: Constraint[] = [];
+  for (const text of texts) {
+    const constraint = parsed.get(text) ?? tryParse(text);
+    parsed.set(text, constraint);
+    if (constraint instanceof SwarmError) return constraint;
+    constraints.push(constraint);
+  }
+  return constraints;
+}
+
+function tryParse(text: string): Constraint | SwarmError {
+  if (parsed.size >= MAX_PARSED) parsed.clear();
+  try {
+    return parseConstraint(text);
+  } catch (error) {
+    if (error instanceof SwarmError) return error;
+    throw error;
+  }
+}
+
+/** Whether the node meets all; one that does not parse forbids nothing here: the scheduler tells of it. */
+export function meetsAll(node: Node, texts: readonly string[]): boolean {
+  const constraints = parseConstraints(texts);
+  return constraints instanceof SwarmError || constraints.every((constraint) => meets(node, constraint));
 }
 
 /** Whether the node meets the constraint. Values are compared without regard to case; a missing label is empty. */

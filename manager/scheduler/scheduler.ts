@@ -3,7 +3,7 @@ import { type Node, type Task, TaskState, TaskStatus } from '../../proto/gen/ind
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isWanted } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
-import { type Constraint, parseConstraint } from './constraint.js';
+import { parseConstraints } from './constraint.js';
 import { type Demand, explain, NOTHING, refuseNode, refuseRoom } from './filters.js';
 import { groupKey, hostPortKeys, NodeInfo } from './node-info.js';
 import { place } from './placement.js';
@@ -186,13 +186,8 @@ export class Scheduler implements Reaction {
   }
 
   #demand(task: Task): Demand | SwarmError {
-    const constraints: Constraint[] = [];
-    try {
-      for (const text of task.spec.placement.constraints) constraints.push(parseConstraint(text));
-    } catch (error) {
-      if (error instanceof SwarmError) return error;
-      throw error;
-    }
+    const constraints = parseConstraints(task.spec.placement.constraints);
+    if (constraints instanceof SwarmError) return constraints;
     const view = this.#options.store.view();
     const encrypted = task.networks.some(
       (n) => 'encrypted' in (view.get('network', n.networkId)?.spec.driverOptions ?? {}),

@@ -1,0 +1,245 @@
+import { newId } from '../../lib/ids.js';
+import { type Node, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
+import {
+  isDirty,
+  isGlobal,
+  isJob,
+  isLost,
+  isStopped,
+  isWanted,
+  newTask,
+  runState,
+  withDesiredState,
+} from '../common/tasks.js';
+import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
+import { planService, tolerates } from './plan.js';
+import { RestartHistory, restartDelay } from './restart.js';
+import { slotName, tasksInSlot } from './slots.js';
+import { DelayedStarts } from './starts.js';
+import { type Change, Updater } from './updater.js';
+
+/**
+ * Makes the tasks of every service what its spec asks for: replicated services and jobs slot by
+ * slot, global ones node by node. Restarts what ended by the restart policy, moves what lost its
+ * node or no longer meets its constraints there, and replaces tasks of an older spec by an update.
+ *
+ * A change of one task costs its slot, a change of a node the tasks on it, a change of a service its
+ * tasks; nothing costs all tasks.
+ */
+export class Orchestrator implements Reaction {
+  readonly kinds: readonly Kind[] = ['service', 'task', 'node'];
+  readonly #options: LoopOptions;
+  readonly #loop: ControlLoop;
+  readonly #starts: DelayedStarts;
+  readonly #updater: Updater;
+  #history = new RestartHistory();
+  #globals = new Set<string>();
+  /** Services to compare with their spec, nodes whose tasks to look at, tasks to look at. */
+  #services = new Set<string>();
+  #nodes = new Set<string>();
+  #tasks = new Set<string>();
+  /** Delays of replacements that do not have the policy's. */
+  readonly #delays = new Map<string, number>();
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#loop = new ControlLoop(options);
+    const wake = () => this.#loop.wake();
+    this.#starts = new DelayedStarts(options.clock, wake);
+    this.#updater = new Updater({ ...options, wake, startAfter: (id, delay) => this.#delays.set(id, delay) });
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal, this);
+    this.#starts.clear();
+    this.#updater.clear();
+  }
+
+  start(view: ReadView): void {
+    this.#history = new RestartHistory();
+    this.#globals = new Set();
+    this.#delays.clear();
+    this.#starts.clear();
+    this.#updater.clear();
+    for (const service of view.list('service')) this.#serviceSeen(service);
+    for (const node of view.list('node')) this.#nodes.add(node.id);
+    for (const task of view.list('task')) {
+      this.#taskSeen(task);
+      if (isWanted(task)) this.#tasks.add(task.id);
+    }
+  }
+
+  observe(commit: Commit): void {
+    for (const event of commit.events) {
+      const removed = event.action === 'remove';
+      if (isEvent(event, 'task')) {
+        removed ? this.#taskGone(event.object) : this.#taskSeen(event.object, event.old);
+      } else if (isEvent(event, 'service')) {
+        if (removed) this.#serviceGone(event.object);
+        else if (!event.old || concerns(event.object, event.old)) this.#serviceSeen(event.object, event.old);
+      } else if (isEvent(event, 'node')) this.#nodes.add(event.object.id);
+    }
+  }
+
+  async act(): Promise<void> {
+    const view = this.#options.store.view();
+    const changes: Change[] = [];
+    for (const id of take(this.#nodes)) this.#lookAtNode(view, id);
+    for (const id of take(this.#tasks)) changes.push((draft) => this.#lookAtTask(draft, id));
+    for (const id of take(this.#starts.due)) changes.push((draft) => this.#startTask(draft, id));
+    for (const id of take(this.#services)) changes.push(...this.#reconcile(view, id));
+    changes.push(...this.#updater.step());
+    const { failed } = await this.#options.store.batch(changes, (draft, change) => change(draft));
+    for (const error of failed.values()) throw error;
+  }
+
+  // ---- what is learned from the store --------------------------------------------------------
+
+  #serviceSeen(service: Service, old?: Service): void {
+    if (isGlobal(service)) this.#globals.add(service.id);
+    if (old && old.specVersion !== service.specVersion) this.#updater.specChanged(service.id);
+    this.#services.add(service.id);
+  }
+
+  #serviceGone(service: Service): void {
+    this.#globals.delete(service.id);
+    this.#history.forget(service.id);
+    this.#updater.forget(service.id);
+    this.#services.add(service.id);
+  }
+
+  #taskSeen(task: Task, old?: Task): void {
+    const wanted = isWanted(task);
+    const ended = task.status.state > TaskState.RUNNING;
+    const assigned = task.nodeId !== '' && old?.nodeId === '';
+    if (wanted && (ended || assigned)) this.#tasks.add(task.id);
+    if (isStopped(task)) this.#starts.slotChanged(slotName(task));
+    if (task.desiredState === TaskState.READY) {
+      const delay = this.#delays.get(task.id) ?? restartDelay(task.spec.restart);
+      this.#starts.add(task.id, slotName(task), task.desiredStateSince, delay);
+    } else this.#starts.remove(task.id);
+    if (!old) this.#delays.delete(task.id);
+    this.#updater.observe(task);
+  }
+
+  #taskGone(task: Task): void {
+    this.#starts.remove(task.id);
+    this.#starts.slotChanged(slotName(task));
+    this.#tasks.delete(task.id);
+    if (isWanted(task)) this.#services.add(task.serviceId);
+  }
+
+  // ---- what is decided -----------------------------------------------------------------------
+
+  /** What is on the node may have to leave it; global services may want a task there. */
+  #lookAtNode(view: ReadView, id: string): void {
+    const node = view.get('node', id);
+    const has = new Set<string>();
+    for (const task of view.tasksOfNode(id)) {
+      if (isLost(node)) this.#starts.slotChanged(slotName(task));
+      if (!isWanted(task)) continue;
+      has.add(task.serviceId);
+      if (!tolerates(node, task.spec)) this.#tasks.add(task.id);
+    }
+    for (const serviceId of this.#globals) if (node && !has.has(serviceId)) this.#services.add(serviceId);
+  }
+
+  /** Replaces a task that has ended or must leave its node. */
+  #lookAtTask(draft: WriteView, id: string): void {
+    const task = draft.get('task', id);
+    if (!task || !isWanted(task) || task.serviceId === '') return;
+    const now = this.#options.clock.now();
+    const service = draft.get('service', task.serviceId);
+    if (!service || service.pendingDelete) {
+      draft.update('task', withDesiredState(task, TaskState.REMOVE, now));
+      return;
+    }
+    const ended = task.status.state > TaskState.RUNNING;
+    const node = draft.get('node', task.nodeId);
+    const displaced = task.nodeId !== '' && !tolerates(node, task.spec);
+    if (isJob(service) && task.status.state === TaskState.COMPLETE) {
+      this.#services.add(service.id); // the next of its slots can go on
+      return;
+    }
+    if (!ended && !displaced) return;
+    draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
+    if (isJob(service)) this.#services.add(service.id);
+    if (displaced && isGlobal(service)) return;
+    const others = tasksInSlot(draft, service, task).filter((other) => other.id !== id && isWanted(other));
+    if (others.some((other) => isDirty(service, task) || !isDirty(service, other))) return;
+    if (!this.#history.allows(service, task, now)) return;
+    this.#history.record(service, task, now);
+    this.#replace(draft, service, task, node, now);
+  }
+
+  /** A successor: at once when the node is lost, else when the old one has stopped and the delay is over. */
+  #replace(draft: WriteView, service: Service, task: Task, node: Node | undefined, now: number): void {
+    const ended = task.status.state > TaskState.RUNNING;
+    const delay = ended ? restartDelay(task.spec.restart) : 0;
+    const atOnce = delay === 0 && (ended || isLost(node) || isStopped(withDesiredState(task, TaskState.SHUTDOWN, now)));
+    const id = newId();
+    if (!atOnce) this.#delays.set(id, delay);
+    const nodeId = isGlobal(service) ? task.nodeId : '';
+    const desiredState = atOnce ? runState(service) : TaskState.READY;
+    draft.create('task', newTask(service, { id, slot: task.slot, nodeId, desiredState, now }));
+  }
+
+  #startTask(draft: WriteView, id: string): void {
+    const task = draft.get('task', id);
+    const service = draft.get('service', task?.serviceId ?? '');
+    if (!task || !service || task.desiredState !== TaskState.READY) return;
+    const occupied = tasksInSlot(draft, service, task).some(
+      (other) => other.id !== id && !isWanted(other) && !isStopped(other) && !isLost(draft.get('node', other.nodeId)),
+    );
+    if (!this.#starts.mayStart(id, occupied)) return;
+    draft.update('task', withDesiredState(task, runState(service), this.#options.clock.now()));
+  }
+
+  #reconcile(view: ReadView, id: string): Change[] {
+    const service = view.get('service', id);
+    if (!service || service.pendingDelete) return [...view.tasksOfService(id)].map((task) => this.#removal(task));
+    const now = this.#options.clock.now();
+    const isHeld = (task: Task) => !this.#history.allows(service, task, now);
+    const plan = planService(service, view.tasksOfService(id), () => view.list('node'), isHeld);
+    this.#updater.plan(service, plan.dirty);
+    const created = plan.create.map(({ slot, nodeId }) => (draft: WriteView) => {
+      const current = draft.get('service', id);
+      if (!current || current.pendingDelete) return;
+      const task = newTask(current, { id: newId(), slot, nodeId, desiredState: runState(current), now });
+      // A slot that has got a task meanwhile needs none; the service is looked at again by its events.
+      if (!tasksInSlot(draft, current, task).some((other) => isWanted(other) && !isFinishedJob(current, other)))
+        draft.create('task', task);
+    });
+    return [...plan.remove.map((task) => this.#removal(task)), ...created];
+  }
+
+  #removal({ id }: Task): Change {
+    return (draft) => {
+      const task = draft.get('task', id);
+      if (!task || task.desiredState >= TaskState.REMOVE) return;
+      draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now()));
+    };
+  }
+}
+
+function isFinishedJob(service: Service, task: Task): boolean {
+  return isJob(service) && task.status.state > TaskState.RUNNING;
+}
+
+/** What the allocator writes of a service is nothing to the orchestrator. */
+function concerns(service: Service, old: Service): boolean {
+  return (
+    service.specVersion !== old.specVersion ||
+    service.pendingDelete !== old.pendingDelete ||
+    service.jobStatus?.iteration !== old.jobStatus?.iteration ||
+    service.spec.replicated?.replicas !== old.spec.replicated?.replicas
+  );
+}
+
+function* take(ids: Set<string>): Iterable<string> {
+  for (const id of ids) {
+    ids.delete(id);
+    yield id;
+  }
+}

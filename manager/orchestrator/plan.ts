@@ -1,0 +1,178 @@
+import {
+  type Node,
+  NodeAvailability,
+  NodeState,
+  type Service,
+  type Task,
+  type TaskSpec,
+  TaskState,
+} from '../../proto/gen/index.js';
+import { byAge, isDirty, isEvacuated, isGlobal, isJob, isWanted, slotKey } from '../common/tasks.js';
+import { meetsAll } from '../scheduler/constraint.js';
+
+/** What makes the tasks of a service what its spec asks for. */
+export interface ServicePlan {
+  readonly create: readonly NewSlot[];
+  /** Tasks that are to stop and then to be forgotten. */
+  readonly remove: readonly Task[];
+  /** Slots with tasks of an older spec, for the update. */
+  readonly dirty: readonly string[];
+}
+
+export interface NewSlot {
+  readonly slot: number;
+  readonly nodeId: string;
+}
+
+/** A slot whose last task ended and by the service's restart policy has no successor. */
+export type IsHeld = (newest: Task) => boolean;
+
+/** Tasks by slot: all of one number, or for global services all of one node. */
+export function slotsOf(service: Service, tasks: Iterable<Task>): ReadonlyMap<string, readonly Task[]> {
+  const slots = new Map<string, Task[]>();
+  for (const task of tasks) {
+    const key = slotKey(service, task);
+    const slot = slots.get(key);
+    if (slot) slot.push(task);
+    else slots.set(key, [task]);
+  }
+  return slots;
+}
+
+export function planService(
+  service: Service,
+  tasks: Iterable<Task>,
+  nodes: () => Iterable<Node>,
+  isHeld: IsHeld,
+): ServicePlan {
+  const slots = slotsOf(service, tasks);
+  if (isJob(service)) return planJob(service, slots, nodes, isHeld);
+  return isGlobal(service) ? planGlobal(service, slots, nodes(), isHeld) : planReplicated(service, slots, isHeld);
+}
+
+function planReplicated(service: Service, slots: ReadonlyMap<string, readonly Task[]>, isHeld: IsHeld): ServicePlan {
+  const replicas = service.spec.replicated?.replicas ?? 0;
+  const live = [...slots].filter(([, tasks]) => isLive(tasks, isHeld));
+  const surplus = new Set(chooseSurplus(live, live.length - replicas));
+  const kept = live.filter(([key]) => !surplus.has(key));
+  const used = new Set(live.map(([key]) => key));
+  const create: NewSlot[] = [];
+  for (let slot = 1; live.length + create.length < replicas; slot++) {
+    if (!used.has(String(slot))) create.push({ slot, nodeId: '' });
+  }
+  // The history of a slot that comes back stays; that of others goes with them.
+  const reused = new Set(create.map(({ slot }) => String(slot)));
+  const keeps = new Set([...kept.map(([key]) => key), ...reused]);
+  return {
+    create,
+    remove: [...slots].filter(([key]) => !keeps.has(key)).flatMap(([, tasks]) => tasks.filter(isRemovable)),
+    dirty: kept.filter(([, tasks]) => needsUpdate(service, tasks)).map(([key]) => key),
+  };
+}
+
+/**
+ * The slots to give up when there are `count` too many: those that do not run first, then from the
+ * nodes that have most of them, so that what is left is spread evenly; the highest numbers first.
+ */
+export function chooseSurplus(
+  slots: readonly (readonly [string, readonly Task[]])[],
+  count: number,
+): readonly string[] {
+  if (count <= 0) return [];
+  const perNode = new Map<string, number>();
+  const ranked = slots
+    .map(([key, tasks]) => ({ key, running: tasks.find(isRunning) }))
+    .sort((a, b) => Number(a.key) - Number(b.key))
+    .map(({ key, running }) => {
+      const nodeId = running?.nodeId ?? '';
+      const rank = perNode.get(nodeId) ?? 0;
+      perNode.set(nodeId, rank + 1);
+      return { key, running: running !== undefined, rank };
+    });
+  ranked.sort((a, b) => Number(a.running) - Number(b.running) || b.rank - a.rank || Number(b.key) - Number(a.key));
+  return ranked.slice(0, count).map(({ key }) => key);
+}
+
+function planGlobal(
+  service: Service,
+  slots: ReadonlyMap<string, readonly Task[]>,
+  nodes: Iterable<Node>,
+  isHeld: IsHeld,
+): ServicePlan {
+  const create: NewSlot[] = [];
+  const remove: Task[] = [];
+  const dirty: string[] = [];
+  const left = new Map(slots);
+  for (const node of nodes) {
+    const tasks = slots.get(node.id) ?? [];
+    left.delete(node.id);
+    if (!tolerates(node, service.spec.task)) {
+      // Tasks whose own spec forbids the node too are being moved away already.
+      remove.push(...tasks.filter((task) => isWanted(task) && tolerates(node, task.spec)));
+    } else if (!isLive(tasks, isHeld)) {
+      if (acceptsTasks(node)) create.push({ slot: 0, nodeId: node.id });
+    } else if (needsUpdate(service, tasks)) dirty.push(node.id);
+  }
+  for (const tasks of left.values()) remove.push(...tasks.filter(isRemovable));
+  return { create, remove, dirty };
+}
+
+/** Tasks of an older iteration stop; the current one gets slots until all have completed or failed for good. */
+function planJob(
+  service: Service,
+  slots: ReadonlyMap<string, readonly Task[]>,
+  nodes: () => Iterable<Node>,
+  isHeld: IsHeld,
+): ServicePlan {
+  const remove = [...slots.values()]
+    .flat()
+    .filter((task) => isWanted(task) && isDirty(service, task) && task.status.state <= TaskState.RUNNING);
+  const current = (key: string) => (slots.get(key) ?? []).filter((task) => !isDirty(service, task));
+  const isTaken = (key: string) => {
+    const tasks = current(key);
+    return tasks.some((t) => t.status.state === TaskState.COMPLETE) || isLive(tasks, isHeld);
+  };
+  if (service.spec.globalJob) {
+    const eligible = [...nodes()].filter((node) => acceptsTasks(node) && tolerates(node, service.spec.task));
+    const free = eligible.filter((node) => !isTaken(node.id));
+    return { create: free.map((node) => ({ slot: 0, nodeId: node.id })), remove, dirty: [] };
+  }
+  const { maxConcurrent = 0, totalCompletions = 0 } = service.spec.replicatedJob ?? {};
+  const total = totalCompletions || maxConcurrent || 1;
+  const keys = Array.from({ length: total }, (_, i) => String(i + 1));
+  const active = keys.filter((key) => current(key).some((t) => isWanted(t) && t.status.state <= TaskState.RUNNING));
+  const room = (maxConcurrent || total) - active.length;
+  const free = keys.filter((key) => !isTaken(key)).slice(0, Math.max(0, room));
+  return { create: free.map((key) => ({ slot: Number(key), nodeId: '' })), remove, dirty: [] };
+}
+
+/** Something in it is to run, or nothing is and that is right. */
+function isLive(tasks: readonly Task[], isHeld: IsHeld): boolean {
+  if (tasks.some(isWanted)) return true;
+  const newest = [...tasks].sort(byAge).at(-1);
+  return newest !== undefined && newest.desiredState < TaskState.REMOVE && isHeld(newest);
+}
+
+function needsUpdate(service: Service, tasks: readonly Task[]): boolean {
+  const wanted = tasks.filter(isWanted);
+  const shown = wanted.length > 0 ? wanted : [...tasks].sort(byAge).slice(-1);
+  return shown.some((task) => isDirty(service, task));
+}
+
+function isRunning(task: Task): boolean {
+  return isWanted(task) && task.status.state === TaskState.RUNNING;
+}
+
+function isRemovable(task: Task): boolean {
+  return task.desiredState < TaskState.REMOVE;
+}
+
+/** Whether a new task may be made for this node. */
+export function acceptsTasks(node: Node): boolean {
+  return node.status.state === NodeState.READY && node.spec.availability === NodeAvailability.ACTIVE;
+}
+
+/** Whether a task that is on this node may stay there. */
+export function tolerates(node: Node | undefined, spec: TaskSpec): boolean {
+  return node !== undefined && !isEvacuated(node) && meetsAll(node, spec.placement.constraints);
+}

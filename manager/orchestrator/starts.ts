@@ -1,0 +1,80 @@
+import type { Clock } from '../../lib/clock.js';
+
+/** A task that is ready waits no longer than this for its predecessor to stop; ms. */
+export const OLD_TASK_TIMEOUT = 60_000;
+
+interface Waiting {
+  readonly slot: string;
+  readonly dueAt: number;
+  readonly deadline: number;
+  readonly cancel: readonly (() => void)[];
+}
+
+/**
+ * Tasks with desired state READY, waiting for a restart delay to pass and for what was in their slot
+ * to stop. `due` holds those that are to be looked at.
+ */
+export class DelayedStarts {
+  readonly due = new Set<string>();
+  readonly #clock: Clock;
+  readonly #wake: () => void;
+  readonly #waiting = new Map<string, Waiting>();
+  readonly #bySlot = new Map<string, Set<string>>();
+
+  constructor(clock: Clock, wake: () => void) {
+    this.#clock = clock;
+    this.#wake = wake;
+  }
+
+  has(taskId: string): boolean {
+    return this.#waiting.has(taskId);
+  }
+
+  /**
+   * @param since when the task was made, milliseconds since the epoch
+   * @param delay milliseconds after that before which it must not start
+   */
+  add(taskId: string, slot: string, since: number, delay: number): void {
+    if (this.#waiting.has(taskId)) return;
+    const now = this.#clock.now();
+    const dueAt = since + delay;
+    const deadline = Math.max(dueAt, since + OLD_TASK_TIMEOUT);
+    const look = () => {
+      this.due.add(taskId);
+      this.#wake();
+    };
+    const times = [dueAt, deadline].filter((at) => at > now);
+    if (dueAt <= now) this.due.add(taskId);
+    this.#waiting.set(taskId, { slot, dueAt, deadline, cancel: times.map((at) => this.#clock.after(at - now, look)) });
+    const inSlot = this.#bySlot.get(slot);
+    if (inSlot) inSlot.add(taskId);
+    else this.#bySlot.set(slot, new Set([taskId]));
+  }
+
+  /** Whether it may start, given whether something else in its slot still runs. */
+  mayStart(taskId: string, occupied: boolean): boolean {
+    const waiting = this.#waiting.get(taskId);
+    const now = this.#clock.now();
+    return waiting !== undefined && now >= waiting.dueAt && (!occupied || now >= waiting.deadline);
+  }
+
+  remove(taskId: string): void {
+    const waiting = this.#waiting.get(taskId);
+    this.due.delete(taskId);
+    if (!waiting) return;
+    for (const cancel of waiting.cancel) cancel();
+    this.#waiting.delete(taskId);
+    const inSlot = this.#bySlot.get(waiting.slot);
+    inSlot?.delete(taskId);
+    if (inSlot?.size === 0) this.#bySlot.delete(waiting.slot);
+  }
+
+  /** Something in the slot has stopped. */
+  slotChanged(slot: string): void {
+    for (const taskId of this.#bySlot.get(slot) ?? []) this.due.add(taskId);
+  }
+
+  clear(): void {
+    for (const taskId of [...this.#waiting.keys()]) this.remove(taskId);
+  }
+}
