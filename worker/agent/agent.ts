@@ -96,7 +96,8 @@ export class Agent {
   #failed(address: string, error: unknown): void {
     // The session is resumed only where its manager may still know it.
     if (codeOf(error) === 'FAILED_PRECONDITION') this.#sessionId = '';
-    if (!this.#connected) this.#managers.failed(address);
+    if (this.#connected) return;
+    this.#managers.failed(address);
     if (REMOVED.has(codeOf(error))) this.#options.onRemoved();
   }
 }

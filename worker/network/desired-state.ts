@@ -59,7 +59,7 @@ export function desiredState(
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
   const virtualServices = virtualServicesByNetwork(services, backends);
-  const sandboxes = housed.map((task) => sandbox(task, networks, virtualServices));
+  const sandboxes = housed.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
 
   const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.overlayId)));
@@ -107,16 +107,18 @@ function remotesByNetwork(
   return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));
 }
 
+/** Undefined while a network of the task is not known: it shall not run with a part of its networks. */
 function sandbox(
   { task, status }: LocalTask,
   networks: ReadonlyMap<string, NetworkRecord>,
   virtualServices: ReadonlyMap<string, readonly VirtualService[]>,
-): Sandbox {
+): Sandbox | undefined {
   const attached = task.networks.flatMap((attachment): { network: NetworkRecord; endpoint: SandboxEndpoint }[] => {
     const network = networks.get(attachment.networkId);
     const address = attachment.addresses.find(isV4);
     return network && address ? [{ network, endpoint: { overlayId: network.id, address, mac: attachment.mac } }] : [];
   });
+  if (attached.length < task.networks.length) return undefined;
   const ingress = attached.find(({ network }) => network.ingress)?.network;
   const hostPorts = status.portStatus.ports.map(hostPort);
   return {

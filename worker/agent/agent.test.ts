@@ -1,0 +1,192 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Deferred, deferred } from '../../lib/async.js';
+import { systemClock } from '../../lib/clock.js';
+import { permissionDenied } from '../../lib/errors.js';
+import { silentLogger } from '../../lib/log.js';
+import {
+  ManagerAddress,
+  NodeDescription,
+  NodeProblem,
+  type SessionMessage,
+  Task,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
+import { untilAborted } from '../group.js';
+import { Agent } from './agent.js';
+import type { Assignments } from './assignments.js';
+import { StatusQueue } from './status-queue.js';
+import { TestDispatcher } from './testing.js';
+
+let folder: string;
+let dispatcher: TestDispatcher;
+const stop = { controller: new AbortController(), running: Promise.resolve() };
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'agent-'));
+  dispatcher = new TestDispatcher(join(folder, 'manager.sock'));
+  stop.controller = new AbortController();
+});
+afterEach(async () => {
+  stop.controller.abort();
+  await stop.running;
+  dispatcher.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** An agent whose data plane the test answers for. */
+function start(managers: readonly string[] = [dispatcher.address]) {
+  const world = {
+    statuses: new StatusQueue(),
+    assigned: [] as { readonly assignments: Assignments; readonly applied: Deferred<void> }[],
+    messages: [] as SessionMessage[],
+    known: [] as (readonly string[])[],
+    removed: 0,
+    problems: [] as NodeProblem[],
+    served: [] as string[],
+    applyAtOnce: true,
+  };
+  const agent = new Agent({
+    managers,
+    credential: { nodeId: 'node', secret: new Uint8Array(32) },
+    clock: systemClock,
+    log: silentLogger,
+    onManagers: (addresses) => world.known.push(addresses),
+    onRemoved: () => world.removed++,
+    onSession: (message) => world.messages.push(message),
+    node: {
+      description: NodeDescription.create({ hostname: 'node' }),
+      dataPathAddress: '203.0.113.1',
+      statuses: world.statuses,
+      problems: () => world.problems,
+      onAssignments: (assignments) => {
+        const applied = deferred<void>();
+        if (world.applyAtOnce) applied.resolve();
+        world.assigned.push({ assignments, applied });
+        return applied.promise;
+      },
+      serve: async (_channel, sessionId, signal) => {
+        world.served.push(sessionId);
+        await untilAborted(signal);
+      },
+    },
+  });
+  stop.running = agent.run(stop.controller.signal);
+  return { world, agent };
+}
+
+const task = (id: string) => ({ task: Task.create({ id }) });
+const until = (what: string, condition: () => boolean) => dispatcher.until(what, condition);
+
+describe('agent', () => {
+  it('opens a session, tells who it is, and beats at the period that it is given', async () => {
+    await dispatcher.listen();
+    const { agent } = start();
+    await until('three heartbeats', () => dispatcher.heartbeats >= 3);
+    expect(dispatcher.opened).toHaveLength(1);
+    expect(dispatcher.opened[0]).toMatchObject({ sessionId: '', dataPathAddress: '203.0.113.1' });
+    expect(dispatcher.opened[0]?.description.hostname).toBe('node');
+    expect(agent.connected).toBe(true);
+  });
+
+  it('waits for a manager that is not there yet', async () => {
+    start();
+    await dispatcher.listen();
+    await until('session', () => dispatcher.opened.length === 1);
+  });
+
+  it('goes on with its session after a lost connection', async () => {
+    await dispatcher.listen();
+    dispatcher.failures.set('heartbeat', permissionDenied('not now'));
+    start();
+    await until('second session', () => dispatcher.heartbeats > 0);
+    expect(dispatcher.opened.map((request) => request.sessionId)).toEqual(['', 'session-1']);
+  });
+
+  it('begins anew with a manager that has forgotten the session', async () => {
+    await dispatcher.listen();
+    const { world } = start();
+    await until('heartbeat', () => dispatcher.heartbeats > 0);
+    dispatcher.close();
+    await dispatcher.listen();
+    await until('new session', () => world.served.length === 2);
+    expect(world.served).toEqual(['session-1', 'session-2']);
+    expect(dispatcher.opened.map((request) => request.sessionId)).toEqual(['', 'session-1', '']);
+  });
+
+  it('tries the other managers when one does not answer, and tells who did', async () => {
+    await dispatcher.listen();
+    const { world } = start([`unix://${folder}/nobody.sock`, dispatcher.address]);
+    await until('session', () => world.served.length === 1);
+    expect(world.known.at(-1)).toEqual([dispatcher.address]);
+    dispatcher.tell({
+      managers: [ManagerAddress.create({ address: 'b:1' }), world.messages[0]?.managers[0]].flatMap((m) => m ?? []),
+    });
+    await until('new list', () => world.known.length === 2);
+    expect(world.known.at(-1)).toEqual([dispatcher.address, 'b:1']);
+  });
+
+  it('says that it has been removed', async () => {
+    await dispatcher.listen();
+    dispatcher.failures.set('session', permissionDenied('node is not part of this swarm'));
+    const { world } = start();
+    await until('told', () => world.removed === 1);
+  });
+});
+
+describe('agent - assignments', () => {
+  it('acknowledges a sequence only when the kernel shows it, with what could not be done', async () => {
+    await dispatcher.listen();
+    const { world } = start();
+    world.applyAtOnce = false;
+    await until('first set', () => world.assigned.length === 1);
+    expect(dispatcher.acknowledged).toEqual([]);
+    const sequence = dispatcher.change([task('a')]);
+    await until('second set', () => world.assigned.length === 2);
+    expect([...(world.assigned[1]?.assignments.tasks.keys() ?? [])]).toEqual(['a']);
+    world.problems = [NodeProblem.create({ subject: 'network web', message: 'no vxlan' })];
+    world.assigned[1]?.applied.resolve();
+    await until('acknowledged', () => dispatcher.acknowledged.length === 1);
+    expect(dispatcher.acknowledged[0]).toMatchObject({ sequence, problems: world.problems });
+    // The older one comes back late: the newer acknowledgement stands.
+    world.assigned[0]?.applied.resolve();
+    await until('a heartbeat later', () => dispatcher.heartbeats > 2);
+    expect(dispatcher.acknowledged).toHaveLength(1);
+  });
+
+  it('tells again when the problems of a sequence change', async () => {
+    await dispatcher.listen();
+    const { world, agent } = start();
+    await until('acknowledged', () => dispatcher.acknowledged.length === 1);
+    world.problems = [NodeProblem.create({ subject: 'node', message: 'nft is gone' })];
+    agent.problemsChanged();
+    await until('told', () => dispatcher.acknowledged.length === 2);
+    expect(dispatcher.acknowledged[1]?.problems).toEqual(world.problems);
+  });
+
+  it('asks for everything again after a gap', async () => {
+    await dispatcher.listen();
+    const { world } = start();
+    await until('first set', () => world.assigned.length === 1);
+    dispatcher.change([task('lost')], 0, 1);
+    await until('complete set', () => world.assigned.length === 2);
+    expect(world.assigned[1]?.assignments.tasks.size).toBe(0);
+    expect(dispatcher.opened).toHaveLength(1);
+    dispatcher.change([task('b')]);
+    await until('increment', () => world.assigned.length === 3);
+    expect([...(world.assigned[2]?.assignments.tasks.keys() ?? [])]).toEqual(['b']);
+  });
+
+  it('tells a state again until a manager has taken it', async () => {
+    await dispatcher.listen();
+    dispatcher.failures.set('updateTaskStatus', permissionDenied('not now'));
+    const { world } = start();
+    world.statuses.put('a', TaskStatus.create({ state: TaskState.RUNNING, message: 'started' }));
+    await until('reported', () => dispatcher.last('a')?.state === TaskState.RUNNING);
+    expect(dispatcher.reported.get('a')).toHaveLength(1);
+    await until('nothing left', () => world.statuses.size === 0);
+  });
+});

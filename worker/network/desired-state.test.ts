@@ -1,0 +1,333 @@
+import { describe, expect, it } from 'vitest';
+import {
+  EndpointMode,
+  EndpointRecord,
+  EndpointState,
+  IPAMConfig,
+  NetworkAttachment,
+  NetworkRecord,
+  PortConfig,
+  PortStatus,
+  Protocol,
+  PublishMode,
+  ServiceRecord,
+  Task,
+  TaskState,
+  TaskStatus,
+  VirtualIP,
+} from '../../proto/gen/index.js';
+import { type Assignments, noAssignments } from '../agent/assignments.js';
+import type { LocalTask } from '../agent/local-task.js';
+import { desiredState, type NetworkNode } from './desired-state.js';
+
+const byId = <T extends { readonly id: string }>(...items: T[]): ReadonlyMap<string, T> =>
+  new Map(items.map((item) => [item.id, item]));
+
+const network = (id: string, subnet: string, fields: Partial<NetworkRecord> = {}): NetworkRecord =>
+  NetworkRecord.create({
+    id,
+    name: id,
+    vni: 4096,
+    ipam: [IPAMConfig.create({ subnet: `10.0.${subnet}.0/24`, gateway: `10.0.${subnet}.1` })],
+    ...fields,
+  });
+const ingressNetwork = network('ingress', '0', { ingress: true });
+const front = network('front', '1');
+
+const attachment = (networkId: string, address: string): NetworkAttachment =>
+  NetworkAttachment.create({ networkId, addresses: [`${address}/24`], mac: `mac-${address}` });
+
+const node: NetworkNode = {
+  id: 'here',
+  dataPathAddress: '203.0.113.1',
+  dataPathPort: 4789,
+  gatewayBridge: '172.18.0.1/16',
+  attachments: [attachment('ingress', '10.0.0.2')],
+};
+
+function local(id: string, attachments: NetworkAttachment[], fields: Partial<LocalTask> = {}): LocalTask {
+  const task = Task.create({ id, networks: attachments });
+  return { task, status: TaskStatus.create({ state: TaskState.RUNNING }), assigned: true, networks: [], ...fields };
+}
+
+function endpoint(networkId: string, taskId: string, address: string, fields: Partial<EndpointRecord> = {}) {
+  return EndpointRecord.create({
+    id: `${networkId}/${taskId}`,
+    networkId,
+    taskId,
+    nodeId: 'there',
+    vtep: '203.0.113.2',
+    addresses: [`${address}/24`],
+    mac: `mac-${address}`,
+    state: EndpointState.SERVING,
+    ...fields,
+  });
+}
+
+const web = ServiceRecord.create({
+  id: 'web',
+  mode: EndpointMode.VIP,
+  ports: [PortConfig.create({ publishedPort: 8080, targetPort: 80 })],
+  virtualIps: [
+    VirtualIP.create({ networkId: 'front', address: '10.0.1.2/24' }),
+    VirtualIP.create({ networkId: 'ingress', address: '10.0.0.9/24' }),
+  ],
+});
+
+function state(assignments: Partial<Assignments>, tasks: LocalTask[] = [], on: NetworkNode = node) {
+  return desiredState({ ...noAssignments, ...assignments }, tasks, on);
+}
+
+describe('desiredState - overlays', () => {
+  const networks = byId(ingressNetwork, front);
+
+  it('a node without tasks has the ingress overlay and no other', () => {
+    expect(state({ networks }).overlays.map((overlay) => overlay.id)).toEqual(['ingress']);
+  });
+
+  it('a node without an ingress address has neither ingress nor its overlay', () => {
+    const desired = state({ networks }, [], { ...node, attachments: [] });
+    expect(desired.ingress).toBeUndefined();
+    expect(desired.overlays).toEqual([]);
+  });
+
+  it('an overlay has the endpoints of other nodes, whatever their state, and not its own', () => {
+    const endpoints = byId(
+      endpoint('front', 'b', '10.0.1.4', { state: EndpointState.DRAINING }),
+      endpoint('front', 'c', '10.0.1.5', { state: EndpointState.PRESENT }),
+      endpoint('front', 'a', '10.0.1.3', { nodeId: 'here' }),
+    );
+    const desired = state({ networks, endpoints }, [local('a', [attachment('front', '10.0.1.3')])]);
+    expect(desired.overlays).toContainEqual({
+      id: 'front',
+      vni: 4096,
+      gateways: ['10.0.1.1/24'],
+      mtu: 0,
+      remotes: [
+        { address: '10.0.1.4', mac: 'mac-10.0.1.4', vtep: '203.0.113.2' },
+        { address: '10.0.1.5', mac: 'mac-10.0.1.5', vtep: '203.0.113.2' },
+      ],
+    });
+  });
+
+  it('takes the MTU that the network asks for', () => {
+    const small = network('front', '1', { driverOptions: { 'com.docker.network.driver.mtu': '1400' } });
+    const desired = state({ networks: byId(small) }, [local('a', [attachment('front', '10.0.1.3')])]);
+    expect(desired.overlays[0]?.mtu).toBe(1400);
+  });
+
+  it('a task that still runs keeps its network when managers have forgotten it', () => {
+    const desired = state({}, [local('a', [attachment('front', '10.0.1.3')], { networks: [front] })]);
+    expect(desired.overlays.map((overlay) => overlay.id)).toEqual(['front']);
+    expect(desired.sandboxes[0]?.endpoints[0]?.address).toBe('10.0.1.3/24');
+  });
+});
+
+describe('desiredState - sandboxes', () => {
+  const networks = byId(ingressNetwork, front, network('back', '2', { internal: true }));
+  const sandboxOf = (task: LocalTask, assignments: Partial<Assignments> = {}) =>
+    state({ networks, ...assignments }, [task]).sandboxes[0];
+
+  it.each([
+    ['ASSIGNED', TaskState.ASSIGNED, 0],
+    ['ACCEPTED', TaskState.ACCEPTED, 1],
+    ['RUNNING', TaskState.RUNNING, 1],
+    ['FAILED', TaskState.FAILED, 0],
+  ])('a task that is %s', (_name, taskState, count) => {
+    const status = TaskStatus.create({ state: taskState });
+    expect(state({ networks }, [local('a', [], { status })]).sandboxes).toHaveLength(count);
+  });
+
+  it('has its interfaces in the order of its attachments', () => {
+    const sandbox = sandboxOf(local('a', [attachment('ingress', '10.0.0.5'), attachment('front', '10.0.1.3')]));
+    expect(sandbox?.endpoints.map((e) => e.overlayId)).toEqual(['ingress', 'front']);
+    expect(sandbox?.ingress).toEqual({ subnet: '10.0.0.0/24', overlayId: 'ingress' });
+  });
+
+  it('waits for a network that is not known yet', () => {
+    expect(sandboxOf(local('a', [attachment('unknown', '10.0.7.3')]))).toBeUndefined();
+  });
+
+  it.each([
+    ['no network', [], true],
+    ['an overlay', [attachment('front', '10.0.1.3')], true],
+    ['an internal network', [attachment('back', '10.0.2.3')], false],
+    ['an internal one and a published port', [attachment('back', '10.0.2.3'), attachment('ingress', '10.0.0.5')], true],
+  ])('with %s: gateway %s', (_name, attachments, gateway) => {
+    expect(sandboxOf(local('a', attachments))?.gateway).toBe(gateway);
+  });
+
+  it('publishes host-mode ports as they were chosen, with a gateway even on an internal network', () => {
+    const port = PortConfig.create({
+      publishMode: PublishMode.HOST,
+      publishedPort: 32768,
+      targetPort: 53,
+      protocol: Protocol.UDP,
+    });
+    const status = TaskStatus.create({ state: TaskState.RUNNING, portStatus: PortStatus.create({ ports: [port] }) });
+    const sandbox = sandboxOf(local('a', [attachment('back', '10.0.2.3')], { status }));
+    expect(sandbox?.gateway).toBe(true);
+    expect(sandbox?.hostPorts).toEqual([{ protocol: 'udp', hostAddress: '', published: 32768, target: 53 }]);
+  });
+
+  it('reaches the virtual addresses of its networks: serving tasks, draining ones by weight 0', () => {
+    const endpoints = byId(
+      endpoint('front', 'b', '10.0.1.4', { serviceId: 'web' }),
+      endpoint('front', 'c', '10.0.1.5', { serviceId: 'web', state: EndpointState.DRAINING }),
+      endpoint('front', 'd', '10.0.1.6', { serviceId: 'web', state: EndpointState.PRESENT }),
+      endpoint('back', 'e', '10.0.2.6', { serviceId: 'web' }),
+    );
+    const task = local('a', [attachment('front', '10.0.1.3'), attachment('ingress', '10.0.0.5')]);
+    expect(sandboxOf(task, { endpoints, services: byId(web) })?.virtualServices).toEqual([
+      {
+        address: '10.0.1.2',
+        backends: [
+          { address: '10.0.1.4', weight: 1 },
+          { address: '10.0.1.5', weight: 0 },
+        ],
+      },
+    ]);
+  });
+
+  it('knows the virtual address of a service without tasks', () => {
+    const sandbox = sandboxOf(local('a', [attachment('front', '10.0.1.3')]), { services: byId(web) });
+    expect(sandbox?.virtualServices).toEqual([{ address: '10.0.1.2', backends: [] }]);
+  });
+});
+
+describe('desiredState - ingress', () => {
+  const networks = byId(ingressNetwork);
+  const endpoints = byId(
+    endpoint('ingress', 'a', '10.0.0.5', { serviceId: 'web', nodeId: 'here' }),
+    endpoint('ingress', 'b', '10.0.0.6', { serviceId: 'web' }),
+  );
+  const backends = (tasks: LocalTask[]) =>
+    state({ networks, endpoints, services: byId(web) }, tasks).ingress?.services[0]?.backends.map((b) => b.address);
+
+  it('sends a published port to the serving tasks of its service', () => {
+    expect(state({ networks, endpoints, services: byId(web) }).ingress).toEqual({
+      overlayId: 'ingress',
+      address: '10.0.0.2/24',
+      mac: 'mac-10.0.0.2',
+      services: [
+        {
+          protocol: 'tcp',
+          published: 8080,
+          target: 80,
+          hostAddress: '',
+          backends: [
+            { address: '10.0.0.5', weight: 1 },
+            { address: '10.0.0.6', weight: 1 },
+          ],
+        },
+      ],
+    });
+  });
+
+  it('sends nothing to a task of this node that has ended, before managers know', () => {
+    const task = local('a', [attachment('ingress', '10.0.0.5')]);
+    expect(backends([task])).toEqual(['10.0.0.5', '10.0.0.6']);
+    expect(backends([{ ...task, status: TaskStatus.create({ state: TaskState.FAILED }) }])).toEqual(['10.0.0.6']);
+  });
+});
+
+/** A small random generator with a seed (mulberry32), so that a failure can be repeated. */
+function seeded(seed: number): (below: number) => number {
+  let a = seed;
+  return (below) => {
+    a = (a + 0x6d2b79f5) | 0;
+    let t = Math.imul(a ^ (a >>> 15), 1 | a);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % below;
+  };
+}
+
+function randomSwarm(random: (below: number) => number) {
+  const networks = [ingressNetwork, ...[1, 2, 3].map((i) => network(`net${i}`, `${i}`, { internal: random(3) === 0 }))];
+  const services = [1, 2, 3, 4].map((i) =>
+    ServiceRecord.create({
+      id: `service${i}`,
+      mode: random(4) === 0 ? EndpointMode.DNSRR : EndpointMode.VIP,
+      ports: random(2) === 0 ? [] : [PortConfig.create({ publishedPort: 8000 + random(3), targetPort: 80 })],
+      virtualIps: [VirtualIP.create({ networkId: `net${1 + random(3)}`, address: `10.0.9.${i}/24` })],
+    }),
+  );
+  const states = [TaskState.ASSIGNED, TaskState.PREPARING, TaskState.RUNNING, TaskState.SHUTDOWN, TaskState.FAILED];
+  const tasks: LocalTask[] = [];
+  const endpoints: EndpointRecord[] = [];
+  for (let i = 0; i < 12; i++) {
+    const here = random(2) === 0;
+    const on = networks.filter(() => random(2) === 0);
+    for (const { id } of on)
+      endpoints.push(
+        endpoint(id, `task${i}`, `10.0.${networks.findIndex((n) => n.id === id)}.${i + 10}`, {
+          nodeId: here ? 'here' : 'there',
+          serviceId: `service${1 + random(4)}`,
+          state: random(3) as EndpointState,
+        }),
+      );
+    const attachments = endpoints
+      .filter((e) => e.taskId === `task${i}`)
+      .map((e) => NetworkAttachment.create({ networkId: e.networkId, addresses: e.addresses, mac: e.mac }));
+    const status = TaskStatus.create({ state: states[random(states.length)] ?? TaskState.RUNNING });
+    if (here) tasks.push(local(`task${i}`, attachments, { status }));
+  }
+  return { networks, services, endpoints, tasks };
+}
+
+function shuffled<T>(items: readonly T[], random: (below: number) => number): T[] {
+  return items
+    .map((item) => ({ item, key: random(1 << 30) }))
+    .sort((a, b) => a.key - b.key)
+    .map(({ item }) => item);
+}
+
+describe('desiredState - any swarm', () => {
+  it('is consistent, and the same whatever the order of what came in', () => {
+    for (let seed = 0; seed < 300; seed++) check(seed);
+  });
+
+  function check(seed: number): void {
+    const random = seeded(seed);
+    const swarm = randomSwarm(random);
+    const compute = (order: <T>(items: readonly T[]) => readonly T[]) =>
+      state(
+        {
+          networks: byId(...order(swarm.networks)),
+          services: byId(...order(swarm.services)),
+          endpoints: byId(...order(swarm.endpoints)),
+        },
+        [...order(swarm.tasks)],
+      );
+    const desired = compute((items) => items);
+    expect(
+      compute((items) => shuffled(items, random)),
+      `seed ${seed}`,
+    ).toEqual(desired);
+
+    const overlays = new Set(desired.overlays.map((overlay) => overlay.id));
+    expect(overlays.size).toBe(desired.overlays.length);
+    expect(overlays.has('ingress')).toBe(true);
+    for (const sandbox of desired.sandboxes)
+      for (const { overlayId } of sandbox.endpoints) expect(overlays.has(overlayId)).toBe(true);
+    for (const overlay of desired.overlays) {
+      const addresses = overlay.remotes.map((remote) => remote.address);
+      expect(new Set(addresses).size).toBe(addresses.length);
+      const elsewhere = swarm.endpoints.filter((e) => e.networkId === overlay.id && e.nodeId === 'there');
+      expect(addresses).toHaveLength(elsewhere.length);
+    }
+    const published = desired.ingress?.services.map((port) => `${port.published}/${port.protocol}`) ?? [];
+    expect(new Set(published).size).toBe(published.length);
+    const ended = swarm.tasks.filter((t) => t.status.state >= TaskState.COMPLETE).map((t) => t.task.id);
+    const silent = new Set(
+      swarm.endpoints
+        .filter((e) => e.state === EndpointState.PRESENT || ended.includes(e.taskId))
+        .flatMap((e) => e.addresses.map((address) => address.replace('/24', ''))),
+    );
+    const backends = [
+      ...(desired.ingress?.services ?? []).flatMap((port) => port.backends),
+      ...desired.sandboxes.flatMap((s) => s.virtualServices.flatMap((v) => v.backends)),
+    ];
+    for (const backend of backends) expect(silent.has(backend.address), `seed ${seed}`).toBe(false);
+  }
+});
