@@ -1,0 +1,137 @@
+import { SwarmError } from '../../lib/errors.js';
+import { parseDuration } from '../../lib/units.js';
+import { type LogBatch, type LogLine, LogOptions, LogStream } from '../../proto/gen/logs.js';
+import type { Task } from '../../proto/gen/objects.js';
+import type { Context } from '../context.js';
+import { badFlag, type Flags } from '../flags/flags.js';
+import { shortId } from '../format/human.js';
+import { taskName } from '../format/task-rows.js';
+
+export async function showLogs(context: Context, ref: string, flags: Flags): Promise<void> {
+  const control = await context.control();
+  const options = logOptions(flags, context.io.clock.now());
+  const target = await targetOf(context, ref);
+  const prefixes = new Prefixes(context, flags, target.slotWidth);
+  const showTime = flags.on('timestamps');
+  const rest = new PartialLines();
+  for await (const batch of control.logs({ service: target.service, task: target.task, options })) {
+    const prefix = flags.on('raw') ? '' : await prefixes.of(batch);
+    for (const line of batch.lines) {
+      const head = rest.continues(batch.taskId, line) ? '' : (showTime ? `${timestamp(line)} ` : '') + prefix;
+      const print = line.stream === LogStream.STDERR ? context.io.err : context.io.out;
+      print(Buffer.concat([Buffer.from(head), line.data]));
+    }
+  }
+}
+
+/** Lines longer than the log's own limit come in parts: only the first one gets a head. */
+class PartialLines {
+  readonly #open = new Set<string>();
+
+  continues(taskId: string, line: LogLine): boolean {
+    const key = `${taskId}/${line.stream}`;
+    const continues = this.#open.has(key);
+    if (line.data.at(-1) === NEWLINE) this.#open.delete(key);
+    else this.#open.add(key);
+    return continues;
+  }
+}
+
+const NEWLINE = 0x0a;
+
+/** The service of a name or id, or else the task of an id. */
+async function targetOf(context: Context, ref: string) {
+  const control = await context.control();
+  try {
+    const { service } = await control.getService({ ref });
+    const replicas = service.spec.replicated?.replicas ?? service.spec.replicatedJob?.maxConcurrent ?? 0;
+    return { service: service.id, task: '', slotWidth: String(replicas).length };
+  } catch (error) {
+    if (!(error instanceof SwarmError) || error.code !== 'NOT_FOUND') throw error;
+    const task = await control.getTask({ ref }).catch((taskError) => {
+      const isUnknown = taskError instanceof SwarmError && taskError.code === 'NOT_FOUND';
+      throw isUnknown ? new SwarmError('NOT_FOUND', `no such task or service: ${ref}`, { value: ref }) : taskError;
+    });
+    return { service: '', task: task.task.id, slotWidth: 0 };
+  }
+}
+
+/** @param now milliseconds since the epoch @throws INVALID_ARGUMENT that names the flag and value */
+export function logOptions(flags: Flags, now: number): LogOptions {
+  const tail = flags.text('tail') ?? 'all';
+  return LogOptions.create({
+    follow: flags.on('follow'),
+    tail: tail === 'all' ? undefined : flags.integer('tail'),
+    since: instant('since', flags.text('since'), now),
+    until: instant('until', flags.text('until'), now),
+    stdout: true,
+    stderr: true,
+  });
+}
+
+/** Milliseconds of a date, of seconds since the epoch, or of a duration that has passed; 0 when not given. */
+function instant(flag: string, text: string | undefined, now: number): number {
+  if (text === undefined) return 0;
+  if (/^\d+(?:\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
+  if (/^\d{4}-/.test(text)) {
+    const time = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`);
+    if (!Number.isNaN(time)) return time;
+  }
+  try {
+    return now - Math.round(parseDuration(text) / 1e6);
+  } catch (error) {
+    if (!(error instanceof SwarmError)) throw error;
+    throw badFlag(flag, text, 'must be a time', 'A time looks like 2026-01-02T13:23:37Z, or 42m for 42 minutes ago.');
+  }
+}
+
+function timestamp({ timestampMs, timestampNs }: LogLine): string {
+  const digits = String(timestampNs + (timestampMs % 1000) * 1e6).padStart(9, '0');
+  return `${new Date(timestampMs).toISOString().slice(0, 19)}.${digits}Z`;
+}
+
+/** `web.1.tm3wtwtie4m9@node2    | `, asked for once for each task. */
+class Prefixes {
+  readonly #context: Context;
+  readonly #flags: Flags;
+  readonly #slotWidth: number;
+  readonly #known = new Map<string, string>();
+
+  constructor(context: Context, flags: Flags, slotWidth: number) {
+    this.#context = context;
+    this.#flags = flags;
+    this.#slotWidth = slotWidth;
+  }
+
+  async of(batch: LogBatch): Promise<string> {
+    const known = this.#known.get(batch.taskId);
+    if (known !== undefined) return known;
+    const control = await this.#context.control();
+    const [{ task }, node] = await Promise.all([control.getTask({ ref: batch.taskId }), this.#nodeName(batch.nodeId)]);
+    const prefix = this.#format(task, node, batch);
+    this.#known.set(batch.taskId, prefix);
+    return prefix;
+  }
+
+  #format(task: Task, node: string, batch: LogBatch): string {
+    const flags = this.#flags;
+    const details = flags.on('details')
+      ? `com.docker.swarm.node.id=${batch.nodeId},com.docker.swarm.service.id=${task.serviceId},com.docker.swarm.task.id=${task.id} `
+      : '';
+    const name = taskName(task, flags.on('no-resolve') ? task.serviceId : task.serviceName);
+    const id = flags.on('no-task-ids') ? '' : `.${flags.on('no-trunc') ? task.id : shortId(task.id)}`;
+    const padding = ' '.repeat(Math.max(0, this.#slotWidth - String(task.slot).length));
+    return `${name}${id}@${node}${padding}    | ${details}`;
+  }
+
+  async #nodeName(id: string): Promise<string> {
+    if (this.#flags.on('no-resolve')) return id;
+    try {
+      return (await (await this.#context.control()).getNode({ ref: id })).node.description.hostname;
+    } catch (error) {
+      // A node that has been removed since has left its logs nowhere else than in what we print.
+      if (error instanceof SwarmError && error.code === 'NOT_FOUND') return id;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { errnoOf, invalidArgument, SwarmError } from '../../lib/errors.js';
+import type { ServiceSpec } from '../../proto/gen/specs.js';
+import type { Context } from '../context.js';
+import type { FlagSources } from '../flags/container.js';
+import type { Flags } from '../flags/flags.js';
+import { createSpec, networkNames } from '../flags/service.js';
+import { waitForService } from '../progress/wait.js';
+import { registryAuth } from './registry-auth.js';
+
+/** Networks that every node has: no manager knows them by an id. */
+const NODE_NETWORKS = ['host', 'none', 'bridge'];
+
+export async function createService(
+  context: Context,
+  image: string,
+  args: readonly string[],
+  flags: Flags,
+): Promise<void> {
+  const spec = withAuth(context, createSpec(image, args, flags, await sourcesOf(context, flags)), flags);
+  const { service, warnings } = await (await context.control()).createService({ spec });
+  warn(context, warnings);
+  context.io.out(`${service.id}\n`);
+  if (!flags.on('detach')) await waitForService(context, service, { quiet: flags.on('quiet') });
+}
+
+export function warn(context: Context, warnings: readonly string[]): void {
+  for (const warning of warnings) context.io.err(`WARNING: ${warning}\n`);
+}
+
+/** The spec with the registry's credentials, when they are asked for. */
+export function withAuth(context: Context, spec: ServiceSpec, flags: Flags): ServiceSpec {
+  if (!flags.on('with-registry-auth')) return spec;
+  const { container } = spec.task;
+  const auth = registryAuth(container.image, context.io.env);
+  return { ...spec, task: { ...spec.task, container: { ...container, registryAuth: auth } } };
+}
+
+/** Reads and resolves what the flags refer to: files, networks. */
+export async function sourcesOf(context: Context, flags: Flags): Promise<FlagSources> {
+  return {
+    env: context.io.env,
+    envFiles: flags.list('env-file').map(readEnvFile),
+    networkIds: await networkIds(context, networkNames(flags)),
+  };
+}
+
+function readEnvFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) !== undefined)
+      throw invalidArgument(`invalid argument "${file}" for "--env-file" flag: ${(error as Error).message}`, {
+        value: file,
+      });
+    throw error;
+  }
+}
+
+async function networkIds(context: Context, names: readonly string[]): Promise<Map<string, string>> {
+  const control = await context.control();
+  const ids = new Map<string, string>();
+  for (const name of names) {
+    try {
+      ids.set(name, (await control.getNetwork({ ref: name })).network.id);
+    } catch (error) {
+      const isOfNode = error instanceof SwarmError && error.code === 'NOT_FOUND' && NODE_NETWORKS.includes(name);
+      if (!isOfNode) throw error;
+    }
+  }
+  return ids;
+}

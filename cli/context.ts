@@ -1,0 +1,53 @@
+import type { ControlService } from '../proto/gen/control.js';
+import type { NodeAgentService } from '../proto/gen/node.js';
+import type { Channel, Stubs } from '../proto/rpc/client.js';
+import { findDaemon } from './host.js';
+import type { Io } from './io.js';
+
+export type Control = Stubs<typeof ControlService>;
+export type NodeAgent = Stubs<typeof NodeAgentService>;
+
+/** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
+export class Context {
+  readonly io: Io;
+  /** As given by `-H`. */
+  host: string | undefined;
+  /** What the process exits with when the command throws nothing. */
+  exitCode = 0;
+  readonly #runRoot: string | undefined;
+  #channel: Promise<Channel> | undefined;
+
+  /** @param runRoot where to look for daemons; the machine's own when left out */
+  constructor(io: Io, runRoot?: string) {
+    this.io = io;
+    this.#runRoot = runRoot;
+  }
+
+  /** The daemon that the user asked for, by flag or environment. */
+  get askedHost(): string | undefined {
+    return this.host ?? this.io.env.TSSWARM_HOST;
+  }
+
+  /** The managers' API. @throws UNAVAILABLE when no daemon answers */
+  async control(): Promise<Control> {
+    const [channel, { ControlService }] = await Promise.all([this.#connect(), import('../proto/gen/control.js')]);
+    return channel.stubs(ControlService);
+  }
+
+  /** The daemon's own. @throws UNAVAILABLE when no daemon answers */
+  async agent(): Promise<NodeAgent> {
+    const [channel, { NodeAgentService }] = await Promise.all([this.#connect(), import('../proto/gen/node.js')]);
+    return channel.stubs(NodeAgentService);
+  }
+
+  async close(): Promise<void> {
+    (await this.#channel?.catch(() => undefined))?.close();
+  }
+
+  #connect(): Promise<Channel> {
+    this.#channel ??= Promise.all([findDaemon(this.askedHost, this.#runRoot), import('../proto/rpc/client.js')]).then(
+      ([socket, { Channel }]) => new Channel(`unix://${socket}`),
+    );
+    return this.#channel;
+  }
+}

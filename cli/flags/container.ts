@@ -1,0 +1,119 @@
+import { invalidArgument } from '../../lib/errors.js';
+import { type ContainerSpec, HealthConfig } from '../../proto/gen/specs.js';
+import type { Flags } from './flags.js';
+import { editList, editRecord, editStrings } from './lists.js';
+import { parseMount } from './mounts.js';
+import { shellWords } from './shell-words.js';
+import { parseEnv, parseEnvFile, parseFileReference, parseHost, parseUlimit } from './values.js';
+
+/** What flags may refer to outside the command line. */
+export interface FlagSources {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The texts of the files that `--env-file` names. */
+  readonly envFiles: readonly string[];
+  /** Ids of the networks that flags name; a name that is not in it stands for itself. */
+  readonly networkIds: ReadonlyMap<string, string>;
+}
+
+const FILE = { parse: parseFileReference, key: (file: { name: string }) => file.name };
+const envKey = (variable: string): string => variable.split('=', 1)[0] ?? '';
+
+/** A container spec with the flags of `service create` or `service update` applied. */
+export function applyContainerFlags(spec: ContainerSpec, flags: Flags, sources: FlagSources): ContainerSpec {
+  return {
+    ...spec,
+    ...applyProcessFlags(spec, flags),
+    env: applyEnvFlags(spec.env, flags, sources),
+    labels: editRecord(spec.labels, flags, 'container-label'),
+    mounts: editList(spec.mounts, flags, 'mount', { parse: parseMount, key: (mount) => mount.target }),
+    secrets: editList(spec.secrets, flags, 'secret', FILE),
+    configs: editList(spec.configs, flags, 'config', FILE),
+    hosts: editList(spec.hosts, flags, 'host', {
+      parse: parseHost,
+      key: (host) => host,
+      removes: (text) => (host) => (/[:=]/.test(text) ? host === parseHost(text) : host.split(' ').includes(text)),
+    }),
+    dns: {
+      nameservers: editStrings(spec.dns.nameservers, flags, 'dns'),
+      search: editStrings(spec.dns.search, flags, 'dns-search'),
+      options: editStrings(spec.dns.options, flags, 'dns-option'),
+    },
+    healthcheck: applyHealthFlags(spec.healthcheck, flags),
+    ...applyCapabilityFlags(spec, flags),
+    sysctls: editRecord(spec.sysctls, flags, 'sysctl'),
+    ulimits: editList(spec.ulimits, flags, 'ulimit', { parse: parseUlimit, key: (limit) => limit.name }),
+  };
+}
+
+function applyProcessFlags(spec: ContainerSpec, flags: Flags): Partial<ContainerSpec> {
+  const entrypoint = flags.text('entrypoint');
+  const args = flags.text('args');
+  return {
+    image: flags.text('image') ?? spec.image,
+    entrypoint: entrypoint === undefined ? spec.entrypoint : shellWords(entrypoint),
+    args: args === undefined ? spec.args : shellWords(args),
+    dir: flags.text('workdir') ?? spec.dir,
+    user: flags.text('user') ?? spec.user,
+    groups: editStrings(spec.groups, flags, 'group'),
+    hostname: flags.text('hostname') ?? spec.hostname,
+    tty: flags.boolean('tty') ?? spec.tty,
+    init: flags.boolean('init') ?? spec.init,
+    readOnly: flags.boolean('read-only') ?? spec.readOnly,
+    stopSignal: flags.text('stop-signal') ?? spec.stopSignal,
+    stopGracePeriod: flags.duration('stop-grace-period') ?? spec.stopGracePeriod,
+    isolation: flags.text('isolation') ?? spec.isolation,
+    oomScoreAdj: flags.integer('oom-score-adj', -1000, 1000) ?? spec.oomScoreAdj,
+  };
+}
+
+function applyEnvFlags(current: readonly string[], flags: Flags, { env, envFiles }: FlagSources): readonly string[] {
+  const fromFiles = envFiles.flatMap((text) => parseEnvFile(text, env));
+  const base = [...new Map([...current, ...fromFiles].map((v) => [envKey(v), v] as const)).values()];
+  return editList(base, flags, 'env', { parse: (text) => parseEnv(text, env), key: envKey });
+}
+
+/** CAP_NET_ADMIN, net_admin and NET_ADMIN are the same; a capability is added or dropped, not both. */
+function applyCapabilityFlags(spec: ContainerSpec, flags: Flags): Partial<ContainerSpec> {
+  const normal = (text: string) => {
+    const name = text.toUpperCase();
+    return name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`;
+  };
+  const add = editStrings(spec.capabilityAdd, flags, 'cap-add', normal);
+  const drop = editStrings(spec.capabilityDrop, flags, 'cap-drop', normal);
+  const given = (flag: string) => new Set(flags.list(flag).map(normal));
+  return {
+    capabilityAdd: add.filter((name) => !given('cap-drop').has(name)),
+    capabilityDrop: drop.filter((name) => given('cap-drop').has(name) || !given('cap-add').has(name)),
+  };
+}
+
+const HEALTH_FLAGS = [
+  'health-cmd',
+  'health-interval',
+  'health-timeout',
+  'health-start-period',
+  'health-start-interval',
+  'health-retries',
+];
+
+function applyHealthFlags(current: HealthConfig | undefined, flags: Flags): HealthConfig | undefined {
+  const given = HEALTH_FLAGS.filter((flag) => flags.has(flag));
+  if (flags.on('no-healthcheck')) {
+    if (given[0] !== undefined)
+      throw invalidArgument(`--no-healthcheck conflicts with --${given[0]}`, {
+        hint: 'Give either --no-healthcheck or --health-* flags.',
+      });
+    return HealthConfig.create({ test: ['NONE'] });
+  }
+  if (given.length === 0) return current;
+  const base = current ?? HealthConfig.create();
+  const command = flags.text('health-cmd');
+  return {
+    test: command === undefined ? base.test : command === '' ? [] : ['CMD-SHELL', command],
+    interval: flags.duration('health-interval') ?? base.interval,
+    timeout: flags.duration('health-timeout') ?? base.timeout,
+    startPeriod: flags.duration('health-start-period') ?? base.startPeriod,
+    startInterval: flags.duration('health-start-interval') ?? base.startInterval,
+    retries: flags.integer('health-retries', 0, 0xffffffff) ?? base.retries,
+  };
+}

@@ -1,0 +1,64 @@
+import type { Meta, NetworkAttachment } from '../../proto/gen/objects.js';
+import { type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
+import { rfc3339 } from './human.js';
+
+/**
+ * The docker-*.ts files map our objects to the shapes of Docker's API. A field that Docker leaves
+ * out when it is empty is there as undefined: JSON has no trace of it, and a template can tell it
+ * from a misspelt one.
+ */
+export function nonEmpty<T>(list: readonly T[]): readonly T[] | undefined {
+  return list.length > 0 ? list : undefined;
+}
+
+export function nonZero(value: number): number | undefined {
+  return value === 0 ? undefined : value;
+}
+
+export function nonBlank(text: string): string | undefined {
+  return text === '' ? undefined : text;
+}
+
+export function orUndefined(value: boolean): true | undefined {
+  return value ? true : undefined;
+}
+
+/** The object, or undefined when it has no field that is set. */
+export function nonVoid<T extends object>(object: T): T | undefined {
+  return Object.values(object).some((value) => value !== undefined) ? object : undefined;
+}
+
+export function dockerMeta(meta: Meta) {
+  return {
+    Version: { Index: meta.version },
+    CreatedAt: rfc3339(meta.createdAt),
+    UpdatedAt: rfc3339(meta.updatedAt),
+  };
+}
+
+/** `ON_FAILURE` → `on-failure`. */
+export function dashed(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
+}
+
+export function dockerPort(port: PortConfig) {
+  return {
+    Name: nonBlank(port.name),
+    Protocol: ProtocolName[port.protocol].toLowerCase(),
+    TargetPort: port.targetPort,
+    PublishedPort: nonZero(port.publishedPort),
+    PublishMode: port.publishMode === PublishMode.HOST ? 'host' : 'ingress',
+    HostIP: nonBlank(port.hostIp),
+    Scheduler: nonBlank(port.scheduler),
+    AffinityTimeout: nonZero(port.affinityTimeout),
+  };
+}
+
+export function dockerAttachment(attachment: NetworkAttachment) {
+  return {
+    Network: { ID: attachment.networkId, Spec: { Name: attachment.networkName } },
+    Addresses: attachment.addresses,
+    Aliases: nonEmpty(attachment.aliases),
+    MacAddress: nonBlank(attachment.mac),
+  };
+}

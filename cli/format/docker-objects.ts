@@ -1,0 +1,223 @@
+import type { NetworkUser } from '../../proto/gen/control.js';
+import {
+  type Cluster,
+  HealthState,
+  HealthStateName,
+  type Network,
+  type Node,
+  NodeStateName,
+  type Service,
+  type Task,
+  TaskStateName,
+  UpdateState,
+  UpdateStateName,
+} from '../../proto/gen/objects.js';
+import { type IPAMConfig, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
+import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero } from './docker-common.js';
+import { dockerEndpointSpec, dockerServiceSpec, dockerTaskSpec, type SpecOptions } from './docker-spec.js';
+import { goMap } from './go-print.js';
+import { rfc3339 } from './human.js';
+
+/** `GET /services/{id}`. */
+export function dockerService(service: Service, options: SpecOptions) {
+  const { endpoint, updateStatus: update, jobStatus: job } = service;
+  return {
+    ID: service.id,
+    ...dockerMeta(service.meta),
+    Spec: dockerServiceSpec(service.spec, options),
+    PreviousSpec: service.previousSpec ? dockerServiceSpec(service.previousSpec, { defaults: false }) : undefined,
+    Endpoint: {
+      Spec: dockerEndpointSpec(service.spec.endpoint),
+      Ports: nonEmpty(endpoint.ports.map(dockerPort)),
+      VirtualIPs: nonEmpty(endpoint.virtualIps.map((ip) => ({ NetworkID: ip.networkId, Addr: ip.address }))),
+    },
+    UpdateStatus:
+      update && update.state !== UpdateState.UNKNOWN
+        ? {
+            State: UpdateStateName[update.state].toLowerCase(),
+            StartedAt: update.startedAt === 0 ? undefined : rfc3339(update.startedAt),
+            CompletedAt: update.completedAt === 0 ? undefined : rfc3339(update.completedAt),
+            Message: update.message,
+          }
+        : undefined,
+    JobStatus: job
+      ? {
+          JobIteration: { Index: job.iteration },
+          LastExecution: job.lastExecution === 0 ? undefined : rfc3339(job.lastExecution),
+        }
+      : undefined,
+    Problems: nonEmpty(service.problems),
+  };
+}
+
+/** `GET /nodes/{id}`. */
+export function dockerNode(node: Node) {
+  const { description, managerStatus: manager } = node;
+  const { engine } = description;
+  const plugins = [
+    ...engine.logDrivers.map((Name) => ({ Type: 'Log', Name })),
+    ...engine.networkDrivers.map((Name) => ({ Type: 'Network', Name })),
+    ...engine.volumeDrivers.map((Name) => ({ Type: 'Volume', Name })),
+  ];
+  return {
+    ID: node.id,
+    ...dockerMeta(node.meta),
+    Spec: {
+      Name: nonBlank(node.spec.name),
+      Labels: goMap(node.spec.labels),
+      Role: NodeRoleName[node.spec.desiredRole].toLowerCase(),
+      Availability: NodeAvailabilityName[node.spec.availability].toLowerCase(),
+    },
+    Description: {
+      Hostname: description.hostname,
+      Platform: { Architecture: description.platform.architecture, OS: description.platform.os },
+      Resources: {
+        NanoCPUs: description.resources.nanoCpus,
+        MemoryBytes: description.resources.memoryBytes,
+        GenericResources: nonEmpty(
+          description.resources.generic.map(({ kind, value, named }) =>
+            named === ''
+              ? { DiscreteResourceSpec: { Kind: kind, Value: value } }
+              : { NamedResourceSpec: { Kind: kind, Value: named } },
+          ),
+        ),
+      },
+      Engine: {
+        EngineVersion: engine.version,
+        Labels: Object.keys(engine.labels).length > 0 ? goMap(engine.labels) : undefined,
+        Plugins: nonEmpty(plugins),
+      },
+    },
+    Status: {
+      State: NodeStateName[node.status.state].toLowerCase(),
+      Message: nonBlank(node.status.message),
+      Addr: node.status.address,
+    },
+    ManagerStatus: manager
+      ? {
+          Leader: manager.leader || undefined,
+          Reachability: manager.reachable ? 'reachable' : 'unreachable',
+          Addr: manager.address,
+        }
+      : undefined,
+    DataPathAddr: nonBlank(node.dataPathAddress),
+    Problems: nonEmpty(node.problems.map(({ subject, message }) => ({ Subject: subject, Message: message }))),
+  };
+}
+
+/** `GET /tasks/{id}`. */
+export function dockerTask(task: Task) {
+  const { status } = task;
+  const { container } = status;
+  return {
+    ID: task.id,
+    ...dockerMeta(task.meta),
+    Labels: goMap({}),
+    Spec: dockerTaskSpec(task.spec, { defaults: false }),
+    ServiceID: task.serviceId,
+    Slot: nonZero(task.slot),
+    NodeID: nonBlank(task.nodeId),
+    Status: {
+      Timestamp: rfc3339(status.timestamp),
+      State: TaskStateName[status.state].toLowerCase(),
+      Message: nonBlank(status.message),
+      Err: nonBlank(status.error),
+      ContainerStatus: container
+        ? {
+            ContainerID: container.containerId,
+            PID: container.pid,
+            ExitCode: container.exitCode ?? 0,
+            OOMKilled: container.oomKilled || undefined,
+          }
+        : undefined,
+      PortStatus: { Ports: nonEmpty(status.portStatus.ports.map(dockerPort)) },
+      Health: status.health === HealthState.NONE ? undefined : HealthStateName[status.health].toLowerCase(),
+    },
+    DesiredState: TaskStateName[task.desiredState].toLowerCase(),
+    NetworksAttachments: nonEmpty(task.networks.map(dockerAttachment)),
+    JobIteration: task.jobIteration ? { Index: task.jobIteration.iteration } : undefined,
+  };
+}
+
+/** `GET /networks/{id}`, with the tasks that the managers know on it. */
+export function dockerNetwork(network: Network, users: readonly NetworkUser[] = []) {
+  const { spec } = network;
+  const configs = network.ipam.length > 0 ? network.ipam : spec.ipam;
+  const options = { ...spec.driverOptions };
+  if (network.vni !== 0) options['com.docker.network.driver.overlay.vxlanid_list'] = String(network.vni);
+  return {
+    Name: spec.name,
+    Id: network.id,
+    Created: rfc3339(network.meta.createdAt),
+    Scope: spec.scope || 'swarm',
+    Driver: spec.driver || 'overlay',
+    EnableIPv4: !spec.disableIpv4,
+    EnableIPv6: spec.ipv6,
+    IPAM: {
+      Driver: spec.ipamDriver || 'default',
+      Options: Object.keys(spec.ipamOptions).length > 0 ? goMap(spec.ipamOptions) : null,
+      Config: configs.map(dockerIpam),
+    },
+    Internal: spec.internal,
+    Attachable: spec.attachable,
+    Ingress: spec.ingress,
+    ConfigFrom: { Network: spec.configFrom },
+    ConfigOnly: false,
+    Containers: goMap(Object.fromEntries(users.map((user) => [user.taskId || user.nodeId, dockerUser(user)]))),
+    Options: goMap(options),
+    Labels: goMap(spec.labels),
+    Problems: nonEmpty(network.problems),
+  };
+}
+
+function dockerIpam(config: IPAMConfig) {
+  return {
+    Subnet: nonBlank(config.subnet),
+    IPRange: nonBlank(config.ipRange),
+    Gateway: nonBlank(config.gateway),
+    AuxiliaryAddresses:
+      Object.keys(config.auxiliaryAddresses).length > 0 ? goMap(config.auxiliaryAddresses) : undefined,
+  };
+}
+
+function dockerUser(user: NetworkUser) {
+  const find = (isV6: boolean) => user.attachment.addresses.find((address) => address.includes(':') === isV6) ?? '';
+  return {
+    Name: user.taskName,
+    MacAddress: user.attachment.mac,
+    IPv4Address: find(false),
+    IPv6Address: find(true),
+    NodeID: user.nodeId,
+    ServiceName: user.serviceName,
+  };
+}
+
+/** `GET /swarm`. */
+export function dockerSwarm(cluster: Cluster) {
+  const { spec } = cluster;
+  return {
+    ID: cluster.id,
+    ...dockerMeta(cluster.meta),
+    Spec: {
+      Name: spec.name,
+      Labels: goMap(spec.labels),
+      Orchestration: { TaskHistoryRetentionLimit: spec.taskHistoryLimit },
+      Raft: {
+        SnapshotInterval: spec.raft.snapshotInterval,
+        KeepOldSnapshots: spec.raft.keepOldSnapshots ?? 0,
+        LogEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers,
+        ElectionTick: spec.raft.electionTick,
+        HeartbeatTick: spec.raft.heartbeatTick,
+      },
+      Dispatcher: { HeartbeatPeriod: spec.dispatcherHeartbeat },
+      CAConfig: { NodeCertExpiry: nonZero(spec.ca.nodeCertificateExpiry) },
+      TaskDefaults: {},
+      EncryptionConfig: { AutoLockManagers: spec.autolockManagers },
+    },
+    RootRotationInProgress: cluster.rootCa.rotation !== undefined,
+    DefaultAddrPool: nonEmpty(cluster.defaultAddressPools) ?? null,
+    SubnetSize: cluster.subnetSize,
+    DataPathPort: cluster.dataPathPort,
+    JoinTokens: { Worker: cluster.joinTokens.worker, Manager: cluster.joinTokens.manager },
+  };
+}

@@ -1,0 +1,172 @@
+import type { ServiceCounts } from '../../proto/gen/control.js';
+import type { Image } from '../../proto/gen/node.js';
+import { type Network, type Node, NodeStateName, type Service } from '../../proto/gen/objects.js';
+import { NodeAvailabilityName, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
+import { dashed } from './docker-common.js';
+import { capitalize, humanDuration, humanSize, rfc3339, shortId } from './human.js';
+import type { ListView } from './list.js';
+
+/** Rows of the lists, with the fields that Docker's templates know them by. */
+
+export type NodeRow = ReturnType<typeof nodeRow>;
+
+export function nodeRow(node: Node, selfId: string) {
+  const manager = node.managerStatus;
+  return {
+    ID: node.id,
+    Self: node.id === selfId,
+    Hostname: node.description.hostname,
+    Status: capitalize(NodeStateName[node.status.state].toLowerCase()),
+    Availability: capitalize(NodeAvailabilityName[node.spec.availability].toLowerCase()),
+    ManagerStatus: manager ? (manager.leader ? 'Leader' : manager.reachable ? 'Reachable' : 'Unreachable') : '',
+    EngineVersion: node.description.engine.version,
+    Address: node.status.address,
+    Label: (key: unknown) => node.spec.labels[String(key)] ?? '',
+  };
+}
+
+export const nodeView: ListView<NodeRow> = {
+  table:
+    '{{.ID}}{{if eq .Self true}} *{{end}}\t{{.Hostname}}\t{{.Status}}\t{{.Availability}}\t{{.ManagerStatus}}\t{{.EngineVersion}}',
+  headers: {
+    ID: 'ID',
+    Self: 'SELF',
+    Hostname: 'HOSTNAME',
+    Status: 'STATUS',
+    Availability: 'AVAILABILITY',
+    ManagerStatus: 'MANAGER STATUS',
+    EngineVersion: 'ENGINE VERSION',
+    Address: 'ADDRESS',
+  },
+  quiet: (row) => row.ID,
+};
+
+export type ServiceRow = ReturnType<typeof serviceRow>;
+
+export function serviceRow(service: Service, counts: ServiceCounts | undefined) {
+  return {
+    ID: shortId(service.id),
+    Name: service.spec.name,
+    Mode: modeOf(service),
+    Replicas: replicasOf(service, counts),
+    Image: service.spec.task.container.image.replace(/@.*$/, ''),
+    Ports: portsText(service.endpoint.ports.filter((port) => port.publishMode === PublishMode.INGRESS)),
+    Label: (key: unknown) => service.spec.labels[String(key)] ?? '',
+  };
+}
+
+export function modeOf({ spec }: Pick<Service, 'spec'>): string {
+  if (spec.global) return 'global';
+  if (spec.replicatedJob) return 'replicated job';
+  return spec.globalJob ? 'global job' : 'replicated';
+}
+
+function replicasOf({ spec }: Service, counts: ServiceCounts | undefined): string {
+  const ratio = `${counts?.running ?? 0}/${counts?.desired ?? 0}`;
+  if (spec.replicatedJob)
+    return `${ratio} (${counts?.completed ?? 0}/${spec.replicatedJob.totalCompletions} completed)`;
+  if (spec.globalJob) return `${ratio} (${counts?.completed ?? 0} completed)`;
+  const max = spec.task.placement.maxReplicas;
+  return max > 0 ? `${ratio} (max ${max} per node)` : ratio;
+}
+
+export const serviceView: ListView<ServiceRow> = {
+  table: '{{.ID}}\t{{.Name}}\t{{.Mode}}\t{{.Replicas}}\t{{.Image}}\t{{.Ports}}',
+  headers: { ID: 'ID', Name: 'NAME', Mode: 'MODE', Replicas: 'REPLICAS', Image: 'IMAGE', Ports: 'PORTS' },
+  quiet: (row) => row.ID,
+};
+
+/** `*:8080->80/tcp`; neighbouring ports as one range: `*:8000-8002->80-82/tcp`. */
+export function portsText(ports: readonly PortConfig[]): string {
+  const sorted = [...ports].sort((a, b) => a.protocol - b.protocol || a.publishedPort - b.publishedPort);
+  const runs: PortConfig[][] = [];
+  for (const port of sorted) {
+    const last = runs.at(-1)?.at(-1);
+    const follows =
+      last?.protocol === port.protocol &&
+      last.hostIp === port.hostIp &&
+      last.publishedPort + 1 === port.publishedPort &&
+      last.targetPort + 1 === port.targetPort;
+    if (follows) runs.at(-1)?.push(port);
+    else runs.push([port]);
+  }
+  return runs.map(runText).join(', ');
+}
+
+function runText(run: readonly PortConfig[]): string {
+  const [first] = run;
+  const last = run.at(-1);
+  if (!first || !last) return '';
+  const range = (from: number, to: number) => (from === to ? `${from}` : `${from}-${to}`);
+  const host = first.hostIp === '' ? '*' : first.hostIp.includes(':') ? `[${first.hostIp}]` : first.hostIp;
+  const published = range(first.publishedPort, last.publishedPort);
+  return `${host}:${published}->${range(first.targetPort, last.targetPort)}/${dashed(ProtocolName[first.protocol])}`;
+}
+
+export type NetworkRow = ReturnType<typeof networkRow>;
+
+export function networkRow(network: Network, truncate: boolean) {
+  const { spec } = network;
+  return {
+    ID: truncate ? shortId(network.id) : network.id,
+    Name: spec.name,
+    Driver: spec.driver || 'overlay',
+    Scope: spec.scope || 'swarm',
+    IPv4: String(!spec.disableIpv4),
+    IPv6: String(spec.ipv6),
+    Internal: String(spec.internal),
+    CreatedAt: rfc3339(network.meta.createdAt),
+    Labels: Object.entries(spec.labels)
+      .map(([key, value]) => `${key}=${value}`)
+      .join(','),
+    Label: (key: unknown) => spec.labels[String(key)] ?? '',
+  };
+}
+
+export const networkView: ListView<NetworkRow> = {
+  table: '{{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}',
+  headers: {
+    ID: 'NETWORK ID',
+    Name: 'NAME',
+    Driver: 'DRIVER',
+    Scope: 'SCOPE',
+    IPv4: 'IPV4',
+    IPv6: 'IPV6',
+    Internal: 'INTERNAL',
+    CreatedAt: 'CREATED AT',
+    Labels: 'LABELS',
+  },
+  quiet: (row) => row.ID,
+};
+
+export type ImageRow = ReturnType<typeof imageRow>;
+
+/** @param name one of the image's names, or empty */
+export function imageRow(image: Image, name: string, now: number, truncate: boolean) {
+  const colon = name.lastIndexOf(':');
+  const hasTag = colon > name.lastIndexOf('/');
+  const bareName = hasTag ? name.slice(0, colon) : name;
+  return {
+    ID: truncate ? shortId(image.id) : image.id,
+    Repository: bareName || '<none>',
+    Tag: name === '' ? '<none>' : hasTag ? name.slice(colon + 1) : 'latest',
+    Digest: image.digest || '<none>',
+    CreatedSince: image.createdAt === 0 ? 'N/A' : `${humanDuration(now - image.createdAt)} ago`,
+    CreatedAt: rfc3339(image.createdAt),
+    Size: humanSize(image.sizeBytes),
+  };
+}
+
+export const imageView: ListView<ImageRow> = {
+  table: '{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}',
+  headers: {
+    ID: 'IMAGE ID',
+    Repository: 'REPOSITORY',
+    Tag: 'TAG',
+    Digest: 'DIGEST',
+    CreatedSince: 'CREATED',
+    CreatedAt: 'CREATED AT',
+    Size: 'SIZE',
+  },
+  quiet: (row) => row.ID,
+};

@@ -1,0 +1,86 @@
+import { type Task, TaskState, TaskStateName } from '../../proto/gen/objects.js';
+import { capitalize, humanDuration, naturalOrder, shortId } from './human.js';
+import type { ListView } from './list.js';
+import { portsText } from './rows.js';
+
+export interface TaskRow {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Image: string;
+  readonly Node: string;
+  readonly DesiredState: string;
+  readonly CurrentState: string;
+  readonly Error: string;
+  readonly Ports: string;
+}
+
+export interface TaskRowOptions {
+  readonly now: number;
+  readonly truncate: boolean;
+  /** Mark tasks that came before in a slot by ` \_ `. */
+  readonly indent: boolean;
+  readonly nodeName: (id: string) => string;
+  readonly serviceName: (task: Task) => string;
+  /** Characters of an error that fit; all when left out. */
+  readonly errorWidth?: number | undefined;
+}
+
+export const taskView: ListView<TaskRow> = {
+  table: '{{.ID}}\t{{.Name}}\t{{.Image}}\t{{.Node}}\t{{.DesiredState}}\t{{.CurrentState}}\t{{.Error}}\t{{.Ports}}',
+  headers: {
+    ID: 'ID',
+    Name: 'NAME',
+    Image: 'IMAGE',
+    Node: 'NODE',
+    DesiredState: 'DESIRED STATE',
+    CurrentState: 'CURRENT STATE',
+    Error: 'ERROR',
+    Ports: 'PORTS',
+  },
+  quiet: (row) => row.ID,
+};
+
+/** `web.1`, or of a global service `web.<node id>`. */
+export function taskName(task: Task, serviceName = task.serviceName): string {
+  return `${serviceName}.${task.slot === 0 ? task.nodeId : task.slot}`;
+}
+
+/** By service and slot, the newest of a slot first. */
+export function taskRows(tasks: readonly Task[], options: TaskRowOptions): TaskRow[] {
+  const named = tasks.map((task) => ({ task, name: taskName(task, options.serviceName(task)) }));
+  named.sort((a, b) => naturalOrder(a.name, b.name) || b.task.meta.createdAt - a.task.meta.createdAt);
+  return named.map(({ task, name }, i) => {
+    const isHistory = options.indent && named[i - 1]?.name === name;
+    return taskRow(task, isHistory ? ` \\_ ${name}` : name, options);
+  });
+}
+
+function taskRow(task: Task, name: string, { now, truncate, nodeName, errorWidth }: TaskRowOptions): TaskRow {
+  const { status } = task;
+  const state = capitalize(TaskStateName[status.state].toLowerCase());
+  const age = humanDuration(Math.max(0, now - status.timestamp));
+  const image = task.spec.container.image;
+  return {
+    ID: truncate ? shortId(task.id) : task.id,
+    Name: name,
+    Image: truncate ? image.replace(/@.*$/, '') : image,
+    Node: task.nodeId === '' ? '' : nodeName(task.nodeId),
+    DesiredState: capitalize(TaskStateName[task.desiredState].toLowerCase()),
+    CurrentState: `${state} ${age.charAt(0).toLowerCase()}${age.slice(1)} ago`,
+    Error: errorText(task, truncate ? errorWidth : undefined),
+    Ports: portsText(status.portStatus.ports),
+  };
+}
+
+/** Why a task failed; of one that no node has taken yet, what it waits for. */
+export function reasonOf({ status }: Pick<Task, 'status'>): string {
+  if (status.error !== '') return status.error;
+  return status.state < TaskState.ASSIGNED ? status.message : '';
+}
+
+function errorText(task: Task, width = Number.POSITIVE_INFINITY): string {
+  const reason = reasonOf(task);
+  if (reason === '') return '';
+  const quoted = `"${reason}"`;
+  return quoted.length <= width ? quoted : `"${reason.slice(0, Math.max(0, width - 3))}…"`;
+}

@@ -1,0 +1,189 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type WatchEvent, WatchEventAction } from '../../proto/gen/control.js';
+import { type Service, type Task, TaskState, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
+import { naturalOrder, shortId } from '../format/human.js';
+import { reasonOf } from '../format/task-rows.js';
+
+/** What there is to show of a service on its way to what its spec asks for. */
+export interface ProgressView {
+  /** `overall progress` for services, `job progress` for jobs. */
+  readonly done: number;
+  /** Undefined while it is not known how many there will be. */
+  readonly total: number | undefined;
+  readonly isJob: boolean;
+  readonly slots: readonly SlotView[];
+  /** Of an update that is being rolled back. */
+  readonly notice: string | undefined;
+  readonly verdict: Verdict;
+}
+
+export interface SlotView {
+  /** `2/5`, or the node of a global service's task. */
+  readonly label: string;
+  /** Undefined while there is no task. */
+  readonly state: TaskState | undefined;
+  /** Why it waits, or why the task before it failed. */
+  readonly reason: string;
+}
+
+export type Verdict =
+  | { readonly kind: 'waiting' }
+  /** All is as asked for; `final` when that cannot change any more, as of a job that is done. */
+  | { readonly kind: 'converged'; readonly final: boolean }
+  | { readonly kind: 'failed'; readonly message: string };
+
+const WAITING: Verdict = { kind: 'waiting' };
+
+/** Follows one service and its tasks by the events of a watch. Pure: no clock, no output. */
+export class ServiceProgress {
+  readonly #before: UpdateStatus | undefined;
+  readonly #wantsRollback: boolean;
+  readonly #tasks = new Map<string, Task>();
+  #service: Service | undefined;
+  #removed = false;
+
+  /**
+   * @param before status of an update before the one that is followed: seen again, it says nothing
+   * @param wantsRollback the rollback is what was asked for, not what went wrong
+   */
+  constructor(before: UpdateStatus | undefined, wantsRollback = false) {
+    this.#before = before;
+    this.#wantsRollback = wantsRollback;
+  }
+
+  apply(event: WatchEvent): void {
+    const removed = event.action === WatchEventAction.REMOVED;
+    if (event.task) {
+      if (removed) this.#tasks.delete(event.task.id);
+      else this.#tasks.set(event.task.id, event.task);
+    }
+    if (event.service) {
+      this.#removed = removed;
+      this.#service = event.service;
+    }
+  }
+
+  view(): ProgressView {
+    const service = this.#service;
+    if (this.#removed) return { ...EMPTY, verdict: { kind: 'failed', message: 'the service was removed' } };
+    if (!service) return EMPTY;
+    const view = service.spec.replicatedJob || service.spec.globalJob ? this.#job(service) : this.#running(service);
+    return { ...view, ...this.#update(service, view.verdict) };
+  }
+
+  /** Tasks made from the spec as it is now. */
+  #current(service: Service): Task[] {
+    return [...this.#tasks.values()].filter((task) => isCurrent(service, task));
+  }
+
+  #running(service: Service): ProgressView {
+    const current = this.#current(service);
+    const wanted = (task: Task) => task.desiredState <= TaskState.RUNNING;
+    const { replicated } = service.spec;
+    const slotOf = (task: Task) => (replicated ? String(task.slot) : task.nodeId);
+    const live = replicated ? current.filter(wanted) : [...this.#tasks.values()].filter(wanted);
+    const keys = replicated
+      ? Array.from({ length: replicated.replicas }, (_, i) => String(i + 1))
+      : [...new Set(live.map(slotOf))].sort(naturalOrder);
+    const running = current.filter((t) => t.desiredState === TaskState.RUNNING && t.status.state === TaskState.RUNNING);
+    const total = replicated ? replicated.replicas : keys.length || undefined;
+    return {
+      done: running.length,
+      total,
+      isJob: false,
+      slots: this.#slots(keys, current, slotOf, replicated !== undefined),
+      notice: undefined,
+      verdict: running.length === total ? { kind: 'converged', final: false } : WAITING,
+    };
+  }
+
+  #slots(keys: readonly string[], current: readonly Task[], slotOf: (t: Task) => string, numbered: boolean) {
+    // Slots are numbered, but a task may keep a number above the count after a scale-down.
+    const taken = [...new Set(current.filter((t) => t.desiredState <= TaskState.RUNNING).map(slotOf))];
+    const extra = taken.filter((key) => !keys.includes(key)).sort(naturalOrder);
+    const missing = keys.filter((key) => !taken.includes(key));
+    const shown = keys.map((key) => (missing.includes(key) ? (extra.shift() ?? key) : key));
+    return shown.map((key, i) => {
+      const tasks = current.filter((task) => slotOf(task) === key);
+      return { label: numbered ? `${i + 1}/${keys.length}` : shortId(key), ...slotState(tasks) };
+    });
+  }
+
+  #job(service: Service): ProgressView {
+    const iteration = service.jobStatus?.iteration ?? 0;
+    const current = this.#current(service).filter((task) => (task.jobIteration?.iteration ?? 0) === iteration);
+    const done = current.filter((task) => task.status.state === TaskState.COMPLETE).length;
+    const nodes = [...new Set(current.map((task) => task.nodeId))].sort(naturalOrder);
+    const total = service.spec.replicatedJob?.totalCompletions ?? (nodes.length || undefined);
+    const keys = service.spec.replicatedJob ? Array.from({ length: total ?? 0 }, (_, i) => String(i + 1)) : nodes;
+    const slotOf = (task: Task) => (service.spec.replicatedJob ? String(task.slot) : task.nodeId);
+    return {
+      done,
+      total,
+      isJob: true,
+      slots: keys.map((key, i) => ({
+        label: service.spec.replicatedJob ? `${i + 1}/${keys.length}` : shortId(key),
+        ...slotState(current.filter((task) => slotOf(task) === key)),
+      })),
+      notice: undefined,
+      verdict: done === total ? { kind: 'converged', final: true } : WAITING,
+    };
+  }
+
+  /** What an update that stopped or turned back means for who waits for it. */
+  #update(service: Service, verdict: Verdict): Pick<ProgressView, 'notice' | 'verdict'> {
+    const status = service.updateStatus;
+    if (!status || isDeepStrictEqual(status, this.#before)) return { notice: undefined, verdict };
+    const message = status.message === '' ? 'no reason given' : status.message;
+    const failed = (text: string): Verdict => ({ kind: 'failed', message: `${text}: ${message}` });
+    switch (status.state) {
+      case UpdateState.PAUSED:
+        return { notice: undefined, verdict: failed('service update paused') };
+      case UpdateState.ROLLBACK_PAUSED:
+        return { notice: undefined, verdict: failed('service rollback paused') };
+      case UpdateState.ROLLBACK_STARTED:
+        return { notice: message, verdict: this.#wantsRollback ? verdict : WAITING };
+      case UpdateState.ROLLBACK_COMPLETED:
+        return { notice: undefined, verdict: this.#wantsRollback ? verdict : failed('service rolled back') };
+      default:
+        return { notice: undefined, verdict };
+    }
+  }
+}
+
+const EMPTY: ProgressView = {
+  done: 0,
+  total: undefined,
+  isJob: false,
+  slots: [],
+  notice: undefined,
+  verdict: WAITING,
+};
+
+/** The newest task of a slot; while it does not run, why, or why the one before it failed. */
+function slotState(tasks: readonly Task[]): { state: TaskState | undefined; reason: string } {
+  const [newest, ...older] = [...tasks].sort(
+    (a, b) => b.meta.createdAt - a.meta.createdAt || b.desiredStateSince - a.desiredStateSince,
+  );
+  if (!newest) return { state: undefined, reason: '' };
+  const { state } = newest.status;
+  const isFine = state === TaskState.RUNNING || state === TaskState.COMPLETE;
+  const failure = older.find((task) => task.status.state > TaskState.COMPLETE);
+  return { state, reason: isFine ? '' : reasonOf(newest) || (failure ? reasonOf(failure) : '') };
+}
+
+/** Whether a task is as the service's spec asks; one made for an older version may well be. */
+function isCurrent(service: Service, task: Task): boolean {
+  if (task.specVersion === service.specVersion) return true;
+  if (!isDeepStrictEqual(task.spec, service.spec.task)) return false;
+  const ports = service.spec.endpoint.ports;
+  const taskPorts = task.endpoint.ports;
+  return (
+    task.endpoint.mode === service.spec.endpoint.mode &&
+    ports.length === taskPorts.length &&
+    ports.every((port, i) => {
+      const published = port.publishedPort === 0 ? taskPorts[i]?.publishedPort : port.publishedPort;
+      return isDeepStrictEqual({ ...port, publishedPort: published }, taskPorts[i]);
+    })
+  );
+}

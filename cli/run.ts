@@ -1,0 +1,41 @@
+import { CommanderError } from 'commander';
+import { errnoOf, messageOf, SwarmError } from '../lib/errors.js';
+import { Context } from './context.js';
+import type { Io } from './io.js';
+import { buildProgram } from './program.js';
+
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+/**
+ * Runs one command line.
+ * @param argv without the program's name
+ * @returns the exit code: 0 when it succeeded, 1 when it failed, 2 when it was not understood
+ */
+export async function run(argv: readonly string[], io: Io, context = new Context(io)): Promise<number> {
+  try {
+    const program = buildProgram(context);
+    await program.parseAsync([...argv], { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return isHelp(error) ? 0 : EXIT_USAGE;
+    io.err(errorText(error, io.env.TSSWARM_DEBUG === '1'));
+    return EXIT_ERROR;
+  } finally {
+    await context.close();
+  }
+}
+
+/** Help was asked for, or is the answer to a group without a command. */
+function isHelp(error: CommanderError): boolean {
+  return error.exitCode === 0 || error.code === 'commander.help';
+}
+
+/** `Error: ` and the message with its hint; the stack too when debugging. */
+function errorText(error: unknown, debug: boolean): string {
+  const text = error instanceof SwarmError ? error.text : messageOf(error);
+  const stack = debug && error instanceof Error ? `${error.stack}\n` : '';
+  const isExpected = error instanceof SwarmError ? error.code !== 'INTERNAL' : errnoOf(error) !== undefined;
+  const hint = isExpected || debug ? '' : 'TSSWARM_DEBUG=1 shows where this happened.\n';
+  return `Error: ${text}\n${hint}${stack}`;
+}
