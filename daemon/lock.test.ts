@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { lockDataRoot } from './lock.js';
+import { lockFolder } from './lock.js';
 
 let folder: string;
 beforeEach(() => {
@@ -11,15 +11,15 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('lockDataRoot - a second one is refused with the first one’s pid', () => {
-  const unlock = lockDataRoot(folder);
-  expect(() => lockDataRoot(folder)).toThrow(`another tsswarmd (pid ${process.pid}) uses ${folder}`);
+test('lockFolder - a second one is refused with the first one’s pid', () => {
+  const unlock = lockFolder(folder);
+  expect(() => lockFolder(folder)).toThrow(`another tsswarmd (pid ${process.pid}) uses ${folder}`);
   unlock();
-  lockDataRoot(folder)();
+  lockFolder(folder)();
 });
 
-test('lockDataRoot - other processes see it (flock(1) agrees), and children do not inherit it', () => {
-  const unlock = lockDataRoot(folder);
+test('lockFolder - other processes see it (flock(1) agrees), and children do not inherit it', () => {
+  const unlock = lockFolder(folder);
   const probe = () => spawnSync('flock', ['--nonblock', path.join(folder, 'tsswarmd.lock'), 'true']).status;
   expect(probe()).toBe(1);
   unlock();

@@ -8,13 +8,13 @@ const LOCK_NB = 4;
 const EWOULDBLOCK = 11;
 
 /**
- * Makes this process the only one that uses a data root. The lock is flock(2)'s: it goes with the
+ * Makes this process the only tsswarmd that uses a folder. The lock is flock(2)'s: it goes with the
  * process however that ends, and its children do not inherit it (node opens files close-on-exec).
  * @returns what gives the lock back
  * @throws FAILED_PRECONDITION with the pid of who has it
  */
-export function lockDataRoot(dataRoot: string): () => void {
-  const file = path.join(dataRoot, 'tsswarmd.lock');
+export function lockFolder(folder: string): () => void {
+  const file = path.join(folder, 'tsswarmd.lock');
   // Opened without truncation: it holds the pid of who has the lock.
   const fd = openSync(file, 'a+', 0o600);
   const flock = koffi.load(null).func('int flock(int fd, int operation)');
@@ -23,9 +23,9 @@ export function lockDataRoot(dataRoot: string): () => void {
     const holder = readFileSync(file, 'utf8').trim();
     closeSync(fd);
     if (errno !== EWOULDBLOCK) throw internal(`cannot lock ${file} (errno ${errno})`);
-    throw failedPrecondition(`another tsswarmd (pid ${holder || 'unknown'}) uses ${dataRoot}`, {
-      value: dataRoot,
-      hint: 'Stop it, or give this one a --data-root and --run-root of its own.',
+    throw failedPrecondition(`another tsswarmd (pid ${holder || 'unknown'}) uses ${folder}`, {
+      value: folder,
+      hint: 'Stop it, or give this one a --data-root and a --run-root of its own.',
     });
   }
   ftruncateSync(fd);

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { alreadyExists, failedPrecondition, internal, messageOf } from '../lib/errors.js';
+import { packageRoot } from '../lib/package.js';
 import { InfoRequest, type InfoResponse, NodeAgentService } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import { IMAGE_ROOT, type NodeLayout, namespaceFile } from './layout.js';
@@ -19,15 +19,6 @@ export interface DaemonOptions {
   readonly labels: readonly string[];
   /** '' leaves the choice to the daemon. */
   readonly balancer: string;
-}
-
-/** The daemon's program, beside which this code was installed or built. */
-function program(): string {
-  for (let folder = path.dirname(fileURLToPath(import.meta.url)); ; folder = path.dirname(folder)) {
-    const file = path.join(folder, 'bin', 'tsswarmd');
-    if (statSync(file, { throwIfNoEntry: false })) return file;
-    if (folder === path.dirname(folder)) throw internal('bin/tsswarmd was not found above the code of the lab');
-  }
 }
 
 /** Pid of the node's daemon, or undefined when none runs. */
@@ -71,7 +62,7 @@ export async function startDaemon(
     [
       `--net=${namespaceFile(node.name)}`,
       '--',
-      program(),
+      path.join(packageRoot(), 'bin', 'tsswarmd'),
       ...['--data-root', node.dataRoot],
       ...['--run-root', node.runRoot],
       ...['--image-root', IMAGE_ROOT],

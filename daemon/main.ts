@@ -1,0 +1,97 @@
+import { mkdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { CommanderError } from 'commander';
+import { systemClock } from '../lib/clock.js';
+import { messageOf, SwarmError } from '../lib/errors.js';
+import { createLogger, type Logger } from '../lib/log.js';
+import { packageVersion } from '../lib/package.js';
+import { prewarmThreadPool } from '../netlb/kernel/namespace.js';
+import { probeFeatures } from '../netlb/probe.js';
+import { ControlService, NodeAgentService } from '../proto/gen/index.js';
+import { RpcServer } from '../proto/rpc/server.js';
+import { describeNode } from '../worker/description.js';
+import { OciImageStore } from '../worker/executor/oci/index.js';
+import { controlGate } from './control-gate.js';
+import { writeFileAtomic } from './files.js';
+import { listenLocally } from './local-socket.js';
+import { lockFolder } from './lock.js';
+import { SwarmNode } from './node.js';
+import { nodeAgentHandlers } from './node-agent.js';
+import { type DaemonOptions, parseOptions } from './options.js';
+import { probeTools, requireFeatures, requirePrivileges, searchPath } from './preflight.js';
+
+const EXIT_ERROR = 1;
+const EXIT_USAGE = 2;
+
+/** Runs until SIGTERM or SIGINT. Containers and the network stay as they are: the next daemon takes them back. */
+async function serve(options: DaemonOptions, version: string, log: Logger): Promise<void> {
+  requirePrivileges(process.platform, process.getuid?.());
+  // Before anything enters a namespace: threads of the pool stay where they were started.
+  await prewarmThreadPool();
+  process.env.PATH = searchPath(process.env.PATH ?? '').join(':');
+  await mkdir(options.dataRoot, { recursive: true, mode: 0o711 });
+  await mkdir(options.runRoot, { recursive: true, mode: 0o711 });
+  const locks = [...new Set([options.dataRoot, options.runRoot])].map(lockFolder);
+
+  const probe = async () => [...probeTools(searchPath(process.env.PATH ?? '')), ...(await probeFeatures())];
+  const features = await probe();
+  requireFeatures(features);
+  const images = await OciImageStore.open({ root: options.imageRoot, log: log.child({ part: 'images' }) });
+  const fatal = (error: unknown) => {
+    log.error({ err: error }, `fatal: ${messageOf(error)}`);
+    process.exit(EXIT_ERROR);
+  };
+  process.on('uncaughtException', fatal);
+  const description = describeNode({ ...options, version, runtime: '', balancer: 'nft', features });
+  const node = await SwarmNode.open({
+    daemon: options,
+    version,
+    description,
+    images,
+    log,
+    clock: systemClock,
+    onBroken: fatal,
+  });
+  const server = new RpcServer(log);
+  server.add(NodeAgentService, nodeAgentHandlers({ node, probe }));
+  server.add(ControlService, controlGate(node));
+  const socket = path.join(options.runRoot, 'tsswarm.sock');
+  const pidFile = path.join(options.runRoot, 'tsswarmd.pid');
+  await listenLocally(server, socket);
+  await writeFileAtomic(pidFile, `${process.pid}\n`, 0o644);
+  log.info({ version, socket, dataRoot: options.dataRoot }, 'tsswarmd is ready');
+
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => resolve(name));
+  });
+  log.info({ signal }, 'stopping; containers and network go on');
+  server.close();
+  await node.stop();
+  await images.close();
+  await rm(socket, { force: true });
+  await rm(pidFile, { force: true });
+  for (const unlock of locks) unlock();
+}
+
+async function main(): Promise<number> {
+  const version = packageVersion();
+  let options: DaemonOptions;
+  try {
+    options = parseOptions(process.argv.slice(2), version);
+  } catch (error) {
+    // Commander has said what is wrong, or has shown what was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE;
+    throw error;
+  }
+  const log = createLogger(options.logLevel, options.hostname);
+  try {
+    await serve(options, version, log);
+    return 0;
+  } catch (error) {
+    const expected = error instanceof SwarmError && error.code !== 'INTERNAL';
+    log.error(expected ? {} : { err: error }, error instanceof SwarmError ? error.text : messageOf(error));
+    return EXIT_ERROR;
+  }
+}
+
+process.exit(await main());

@@ -1,0 +1,125 @@
+import { execFile, spawn } from 'node:child_process';
+import path from 'node:path';
+import { packageRoot } from '../lib/package.js';
+
+/** How a command ended. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const BINARY = path.join(packageRoot(), 'bin', 'tsswarm');
+const MAX_OUTPUT = 64 << 20;
+
+/** Runs a program to its end, whatever that is. */
+export function execute(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const options = { maxBuffer: MAX_OUTPUT, env: { ...process.env, ...env } };
+    const child = execFile(command, [...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : error.code;
+      if (typeof code === 'number') resolve({ code, stdout, stderr });
+      else reject(error);
+    });
+    child.stdin?.end();
+  });
+}
+
+/** Runs `tsswarm` and gives its exit code and output. */
+export function tsswarmOutcome(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome> {
+  return execute(BINARY, args, env);
+}
+
+/** Runs `tsswarm` and gives what it prints. @throws with its own words when it fails */
+export async function tsswarm(...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await tsswarmOutcome(args);
+  if (code !== 0) throw new Error(`tsswarm ${args.join(' ')}: exit code ${code}: ${stderr.trim() || stdout.trim()}`);
+  return stdout;
+}
+
+/** Rows of a list command, by its `--format json`. */
+export async function tsswarmRows<Row>(...args: readonly string[]): Promise<readonly Row[]> {
+  const text = await tsswarm(...args, '--format', 'json');
+  return text
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Row);
+}
+
+/** The first object that an inspect command prints. */
+export async function tsswarmInspect<T>(...args: readonly string[]): Promise<T> {
+  const [object] = JSON.parse(await tsswarm(...args)) as readonly T[];
+  if (object === undefined) throw new Error(`tsswarm ${args.join(' ')}: printed no object`);
+  return object;
+}
+
+/** As `service ps --format json` and `node ps` print it. */
+export interface TaskRow {
+  readonly ID: string;
+  readonly Name: string;
+  readonly Node: string;
+  readonly DesiredState: string;
+  readonly CurrentState: string;
+  readonly Error: string;
+}
+
+export async function tasksOf(service: string): Promise<readonly TaskRow[]> {
+  return tsswarmRows<TaskRow>('service', 'ps', '--no-trunc', service);
+}
+
+export async function runningTasks(service: string): Promise<readonly TaskRow[]> {
+  return (await tasksOf(service)).filter(
+    (task) => task.CurrentState.startsWith('Running') && task.DesiredState === 'Running',
+  );
+}
+
+/** As `network inspect` prints it. */
+export interface NetworkDetails {
+  readonly Id: string;
+  readonly Containers: Readonly<
+    Record<string, { readonly Name: string; readonly IPv4Address: string; readonly NodeID: string }>
+  >;
+}
+
+/** One task's place in a network. */
+export interface Endpoint {
+  readonly taskId: string;
+  readonly name: string;
+  readonly address: string;
+  /** node1, node2 … */
+  readonly node: string;
+}
+
+/** Running tasks of a service with their addresses in a network. */
+export async function endpointsOf(network: string, service: string): Promise<readonly Endpoint[]> {
+  const [{ Containers: containers }, tasks] = await Promise.all([
+    tsswarmInspect<NetworkDetails>('network', 'inspect', network),
+    runningTasks(service),
+  ]);
+  return tasks.flatMap((task) => {
+    const container = containers[task.ID];
+    if (!container) return [];
+    const address = container.IPv4Address.replace(/\/.*/, '');
+    return [{ taskId: task.ID, name: task.Name.replace(/\.[0-9a-z]{25}$/, ''), address, node: task.Node }];
+  });
+}
+
+/** Runs a program in the network namespace of a task. */
+export function execInTask(endpoint: Endpoint, command: readonly string[]): Promise<Outcome> {
+  const namespace = `/run/tsswarm/lab/${endpoint.node}/netns/${endpoint.taskId}`;
+  return execute('nsenter', [`--net=${namespace}`, '--', ...command]);
+}
+
+/** Runs a program in the network namespace of a station of the lab: node1, client … */
+export function execAt(station: string, command: readonly string[]): Promise<Outcome> {
+  return execute('nsenter', [`--net=/run/netns/lab-${station}`, '--', ...command]);
+}
+
+/** Starts a program in the network namespace of the client; its output is read by the caller. */
+export function spawnAtClient(command: readonly string[]) {
+  return spawn('nsenter', ['--net=/run/netns/lab-client', '--', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+}
