@@ -3,9 +3,8 @@ import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, internal, messageOf } from '../lib/errors.js';
+import { failedPrecondition, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
-import type { Manager } from '../manager/manager.js';
 import {
   type ControlService,
   InfoResponse,
@@ -79,7 +78,7 @@ export class SwarmNode implements ControlSource {
     const node = new SwarmNode(options);
     const state = await node.#file.load();
     if (state) {
-      if (state.role === 'manager') node.#manager = await ManagerRole.resume(node.#managerOptions(state));
+      if (state.role === 'manager') node.#manager = await ManagerRole.resume({ ...node.#managerOptions(), ...state });
       node.#enter(state);
     }
     return node;
@@ -142,36 +141,30 @@ export class SwarmNode implements ControlSource {
     const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
     const place = await this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
     await this.#forget();
-    const { role, cluster, identity } = await ManagerRole.create({
-      ...this.#roleOptions(),
-      ...place,
-      listenAddress: formatHostPort(listen),
-      request,
-    });
+    const listenAddress = formatHostPort(listen);
+    const node = { description: this.options.description, dataPathAddress: place.dataPathAddress };
+    const swarm = await ManagerRole.create({ ...this.#managerOptions(), ...place, listenAddress }, request, node);
     const state: NodeState = {
-      ...identity,
       ...place,
+      nodeId: swarm.nodeId,
+      credential: Buffer.from(swarm.credential).toString('hex'),
       role: 'manager',
-      clusterId: cluster.id,
-      listenAddress: formatHostPort(listen),
-      dataPathPort: cluster.dataPathPort,
+      clusterId: swarm.clusterId,
+      listenAddress,
+      dataPathPort: swarm.dataPathPort,
       managers: [place.advertiseAddress],
     };
     try {
       await this.#file.save(state);
     } catch (error) {
-      await role.stop();
+      await swarm.role.stop();
       await this.#forget();
       throw error;
     }
-    this.#manager = role;
+    this.#manager = swarm.role;
     this.#enter(state);
-    return {
-      nodeId: state.nodeId,
-      workerToken: cluster.joinTokens.worker,
-      managerToken: cluster.joinTokens.manager,
-      advertiseAddress: state.advertiseAddress,
-    };
+    const { nodeId, workerToken, managerToken } = swarm;
+    return { nodeId, workerToken, managerToken, advertiseAddress: place.advertiseAddress };
   }
 
   async #join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
@@ -220,6 +213,11 @@ export class SwarmNode implements ControlSource {
     this.#manager = undefined;
     this.#removed = false;
     this.options.log.info({ node: state.nodeId }, 'left the swarm');
+  }
+
+  #managerOptions() {
+    const { daemon, clock, log, onBroken } = this.options;
+    return { dataRoot: daemon.dataRoot, clock, log, onBroken };
   }
 
   #refuseMember(): void {
