@@ -169,7 +169,7 @@ export class Worker {
 
   async #describe(runtime: string): Promise<NodeDescription> {
     const { hostname, labels, version } = this.#options;
-    return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: await probeFeatures() });
+    return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
   }
 
   #taskSet({ executor, database }: Parts, network: NetworkController, description: NodeDescription): TaskSet {

@@ -118,13 +118,8 @@ export class NetworkController {
   }
 
   #setProblems(problems: readonly ApplyProblem[]): void {
-    const { clock, log, onChange } = this.#options;
+    const { clock, onChange } = this.#options;
     const before = this.#since;
-    const known = new Set(this.#problems.map((problem) => `${subjectKey(problem)} ${problem.message}`));
-    for (const problem of problems) {
-      if (!known.has(`${subjectKey(problem)} ${problem.message}`))
-        log.warn({ subject: problem.subject }, `network: ${problem.message}`);
-    }
     this.#problems = problems;
     this.#since = new Map(
       problems.map((problem) => [subjectKey(problem), before.get(subjectKey(problem)) ?? clock.now()] as const),

@@ -119,7 +119,7 @@ describe('desiredState - overlays', () => {
   it('a task that still runs keeps its network when managers have forgotten it', () => {
     const desired = state({}, [local('a', [attachment('front', '10.0.1.3')], { networks: [front] })]);
     expect(desired.overlays.map((overlay) => overlay.id)).toEqual(['front']);
-    expect(desired.sandboxes[0]?.endpoints[0]?.address).toBe('10.0.1.3/24');
+    expect(desired.sandboxes[0]?.endpoints).toEqual([{ overlayId: 'front', address: '10.0.1.3', mac: 'mac-10.0.1.3' }]);
   });
 });
 
@@ -149,11 +149,11 @@ describe('desiredState - sandboxes', () => {
   });
 
   it.each([
-    ['no network', [], true],
-    ['an overlay', [attachment('front', '10.0.1.3')], true],
-    ['an internal network', [attachment('back', '10.0.2.3')], false],
-    ['an internal one and a published port', [attachment('back', '10.0.2.3'), attachment('ingress', '10.0.0.5')], true],
-  ])('with %s: gateway %s', (_name, attachments, gateway) => {
+    ['no network', true, []],
+    ['an overlay', true, [attachment('front', '10.0.1.3')]],
+    ['an internal network', false, [attachment('back', '10.0.2.3')]],
+    ['an internal one and a published port', true, [attachment('back', '10.0.2.3'), attachment('ingress', '10.0.0.5')]],
+  ])('with %s: gateway %s', (_name, gateway, attachments) => {
     expect(sandboxOf(local('a', attachments))?.gateway).toBe(gateway);
   });
 

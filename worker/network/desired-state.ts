@@ -115,8 +115,10 @@ function sandbox(
 ): Sandbox | undefined {
   const attached = task.networks.flatMap((attachment): { network: NetworkRecord; endpoint: SandboxEndpoint }[] => {
     const network = networks.get(attachment.networkId);
-    const address = attachment.addresses.find(isV4);
-    return network && address ? [{ network, endpoint: { overlayId: network.id, address, mac: attachment.mac } }] : [];
+    const address = v4AddressOf(attachment.addresses);
+    return network && address !== undefined
+      ? [{ network, endpoint: { overlayId: network.id, address, mac: attachment.mac } }]
+      : [];
   });
   if (attached.length < task.networks.length) return undefined;
   const ingress = attached.find(({ network }) => network.ingress)?.network;

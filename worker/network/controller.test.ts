@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest';
+import { deferred } from '../../lib/async.js';
+import { ManualClock } from '../../lib/clock.js';
+import { silentLogger } from '../../lib/log.js';
+import type { ApplyProblem, ApplyReport, DesiredState, Sandbox } from '../../netlb/state.js';
+import { NetworkAttachment, Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { noAssignments } from '../agent/assignments.js';
+import type { LocalTask } from '../agent/local-task.js';
+import { NETWORK_PATIENCE_MS, NetworkController } from './controller.js';
+import { desiredState } from './desired-state.js';
+
+const node = {
+  id: 'n',
+  dataPathAddress: '203.0.113.1',
+  dataPathPort: 4789,
+  gatewayBridge: '172.18.0.1/16',
+  attachments: [],
+};
+const sandbox = (id: string): Sandbox => ({
+  id,
+  endpoints: [],
+  gateway: true,
+  virtualServices: [],
+  ingress: undefined,
+  hostPorts: [],
+});
+const local = (id: string, state: TaskState, networkId = 'net'): LocalTask => ({
+  task: Task.create({ id, networks: [NetworkAttachment.create({ networkId })] }),
+  status: TaskStatus.create({ state }),
+  assigned: true,
+  networks: [],
+});
+const problem = (kind: ApplyProblem['subject']['kind'], id: string): ApplyProblem => ({
+  subject: { kind, id },
+  message: `${kind} ${id} refused`,
+});
+
+/** A controller on a plane whose answers the test gives. */
+function ground(wanted: string[] = []) {
+  const clock = new ManualClock();
+  const applied: DesiredState[] = [];
+  const stop = new AbortController();
+  const world = {
+    clock,
+    applied,
+    stop,
+    wanted,
+    changes: 0,
+    answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0 }),
+  };
+  const controller = new NetworkController({
+    plane: {
+      apply: (state) => {
+        applied.push(state);
+        return world.answer();
+      },
+    },
+    desired: () => ({ ...desiredState(noAssignments, [], node), sandboxes: world.wanted.map(sandbox) }),
+    onChange: () => world.changes++,
+    clock,
+    log: silentLogger,
+  });
+  const running = controller.run(stop.signal);
+  const end = async () => {
+    stop.abort();
+    await running;
+  };
+  return { world, controller, end };
+}
+
+describe('NetworkController', () => {
+  it('makes one apply of the changes of one turn', async () => {
+    const { world, controller, end } = ground();
+    await Promise.all([controller.changed(), controller.changed(), controller.changed()]);
+    expect(world.applied).toHaveLength(1);
+    await end();
+  });
+
+  it('answers for a change only by an apply that began after it', async () => {
+    const { world, controller, end } = ground();
+    const first = deferred<ApplyReport>();
+    world.answer = () => first.promise;
+    const before = controller.changed();
+    await world.clock.advance(0);
+    expect(world.applied).toHaveLength(1);
+    world.wanted.push('t');
+    world.answer = async () => ({ problems: [], operations: 1 });
+    const after = controller.changed();
+    first.resolve({ problems: [], operations: 0 });
+    await before;
+    expect(controller.sandbox(local('t', TaskState.PREPARING))).toEqual({ state: 'pending' });
+    await after;
+    expect(world.applied.map((state) => state.sandboxes.length)).toEqual([0, 1]);
+    expect(controller.sandbox(local('t', TaskState.PREPARING))).toEqual({ state: 'ready' });
+    await end();
+  });
+
+  it.each([
+    ['sandbox', 't', true, true],
+    ['sandbox', 'other', false, false],
+    ['overlay', 'net', true, false],
+    ['overlay', 'other', false, false],
+    ['node', '', true, false],
+    ['ingress', '', false, false],
+  ] as const)(
+    'a problem of %s "%s" keeps a starting task: %s; a running one: %s',
+    async (kind, id, starting, running) => {
+      const { world, controller, end } = ground(['t']);
+      world.answer = async () => ({ problems: [problem(kind, id)], operations: 0 });
+      await controller.changed();
+      const view = (state: TaskState) => controller.sandbox(local('t', state)).state === 'problem';
+      expect([view(TaskState.PREPARING), view(TaskState.RUNNING)]).toEqual([starting, running]);
+      await end();
+    },
+  );
+
+  it('loses patience with a problem that lasts, and forgets one that was mended', async () => {
+    const { world, controller, end } = ground(['t']);
+    world.answer = async () => ({ problems: [problem('sandbox', 't')], operations: 0 });
+    await controller.changed();
+    const expired = () => {
+      const view = controller.sandbox(local('t', TaskState.RUNNING));
+      return view.state === 'problem' && view.expired;
+    };
+    await world.clock.advance(NETWORK_PATIENCE_MS - 1);
+    expect(expired()).toBe(false);
+    controller.reported({ problems: [problem('sandbox', 't')], operations: 0 });
+    const { changes } = world;
+    await world.clock.advance(NETWORK_PATIENCE_MS);
+    expect(expired()).toBe(true);
+    expect(world.changes).toBeGreaterThan(changes);
+    controller.reported({ problems: [], operations: 1 });
+    expect(controller.sandbox(local('t', TaskState.RUNNING))).toEqual({ state: 'ready' });
+    controller.reported({ problems: [problem('sandbox', 't')], operations: 0 });
+    expect(expired()).toBe(false);
+    await end();
+  });
+
+  it('tries again by itself when the plane could not work at all', async () => {
+    const { world, controller, end } = ground();
+    world.answer = () => Promise.reject(new Error('Operation not permitted'));
+    await controller.changed();
+    expect(controller.problems).toEqual([{ subject: { kind: 'node', id: '' }, message: 'Operation not permitted' }]);
+    world.answer = async () => ({ problems: [], operations: 0 });
+    await world.clock.advance(200);
+    await world.clock.advance(0);
+    expect(world.applied).toHaveLength(2);
+    expect(controller.problems).toEqual([]);
+    await end();
+  });
+});
