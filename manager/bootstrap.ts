@@ -40,7 +40,8 @@ export interface BootstrapOptions {
 const DAY = 24 * 3600e9;
 const INGRESS_SUBNET = '10.0.0.0/24';
 const DEFAULT_POOL = '10.0.0.0/8';
-export const DEFAULT_DATA_PATH_PORT = 4789;
+const DEFAULT_DATA_PATH_PORT = 4789;
+export const DEFAULT_SNAPSHOT_INTERVAL = 10_000;
 
 /** Fills what an operator left open in a cluster's spec with Swarm's defaults. */
 export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterSpec {
@@ -50,7 +51,7 @@ export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterS
     taskHistoryLimit: spec.taskHistoryLimit || 5,
     dispatcherHeartbeat: spec.dispatcherHeartbeat || 5e9,
     raft: {
-      snapshotInterval: spec.raft.snapshotInterval || 10_000,
+      snapshotInterval: spec.raft.snapshotInterval || DEFAULT_SNAPSHOT_INTERVAL,
       keepOldSnapshots: spec.raft.keepOldSnapshots ?? 0,
       logEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers || 500,
       heartbeatTick: spec.raft.heartbeatTick || 1,

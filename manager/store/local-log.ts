@@ -11,8 +11,8 @@ import { listSnapshots, readSnapshot, removeOldSnapshots, writeSnapshot } from '
 export interface LocalLogOptions {
   readonly folder: string;
   readonly log: Logger;
-  /** Entries between two snapshots. */
-  readonly snapshotInterval: number;
+  /** Entries between two snapshots; asked after each entry, so that it can change. */
+  readonly snapshotInterval: number | (() => number);
   /**
    * Called when the disk failed in a way after which nobody knows what is durable. Must end the
    * process; when left out, that is an abort. A failed fsync may not be tried again: the kernel has
@@ -189,7 +189,9 @@ export class LocalLog implements Proposer {
   }
 
   #snapshotIfDue(machine: StateMachine): void {
-    if (this.#snapshotting || this.#index - this.#snapshotIndex < this.#options.snapshotInterval) return;
+    const { snapshotInterval } = this.#options;
+    const interval = typeof snapshotInterval === 'number' ? snapshotInterval : snapshotInterval();
+    if (this.#snapshotting || this.#index - this.#snapshotIndex < interval) return;
     this.#snapshotting = this.#snapshot(machine)
       .catch((error) => this.#options.log.error({ err: error }, 'cannot write a snapshot; the log goes on growing'))
       .finally(() => {
