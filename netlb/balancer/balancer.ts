@@ -1,0 +1,35 @@
+import type { Chain, NftSet } from '../nft/table.js';
+import type { Backend, TransportProtocol } from '../state.js';
+
+/** A published port in ingress_sbox. Its packets carry `mark` when the balancer sees them. */
+export interface MarkedService {
+  readonly mark: number;
+  readonly protocol: TransportProtocol;
+  readonly published: number;
+  readonly target: number;
+  readonly backends: readonly Backend[];
+}
+
+/**
+ * What spreads the connections that enter by a published port, in ingress_sbox. Whoever implements it
+ * keeps these promises, which one test suite checks:
+ *
+ * - New connections of a mark go to its backends by weight, in turn: after any number of them each
+ *   backend has its share to within one.
+ * - A connection stays with its backend while it lasts, whatever happens to the others.
+ * - A backend of weight 0 gets no new connections and keeps those that it has.
+ * - The client's source address and port are not changed.
+ * - The destination becomes the backend's address and target port.
+ * - A mark without a backend of positive weight is left alone: the sandbox then refuses the packet.
+ * - A change of one service changes no object of another.
+ */
+export interface Balancer {
+  readonly kind: 'nft';
+  objects(services: readonly MarkedService[]): BalancerObjects;
+}
+
+/** Objects for the sandbox's table. A kernel balancer would add its own services here. */
+export interface BalancerObjects {
+  readonly sets: readonly NftSet[];
+  readonly chains: readonly Chain[];
+}

@@ -1,0 +1,51 @@
+/** Balancing by nftables: `numgen inc` counts connections, an anonymous map turns the count into a backend. */
+import { type Chain, priorities, protocolNumbers } from '../nft/table.js';
+import type { Backend } from '../state.js';
+import type { Balancer } from './balancer.js';
+import { slots } from './slots.js';
+
+/**
+ * The destination NAT that spreads connections over backends; none when no backend takes new ones.
+ * @param port destination port; left out: as it was
+ */
+export function roundRobin(backends: readonly Backend[], port?: number): string | undefined {
+  const turns = slots(backends).map((address) => (port === undefined ? address : `${address} . ${port}`));
+  if (turns.length === 0) return undefined;
+  const map = turns.map((turn, i) => `${i} : ${turn}`).join(', ');
+  return `dnat ip to numgen inc mod ${turns.length} map { ${map} }`;
+}
+
+const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;
+
+/** Each service has a chain of its own, found by its mark in a map. */
+export const nftBalancer: Balancer = {
+  kind: 'nft',
+  objects(services) {
+    const chains = services.map(({ mark, protocol, target, backends }): Chain => {
+      const rule = roundRobin(backends, target);
+      return {
+        name: serviceChain(mark),
+        rules: rule === undefined ? [] : [`meta l4proto ${protocolNumbers[protocol]} ${rule}`],
+      };
+    });
+    return {
+      sets: [
+        {
+          name: 'services',
+          key: 'mark',
+          value: 'verdict',
+          keep: 'exact',
+          elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
+        },
+      ],
+      chains: [
+        ...chains,
+        {
+          name: 'balance',
+          base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
+          rules: ['iifname "eth1" meta mark vmap @services'],
+        },
+      ],
+    };
+  },
+};

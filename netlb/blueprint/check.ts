@@ -1,0 +1,67 @@
+/** The desired state's text becomes names, files and rules: what is not well-formed must not get that far. */
+import { isIPv4 } from 'node:net';
+import { invalidArgument, messageOf } from '../../lib/errors.js';
+import { type Cidr, parseCidr } from '../../lib/ip.js';
+import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
+import type { Subject } from './model.js';
+
+/** @throws INVALID_ARGUMENT */
+export function checkAddress(address: string, what: string): string {
+  if (!isIPv4(address))
+    throw invalidArgument(`${what} "${address}" is not an IPv4 address`, {
+      value: address,
+      hint: 'IPv6 is not carried yet.',
+    });
+  return address;
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkCidr(cidr: string, what: string): Cidr {
+  const parsed = parseCidr(cidr);
+  if (parsed.family !== 4)
+    throw invalidArgument(`${what} "${cidr}" is not an IPv4 subnet`, { value: cidr, hint: 'IPv6 is not carried yet.' });
+  return parsed;
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkMac(mac: string): void {
+  if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(mac))
+    throw invalidArgument(`"${mac}" is not a MAC address in lower case`, { value: mac });
+}
+
+/** An id that names a file. @throws INVALID_ARGUMENT */
+export function checkId(id: string): void {
+  if (!/^[0-9A-Za-z][0-9A-Za-z_-]*$/.test(id)) throw invalidArgument(`"${id}" cannot name a namespace`, { value: id });
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkPort(port: number, what: string): void {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw invalidArgument(`${what} ${port} is not a port`, { value: String(port), hint: 'Ports are 1 to 65535.' });
+}
+
+export function checkEndpoint({ address, mac }: Pick<SandboxEndpoint, 'address' | 'mac'>): void {
+  checkAddress(address, 'endpoint');
+  checkMac(mac);
+}
+
+export function checkBackends(backends: readonly Backend[]): void {
+  for (const { address, weight } of backends) {
+    checkAddress(address, 'backend');
+    if (!Number.isInteger(weight) || weight < 0 || weight > 256)
+      throw invalidArgument(`weight ${weight} of backend ${address} is not a whole number from 0 to 256`, {
+        value: String(weight),
+      });
+  }
+}
+
+export function checkPublished({ published, target, hostAddress }: PublishedPort | HostPort): void {
+  checkPort(published, 'published port');
+  checkPort(target, 'target port');
+  if (hostAddress !== '') checkAddress(hostAddress, 'host address');
+}
+
+/** A problem of what was asked for, in words. */
+export function problemOf(subject: Subject, error: unknown) {
+  return { subject, message: messageOf(error) };
+}

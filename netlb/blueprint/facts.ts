@@ -1,0 +1,94 @@
+import { addressOf, contains, formatAddress, parseAddress, parseCidr } from '../../lib/ip.js';
+
+/** What a blueprint takes from the machine instead of from the desired state. */
+export interface Facts {
+  /** Of the link that has the underlay address; undefined when no link has it. */
+  readonly underlayMtu: number | undefined;
+  /** The node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
+  readonly bridgeNetfilter: boolean;
+  /** Replies find their way back by the netdev egress hook; otherwise ingress_sbox hides the client's address. */
+  readonly keepsSource: boolean;
+  /** Addresses on the gateway bridge by namespace, as they are now. */
+  readonly gatewayAddresses: ReadonlyMap<string, string>;
+  /** Marks by `protocol . published` (numbers), as they are now. */
+  readonly marks: ReadonlyMap<string, number>;
+}
+
+/** Marks of published ports start here, as Swarm's do. */
+export const FIRST_MARK = 0x100;
+
+/** Addresses are given from here on; the first of the subnet is the bridge's, the second ingress_sbox's. */
+const RESERVED_ADDRESSES = 2n;
+
+/** Address of ingress_sbox on the gateway bridge: the second of the subnet. */
+export function ingressGatewayAddress(gatewayCidr: string): string {
+  const { family, base, prefix } = parseCidr(gatewayCidr);
+  return `${formatAddress({ family, value: base + 2n })}/${prefix}`;
+}
+
+/**
+ * Addresses on the gateway bridge. A namespace keeps the one it has; the others get the lowest free ones
+ * in the order given, so that equal input gives equal output.
+ * @returns CIDR by namespace; a namespace is missing when the subnet is full
+ */
+export function assignGatewayAddresses(
+  gatewayCidr: string,
+  namespaces: readonly string[],
+  current: ReadonlyMap<string, string>,
+): Map<string, string> {
+  const subnet = parseCidr(gatewayCidr);
+  const reserved = new Set([addressOf(gatewayCidr), addressOf(ingressGatewayAddress(gatewayCidr))]);
+  const taken = new Set(reserved);
+  const assigned = new Map<string, string>();
+  for (const namespace of namespaces) {
+    const cidr = current.get(namespace);
+    if (cidr === undefined || parseCidr(cidr).prefix !== subnet.prefix) continue;
+    const address = addressOf(cidr);
+    if (taken.has(address) || !contains(subnet, parseAddress(address))) continue;
+    taken.add(address);
+    assigned.set(namespace, cidr);
+  }
+  let next = subnet.base + RESERVED_ADDRESSES;
+  for (const namespace of namespaces) {
+    if (assigned.has(namespace)) continue;
+    let address: string;
+    do {
+      next++;
+      address = formatAddress({ family: subnet.family, value: next });
+    } while (taken.has(address));
+    if (next >= subnet.last) break;
+    taken.add(address);
+    assigned.set(namespace, `${address}/${subnet.prefix}`);
+  }
+  return assigned;
+}
+
+/**
+ * Marks of published ports: a port keeps the one it has, so that connections and statistics go on under
+ * the same number; new ones get the lowest free.
+ */
+export function assignMarks(keys: readonly string[], current: ReadonlyMap<string, number>): Map<string, number> {
+  const marks = new Map<string, number>();
+  const taken = new Set<number>();
+  for (const key of keys) {
+    const mark = current.get(key);
+    if (mark === undefined || mark < FIRST_MARK || taken.has(mark)) continue;
+    marks.set(key, mark);
+    taken.add(mark);
+  }
+  let next = FIRST_MARK;
+  for (const key of keys) {
+    if (marks.has(key)) continue;
+    while (taken.has(next)) next++;
+    taken.add(next);
+    marks.set(key, next);
+  }
+  return marks;
+}
+
+/** MTU of an overlay: what is asked for, or the underlay's less VXLAN's headers (14 + 20 + 8 + 8). */
+export function overlayMtu(asked: number, underlayMtu: number | undefined): number {
+  const VXLAN_OVERHEAD = 50;
+  const ETHERNET_MTU = 1500;
+  return asked || (underlayMtu ?? ETHERNET_MTU) - VXLAN_OVERHEAD;
+}

@@ -1,0 +1,124 @@
+/** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
+import { addressOf } from '../../lib/ip.js';
+import type { Balancer, MarkedService } from '../balancer/balancer.js';
+import { INGRESS_NAMESPACE, TABLE } from '../names.js';
+import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
+import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
+import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
+import { defaultRoute, gatewayInterface, type OverlayNetwork, overlayInterface } from './interfaces.js';
+import type { NamespaceBlueprint } from './model.js';
+import { FLOWS_SET, FLOWS_TYPE, flowKey, portKey } from './ports.js';
+
+/** @param published of `ingress.services`, those that are well-formed */
+export function ingressBlueprint(
+  ingress: Ingress,
+  published: readonly PublishedPort[],
+  network: OverlayNetwork,
+  gatewayBridge: GatewayBridge,
+  balancer: Balancer,
+  facts: Facts,
+): NamespaceBlueprint {
+  const gateway = gatewayBridge.address;
+  const endpoint = { overlayId: network.id, address: addressOf(ingress.address), mac: ingress.mac };
+  return {
+    name: INGRESS_NAMESPACE,
+    subject: { kind: 'ingress', id: network.id },
+    sysctls: [
+      { key: 'net.ipv4.ip_forward', value: '1' },
+      { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
+      { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
+    ],
+    bridges: [],
+    vxlan: undefined,
+    interfaces: [
+      overlayInterface(INGRESS_NAMESPACE, 0, endpoint, ingress.address, network.mtu),
+      gatewayInterface(
+        INGRESS_NAMESPACE,
+        1,
+        ingressGatewayAddress(gateway),
+        facts.underlayMtu ?? 1500,
+        !facts.bridgeNetfilter,
+      ),
+    ],
+    routes: [defaultRoute(gateway, 'eth1')],
+    rules: [],
+    neighbours: [],
+    tables: [ingressTable(ingress, published, balancer, facts)],
+  };
+}
+
+function ingressTable(ingress: Ingress, published: readonly PublishedPort[], balancer: Balancer, facts: Facts): Table {
+  const marks = assignMarks(published.map(portKey), facts.marks);
+  const services = published.flatMap((port): MarkedService[] => {
+    const mark = marks.get(portKey(port));
+    return mark === undefined ? [] : [{ ...port, mark }];
+  });
+  const balancing = balancer.objects(services);
+  return {
+    family: 'ip',
+    name: TABLE,
+    sets: [...markSets(services), ...balancing.sets],
+    chains: [
+      {
+        name: 'set_mark',
+        base: { type: 'filter', hook: 'prerouting', priority: priorities.mangle, policy: 'accept' },
+        rules: ['iifname "eth1" meta mark set meta l4proto . th dport map @marks'],
+      },
+      ...balancing.chains,
+      ...guardChains(),
+      sourceChain(addressOf(ingress.address), facts.keepsSource),
+    ],
+  };
+}
+
+function markSets(services: readonly MarkedService[]): NftSet[] {
+  return [
+    {
+      name: 'marks',
+      key: 'inet_proto . inet_service',
+      value: 'mark',
+      keep: 'exact',
+      elements: services.map((service) => `${portKey(service)} : ${service.mark}`),
+    },
+    {
+      name: FLOWS_SET,
+      key: FLOWS_TYPE,
+      keep: 'journal',
+      elements: services.flatMap((service) => service.backends.map(({ address }) => flowKey(service, address))),
+    },
+  ];
+}
+
+/** Nothing but balanced connections passes; what no backend takes is refused at once instead of hanging. */
+function guardChains(): Chain[] {
+  return [
+    {
+      name: 'input',
+      base: { type: 'filter', hook: 'input', priority: priorities.filter, policy: 'drop' },
+      rules: [
+        'iifname "lo" accept',
+        'ct state established,related accept',
+        'meta mark != 0 meta l4proto 6 reject with tcp reset',
+        'meta mark != 0 reject with icmp port-unreachable',
+        'icmp type echo-request accept',
+      ],
+    },
+    {
+      name: 'forward',
+      base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'drop' },
+      rules: ['ct status dnat accept'],
+    },
+  ];
+}
+
+/**
+ * Kept empty, the chain gives connections whose tuples clash (two ports that lead to one target) another
+ * source port. On a kernel without netdev egress tasks can only answer this sandbox's own address.
+ */
+function sourceChain(address: string, keepsSource: boolean): Chain {
+  return {
+    name: 'source',
+    base: { type: 'nat', hook: 'postrouting', priority: priorities.srcnat, policy: 'accept' },
+    rules: keepsSource ? [] : [`oifname "eth0" ct status dnat snat to ${address}`],
+  };
+}

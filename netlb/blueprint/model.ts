@@ -1,0 +1,113 @@
+/**
+ * A blueprint is the desired state in the kernel's own terms: which objects each namespace has, under
+ * which name and with which settings. It decides nothing that the kernel could tell; `plan` compares it
+ * with what is there.
+ */
+import type { Table } from '../nft/table.js';
+import type { ApplyProblem } from '../state.js';
+
+export type Subject = ApplyProblem['subject'];
+
+export interface Blueprint {
+  /**
+   * The node's own, then overlays, the ingress sandbox, tasks: an earlier one never needs a later one.
+   * Undefined when nothing can be said, so that nothing shall be changed.
+   */
+  readonly namespaces: readonly NamespaceBlueprint[] | undefined;
+  /** Names of namespaces that shall be, but whose description is not well-formed: they are left as they are. */
+  readonly spared: ReadonlySet<string>;
+  readonly problems: readonly ApplyProblem[];
+}
+
+export interface NamespaceBlueprint {
+  /** Name of its file; NODE_NAMESPACE for the node's own. */
+  readonly name: string;
+  /** Whom problems with it concern. */
+  readonly subject: Subject;
+  readonly sysctls: readonly Sysctl[];
+  readonly bridges: readonly BridgeBlueprint[];
+  readonly vxlan: VxlanBlueprint | undefined;
+  /** Interfaces: ends of veth pairs whose other ends are bridge ports in an earlier namespace. */
+  readonly interfaces: readonly InterfaceBlueprint[];
+  readonly routes: readonly RouteBlueprint[];
+  readonly rules: readonly RuleBlueprint[];
+  readonly neighbours: readonly NeighbourBlueprint[];
+  readonly tables: readonly Table[];
+}
+
+export interface Sysctl {
+  readonly key: string;
+  readonly value: string;
+  /** Comes and goes with this link of the namespace. */
+  readonly link?: string;
+  /** Not every kernel has it (a module that is not loaded): nothing is missed then. */
+  readonly optional?: true;
+}
+
+export interface BridgeBlueprint {
+  readonly name: string;
+  readonly mac: string | undefined;
+  readonly mtu: number;
+  /** All its IPv4 addresses, as CIDR. */
+  readonly addresses: readonly string[];
+}
+
+/** A port of the namespace's only bridge. Made in the node's namespace, where its UDP socket stays. */
+export interface VxlanBlueprint {
+  readonly name: string;
+  readonly bridge: string;
+  readonly vni: number;
+  readonly port: number;
+  readonly local: string;
+  readonly mtu: number;
+  readonly remotes: readonly Remote[];
+}
+
+/** Three entries: neighbour of the device, its forwarding entry, and that of the bridge. */
+export interface Remote {
+  readonly address: string;
+  readonly mac: string;
+  readonly vtep: string;
+}
+
+export interface InterfaceBlueprint {
+  readonly name: string;
+  readonly mac: string;
+  readonly mtu: number;
+  /** CIDR. */
+  readonly address: string;
+  readonly port: PortBlueprint;
+}
+
+/** The other end. */
+export interface PortBlueprint {
+  /** Namespace of the bridge. */
+  readonly namespace: string;
+  readonly bridge: string;
+  readonly name: string;
+  /** What `ip -d link` shows: whose it is. */
+  readonly alias: string;
+  readonly isolated: boolean;
+}
+
+export interface RouteBlueprint {
+  readonly destination: string;
+  readonly via: string;
+  readonly interface: string;
+  readonly onlink: boolean;
+  readonly table: number;
+  readonly mtu: number | undefined;
+}
+
+export interface RuleBlueprint {
+  readonly priority: number;
+  readonly fwmark: number;
+  readonly fwmask: number;
+  readonly table: number;
+}
+
+export interface NeighbourBlueprint {
+  readonly address: string;
+  readonly mac: string;
+  readonly interface: string;
+}

@@ -1,0 +1,25 @@
+import { protocolNumbers } from '../nft/table.js';
+import type { TransportProtocol } from '../state.js';
+
+interface Port {
+  readonly protocol: TransportProtocol;
+  readonly published: number;
+}
+
+/** A port as nft's sets have it: `6 . 8080`. */
+export const portKey = ({ protocol, published }: Port): string => `${protocolNumbers[protocol]} . ${published}`;
+
+/** A port on one address. */
+export const portAtKey = (port: Port & { readonly hostAddress: string }): string =>
+  `${port.hostAddress} . ${portKey(port)}`;
+
+/** A way that connections to a port go: `6 . 8080 . 10.0.0.11`. */
+export const flowKey = (port: Port, backend: string): string => `${portKey(port)} . ${backend}`;
+
+/** Set of all ways that connections may have taken: those that are no longer wanted are cut by it. */
+export const FLOWS_SET = 'flows';
+export const FLOWS_TYPE = 'inet_proto . inet_service . ipv4_addr';
+
+/** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`. */
+export const VIRTUAL_FLOWS_SET = 'virtual_flows';
+export const VIRTUAL_FLOWS_TYPE = 'ipv4_addr . ipv4_addr';

@@ -1,0 +1,122 @@
+/** A task's namespace. */
+import { invalidArgument } from '../../lib/errors.js';
+import { addressOf, type Cidr } from '../../lib/ip.js';
+import { TABLE } from '../names.js';
+import type { Table } from '../nft/table.js';
+import type { GatewayBridge, Sandbox } from '../state.js';
+import { checkAddress, checkBackends, checkCidr, checkEndpoint, checkId, checkPublished } from './check.js';
+import type { Facts } from './facts.js';
+import { cidrIn, defaultRoute, gatewayInterface, type OverlayNetwork, overlayInterface } from './interfaces.js';
+import type { InterfaceBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
+import { virtualChains, virtualSets } from './virtual.js';
+import {
+  type WayBackInput,
+  wayBackChains,
+  wayBackNeighbour,
+  wayBackNetdevTable,
+  wayBackRoute,
+  wayBackRule,
+  wayBackSysctls,
+} from './wayback.js';
+
+/** Loose or no source check: clients come in by eth0, the route to them leads out of another interface. */
+const sysctls: readonly Sysctl[] = [
+  { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
+  { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
+];
+
+/** @returns true @throws INVALID_ARGUMENT */
+export function checkSandbox(sandbox: Sandbox): true {
+  checkId(sandbox.id);
+  sandbox.endpoints.forEach(checkEndpoint);
+  sandbox.hostPorts.forEach(checkPublished);
+  for (const { address, backends } of sandbox.virtualServices) {
+    checkAddress(address, 'virtual address');
+    checkBackends(backends);
+  }
+  if (sandbox.hostPorts.length > 0 && !sandbox.gateway)
+    throw invalidArgument(`sandbox ${sandbox.id} has host ports and no interface on the gateway bridge`);
+  if (sandbox.ingress && !sandbox.gateway)
+    throw invalidArgument(`sandbox ${sandbox.id} is in the ingress network and has no interface on the gateway bridge`);
+  return true;
+}
+
+/**
+ * @param gatewayAddress CIDR on the gateway bridge; undefined for a sandbox without
+ * @throws INVALID_ARGUMENT
+ */
+export function sandboxBlueprint(
+  sandbox: Sandbox,
+  networks: ReadonlyMap<string, OverlayNetwork>,
+  gatewayBridge: GatewayBridge,
+  gatewayAddress: string | undefined,
+  facts: Facts,
+): NamespaceBlueprint {
+  const wayBack = facts.keepsSource ? wayBackInput(sandbox, gatewayAddress) : undefined;
+  const interfaces = sandboxInterfaces(sandbox, networks, gatewayAddress, facts);
+  const gateway = interfaces.at(-1);
+  const ingressMtu = interfaces.find(({ name }) => name === wayBack?.interface)?.mtu;
+  return {
+    name: sandbox.id,
+    subject: { kind: 'sandbox', id: sandbox.id },
+    sysctls: [...sysctls, ...(wayBack ? wayBackSysctls : [])],
+    bridges: [],
+    vxlan: undefined,
+    interfaces,
+    routes: [
+      // Replies are routed here before they have their mark, and take their segment size from this route.
+      ...(gatewayAddress && gateway ? [defaultRoute(gatewayBridge.address, gateway.name, ingressMtu)] : []),
+      ...(wayBack ? [wayBackRoute(wayBack.interface)] : []),
+    ],
+    rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
+    neighbours: wayBack ? [wayBackNeighbour(wayBack.interface)] : [],
+    tables: sandboxTables(sandbox, wayBack),
+  };
+}
+
+function sandboxInterfaces(
+  sandbox: Sandbox,
+  networks: ReadonlyMap<string, OverlayNetwork>,
+  gatewayAddress: string | undefined,
+  facts: Facts,
+): InterfaceBlueprint[] {
+  const overlays = sandbox.endpoints.map((endpoint, i) => {
+    const network = networks.get(endpoint.overlayId);
+    if (network === undefined)
+      throw invalidArgument(`eth${i} belongs to network ${endpoint.overlayId}, which this node does not have`);
+    const cidr = cidrIn(network, endpoint.address);
+    if (cidr === undefined)
+      throw invalidArgument(`address ${endpoint.address} of eth${i} is in no subnet of network ${network.id}`, {
+        value: endpoint.address,
+      });
+    return overlayInterface(sandbox.id, i, endpoint, cidr, network.mtu);
+  });
+  if (gatewayAddress === undefined) return overlays;
+  const mtu = facts.underlayMtu ?? 1500;
+  return [...overlays, gatewayInterface(sandbox.id, overlays.length, gatewayAddress, mtu, !facts.bridgeNetfilter)];
+}
+
+/** Undefined for a task that is not in the ingress network. */
+function wayBackInput(sandbox: Sandbox, gatewayAddress: string | undefined): WayBackInput | undefined {
+  if (!sandbox.ingress || gatewayAddress === undefined) return undefined;
+  const { overlayId, subnet } = sandbox.ingress;
+  const cidr: Cidr = checkCidr(subnet, 'ingress subnet');
+  const index = sandbox.endpoints.findIndex((endpoint) => endpoint.overlayId === overlayId);
+  if (index < 0) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
+  return { interface: `eth${index}`, subnet: cidr, gatewayAddress: addressOf(gatewayAddress) };
+}
+
+function sandboxTables(sandbox: Sandbox, wayBack: WayBackInput | undefined): Table[] {
+  const virtual = sandbox.virtualServices;
+  const hasVirtual = virtual.length > 0;
+  if (!hasVirtual && !wayBack) return [];
+  return [
+    ...(wayBack ? [wayBackNetdevTable(wayBack)] : []),
+    {
+      family: 'ip',
+      name: TABLE,
+      sets: hasVirtual ? virtualSets(virtual) : [],
+      chains: [...(wayBack ? wayBackChains(wayBack) : []), ...(hasVirtual ? virtualChains(virtual) : [])],
+    },
+  ];
+}

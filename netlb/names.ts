@@ -1,0 +1,37 @@
+import { createHash } from 'node:crypto';
+import { base36 } from '../lib/ids.js';
+
+/** Directory of the namespaces' files, under the run root. */
+export const NAMESPACE_DIRECTORY = 'netns';
+
+export const INGRESS_NAMESPACE = 'ingress_sbox';
+export const GATEWAY_BRIDGE = 'swarm_gwbridge';
+export const OVERLAY_BRIDGE = 'br0';
+export const VXLAN_DEVICE = 'vxlan0';
+export const TABLE = 'tsswarm';
+
+/**
+ * Group of every link that we make. It is set by the message that makes the link, so that what a crash
+ * leaves behind is known for ours without any file that says so.
+ */
+export const LINK_GROUP = 0x7473;
+/** Links about to be deleted: one delete by group costs as much as one delete by name. */
+export const DOOMED_GROUP = 0x7474;
+
+/** What of the kernel belongs to the node itself has no namespace file. */
+export const NODE_NAMESPACE = '';
+
+export const overlayNamespace = (networkId: string): string => `1-${networkId.slice(0, 10)}`;
+
+export const isOverlayNamespace = (name: string): boolean => name.startsWith('1-');
+
+export const interfaceName = (index: number): string => `eth${index}`;
+
+/**
+ * Name of a veth's end on a bridge. It is told from all that makes the pair what it is, so that a pair
+ * which shall be another has another name: to compare names is to compare pairs.
+ * @param prefix `ve` in an overlay, `vg` on the gateway bridge
+ */
+export function portName(prefix: 've' | 'vg', ...identity: readonly string[]): string {
+  return prefix + base36(createHash('sha256').update(identity.join('/')).digest(), 11);
+}

@@ -1,0 +1,129 @@
+/** The commands of nft(8) that make an actual table the one that shall be. Pure. */
+import { ruleComment } from './parse.js';
+import {
+  type ActualTable,
+  type BaseChain,
+  type Chain,
+  elementKey,
+  keyOf,
+  type NftSet,
+  ruleDigest,
+  type Table,
+} from './table.js';
+
+/** Elements per `add element`: long lines cost the parser more than lines do. */
+const ELEMENTS_PER_COMMAND = 500;
+
+/**
+ * Commands for one transaction; none when nothing differs. Only chains and elements that differ are
+ * touched, so that round robin counters and learned elements of the others stay.
+ * @param rewrite make the table anew, with what its sets have learned
+ */
+export function diffTable(
+  table: Table,
+  actual: ActualTable | undefined,
+  { rewrite = false }: { readonly rewrite?: boolean } = {},
+): string[] {
+  if (actual === undefined) return define(table, undefined);
+  if (rewrite || structureDiffers(table, actual)) return [`delete table ${keyOf(table)}`, ...define(table, actual)];
+  return change(table, actual);
+}
+
+/** A set or base chain of another type cannot be changed in place. */
+function structureDiffers(table: Table, actual: ActualTable): boolean {
+  return (
+    table.sets.some((set) => {
+      const now = actual.sets.get(set.name);
+      return now !== undefined && (now.key !== set.key || now.value !== set.value);
+    }) ||
+    table.chains.some((chain) => {
+      const now = actual.chains.get(chain.name);
+      return now !== undefined && baseText(now.base) !== baseText(chain.base);
+    })
+  );
+}
+
+function define(table: Table, actual: ActualTable | undefined): string[] {
+  const key = keyOf(table);
+  return [
+    `add table ${key}`,
+    ...table.sets.map((set) => addSet(key, set)),
+    ...table.chains.map((chain) => addChain(key, chain)),
+    ...table.chains.flatMap((chain) => addRules(key, chain)),
+    ...table.sets.flatMap((set) => addElements(key, set.name, keptElements(set, actual))),
+  ];
+}
+
+/** What a set has after its table was made anew: nothing that was learned or not yet dealt with is lost. */
+function keptElements(set: NftSet, actual: ActualTable | undefined): readonly string[] {
+  const now = actual?.sets.get(set.name);
+  if (set.keep === 'exact' || now?.key !== set.key || now.value !== set.value) return set.elements;
+  return [...new Set([...set.elements, ...now.elements])];
+}
+
+function change(table: Table, actual: ActualTable): string[] {
+  const key = keyOf(table);
+  const chains = new Set(table.chains.map((chain) => chain.name));
+  const sets = new Set(table.sets.map((set) => set.name));
+  const changed = table.chains.filter((chain) => rulesDiffer(chain, actual.chains.get(chain.name)?.rules));
+  const elements = table.sets.map((set) => ({ set, ...diffElements(set, actual) }));
+  const staleChains = [...actual.chains.keys()].filter((name) => !chains.has(name));
+  return [
+    ...table.sets.filter((set) => !actual.sets.has(set.name)).map((set) => addSet(key, set)),
+    ...table.chains.filter((chain) => !actual.chains.has(chain.name)).map((chain) => addChain(key, chain)),
+    // Elements go before the chains that they lead to, and rules before the sets that they look into.
+    ...elements.flatMap(({ set, gone }) => deleteElements(key, set.name, gone)),
+    ...changed
+      .filter((chain) => actual.chains.get(chain.name)?.rules.length)
+      .map((c) => `flush chain ${key} ${c.name}`),
+    ...staleChains.map((name) => `flush chain ${key} ${name}`),
+    ...changed.flatMap((chain) => addRules(key, chain)),
+    ...elements.flatMap(({ set, missing }) => addElements(key, set.name, missing)),
+    ...staleChains.map((name) => `delete chain ${key} ${name}`),
+    ...[...actual.sets]
+      .filter(([name]) => !sets.has(name))
+      .map(([name, { value }]) => `delete ${value === undefined ? 'set' : 'map'} ${key} ${name}`),
+  ];
+}
+
+function rulesDiffer(chain: Chain, now: readonly string[] | undefined): boolean {
+  return now === undefined ? chain.rules.length > 0 : chain.rules.map(ruleDigest).join() !== now.join();
+}
+
+function diffElements(set: NftSet, actual: ActualTable): { missing: string[]; gone: string[] } {
+  const now = new Set(actual.sets.get(set.name)?.elements);
+  const wanted = new Set(set.elements);
+  return {
+    missing: set.elements.filter((element) => !now.has(element)),
+    gone: set.keep === 'exact' ? [...now].filter((element) => !wanted.has(element)) : [],
+  };
+}
+
+const addSet = (key: string, { name, key: type, value, keep }: NftSet): string =>
+  value === undefined
+    ? `add set ${key} ${name} { type ${type}; }`
+    : `add map ${key} ${name} { type ${type} : ${value};${keep === 'learned' ? ' size 65535; flags dynamic;' : ''} }`;
+
+function baseText(base: BaseChain | undefined): string {
+  if (base === undefined) return '';
+  const device = base.device === undefined ? '' : ` device "${base.device}"`;
+  return ` { type ${base.type} hook ${base.hook}${device} priority ${base.priority}; policy ${base.policy}; }`;
+}
+
+const addChain = (key: string, chain: Chain): string => `add chain ${key} ${chain.name}${baseText(chain.base)}`;
+
+const addRules = (key: string, chain: Chain): string[] =>
+  chain.rules.map((rule) => `add rule ${key} ${chain.name} ${rule} comment "${ruleComment(ruleDigest(rule))}"`);
+
+function inGroups(elements: readonly string[], command: (group: string) => string): string[] {
+  const commands: string[] = [];
+  for (let i = 0; i < elements.length; i += ELEMENTS_PER_COMMAND)
+    commands.push(command(elements.slice(i, i + ELEMENTS_PER_COMMAND).join(', ')));
+  return commands;
+}
+
+const addElements = (key: string, set: string, elements: readonly string[]): string[] =>
+  inGroups(elements, (group) => `add element ${key} ${set} { ${group} }`);
+
+export const deleteElements = (key: string, set: string, elements: readonly string[]): string[] =>
+  inGroups(elements.map(elementKey), (group) => `delete element ${key} ${set} { ${group} }`);

@@ -1,0 +1,25 @@
+/** What the kernel shows of a node's network, as read by reconcile/. */
+import type { FdbEntry, InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
+import type { ActualTable } from '../nft/table.js';
+
+export interface ActualState {
+  /** By name, the node's own included. */
+  readonly namespaces: ReadonlyMap<string, ActualNamespace>;
+  /** Files among the namespaces' that are none: what a reboot left. */
+  readonly staleFiles: readonly string[];
+}
+
+export interface ActualNamespace {
+  readonly links: readonly Link[];
+  readonly addresses: readonly InterfaceAddress[];
+  /** Of the main table and the way back's. */
+  readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  /** Permanent ones. */
+  readonly neighbours: readonly Neighbour[];
+  readonly fdb: readonly FdbEntry[];
+  /** By key; missing ones are not in the kernel. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** By `family name`; only tables that are named as ours. */
+  readonly tables: ReadonlyMap<string, ActualTable>;
+}

@@ -1,0 +1,75 @@
+import type { NamespaceBlueprint, RouteBlueprint } from '../blueprint/model.js';
+import type { ActualNamespace } from './actual.js';
+import type { LinkPlan } from './links.js';
+import type { Operation } from './operation.js';
+
+/** Addresses, routes, rules and static neighbours of one namespace. */
+export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespace, links: LinkPlan): Operation[] {
+  const { subject, name: namespace } = wanted;
+  const base = { subject, namespace };
+  /** Index of a link that stays as it is. */
+  const indexOf = (name: string): number | undefined =>
+    links.made.has(name) ? undefined : actual.links.find((link) => link.name === name)?.index;
+  const addressesOf = (name: string): string[] => {
+    const index = indexOf(name);
+    return actual.addresses.filter((a) => a.index === index && a.family === 4).map(({ cidr }) => cidr);
+  };
+  const usable = ({ interface: name }: { readonly interface: string }) => !links.foreign.has(name);
+  return [
+    ...wanted.bridges
+      .filter(({ name }) => !links.foreign.has(name))
+      .flatMap(({ name: link, addresses }): Operation[] => {
+        const current = addressesOf(link);
+        return [
+          ...current.filter((cidr) => !addresses.includes(cidr)).map((cidr) => remove(link, cidr)),
+          ...addresses.filter((cidr) => !current.includes(cidr)).map((cidr) => add(link, cidr)),
+        ];
+      }),
+    // A container may have given its interfaces more addresses: those stay.
+    ...wanted.interfaces
+      .filter(({ name }) => !links.foreign.has(name))
+      .flatMap(({ name, address }) => (addressesOf(name).includes(address) ? [] : [add(name, address)])),
+    ...wanted.neighbours
+      .filter(usable)
+      .filter(({ address, mac, interface: name }) => {
+        const index = indexOf(name);
+        return !actual.neighbours.some(
+          (n) => n.index === index && n.address === address && n.mac === mac && n.permanent,
+        );
+      })
+      .map((neighbour): Operation => ({ ...base, kind: 'set-neighbour', neighbour })),
+    ...wanted.routes
+      .filter(usable)
+      .filter((route) => !actual.routes.some((now) => isRoute(now, route, indexOf(route.interface))))
+      .map((route): Operation => ({ ...base, kind: 'set-route', route })),
+    ...wanted.rules
+      .filter((rule) => !actual.rules.some((now) => now.family === 4 && isRule(now, rule)))
+      .map((rule): Operation => ({ ...base, kind: 'add-rule', rule })),
+  ];
+
+  function add(link: string, cidr: string): Operation {
+    return { ...base, kind: 'add-address', link, cidr };
+  }
+  function remove(link: string, cidr: string): Operation {
+    return { ...base, kind: 'remove-address', link, cidr };
+  }
+}
+
+const isRoute = (
+  now: ActualNamespace['routes'][number],
+  { destination, via, onlink, table, mtu }: RouteBlueprint,
+  index: number | undefined,
+): boolean =>
+  index !== undefined &&
+  now.index === index &&
+  now.destination === destination &&
+  now.via === via &&
+  now.onlink === onlink &&
+  now.table === table &&
+  now.mtu === mtu;
+
+const isRule = (now: ActualNamespace['rules'][number], rule: NamespaceBlueprint['rules'][number]): boolean =>
+  now.priority === rule.priority &&
+  now.table === rule.table &&
+  now.fwmark === rule.fwmark &&
+  now.fwmask === rule.fwmask;

@@ -1,0 +1,62 @@
+/**
+ * One difference between what shall be and what is. Operations name objects by name: the indexes of
+ * things that are made on the way are not known yet.
+ */
+import type {
+  BridgeBlueprint,
+  InterfaceBlueprint,
+  NeighbourBlueprint,
+  Remote,
+  RouteBlueprint,
+  RuleBlueprint,
+  Subject,
+  VxlanBlueprint,
+} from '../blueprint/model.js';
+import type { FlowFilter } from '../kernel/conntrack.js';
+
+export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
+
+export type Action =
+  | { readonly kind: 'create-namespace' }
+  /** `vxlan`: its device, deleted first, so that the VNI is free even if a process keeps the namespace. */
+  | { readonly kind: 'remove-namespace'; readonly vxlan: string | undefined }
+  | { readonly kind: 'remove-stale-file' }
+  | { readonly kind: 'set-sysctl'; readonly key: string; readonly value: string }
+  | { readonly kind: 'raise-loopback' }
+  | { readonly kind: 'remove-links'; readonly names: readonly string[] }
+  | { readonly kind: 'create-bridge'; readonly bridge: BridgeBlueprint }
+  | { readonly kind: 'create-vxlan'; readonly vxlan: VxlanBlueprint }
+  | { readonly kind: 'create-interface'; readonly interface: InterfaceBlueprint }
+  | { readonly kind: 'change-link'; readonly name: string; readonly change: LinkAttributes }
+  | { readonly kind: 'add-address' | 'remove-address'; readonly link: string; readonly cidr: string }
+  | {
+      readonly kind: 'add-remotes' | 'remove-remotes';
+      readonly vxlan: string;
+      readonly remotes: readonly RemoteEntries[];
+    }
+  | { readonly kind: 'set-route'; readonly route: RouteBlueprint }
+  | { readonly kind: 'add-rule'; readonly rule: RuleBlueprint }
+  | { readonly kind: 'set-neighbour'; readonly neighbour: NeighbourBlueprint }
+  | { readonly kind: 'run-nft'; readonly commands: readonly string[] }
+  /** Then `commands` take the flows out of their journal. */
+  | { readonly kind: 'forget-flows'; readonly flows: readonly FlowFilter[]; readonly commands: readonly string[] };
+
+export interface LinkAttributes {
+  readonly mac?: string;
+  readonly mtu?: number;
+  readonly up?: true;
+  /** Name of a bridge in the same namespace. */
+  readonly master?: string;
+  readonly isolated?: boolean;
+  readonly alias?: string;
+}
+
+/** Which of a remote endpoint's three entries are missing, or too many. */
+export interface RemoteEntries {
+  /** ARP entry of the VXLAN device. */
+  readonly neighbour?: Pick<Remote, 'address' | 'mac'>;
+  /** Forwarding entry of the VXLAN device. */
+  readonly forward?: Pick<Remote, 'mac' | 'vtep'>;
+  /** Forwarding entry of the bridge, towards the VXLAN device. */
+  readonly port?: Pick<Remote, 'mac'>;
+}

@@ -1,0 +1,103 @@
+import type { Blueprint, NamespaceBlueprint, Subject } from '../blueprint/model.js';
+import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
+import type { ApplyProblem } from '../state.js';
+import type { ActualNamespace, ActualState } from './actual.js';
+import { planAddressing } from './addressing.js';
+import { type LinkPlan, planLinks, staleLinks } from './links.js';
+import type { Operation } from './operation.js';
+import { planRemotes } from './remotes.js';
+import { planTables } from './tables.js';
+
+export interface Plan {
+  /** In an order in which each finds what it needs. */
+  readonly operations: readonly Operation[];
+  /** What cannot be made because something foreign is in its place. */
+  readonly problems: readonly ApplyProblem[];
+}
+
+const NOTHING: ActualNamespace = {
+  links: [],
+  addresses: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  fdb: [],
+  sysctls: new Map(),
+  tables: new Map(),
+};
+
+/**
+ * What to do so that the kernel shows the blueprint. Pure. Objects that are right are not touched, and of
+ * those that are not ours none is.
+ */
+export function plan(blueprint: Blueprint, actual: ActualState): Plan {
+  const { namespaces, spared } = blueprint;
+  if (namespaces === undefined) return { operations: [], problems: [] };
+  const removals = planRemovals(namespaces, spared, actual);
+  const operations: Operation[] = [...removals];
+  const problems: ApplyProblem[] = [];
+  const doomed = new Set(removals.map(({ namespace }) => namespace));
+  for (const stale of staleLinks(namespaces, actual, { spared, doomed })) operations.push(stale);
+  for (const namespace of namespaces) {
+    const links = planLinks(namespace, actual);
+    problems.push(...links.problems);
+    operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links));
+  }
+  return { operations, problems };
+}
+
+const subjectOf = (name: string): Subject => ({ kind: isOverlayNamespace(name) ? 'overlay' : 'sandbox', id: name });
+
+function planRemovals(
+  namespaces: readonly NamespaceBlueprint[],
+  spared: ReadonlySet<string>,
+  actual: ActualState,
+): Operation[] {
+  const wanted = new Set([...namespaces.map(({ name }) => name), ...spared]);
+  const gone = [...actual.namespaces.keys()].filter((name) => !wanted.has(name));
+  return [
+    ...gone.map(
+      (name): Operation => ({
+        kind: 'remove-namespace',
+        subject: subjectOf(name),
+        namespace: name,
+        vxlan: actual.namespaces.get(name)?.links.some((link) => link.name === VXLAN_DEVICE) ? VXLAN_DEVICE : undefined,
+      }),
+    ),
+    ...actual.staleFiles
+      .filter((name) => !spared.has(name))
+      .map((name): Operation => ({ kind: 'remove-stale-file', subject: subjectOf(name), namespace: name })),
+  ];
+}
+
+function planNamespace(
+  wanted: NamespaceBlueprint,
+  existing: ActualNamespace | undefined,
+  links: LinkPlan,
+): Operation[] {
+  const { subject, name: namespace } = wanted;
+  const actual = existing ?? NOTHING;
+  const sysctls = wanted.sysctls.filter(
+    ({ key, value, optional }) =>
+      actual.sysctls.get(key) !== value && !(optional && existing && !actual.sysctls.has(key)),
+  );
+  const setSysctl = ({ key, value }: { key: string; value: string }): Operation => ({
+    kind: 'set-sysctl',
+    subject,
+    namespace,
+    key,
+    value,
+  });
+  return [
+    ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),
+    ...(actual.links.some(({ name, up }) => name === 'lo' && up) || namespace === ''
+      ? []
+      : [{ kind: 'raise-loopback', subject, namespace } as const]),
+    ...sysctls.filter(({ link }) => link === undefined).map(setSysctl),
+    ...links.operations,
+    ...sysctls.filter(({ link }) => link !== undefined && !links.foreign.has(link)).map(setSysctl),
+    ...planRemotes(wanted, actual, links.made),
+    ...planAddressing(wanted, actual, links),
+    ...planTables(wanted, actual, links.made),
+  ];
+}

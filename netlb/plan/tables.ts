@@ -1,0 +1,54 @@
+import type { NamespaceBlueprint } from '../blueprint/model.js';
+import { deleteElements, diffTable } from '../nft/diff.js';
+import { type ActualTable, keyOf, type NftSet, type Table } from '../nft/table.js';
+import type { ActualNamespace } from './actual.js';
+import { flowFilterOf, newUdpFlows } from './flows.js';
+import type { Operation } from './operation.js';
+
+/** The namespace's nft tables in one transaction; then connections are cut that go where they no longer may. */
+export function planTables(
+  wanted: NamespaceBlueprint,
+  actual: ActualNamespace,
+  made: ReadonlySet<string>,
+): Operation[] {
+  const base = { subject: wanted.subject, namespace: wanted.name };
+  const keys = new Set(wanted.tables.map(keyOf));
+  const commands = [
+    ...[...actual.tables.keys()].filter((key) => !keys.has(key)).map((key) => `delete table ${key}`),
+    ...wanted.tables.flatMap((table) => commandsFor(table, actual.tables.get(keyOf(table)), made)),
+  ];
+  const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
+  const flows = [...forget.flatMap(({ flows }) => flows), ...newUdpFlows(wanted, actual)];
+  return [
+    ...(commands.length > 0 ? [{ ...base, kind: 'run-nft', commands } as const] : []),
+    ...(flows.length > 0
+      ? [{ ...base, kind: 'forget-flows', flows, commands: forget.flatMap(({ commands: c }) => c) } as const]
+      : []),
+  ];
+}
+
+/**
+ * Kernels before 6.16 drop a netdev chain with its device, later ones do not: when the device is made anew
+ * so is the table.
+ */
+function commandsFor(table: Table, actual: ActualTable | undefined, made: ReadonlySet<string>): string[] {
+  const lost = table.chains.some(({ base }) => base?.device !== undefined && made.has(base.device));
+  return lost && actual ? diffTable(table, actual, { rewrite: true }) : diffTable(table, actual);
+}
+
+function forgotten(table: Table, actual: ActualTable | undefined) {
+  return table.sets
+    .filter((set) => set.keep === 'journal')
+    .map((set) => {
+      const gone = unwanted(set, actual);
+      return {
+        flows: gone.map((element) => flowFilterOf(set.name, element)),
+        commands: deleteElements(keyOf(table), set.name, gone),
+      };
+    });
+}
+
+function unwanted(set: NftSet, actual: ActualTable | undefined): string[] {
+  const wanted = new Set(set.elements);
+  return (actual?.sets.get(set.name)?.elements ?? []).filter((element) => !wanted.has(element));
+}

@@ -1,0 +1,170 @@
+import { rmdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Serial } from '../lib/async.js';
+import { type Clock, systemClock } from '../lib/clock.js';
+import { errnoOf, messageOf } from '../lib/errors.js';
+import type { Logger } from '../lib/log.js';
+import type { Balancer } from './balancer/balancer.js';
+import { nftBalancer } from './balancer/nft.js';
+import { blueprint } from './blueprint/blueprint.js';
+import { isKernelError } from './kernel/errors.js';
+import { prewarmThreadPool } from './kernel/namespace.js';
+import { deleteGroup } from './kernel/rtnetlink.js';
+import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE } from './names.js';
+import { plan } from './plan/plan.js';
+import { hasNetdevEgress } from './reconcile/egress.js';
+import { execute } from './reconcile/execute.js';
+import { factsOf } from './reconcile/facts.js';
+import { NamespaceHandles } from './reconcile/handles.js';
+import { readState } from './reconcile/read.js';
+import { Slices } from './reconcile/slices.js';
+import { DriftWatch } from './reconcile/watch.js';
+import type { ApplyProblem, ApplyReport, DesiredState } from './state.js';
+
+export interface NetworkPlaneOptions {
+  /** Namespaces are files under `<runRoot>/netns/`. Two planes in one node need two. */
+  readonly runRoot: string;
+  readonly log: Logger;
+  /** What spreads connections over backends. */
+  readonly balancer?: 'nft';
+  /** Called after every pass: those of `apply` and those that look for drift. */
+  readonly onReport?: (report: ApplyReport) => void;
+  /** Milliseconds between two looks for drift; 3000 unless given. */
+  readonly driftIntervalMs?: number;
+  /**
+   * Whether tasks see the address of a published port's client. It needs the netdev egress hook, and all
+   * nodes of a swarm alike: false where a node of the swarm has an older kernel. As probed unless given.
+   */
+  readonly keepClientAddress?: boolean;
+  readonly clock?: Clock;
+}
+
+const balancers: Readonly<Record<'nft', Balancer>> = { nft: nftBalancer };
+
+/**
+ * Makes a node's network what a DesiredState says, and keeps it so. The node is the network namespace of
+ * the process. It is level-triggered: each pass reads the kernel, plans the difference and does it, so that
+ * a restart, a crash, a lost message and a hand-deleted rule are all mended the same way, and what is
+ * right is left as it is.
+ */
+export class NetworkPlane {
+  readonly #log: Logger;
+  readonly #handles: NamespaceHandles;
+  readonly #balancer: Balancer;
+  readonly #keepsSource: boolean;
+  readonly #onReport: (report: ApplyReport) => void;
+  readonly #watch: DriftWatch;
+  readonly #serial = new Serial();
+  #desired: DesiredState | undefined;
+  #queued: Promise<ApplyReport> | undefined;
+  /** Problems of the last pass as one text: they are logged when they change. */
+  #known = '';
+
+  /** @throws KernelError without the right to make namespaces, FAILED_PRECONDITION without libnftables */
+  static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {
+    await prewarmThreadPool();
+    const directory = join(options.runRoot, NAMESPACE_DIRECTORY);
+    await mkdir(directory, { recursive: true, mode: 0o755 });
+    return new NetworkPlane(options, directory, hasNetdevEgress());
+  }
+
+  private constructor(options: NetworkPlaneOptions, directory: string, hasEgress: boolean) {
+    this.#log = options.log;
+    this.#handles = new NamespaceHandles(directory);
+    this.#balancer = balancers[options.balancer ?? 'nft'];
+    this.#keepsSource = hasEgress && options.keepClientAddress !== false;
+    this.#onReport = options.onReport ?? (() => undefined);
+    this.#watch = new DriftWatch(options.clock ?? systemClock, options.driftIntervalMs ?? 3000);
+  }
+
+  /** The file that names a sandbox's network namespace. It is there once `apply` has reported without problem. */
+  namespacePath(sandboxId: string): string {
+    return this.#handles.path(sandboxId);
+  }
+
+  /**
+   * Makes the network so. One pass runs at a time; when several wait, all get the report of one pass with
+   * the newest desired state.
+   */
+  apply(desired: DesiredState): Promise<ApplyReport> {
+    this.#desired = desired;
+    this.#queued ??= this.#serial.run(() => {
+      this.#queued = undefined;
+      return this.#pass();
+    });
+    return this.#queued;
+  }
+
+  /** Repairs what others change, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#watch.run(signal, async () => {
+      if (this.#desired) await this.apply(this.#desired);
+    });
+  }
+
+  /** Removes every object of ours from this node: namespaces, links, tables. What they held open is cut. */
+  destroy(): Promise<void> {
+    this.#desired = undefined;
+    return this.#serial.run(async () => {
+      const slices = new Slices();
+      const actual = await readState(this.#handles, slices);
+      const { operations } = plan({ namespaces: [], spared: new Set(), problems: [] }, actual);
+      const { problems } = await execute(operations, this.#handles, slices);
+      for (const { message } of problems) this.#log.warn({ message }, 'namespace not removed');
+      this.#clearNode([...(actual.namespaces.get(NODE_NAMESPACE)?.tables.keys() ?? [])]);
+      this.#handles.closeAll();
+      removeIfEmpty(this.#handles.directory);
+    });
+  }
+
+  async #pass(): Promise<ApplyReport> {
+    const report = await this.#watch.own(() => this.#reconcile());
+    this.#logProblems(report.problems);
+    this.#onReport(report);
+    return report;
+  }
+
+  async #reconcile(): Promise<ApplyReport> {
+    const desired = this.#desired;
+    if (!desired) return { problems: [], operations: 0 };
+    const slices = new Slices();
+    try {
+      const actual = await readState(this.#handles, slices);
+      const wanted = blueprint(desired, factsOf(desired, actual, this.#keepsSource), this.#balancer);
+      const { operations, problems } = plan(wanted, actual);
+      const { problems: failures, done } = await execute(operations, this.#handles, slices);
+      for (const { kind, namespace } of operations) this.#log.debug({ kind, namespace }, 'network operation');
+      return { problems: [...wanted.problems, ...problems, ...failures], operations: done };
+    } catch (error) {
+      this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');
+      return { problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }], operations: 0 };
+    }
+  }
+
+  #clearNode(tables: readonly string[]): void {
+    const node = this.#handles.get(NODE_NAMESPACE);
+    if (tables.length > 0) node.nft.run(tables.map((key) => `delete table ${key}`).join('\n'));
+    try {
+      node.route.apply(deleteGroup(LINK_GROUP));
+    } catch (error) {
+      if (!isKernelError(error, 'ENODEV')) throw error;
+    }
+  }
+
+  #logProblems(problems: readonly ApplyProblem[]): void {
+    const now = JSON.stringify(problems);
+    if (now === this.#known) return;
+    this.#known = now;
+    for (const problem of problems) this.#log.warn({ ...problem }, 'network problem');
+    if (problems.length === 0) this.#log.info({}, 'network problems are solved');
+  }
+}
+
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOTEMPTY' && errnoOf(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,141 @@
+/** Does operations: the only place of the plane that changes the kernel. */
+import { unlinkSync } from 'node:fs';
+import { messageOf } from '../../lib/errors.js';
+import { deleteFlows } from '../kernel/conntrack.js';
+import { isKernelError } from '../kernel/errors.js';
+import { removeNamespace } from '../kernel/namespace.js';
+import { deleteAddress, newAddress, newNeighbour, newRoute, newRule } from '../kernel/rtnetlink.js';
+import { writeSysctl } from '../kernel/sysctl.js';
+import type { Operation } from '../plan/operation.js';
+import type { ApplyProblem } from '../state.js';
+import type { NamespaceHandles } from './handles.js';
+import { changeLink, createBridge, createInterface, createVxlan, indexOf, removeLinks } from './links.js';
+import { changeRemotes } from './remotes.js';
+import type { Slices } from './slices.js';
+
+export interface Execution {
+  readonly problems: readonly ApplyProblem[];
+  /** Operations that were done. */
+  readonly done: number;
+}
+
+/**
+ * Does operations in their order. When one fails, those of the same sandbox, overlay or ingress are left
+ * for the next time, for they would only fail for want of it; all others go on.
+ */
+export async function execute(
+  operations: readonly Operation[],
+  handles: NamespaceHandles,
+  slices: Slices,
+): Promise<Execution> {
+  const problems: ApplyProblem[] = [];
+  const failed = new Set<string>();
+  let done = 0;
+  for (const operation of operations) {
+    const { subject } = operation;
+    const key = `${subject.kind} ${subject.id}`;
+    if (failed.has(key)) continue;
+    try {
+      await perform(operation, handles, slices);
+      done++;
+    } catch (error) {
+      problems.push({ subject, message: messageOf(error) });
+      if (subject.kind !== 'node') failed.add(key);
+    }
+    await slices.pause();
+  }
+  return { problems, done };
+}
+
+async function perform(operation: Operation, handles: NamespaceHandles, slices: Slices): Promise<void> {
+  const { namespace: name } = operation;
+  switch (operation.kind) {
+    case 'create-namespace':
+      handles.create(name);
+      return;
+    case 'remove-namespace':
+      if (operation.vxlan !== undefined) removeLinks(handles.get(name).route, [operation.vxlan]);
+      handles.close(name);
+      removeNamespace(handles.path(name));
+      return;
+    case 'remove-stale-file':
+      unlinkSync(handles.path(name));
+      return;
+    case 'set-sysctl':
+      writeSysctl(handles.get(name).namespace, operation.key, operation.value);
+      return;
+    case 'raise-loopback':
+      handles.get(name).route.raiseLoopback();
+      return;
+    case 'remove-links':
+      removeLinks(handles.get(name).route, operation.names);
+      return;
+    case 'create-bridge':
+      createBridge(handles.get(name).route, operation.bridge);
+      return;
+    case 'create-vxlan':
+      await createVxlan(handles, name, operation.vxlan);
+      return;
+    case 'create-interface':
+      createInterface(handles, name, operation.interface);
+      return;
+    case 'change-link':
+      changeLink(handles.get(name).route, operation.name, operation.change);
+      return;
+    case 'add-remotes':
+    case 'remove-remotes':
+      await changeRemotes(handles.get(name).route, operation, slices);
+      return;
+    case 'run-nft':
+      handles.get(name).nft.run(operation.commands.join('\n'));
+      return;
+    case 'forget-flows':
+      for (const flow of operation.flows) {
+        deleteFlows(handles.get(name).namespace, flow);
+        await slices.pause();
+      }
+      if (operation.commands.length > 0) handles.get(name).nft.run(operation.commands.join('\n'));
+      return;
+    default:
+      performAddressing(operation, handles);
+  }
+}
+
+type Addressing = Extract<
+  Operation,
+  { kind: 'add-address' | 'remove-address' | 'set-route' | 'add-rule' | 'set-neighbour' }
+>;
+
+function performAddressing(operation: Addressing, handles: NamespaceHandles): void {
+  const { route: socket } = handles.get(operation.namespace);
+  switch (operation.kind) {
+    case 'add-address':
+      socket.apply(newAddress({ index: indexOf(socket, operation.link), cidr: operation.cidr, replace: true }));
+      return;
+    case 'remove-address':
+      ignoring(['EADDRNOTAVAIL'], () =>
+        socket.apply(deleteAddress({ index: indexOf(socket, operation.link), cidr: operation.cidr })),
+      );
+      return;
+    case 'set-route': {
+      const { interface: name, ...route } = operation.route;
+      socket.apply(newRoute({ ...route, index: indexOf(socket, name), replace: true }));
+      return;
+    }
+    case 'add-rule':
+      ignoring(['EEXIST'], () => socket.apply(newRule({ family: 4, ...operation.rule })));
+      return;
+    case 'set-neighbour': {
+      const { interface: name, ...neighbour } = operation.neighbour;
+      socket.apply(newNeighbour({ index: indexOf(socket, name), ...neighbour }));
+    }
+  }
+}
+
+function ignoring(codes: readonly string[], change: () => void): void {
+  try {
+    change();
+  } catch (error) {
+    if (!isKernelError(error, ...codes)) throw error;
+  }
+}

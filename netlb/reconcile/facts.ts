@@ -1,0 +1,41 @@
+import { addressOf } from '../../lib/ip.js';
+import type { Facts } from '../blueprint/facts.js';
+import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
+import type { ActualState } from '../plan/actual.js';
+import type { DesiredState } from '../state.js';
+
+/** What a blueprint takes from the kernel. Pure. @param keepsSource see Facts */
+export function factsOf(desired: DesiredState, actual: ActualState, keepsSource: boolean): Facts {
+  const node = actual.namespaces.get(NODE_NAMESPACE);
+  const underlay = node?.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay.address);
+  return {
+    underlayMtu: node?.links.find(({ index }) => index === underlay?.index)?.mtu,
+    bridgeNetfilter: node?.sysctls.get('net/bridge/bridge-nf-call-iptables') === '1',
+    keepsSource,
+    gatewayAddresses: gatewayAddresses(desired, actual),
+    marks: marks(actual),
+  };
+}
+
+/** A sandbox's interface on the gateway bridge is its last. */
+function gatewayAddresses(desired: DesiredState, actual: ActualState): Map<string, string> {
+  const addresses = new Map<string, string>();
+  for (const { id, endpoints } of desired.sandboxes) {
+    const namespace = actual.namespaces.get(id);
+    const link = namespace?.links.find(({ name }) => name === `eth${endpoints.length}`);
+    const address = namespace?.addresses.find(({ index, family }) => index === link?.index && family === 4);
+    if (link && address) addresses.set(id, address.cidr);
+  }
+  return addresses;
+}
+
+/** From the map `6 . 8080 : 256` of the ingress sandbox. */
+function marks(actual: ActualState): Map<string, number> {
+  const elements = actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets.get('marks')?.elements;
+  return new Map(
+    (elements ?? []).map((element) => {
+      const [key = '', mark] = element.split(' : ');
+      return [key, Number(mark)];
+    }),
+  );
+}

@@ -1,0 +1,98 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../lib/errors.js';
+import { NetNamespace } from '../kernel/namespace.js';
+import { Nftables } from '../kernel/nftables.js';
+import { RouteSocket } from '../kernel/rtnetlink.js';
+import { NODE_NAMESPACE } from '../names.js';
+import type { ActualTable } from '../nft/table.js';
+
+/** Tables of a namespace as read at a generation of its rule sets. */
+export interface TablesAt {
+  readonly generation: number;
+  readonly tables: ReadonlyMap<string, ActualTable>;
+}
+
+/** Open descriptors of one namespace. They keep it alive: close them before it shall go. */
+export class NamespaceHandle {
+  readonly namespace: NetNamespace;
+  readonly route: RouteSocket;
+  #nft: Nftables | undefined;
+  /** What was read last; the rule sets are read again only when their generation has moved. */
+  tablesAt: TablesAt | undefined;
+
+  constructor(namespace: NetNamespace) {
+    this.namespace = namespace;
+    this.route = new RouteSocket(namespace);
+  }
+
+  get nft(): Nftables {
+    this.#nft ??= new Nftables(this.namespace);
+    return this.#nft;
+  }
+
+  close(): void {
+    this.#nft?.close();
+    this.route.close();
+    this.namespace.close();
+  }
+}
+
+/** The namespaces of a directory and the node's own, opened when first needed and kept open. */
+export class NamespaceHandles {
+  readonly directory: string;
+  readonly #handles = new Map<string, NamespaceHandle>();
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /**
+   * @throws KernelError when it is not there. A namespace that was made anew under the same name is
+   * opened anew.
+   */
+  get(name: string): NamespaceHandle {
+    const known = this.#handles.get(name);
+    if (known && (name === NODE_NAMESPACE || known.namespace.inode === this.#inode(name))) return known;
+    this.close(name);
+    const handle = new NamespaceHandle(
+      name === NODE_NAMESPACE ? NetNamespace.self() : NetNamespace.open(this.path(name)),
+    );
+    this.#handles.set(name, handle);
+    return handle;
+  }
+
+  create(name: string): NamespaceHandle {
+    this.close(name);
+    const handle = new NamespaceHandle(NetNamespace.create(this.path(name)));
+    this.#handles.set(name, handle);
+    return handle;
+  }
+
+  close(name: string): void {
+    this.#handles.get(name)?.close();
+    this.#handles.delete(name);
+  }
+
+  /** Closes those that are not among the names; the node's stays. */
+  retain(names: ReadonlySet<string>): void {
+    for (const name of [...this.#handles.keys()]) if (name !== NODE_NAMESPACE && !names.has(name)) this.close(name);
+  }
+
+  closeAll(): void {
+    for (const name of [...this.#handles.keys()]) this.close(name);
+  }
+
+  #inode(name: string): number | undefined {
+    try {
+      return statSync(this.path(name)).ino;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+}

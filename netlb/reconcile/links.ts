@@ -1,0 +1,103 @@
+import { systemClock } from '../../lib/clock.js';
+import { alreadyExists, failedPrecondition } from '../../lib/errors.js';
+import type { BridgeBlueprint, InterfaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
+import { isKernelError } from '../kernel/errors.js';
+import { deleteGroup, newBridge, newVeth, newVxlan, type RouteSocket, setLink } from '../kernel/rtnetlink.js';
+import { DOOMED_GROUP, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
+import type { LinkAttributes } from '../plan/operation.js';
+import type { NamespaceHandles } from './handles.js';
+
+/** @throws FAILED_PRECONDITION when there is no such link: what should have made it has failed */
+export function indexOf(socket: RouteSocket, name: string): number {
+  const link = socket.link({ name });
+  if (!link) throw failedPrecondition(`link ${name} is not there`, { value: name });
+  return link.index;
+}
+
+export function createBridge(socket: RouteSocket, { name, mac, mtu }: BridgeBlueprint): void {
+  socket.apply(newBridge({ name, mac, mtu, up: true, group: LINK_GROUP, multicastSnooping: false }));
+}
+
+/** Milliseconds that a namespace which is going may keep its VNI. */
+const VNI_PATIENCE = 500;
+
+/**
+ * The device is made in the overlay's namespace by a message to the node's, where its UDP socket is then.
+ * @throws ALREADY_EXISTS that says who has the VNI
+ */
+export async function createVxlan(handles: NamespaceHandles, namespace: string, vxlan: VxlanBlueprint): Promise<void> {
+  const { name, vni, port, local, mtu } = vxlan;
+  const overlay = handles.get(namespace);
+  const node = handles.get(NODE_NAMESPACE).route;
+  const device = newVxlan({
+    name,
+    vni,
+    port,
+    local,
+    mtu,
+    up: true,
+    group: LINK_GROUP,
+    learning: false,
+    proxy: true,
+    namespaceFd: overlay.namespace.fd,
+  });
+  const patience = Date.now() + VNI_PATIENCE;
+  for (;;) {
+    try {
+      node.apply(device);
+      break;
+    } catch (error) {
+      if (!isKernelError(error, 'EEXIST')) throw error;
+      const holder = node.links().find((link) => link.vxlan?.vni === vni && link.vxlan.port === port);
+      if (holder || Date.now() > patience) throw vniTaken(vxlan, holder?.name, error);
+      await systemClock.sleep(20);
+    }
+  }
+  overlay.route.apply(setLink({ name }, { master: indexOf(overlay.route, vxlan.bridge) }));
+}
+
+function vniTaken({ name, vni, port }: VxlanBlueprint, holder: string | undefined, cause: unknown) {
+  const who =
+    holder === undefined
+      ? 'a device in another network namespace (ip -all netns exec ip -d link show type vxlan)'
+      : `the device ${holder} of this node, which is not of our making (ip -d link show ${holder})`;
+  return alreadyExists(`${name}: VNI ${vni} on port ${port} is taken by ${who}`, { value: String(vni), cause });
+}
+
+/**
+ * One message makes both ends, the far one in the sandbox.
+ * @throws FAILED_PRECONDITION when the bridge is not there
+ */
+export function createInterface(handles: NamespaceHandles, namespace: string, item: InterfaceBlueprint): void {
+  const { name, mac, mtu, port } = item;
+  const { route } = handles.get(port.namespace);
+  const sandbox = handles.get(namespace);
+  route.apply(
+    newVeth({
+      name: port.name,
+      mtu,
+      up: true,
+      master: indexOf(route, port.bridge),
+      group: LINK_GROUP,
+      alias: port.alias,
+      isolated: port.isolated,
+      peer: { name, mac, mtu, group: LINK_GROUP, namespaceFd: sandbox.namespace.fd },
+    }),
+  );
+  // A veth's second end can only be raised when both are there.
+  sandbox.route.apply(setLink({ name }, { up: true }));
+}
+
+export function changeLink(socket: RouteSocket, name: string, { master, ...change }: LinkAttributes): void {
+  socket.apply(setLink({ name }, { ...change, ...(master === undefined ? {} : { master: indexOf(socket, master) }) }));
+}
+
+/** All in the time of one. Those that are gone already are fine. */
+export function removeLinks(socket: RouteSocket, names: readonly string[]): void {
+  const { failed } = socket.batch([
+    ...names.map((name) => setLink({ name }, { group: DOOMED_GROUP })),
+    deleteGroup(DOOMED_GROUP),
+  ]);
+  const refused = failed.find(({ error }) => error.code !== 'ENODEV');
+  if (refused) throw refused.error;
+}

@@ -1,0 +1,74 @@
+import type { Clock } from '../../lib/clock.js';
+import { NetNamespace } from '../kernel/namespace.js';
+import { type RouteEvent, subscribeRoutes } from '../kernel/rtnetlink.js';
+import { LINK_GROUP } from '../names.js';
+
+/** Milliseconds after a notification in which more may come: one look answers them all. */
+const SETTLE = 100;
+
+/**
+ * Says when to look for drift: at an interval, and soon after the kernel tells of a change of a link of ours
+ * or of a forwarding entry in the node's namespace that was not made by a pass of our own. What changes in
+ * other namespaces, and rules, addresses and routes, are found at the interval.
+ */
+export class DriftWatch {
+  readonly #clock: Clock;
+  readonly #interval: number;
+  /** Until when notifications are of our own doing. */
+  #ownUntil = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(clock: Clock, interval: number) {
+    this.#clock = clock;
+    this.#interval = interval;
+  }
+
+  /** A pass of our own: the notifications that it causes are no drift. */
+  async own<T>(pass: () => Promise<T>): Promise<T> {
+    this.#ownUntil = Number.POSITIVE_INFINITY;
+    try {
+      return await pass();
+    } finally {
+      this.#ownUntil = this.#clock.now() + SETTLE;
+    }
+  }
+
+  /** Calls `look` again and again, never twice at a time, until the signal aborts. */
+  async run(signal: AbortSignal, look: () => Promise<void>): Promise<void> {
+    const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'neighbour'], (events) => {
+      if (this.#clock.now() > this.#ownUntil && events.some(concernsUs)) this.#wake?.();
+    });
+    try {
+      while (!signal.aborted) {
+        await this.#pause(signal);
+        if (!signal.aborted) await look();
+      }
+    } finally {
+      subscription.close();
+    }
+  }
+
+  /** Until the interval is over, or a little after something happened, or the signal aborts. */
+  #pause(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const finish = () => {
+        cancel();
+        this.#wake = undefined;
+        signal.removeEventListener('abort', finish);
+        resolve();
+      };
+      let cancel = this.#clock.after(this.#interval, finish);
+      this.#wake = () => {
+        this.#wake = undefined;
+        cancel();
+        cancel = this.#clock.after(SETTLE, finish);
+      };
+      signal.addEventListener('abort', finish, { once: true });
+    });
+  }
+}
+
+function concernsUs(event: RouteEvent): boolean {
+  if (event.kind === 'overflow' || event.kind === 'fdb') return true;
+  return event.kind === 'link' && (event.gone || event.link.group === LINK_GROUP);
+}
