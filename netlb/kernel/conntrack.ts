@@ -1,5 +1,5 @@
 /** Tracked connections through ctnetlink (linux/netfilter/nfnetlink_conntrack.h). */
-import { Attributes, addressBytes, attribute, nested, optional, u32 } from './attributes.js';
+import { Attributes, addressBytes, addressText, attribute, nested, optional, u32 } from './attributes.js';
 import { AF_UNSPEC, familyNumber, familyOf } from './families.js';
 import { type NetlinkMessage, type NetlinkRequest, NLM_F_DUMP } from './messages.js';
 import type { NetNamespace } from './namespace.js';
@@ -101,12 +101,15 @@ function parseFlow({ payload }: NetlinkMessage): TrackedFlow | undefined {
   };
 }
 
+/** As addressText writes it, so that texts can be compared. */
+const canonical = (address: string): string => addressText(addressBytes(address));
+
 function matches({ original, reply }: Flow, filter: FlowFilter): boolean {
   return (
     (filter.protocol === undefined || original.protocol === protocols[filter.protocol]) &&
-    (filter.originalDestination === undefined || original.destination === filter.originalDestination) &&
+    (filter.originalDestination === undefined || original.destination === canonical(filter.originalDestination)) &&
     (filter.originalDestinationPort === undefined || original.destinationPort === filter.originalDestinationPort) &&
-    (filter.replySource === undefined || reply.source === filter.replySource)
+    (filter.replySource === undefined || reply.source === canonical(filter.replySource))
   );
 }
 

@@ -190,7 +190,7 @@ const common = (link: Omit<LinkOptions, 'alias'>): Buffer[] => [
 ];
 
 const kindOf = (kind: string, ...data: readonly Buffer[]): Buffer =>
-  nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, text(kind)), nested(IFLA_INFO_DATA, ...data));
+  nested(IFLA_LINKINFO, attribute(IFLA_INFO_KIND, Buffer.from(kind)), nested(IFLA_INFO_DATA, ...data));
 
 const create = (link: LinkOptions, ...more: readonly Buffer[]): NetlinkRequest =>
   request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, upDown(0, link.up), ...common(link), ...more);
@@ -207,7 +207,7 @@ function changeExisting(reference: LinkReference, { alias, isolated, hairpin }: 
     ...optional(hairpin, (on) => attribute(IFLA_BRPORT_MODE, u8(Number(on)))),
   ];
   if (alias === undefined && port.length === 0) return undefined;
-  const slave = [attribute(IFLA_INFO_SLAVE_KIND, text('bridge')), nested(IFLA_INFO_SLAVE_DATA, ...port)];
+  const slave = [attribute(IFLA_INFO_SLAVE_KIND, Buffer.from('bridge')), nested(IFLA_INFO_SLAVE_DATA, ...port)];
   const settings = port.length === 0 ? [] : [nested(IFLA_LINKINFO, ...slave)];
   return request(RTM_NEWLINK, 0, ...refer(reference), ...aliased(alias), ...settings);
 }
@@ -256,8 +256,8 @@ export function newVxlan(vxlan: VxlanOptions): Operation {
     attribute(IFLA_VXLAN_PORT, u16be(vxlan.port)),
     attribute(IFLA_VXLAN_LEARNING, u8(Number(vxlan.learning))),
     attribute(IFLA_VXLAN_PROXY, u8(Number(vxlan.proxy))),
-    attribute(IFLA_VXLAN_L2MISS, u8(Number(vxlan.l2miss ?? false))),
-    attribute(IFLA_VXLAN_L3MISS, u8(Number(vxlan.l3miss ?? false))),
+    ...optional(vxlan.l2miss, (on) => attribute(IFLA_VXLAN_L2MISS, u8(Number(on)))),
+    ...optional(vxlan.l3miss, (on) => attribute(IFLA_VXLAN_L3MISS, u8(Number(on)))),
   ];
   const place = optional(vxlan.namespaceFd, (fd) => attribute(IFLA_NET_NS_FD, u32(fd)));
   // A follow-up goes through this socket's namespace, where a device placed elsewhere has no name.

@@ -77,7 +77,7 @@ export function decodeMessages(datagram: Buffer): NetlinkMessage[] {
 
 /** Reads the payload of NLMSG_ERROR, or of NLMSG_DONE, which ends a dump with the same errno and words. */
 export function decodeAcknowledgement({ type, flags, payload }: NetlinkMessage): Acknowledgement {
-  const errno = payload.length >= 4 ? -payload.readInt32LE(0) : 0;
+  const errno = payload.length >= 4 ? Math.abs(payload.readInt32LE(0)) : 0;
   if (!(flags & NLM_F_ACK_TLVS)) return { errno, detail: '' };
   let attributes = 4;
   if (type === NLMSG_ERROR) {

@@ -36,6 +36,18 @@ function enterOrAbort(fd: number): void {
   }
 }
 
+/** @param path an existing file to mount the namespace on */
+function makeNamespace(path: string | undefined): number {
+  const back = current ?? NetNamespace.self().fd;
+  unshareNetworkNamespace();
+  try {
+    if (path !== undefined) mountRaw(THREAD_NAMESPACE, path, 'none', MS_BIND, '');
+    return open(THREAD_NAMESPACE, O_RDONLY);
+  } finally {
+    enterOrAbort(back);
+  }
+}
+
 /**
  * A network namespace held open by a descriptor. It lives while a descriptor, a socket, a thread or
  * a bind mount refers to it; `path` is the bind mount that names it.
@@ -60,27 +72,22 @@ export class NetNamespace {
    * @throws KernelError EEXIST when `path` already names a namespace
    */
   static create(path: string): NetNamespace {
-    const self = NetNamespace.self();
-    const back = current ?? self.fd;
     mkdirSync(dirname(path), { recursive: true });
     if (isNamespaceFile(path))
       throw new KernelError(`make network namespace ${path}`, { errno: EEXIST, words: errorWords(EEXIST) });
     closeSync(openSync(path, 'a', 0o444));
-    let fd: number | undefined;
     try {
-      unshareNetworkNamespace();
-      try {
-        mountRaw(THREAD_NAMESPACE, path, 'none', MS_BIND, '');
-        fd = open(THREAD_NAMESPACE, O_RDONLY);
-      } finally {
-        enterOrAbort(back);
-      }
-      return new NetNamespace(path, fd);
+      return new NetNamespace(path, makeNamespace(path));
     } catch (error) {
-      if (fd !== undefined) close(fd);
       removeNamespace(path);
       throw error;
     }
+  }
+
+  /** Makes a namespace without a name: it goes with its last user, at the latest with the process. */
+  static createUnnamed(): NetNamespace {
+    const fd = makeNamespace(undefined);
+    return new NetNamespace(`/proc/self/fd/${fd}`, fd);
   }
 
   /** @throws KernelError ENOENT when there is no file, EINVAL when it is not a namespace */

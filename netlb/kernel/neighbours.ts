@@ -16,12 +16,12 @@ export const RTM_NEWNEIGH = 28;
 export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 
+const NUD_REACHABLE = 0x02;
 export const NUD_NOARP = 0x40;
 export const NUD_PERMANENT = 0x80;
 
 const NTF_SELF = 0x02;
 const NTF_MASTER = 0x04;
-const RTN_UNICAST = 1;
 
 const NDA_DST = 1;
 const NDA_LLADDR = 2;
@@ -82,13 +82,12 @@ export interface PortFdbOptions {
 export type FdbOptions = VtepFdbOptions | PortFdbOptions;
 
 /** struct ndmsg. */
-function ndmsg(family: number, index: number, state: number, flags: number, type = 0): Buffer {
+function ndmsg(family: number, index: number, state: number, flags: number): Buffer {
   const bytes = Buffer.alloc(12);
   bytes[0] = family;
   bytes.writeInt32LE(index, 4);
   bytes.writeUInt16LE(state, 8);
   bytes[10] = flags;
-  bytes[11] = type;
   return bytes;
 }
 
@@ -99,7 +98,7 @@ export function newNeighbour({ index, address, mac }: NeighbourOptions): Operati
     request(
       RTM_NEWNEIGH,
       NLM_F_CREATE | NLM_F_REPLACE,
-      ndmsg(familyNumber(familyOf(address)), index, NUD_PERMANENT, 0, RTN_UNICAST),
+      ndmsg(familyNumber(familyOf(address)), index, NUD_PERMANENT, 0),
       attribute(NDA_DST, addressBytes(address)),
       attribute(NDA_LLADDR, macBytes(mac)),
     ),
@@ -113,7 +112,7 @@ export function deleteNeighbour({ index, address }: Pick<NeighbourOptions, 'inde
     request(
       RTM_DELNEIGH,
       0,
-      ndmsg(familyNumber(familyOf(address)), index, 0, 0, RTN_UNICAST),
+      ndmsg(familyNumber(familyOf(address)), index, 0, 0),
       attribute(NDA_DST, addressBytes(address)),
     ),
   );
@@ -122,13 +121,13 @@ export function deleteNeighbour({ index, address }: Pick<NeighbourOptions, 'inde
 function fdbPayload(entry: FdbOptions): Buffer[] {
   if ('vtep' in entry) {
     return [
-      ndmsg(AF_BRIDGE, entry.index, NUD_PERMANENT, NTF_SELF),
+      ndmsg(AF_BRIDGE, entry.index, NUD_PERMANENT | NUD_NOARP, NTF_SELF),
       attribute(NDA_DST, addressBytes(entry.vtep)),
       attribute(NDA_LLADDR, macBytes(entry.mac)),
     ];
   }
   return [
-    ndmsg(AF_BRIDGE, entry.index, NUD_NOARP, NTF_MASTER),
+    ndmsg(AF_BRIDGE, entry.index, NUD_REACHABLE | NUD_NOARP, NTF_MASTER),
     attribute(NDA_LLADDR, macBytes(entry.mac)),
     ...optional(entry.vlan, (vlan) => attribute(NDA_VLAN, u16(vlan))),
   ];

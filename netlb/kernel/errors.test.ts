@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { isKernelError, KernelError, NftablesError } from './errors.js';
+
+test('KernelError - operation, words, code, and what the kernel adds', () => {
+  const details = { errno: 17, words: 'File exists', detail: 'A VXLAN device with the specified VNI already exists' };
+  const error = new KernelError('create vxlan vxlan0 (VNI 4096, port 4789)', details);
+  expect(error.message).toBe(
+    'create vxlan vxlan0 (VNI 4096, port 4789): File exists (EEXIST): ' +
+      'A VXLAN device with the specified VNI already exists',
+  );
+  expect(error.code).toBe('EEXIST');
+  expect(isKernelError(error)).toBe(true);
+  expect(isKernelError(error, 'ENOENT', 'EEXIST')).toBe(true);
+  expect(isKernelError(error, 'ENOENT')).toBe(false);
+  expect(isKernelError(new Error('EEXIST'), 'EEXIST')).toBe(false);
+  expect(new KernelError('x', { errno: 95, words: 'w' }).code).toBe('EOPNOTSUPP');
+  expect(new KernelError('x', { errno: 11, words: 'w' }).message).toBe('x: w (EAGAIN)');
+  expect(new KernelError('x', { errno: 524, words: 'w' }).code).toBe('E524');
+});
+
+test('NftablesError - finds the line that libnftables means', () => {
+  const commands = 'add table ip t\nadd rule ip t nope accept';
+  const text = `/proc/self/fd/9:2:15-18: Error: Could not process rule: No such file or directory
+add rule ip t nope accept
+              ^^^^
+`;
+  const error = NftablesError.from(text, commands);
+  expect(error).toMatchObject({ lineNumber: 2, line: 'add rule ip t nope accept' });
+  expect(error.message).toBe(
+    'nftables: Could not process rule: No such file or directory in line 2: add rule ip t nope accept',
+  );
+  expect(NftablesError.from('netlink: Error: cache initialization failed\n', commands).message).toBe(
+    'nftables: netlink: Error: cache initialization failed',
+  );
+});

@@ -1,0 +1,68 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { expect, test } from 'vitest';
+import { type FeatureReport, probeFeatures } from '../../netlb/probe.js';
+
+const output = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8' });
+const byName = (reports: readonly FeatureReport[]) => new Map(reports.map((report) => [report.name, report]));
+
+test('probeFeatures - says what standard tools say too', () => {
+  const reports = byName(probeFeatures());
+  const runs = (script: string) => {
+    try {
+      execFileSync('unshare', ['--net', 'sh', '-ec', script], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const tools: Record<string, string> = {
+    bridge: 'ip link add probe type bridge',
+    veth: 'ip link add probe type veth',
+    vxlan: 'ip link add probe type vxlan id 1 dstport 4789',
+    'nftables nat': "nft 'add table ip t; add chain ip t c { type nat hook prerouting priority -100; }'",
+    'nftables netdev egress':
+      "nft 'add table netdev t; add chain netdev t c { type filter hook egress device lo priority 0; }'",
+    esp: `ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 mode transport \
+      aead 'rfc4106(gcm(aes))' 0x0707070707070707070707070707070707070707 64`,
+  };
+  for (const [name, script] of Object.entries(tools))
+    expect([name, reports.get(name)?.available]).toEqual([name, runs(script)]);
+  for (const report of reports.values()) {
+    expect(report.meaning).toMatch(/\.$/);
+    expect(report.detail).not.toBe('');
+    expect(report.remedy === '').toBe(report.available);
+  }
+});
+
+test('probeFeatures - leaves nothing behind', () => {
+  const state = () => ({
+    links: output('ip', '-br', 'link'),
+    rules: output('ip', 'rule'),
+    ruleset: output('nft', 'list', 'tables'),
+    mounts: output('findmnt', '-n', '-o', 'TARGET').includes('tsswarm-probe'),
+    files: readdirSync(tmpdir()).filter((name) => name.startsWith('tsswarm-probe')),
+    descriptors: readdirSync('/proc/self/fd').length,
+  });
+  probeFeatures();
+  const before = state();
+  probeFeatures();
+  expect(state()).toEqual(before);
+  expect(before.mounts).toBe(false);
+  expect(before.files).toEqual([]);
+});
+
+test('probeFeatures - without root it says so, and that nothing else was tried', () => {
+  process.seteuid?.(65534);
+  let reports: FeatureReport[];
+  try {
+    reports = probeFeatures();
+  } finally {
+    process.seteuid?.(0);
+  }
+  expect(reports[0]).toMatchObject({ name: 'root', available: false, required: true });
+  expect(reports[0]?.detail).toContain('make network namespace: Operation not permitted (EPERM)');
+  expect(reports[0]?.remedy).toContain('root');
+  expect(new Set(reports.slice(1).map(({ detail }) => detail))).toEqual(new Set(['not tried: it takes root']));
+});
