@@ -233,7 +233,8 @@ function concerns(service: Service, old: Service): boolean {
     service.specVersion !== old.specVersion ||
     service.pendingDelete !== old.pendingDelete ||
     service.jobStatus?.iteration !== old.jobStatus?.iteration ||
-    service.spec.replicated?.replicas !== old.spec.replicated?.replicas
+    // A paused update that is to go on.
+    (old.updateStatus !== undefined && service.updateStatus === undefined)
   );
 }
 

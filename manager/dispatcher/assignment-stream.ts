@@ -1,0 +1,229 @@
+import { isDeepStrictEqual } from 'node:util';
+import { deferred } from '../../lib/async.js';
+import {
+  Assignment,
+  type AssignmentChange,
+  AssignmentChangeAction,
+  type AssignmentsMessage,
+  AssignmentsMessageType,
+  Config,
+  EndpointRecord,
+  NetworkRecord,
+  Secret,
+  ServiceRecord,
+  Task,
+  TaskState,
+} from '../../proto/gen/index.js';
+import { occupiesNode } from '../common/tasks.js';
+import { type Directory, type ItemKind, networkOf } from './directory.js';
+
+/** Where a stream looks up what it is to say, at the moment at which it says it. */
+export interface AssignmentSource {
+  readonly directory: Directory;
+  /** A task as its own node is to see it. */
+  task(id: string): Task | undefined;
+  secret(id: string): Secret | undefined;
+  config(id: string): Config | undefined;
+}
+
+/** Counts the messages of a session, through all its streams. */
+export interface Sequence {
+  value: number;
+}
+
+type Key = `${ItemKind}:${string}`;
+
+/**
+ * What one connected node has to know: its tasks with their secrets and configs, and all of the
+ * networks in which it has an endpoint. Changes are noted by key only; a message is made of the
+ * newest state of each, so what changes twice before it is sent is sent once.
+ */
+export class AssignmentStream {
+  readonly nodeId: string;
+  readonly #source: AssignmentSource;
+  readonly #sequence: Sequence;
+  readonly #onSubscription: (networkId: string, subscribed: boolean) => void;
+  /** Why it knows of a network, secret or config: ids of tasks, or the node's own. */
+  readonly #reasons = new Map<Key, Set<string>>();
+  /** What gives reasons, so that they can be taken back. */
+  readonly #given = new Map<string, readonly Key[]>();
+  readonly #sentTasks = new Map<string, Task>();
+  readonly #changed = new Set<Key>();
+  #signal = deferred<void>();
+  #ended = false;
+
+  constructor(
+    nodeId: string,
+    source: AssignmentSource,
+    sequence: Sequence,
+    onSubscription: (networkId: string, subscribed: boolean) => void,
+  ) {
+    this.nodeId = nodeId;
+    this.#source = source;
+    this.#sequence = sequence;
+    this.#onSubscription = onSubscription;
+  }
+
+  get size(): number {
+    return this.#changed.size;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Takes note of a task of this node as it is now, or of its removal. */
+  taskChanged(id: string, task: Task | undefined): void {
+    const active = task !== undefined && occupiesNode(task);
+    const { networks = [], spec } = task ?? {};
+    this.#giveReasons(
+      id,
+      active
+        ? [
+            ...networks.map(({ networkId }): Key => `network:${networkId}`),
+            ...(spec?.container.secrets ?? []).map((file): Key => `secret:${file.id}`),
+            ...(spec?.container.configs ?? []).map((file): Key => `config:${file.id}`),
+          ]
+        : [],
+    );
+    this.changed('task', id);
+  }
+
+  /** The networks in which the node itself has an endpoint. */
+  setOwnNetworks(networkIds: readonly string[]): void {
+    this.#giveReasons(
+      this.nodeId,
+      networkIds.map((id): Key => `network:${id}`),
+    );
+  }
+
+  changed(kind: ItemKind, id: string): void {
+    this.#changed.add(`${kind}:${id}`);
+  }
+
+  knows(kind: 'network' | 'secret' | 'config', id: string): boolean {
+    return this.#reasons.has(`${kind}:${id}`);
+  }
+
+  /** Lets the reader look whether there is something to send. */
+  wake(): void {
+    this.#signal.resolve();
+  }
+
+  /** No more is sent. */
+  end(): void {
+    this.#ended = true;
+    for (const owner of [...this.#given.keys()]) this.#giveReasons(owner, []);
+    this.#changed.clear();
+    this.wake();
+  }
+
+  /** Resolves to true when something has changed, to false at the end. */
+  async ready(): Promise<boolean> {
+    while (!this.#ended && this.#changed.size === 0) {
+      await this.#signal.promise;
+      this.#signal = deferred();
+    }
+    return !this.#ended;
+  }
+
+  /** The first message. */
+  complete(): AssignmentsMessage {
+    const changes = this.#take().filter((change) => change.action === AssignmentChangeAction.UPDATE);
+    this.#sequence.value++;
+    return { type: AssignmentsMessageType.COMPLETE, appliesTo: 0, resultsIn: this.#sequence.value, changes };
+  }
+
+  /** What has changed since the last message; undefined when all of it was for nothing. */
+  next(): AssignmentsMessage | undefined {
+    const changes = this.#take();
+    if (changes.length === 0) return undefined;
+    const appliesTo = this.#sequence.value;
+    this.#sequence.value++;
+    return { type: AssignmentsMessageType.INCREMENTAL, appliesTo, resultsIn: this.#sequence.value, changes };
+  }
+
+  #take(): AssignmentChange[] {
+    const changes: AssignmentChange[] = [];
+    for (const key of this.#changed) {
+      const at = key.indexOf(':');
+      const change = this.#change(key.slice(0, at) as ItemKind, key.slice(at + 1));
+      if (change) changes.push(change);
+    }
+    this.#changed.clear();
+    return changes;
+  }
+
+  #change(kind: ItemKind, id: string): AssignmentChange | undefined {
+    const { directory } = this.#source;
+    if (kind === 'task') return this.#taskChange(id);
+    if (kind === 'network') {
+      const network = this.knows('network', id) ? directory.network(id) : undefined;
+      return changeOf(network, { network: network ?? NetworkRecord.create({ id }) });
+    }
+    if (kind === 'endpoint') {
+      const endpoint = this.knows('network', networkOf(id)) ? directory.endpoint(id) : undefined;
+      return changeOf(endpoint, { endpoint: endpoint ?? EndpointRecord.create({ id }) });
+    }
+    if (kind === 'service') {
+      const isKnown = directory.networksOfService(id).some((network) => this.knows('network', network));
+      const service = isKnown ? directory.service(id) : undefined;
+      return changeOf(service, { service: service ?? ServiceRecord.create({ id }) });
+    }
+    if (kind === 'secret') {
+      const secret = this.knows('secret', id) ? this.#source.secret(id) : undefined;
+      return changeOf(secret, { secret: secret ?? Secret.create({ id }) });
+    }
+    const config = this.knows('config', id) ? this.#source.config(id) : undefined;
+    return changeOf(config, { config: config ?? Config.create({ id }) });
+  }
+
+  #taskChange(id: string): AssignmentChange | undefined {
+    const task = this.#source.task(id);
+    const sent = this.#sentTasks.get(id);
+    if (!task || task.nodeId !== this.nodeId || task.status.state < TaskState.ASSIGNED) {
+      this.#sentTasks.delete(id);
+      return sent && changeOf(undefined, { task: Task.create({ id }) });
+    }
+    // What the node has reported itself is no news to it.
+    if (sent && isDeepStrictEqual({ ...sent, meta: task.meta, status: task.status }, task)) return undefined;
+    this.#sentTasks.set(id, task);
+    return changeOf(task, { task });
+  }
+
+  /** Replaces the reasons that an owner gives. What gets its first or loses its last one has changed. */
+  #giveReasons(owner: string, keys: readonly Key[]): void {
+    const before = this.#given.get(owner) ?? [];
+    if (keys.length > 0) this.#given.set(owner, keys);
+    else this.#given.delete(owner);
+    for (const key of keys) {
+      const owners = this.#reasons.get(key);
+      if (owners) owners.add(owner);
+      else {
+        this.#reasons.set(key, new Set([owner]));
+        this.#flip(key, true);
+      }
+    }
+    for (const key of before) {
+      if (keys.includes(key)) continue;
+      const owners = this.#reasons.get(key);
+      owners?.delete(owner);
+      if (owners?.size !== 0) continue;
+      this.#reasons.delete(key);
+      this.#flip(key, false);
+    }
+  }
+
+  #flip(key: Key, known: boolean): void {
+    this.#changed.add(key);
+    if (!key.startsWith('network:')) return;
+    const networkId = key.slice('network:'.length);
+    for (const [kind, id] of this.#source.directory.itemsOf(networkId)) this.changed(kind, id);
+    this.#onSubscription(networkId, known);
+  }
+}
+
+function changeOf(present: unknown, item: Partial<Assignment>): AssignmentChange {
+  const action = present === undefined ? AssignmentChangeAction.REMOVE : AssignmentChangeAction.UPDATE;
+  return { action, assignment: Assignment.create(item) };
+}

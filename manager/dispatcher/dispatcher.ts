@@ -1,0 +1,282 @@
+import { failedPrecondition, messageOf, unavailable } from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
+import {
+  type AcknowledgeRequest,
+  type AcknowledgeResponse,
+  type AssignmentsMessage,
+  type AssignmentsRequest,
+  type DispatcherService,
+  type HeartbeatRequest,
+  type HeartbeatResponse,
+  type ManagerAddress,
+  type Node,
+  NodeState,
+  type SessionMessage,
+  type SessionRequest,
+  type UpdateTaskStatusRequest,
+  type UpdateTaskStatusResponse,
+} from '../../proto/gen/index.js';
+import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
+import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
+import { Assigner } from './assigner.js';
+import { Liveness } from './liveness.js';
+import { addressOfPeer, NodeWriter } from './node-writer.js';
+import { Orphans } from './orphans.js';
+import { Pacer } from './pacer.js';
+import { heartbeatPeriod, isNews, Session, sessionMessage } from './session.js';
+import { StatusWriter } from './status-writer.js';
+
+export interface DispatcherOptions extends LoopOptions {
+  /** The node that makes a call. @throws UNAUTHENTICATED or PERMISSION_DENIED when it is none */
+  readonly authenticate: (context: CallContext) => Node;
+}
+
+/** Periods without a heartbeat after which a node is down. */
+const GRACE_PERIODS = 3;
+/** Nodes have at least this long to find a manager that has just started; milliseconds. */
+const START_GRACE = 10_000;
+/** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
+const JITTER = 0.1;
+
+/**
+ * Serves the agents: keeps their sessions, tells them what to run and what the data plane needs, and
+ * writes what they report. One instance serves for as long as its manager leads: outside `run` all
+ * calls answer UNAVAILABLE.
+ */
+export class Dispatcher implements Reaction {
+  readonly kinds: readonly Kind[] = ['cluster', 'node', 'service', 'task', 'network', 'secret', 'config'];
+  readonly #options: DispatcherOptions;
+  readonly #loop: ControlLoop;
+  readonly #liveness: Liveness;
+  readonly #orphans: Orphans;
+  readonly #statuses: StatusWriter;
+  readonly #nodes: NodeWriter;
+  /** By node. */
+  readonly #sessions = new Map<string, Session>();
+  readonly #managers = new Map<string, ManagerAddress>();
+  #assigner: Assigner | undefined;
+
+  constructor(options: DispatcherOptions) {
+    const { store, clock, log } = options;
+    this.#options = options;
+    this.#loop = new ControlLoop(options);
+    this.#liveness = new Liveness(clock, (nodeId) => this.#silent(nodeId));
+    this.#orphans = new Orphans(clock, () => this.#loop.wake());
+    this.#statuses = new StatusWriter(store, log);
+    this.#nodes = new NodeWriter(store, clock);
+  }
+
+  /** To be added to the server that nodes reach. */
+  get handlers(): Handlers<typeof DispatcherService> {
+    return {
+      session: (request, context) => this.#session(request, context),
+      heartbeat: (request, context) => this.#heartbeat(request, context),
+      assignments: (request, context) => this.#assignments(request, context),
+      acknowledge: (request, context) => this.#acknowledge(request, context),
+      updateTaskStatus: (request, context) => this.#updateTaskStatus(request, context),
+    };
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#loop.run(signal, this);
+    } finally {
+      this.#stop();
+    }
+  }
+
+  // ---- Reaction ------------------------------------------------------------------------------
+
+  start(view: ReadView): void {
+    this.#stop();
+    const { store, clock, log } = this.#options;
+    this.#assigner = new Assigner({ store, clock, log, wake: () => this.#loop.wake() }, view);
+    this.#orphans.start(view);
+    const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));
+    for (const node of view.list('node')) {
+      this.#managerSeen(node);
+      if (node.status.state === NodeState.DOWN) continue;
+      this.#liveness.heard(node.id, grace);
+      if (node.status.state !== NodeState.UNKNOWN) {
+        this.#background(
+          this.#nodes.setState(
+            node.id,
+            NodeState.UNKNOWN,
+            'the managers have restarted or changed leader',
+            () => !this.#sessions.has(node.id),
+          ),
+        );
+      }
+    }
+  }
+
+  observe(commit: Commit): void {
+    const view = this.#options.store.view();
+    for (const event of commit.events) {
+      this.#assigner?.observe(event);
+      this.#orphans.observe(event, view);
+      if (isEvent(event, 'node')) this.#nodeSeen(event.object, event.action === 'remove');
+      else if (isEvent(event, 'cluster')) for (const session of this.#sessions.values()) session.wake();
+    }
+  }
+
+  async act(): Promise<void> {
+    this.#assigner?.flush();
+    const orphans = this.#orphans.take();
+    if (orphans.length > 0) await this.#options.store.batch(orphans, (draft, id) => this.#orphans.orphan(draft, id));
+  }
+
+  #stop(): void {
+    this.#assigner?.closeAll();
+    this.#assigner = undefined;
+    this.#liveness.clear();
+    this.#orphans.clear();
+    for (const session of this.#sessions.values()) session.end();
+    this.#sessions.clear();
+    this.#managers.clear();
+  }
+
+  #nodeSeen(node: Node, removed: boolean): void {
+    const session = this.#sessions.get(node.id);
+    if (removed || node.credentialDigest.length === 0) {
+      this.#liveness.forget(node.id);
+      if (session) this.#end(session);
+    }
+    session?.wake();
+    if (!removed && !session && node.status.state === NodeState.UNKNOWN) {
+      // It has joined and must now be heard of.
+      this.#liveness.heard(node.id, GRACE_PERIODS * heartbeatPeriod(this.#options.store.view()));
+    }
+    if (this.#managerSeen(node, removed)) for (const other of this.#sessions.values()) other.wake();
+  }
+
+  /** @returns true when the list of managers has changed */
+  #managerSeen(node: Node, removed = false): boolean {
+    const before = this.#managers.get(node.id)?.address ?? '';
+    const address = removed ? '' : (node.managerStatus?.address ?? '');
+    if (address === before) return false;
+    if (address === '') this.#managers.delete(node.id);
+    else this.#managers.set(node.id, { nodeId: node.id, address, weight: 1 });
+    return true;
+  }
+
+  #silent(nodeId: string): void {
+    const session = this.#sessions.get(nodeId);
+    if (session) this.#end(session);
+    this.#options.log.warn({ node: nodeId }, 'node is down: no heartbeat within the grace period');
+    this.#background(
+      this.#nodes.setState(nodeId, NodeState.DOWN, 'heartbeat failure', () => !this.#sessions.has(nodeId)),
+    );
+  }
+
+  #end(session: Session): void {
+    session.end();
+    if (this.#sessions.get(session.nodeId) === session) this.#sessions.delete(session.nodeId);
+    this.#assigner?.close(this.#assigner.streamOf(session.nodeId));
+  }
+
+  /** A write that no call waits for. When it fails, the loop fails in the same way and begins again. */
+  #background(write: Promise<void>): void {
+    write.catch((error) => this.#options.log.warn({ err: error }, `cannot write a node's state: ${messageOf(error)}`));
+  }
+
+  // ---- calls ---------------------------------------------------------------------------------
+
+  async *#session(request: SessionRequest, context: CallContext): AsyncIterable<SessionMessage> {
+    const { store, log } = this.#options;
+    if (!this.#assigner) throw notServing();
+    const node = this.#options.authenticate(context);
+    const session = this.#openSession(node.id, request.sessionId);
+    const epoch = ++session.epoch;
+    session.wake();
+    const wake = () => session.wake();
+    context.signal.addEventListener('abort', wake, { once: true });
+    this.#liveness.heard(node.id, GRACE_PERIODS * heartbeatPeriod(store.view()));
+    await this.#nodes.register(node.id, request, addressOfPeer(context.peer));
+    log.info(
+      { node: node.id, hostname: request.description.hostname, session: session.id, peer: context.peer },
+      'session',
+    );
+    let last: SessionMessage | undefined;
+    while (!context.signal.aborted && !session.ended && session.epoch === epoch) {
+      const message = sessionMessage(session, store.view(), [...this.#managers.values()]);
+      if (message && (!last || isNews(last, message))) {
+        last = message;
+        yield message;
+      }
+      await session.changed();
+    }
+  }
+
+  /** The session to go on with, if it is the node's; else a new one in the place of the one that it had. */
+  #openSession(nodeId: string, resumed: string): Session {
+    const known = this.#sessions.get(nodeId);
+    if (known && known.id === resumed) return known;
+    if (known) this.#end(known);
+    const session = new Session(newId(), nodeId);
+    this.#sessions.set(nodeId, session);
+    return session;
+  }
+
+  async #heartbeat(request: HeartbeatRequest, context: CallContext): Promise<HeartbeatResponse> {
+    const session = this.#of(request.sessionId, context);
+    const period = heartbeatPeriod(this.#options.store.view());
+    this.#liveness.heard(session.nodeId, GRACE_PERIODS * period);
+    const { random = Math.random } = this.#options;
+    return { period: Math.round(period * (1 - JITTER + 2 * JITTER * random())) };
+  }
+
+  async *#assignments(request: AssignmentsRequest, context: CallContext): AsyncIterable<AssignmentsMessage> {
+    const session = this.#of(request.sessionId, context);
+    const assigner = this.#assigner;
+    if (!assigner) throw notServing();
+    const stream = assigner.open(session.nodeId, session.sequence);
+    const close = () => assigner.close(stream);
+    context.signal.addEventListener('abort', close, { once: true });
+    const pacer = new Pacer();
+    const { clock } = this.#options;
+    try {
+      const complete = stream.complete();
+      assigner.sent(stream, complete.resultsIn);
+      yield complete;
+      while (await stream.ready()) {
+        const wait = pacer.delay(clock.now(), stream.size);
+        if (wait > 0) await clock.sleep(wait);
+        const message = stream.next();
+        if (!message) continue;
+        pacer.sent(clock.now());
+        assigner.sent(stream, message.resultsIn);
+        yield message;
+      }
+    } finally {
+      close();
+    }
+  }
+
+  async #acknowledge(request: AcknowledgeRequest, context: CallContext): Promise<AcknowledgeResponse> {
+    const session = this.#of(request.sessionId, context);
+    this.#assigner?.acknowledged(session.nodeId, Math.min(request.sequence, session.sequence.value));
+    await this.#nodes.setProblems(session.nodeId, request.problems);
+    return {};
+  }
+
+  async #updateTaskStatus(request: UpdateTaskStatusRequest, context: CallContext): Promise<UpdateTaskStatusResponse> {
+    const { nodeId } = this.#of(request.sessionId, context);
+    await this.#statuses.write(request.updates.map(({ taskId, status }) => ({ nodeId, taskId, status })));
+    return {};
+  }
+
+  /** @throws FAILED_PRECONDITION when the caller's session is not this one (any more) */
+  #of(sessionId: string, context: CallContext): Session {
+    if (!this.#assigner) throw notServing();
+    const node = this.#options.authenticate(context);
+    const session = this.#sessions.get(node.id);
+    if (session && session.id === sessionId) return session;
+    throw failedPrecondition(`session ${sessionId} is not known: begin a new one`, { value: sessionId });
+  }
+}
+
+function notServing() {
+  return unavailable('this manager is not the leader, or is just starting');
+}

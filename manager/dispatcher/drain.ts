@@ -1,0 +1,117 @@
+import type { TaskState } from '../../proto/gen/index.js';
+
+/** A task is held back no longer than this, whoever has not answered; milliseconds. */
+export const DRAIN_TIMEOUT = 5_000;
+
+interface Drain {
+  /** What the task's own node goes on seeing. */
+  readonly desiredState: TaskState;
+  readonly deadline: number;
+  /** Nodes that still send to it, with the sequence that tells them not to; undefined until it is sent. */
+  readonly waiting: Map<string, number | undefined>;
+}
+
+export interface Overdue {
+  readonly taskId: string;
+  /** Nodes that have not acknowledged. */
+  readonly nodes: readonly string[];
+}
+
+/**
+ * Tasks that serve and are to stop. Others are told first; a task's own node hears of it when every
+ * node that sends to the task has acknowledged that it does no more, is gone, or has had its time.
+ *
+ *     begin ──▶ held ──(all nodes acknowledged or gone)──▶ released
+ *                 └────(deadline)──────────────────────────▶ released, and the nodes are named
+ *
+ * Pure: nodes, sequences and time come in, tasks that are released go out.
+ */
+export class Drains {
+  readonly #drains = new Map<string, Drain>();
+  readonly #byNode = new Map<string, Set<string>>();
+
+  /**
+   * Holds a task. Nothing is held when no node is to be waited for.
+   * @param nodes connected nodes that know the task's endpoints
+   */
+  begin(taskId: string, desiredState: TaskState, nodes: Iterable<string>, now: number): void {
+    if (this.#drains.has(taskId)) return;
+    const waiting = new Map<string, number | undefined>();
+    for (const node of nodes) waiting.set(node, undefined);
+    if (waiting.size === 0) return;
+    this.#drains.set(taskId, { desiredState, deadline: now + DRAIN_TIMEOUT, waiting });
+    for (const node of waiting.keys()) {
+      const tasks = this.#byNode.get(node);
+      if (tasks) tasks.add(taskId);
+      else this.#byNode.set(node, new Set([taskId]));
+    }
+  }
+
+  /** The desired state that the task's own node is to see meanwhile; undefined when it is not held. */
+  held(taskId: string): TaskState | undefined {
+    return this.#drains.get(taskId)?.desiredState;
+  }
+
+  /** All that had changed for the node so far has gone out in the message with this sequence. */
+  sent(nodeId: string, sequence: number): void {
+    for (const taskId of this.#byNode.get(nodeId) ?? []) {
+      const waiting = this.#drains.get(taskId)?.waiting;
+      if (waiting?.has(nodeId) && waiting.get(nodeId) === undefined) waiting.set(nodeId, sequence);
+    }
+  }
+
+  /** @returns tasks that are held no more */
+  acknowledged(nodeId: string, sequence: number): readonly string[] {
+    return this.#settle(nodeId, (needed) => needed !== undefined && needed <= sequence);
+  }
+
+  /** The node is disconnected or down: it is not waited for. @returns tasks that are held no more */
+  gone(nodeId: string): readonly string[] {
+    return this.#settle(nodeId, () => true);
+  }
+
+  /** The task has stopped by itself. */
+  cancel(taskId: string): void {
+    const drain = this.#drains.get(taskId);
+    if (!drain) return;
+    this.#drains.delete(taskId);
+    for (const node of drain.waiting.keys()) this.#forgetNode(node, taskId);
+  }
+
+  /** Releases what is past its deadline. */
+  expire(now: number): readonly Overdue[] {
+    const overdue: Overdue[] = [];
+    for (const [taskId, { deadline, waiting }] of this.#drains) {
+      if (deadline > now) break; // in the order of begin, and so of deadlines
+      overdue.push({ taskId, nodes: [...waiting.keys()] });
+    }
+    for (const { taskId } of overdue) this.cancel(taskId);
+    return overdue;
+  }
+
+  /** Milliseconds since the epoch; undefined when nothing is held. */
+  nextDeadline(): number | undefined {
+    for (const { deadline } of this.#drains.values()) return deadline;
+    return undefined;
+  }
+
+  #settle(nodeId: string, isSettled: (needed: number | undefined) => boolean): readonly string[] {
+    const released: string[] = [];
+    for (const taskId of [...(this.#byNode.get(nodeId) ?? [])]) {
+      const waiting = this.#drains.get(taskId)?.waiting;
+      if (!waiting || !isSettled(waiting.get(nodeId))) continue;
+      waiting.delete(nodeId);
+      this.#forgetNode(nodeId, taskId);
+      if (waiting.size > 0) continue;
+      this.#drains.delete(taskId);
+      released.push(taskId);
+    }
+    return released;
+  }
+
+  #forgetNode(nodeId: string, taskId: string): void {
+    const tasks = this.#byNode.get(nodeId);
+    tasks?.delete(taskId);
+    if (tasks?.size === 0) this.#byNode.delete(nodeId);
+  }
+}

@@ -1,0 +1,67 @@
+import { isIP } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../lib/clock.js';
+import { type Node, type NodeProblem, NodeState, type SessionRequest } from '../../proto/gen/index.js';
+import type { Store } from '../store/store.js';
+import { Batcher } from './batcher.js';
+
+interface NodeChange {
+  readonly nodeId: string;
+  readonly apply: (node: Node) => Node;
+}
+
+/** Writes what becomes known of nodes through their sessions. A node that has been removed is left alone. */
+export class NodeWriter {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #batcher: Batcher<NodeChange>;
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#batcher = new Batcher(async (changes) => {
+      const { failed } = await store.batch(changes, (draft, { nodeId, apply }) => {
+        const node = draft.get('node', nodeId);
+        if (node) draft.update('node', apply(node));
+      });
+      for (const error of failed.values()) throw error;
+    });
+  }
+
+  /** The node has opened a session: it is ready, and this is what it says of itself. */
+  register(nodeId: string, { description, dataPathAddress }: SessionRequest, address: string): Promise<void> {
+    return this.#batcher.add({
+      nodeId,
+      apply: (node) => ({
+        ...this.#inState(node, NodeState.READY, '', address),
+        description: description.hostname === '' ? node.description : description,
+        dataPathAddress: dataPathAddress || node.dataPathAddress,
+      }),
+    });
+  }
+
+  /** @param still asked when it is written: whether it holds */
+  setState(nodeId: string, state: NodeState, message: string, still: () => boolean): Promise<void> {
+    return this.#batcher.add({ nodeId, apply: (node) => (still() ? this.#inState(node, state, message, '') : node) });
+  }
+
+  async setProblems(nodeId: string, problems: readonly NodeProblem[]): Promise<void> {
+    if (isDeepStrictEqual(this.#store.view().get('node', nodeId)?.problems, problems)) return;
+    await this.#batcher.add({ nodeId, apply: (node) => ({ ...node, problems }) });
+  }
+
+  #inState(node: Node, state: NodeState, message: string, address: string): Node {
+    const since = node.status.state === state ? node.status.since : this.#clock.now();
+    return { ...node, status: { state, message, since, address: address || node.status.address } };
+  }
+}
+
+/** The address in gRPC's name of a peer (`ipv4:203.0.113.2:40000`, `203.0.113.2:40000`); empty for a unix socket. */
+export function addressOfPeer(peer: string): string {
+  const host = peer
+    .replace(/^ipv[46]:/, '')
+    .replace(/:\d+$/, '')
+    .replace(/^\[|\]$/g, '')
+    .replace(/^::ffff:/, '');
+  return isIP(host) === 0 ? '' : host;
+}

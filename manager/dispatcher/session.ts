@@ -1,0 +1,85 @@
+import { isDeepStrictEqual } from 'node:util';
+import { deferred } from '../../lib/async.js';
+import { type ManagerAddress, type Node, NodeDescription, SessionMessage } from '../../proto/gen/index.js';
+import type { ReadView } from '../store/store.js';
+import type { Sequence } from './assignment-stream.js';
+
+/** The connection of one node's agent with this manager. */
+export class Session {
+  readonly id: string;
+  readonly nodeId: string;
+  /** Of its assignments, through all the streams of the session. */
+  readonly sequence: Sequence = { value: 0 };
+  /** Which of the session's info streams is the current one: a resumed session has a new one. */
+  epoch = 0;
+  #signal = deferred<void>();
+  #ended = false;
+
+  constructor(id: string, nodeId: string) {
+    this.id = id;
+    this.nodeId = nodeId;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Something that the agent is told of may have changed. */
+  wake(): void {
+    this.#signal.resolve();
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.wake();
+  }
+
+  async changed(): Promise<void> {
+    await this.#signal.promise;
+    this.#signal = deferred();
+  }
+}
+
+/** Milliseconds between two heartbeats, by the cluster's spec. */
+export function heartbeatPeriod(view: ReadView): number {
+  for (const cluster of view.list('cluster')) return cluster.spec.dispatcherHeartbeat / 1e6 || 5_000;
+  return 5_000;
+}
+
+/** What the agent is told of the swarm and of its own node. */
+export function sessionMessage(
+  session: Session,
+  view: ReadView,
+  managers: readonly ManagerAddress[],
+): SessionMessage | undefined {
+  const node = view.get('node', session.nodeId);
+  if (!node) return undefined;
+  const cluster = view.cluster();
+  return SessionMessage.create({
+    sessionId: session.id,
+    node: forAgent(node),
+    managers,
+    networkKeys: cluster.networkKeys,
+    rootCa: cluster.rootCa.certificate,
+    heartbeatPeriod: heartbeatPeriod(view),
+    dataPathPort: cluster.dataPathPort,
+  });
+}
+
+/** Whether the second message tells more than the first; what changes with every report does not count. */
+export function isNews(last: SessionMessage, next: SessionMessage): boolean {
+  return !isDeepStrictEqual(stable(last), stable(next));
+}
+
+function stable({ node, ...rest }: SessionMessage) {
+  return { ...rest, node: { ...node, meta: undefined, status: undefined, problems: undefined } };
+}
+
+/** Without what the agent has said itself, and without what it must not see. */
+function forAgent(node: Node): Node {
+  return {
+    ...node,
+    description: NodeDescription.create({ hostname: node.description.hostname }),
+    credentialDigest: new Uint8Array(0),
+  };
+}
