@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest';
+import {
+  ClusterSpec,
+  type Filter,
+  IPAMConfig,
+  ListTasksRequest,
+  NetworkSpec,
+  NodeRole,
+  NodeState,
+  RemoveNodeRequest,
+  TaskState,
+  UpdateClusterRequest,
+  WatchRequest,
+} from '../../proto/gen/index.js';
+import { addNode, addTask, context, filter, openControl } from './testing.js';
+
+describe('networks', () => {
+  const spec = (name: string, ipam: Partial<IPAMConfig> = {}) =>
+    NetworkSpec.create({ name, ipam: Object.keys(ipam).length > 0 ? [IPAMConfig.create(ipam)] : [] });
+
+  test.each([
+    [{ subnet: '10.0.0.128/25' }, 'subnet 10.0.0.128/25 overlaps 10.0.0.0/24 of network "ingress"'],
+    [{ subnet: '10.9.0.0/16' }, 'subnet 10.9.0.0/16 overlaps 10.9.1.0/24 of network "taken"'],
+    [{ subnet: '172.18.4.0/24' }, "subnet 172.18.4.0/24 overlaps 172.18.0.0/16 of the nodes' gateway bridge"],
+    [{ subnet: '203.0.113.0/24' }, 'subnet 203.0.113.0/24 overlaps 203.0.113.1, the address of node node1'],
+  ])('create - %j collides', async (ipam, message) => {
+    const { control } = await openControl();
+    await control.createNetwork({ spec: spec('taken', { subnet: '10.9.1.0/24' }) }, context);
+    await expect(control.createNetwork({ spec: spec('n', ipam) }, context)).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringContaining(message),
+    });
+  });
+
+  test('create - a second ingress network is refused', async () => {
+    const { control } = await openControl();
+    const second = NetworkSpec.create({ name: 'edge', ingress: true });
+    await expect(control.createNetwork({ spec: second }, context)).rejects.toThrow(
+      'the swarm has an ingress network already: "ingress"',
+    );
+  });
+
+  test('remove - refused while services or their tasks use it', async () => {
+    const { store, control, create } = await openControl();
+    const { network } = await control.createNetwork({ spec: spec('back') }, context);
+    const service = await create({ networks: ['back'] });
+    await expect(control.removeNetwork({ ref: 'back' }, context)).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: 'network back is in use by service web',
+    });
+    await control.removeService({ ref: service.id }, context);
+    await control.removeNetwork({ ref: network.id.slice(0, 12) }, context);
+    expect(store.view().get('network', network.id)).toBeUndefined();
+  });
+
+  test('remove - the ingress network is in use while anything publishes through it', async () => {
+    const { control, create } = await openControl();
+    await create({ ports: [{ publishedPort: 80 }] });
+    await expect(control.removeNetwork({ ref: 'ingress' }, context)).rejects.toThrow('is in use by service web');
+    await control.removeService({ ref: 'web' }, context);
+    await control.removeNetwork({ ref: 'ingress' }, context);
+    await expect(create({ ports: [{ publishedPort: 80 }] })).rejects.toThrow('the swarm has no ingress network');
+  });
+});
+
+describe('nodes', () => {
+  test('get - by id, beginning of an id, and hostname; two of one hostname are ambiguous', async () => {
+    const { store, control } = await openControl();
+    const a = await addNode(store, 'twin');
+    expect((await control.getNode({ ref: 'twin' }, context)).node.id).toBe(a);
+    expect((await control.getNode({ ref: a.slice(0, 15) }, context)).node.id).toBe(a);
+    const b = await addNode(store, 'twin', NodeState.DOWN);
+    const error = await control.getNode({ ref: 'twin' }, context).catch((e: unknown) => e);
+    expect(error).toMatchObject({ code: 'FAILED_PRECONDITION', message: expect.stringContaining('is ambiguous') });
+    expect(error).toMatchObject({ message: expect.stringContaining(`${a} (twin, ready)`) });
+    expect(error).toMatchObject({ message: expect.stringContaining(`${b} (twin, down)`) });
+  });
+
+  test('remove - only when down or forced, and never the manager', async () => {
+    const { store, control } = await openControl();
+    const id = await addNode(store, 'worker1');
+    const task = await addTask(store, { nodeId: id });
+    const remove = (ref: string, force = false) =>
+      control.removeNode(RemoveNodeRequest.create({ ref, force }), context);
+    await expect(remove('worker1')).rejects.toThrow('node worker1 is not down and cannot be removed');
+    await expect(remove('node1', true)).rejects.toThrow("node node1 is the swarm's only manager");
+    await remove('worker1', true);
+    expect(store.view().get('node', id)).toBeUndefined();
+    expect(store.view().get('task', task.id)?.status.state).toBe(TaskState.ORPHANED);
+  });
+
+  test('update - availability and labels; another role is refused', async () => {
+    const { control } = await openControl();
+    const { node } = await control.getNode({ ref: 'node1' }, context);
+    expect(node.credentialDigest).toHaveLength(0);
+    const spec = { ...node.spec, availability: 2, labels: { zone: 'a' } } as const;
+    const request = { id: node.id, version: node.meta.version, spec };
+    const { node: after } = await control.updateNode(request, context);
+    expect(after.spec).toEqual(spec);
+    await expect(control.updateNode(request, context)).rejects.toMatchObject({ code: 'ABORTED' });
+    const demoted = { ...request, version: after.meta.version, spec: { ...spec, desiredRole: NodeRole.WORKER } };
+    await expect(control.updateNode(demoted, context)).rejects.toThrow('this version runs a single manager');
+    expect((await control.listNodes({ filters: [filter('node.label', 'zone=a')] }, context)).nodes).toHaveLength(1);
+    expect((await control.listNodes({ filters: [filter('role', 'worker')] }, context)).nodes).toHaveLength(0);
+  });
+});
+
+describe('tasks', () => {
+  test('list - by service, node and desired state; get - by full name', async () => {
+    const { store, control, create } = await openControl();
+    const service = await create();
+    const node = await addNode(store, 'worker1');
+    const task = await addTask(store, { serviceId: service.id, serviceName: 'web', nodeId: node });
+    await addTask(store, { serviceId: service.id, serviceName: 'web', desiredState: TaskState.SHUTDOWN });
+    const list = async (...filters: Filter[]) =>
+      (await control.listTasks(ListTasksRequest.create({ filters }), context)).tasks.map((t) => t.id);
+    expect(await list(filter('service', 'web'))).toHaveLength(2);
+    expect(await list(filter('service', service.id), filter('desired-state', 'running'))).toEqual([task.id]);
+    expect(await list(filter('node', 'worker1'))).toEqual([task.id]);
+    expect((await control.getTask({ ref: `web.1.${task.id}` }, context)).task.id).toBe(task.id);
+  });
+});
+
+describe('cluster', () => {
+  test('get - without keys; update - rotates a token', async () => {
+    const { control } = await openControl();
+    const { cluster } = await control.getCluster({}, context);
+    expect(cluster.rootCa.key).toHaveLength(0);
+    expect(cluster.networkKeys).toEqual([]);
+    expect(cluster.spec).toMatchObject({ taskHistoryLimit: 5, dispatcherHeartbeat: 5e9 });
+    const request = UpdateClusterRequest.create({
+      version: cluster.meta.version,
+      spec: cluster.spec,
+      rotateWorkerToken: true,
+    });
+    const after = (await control.updateCluster(request, context)).cluster;
+    expect(after.joinTokens.manager).toBe(cluster.joinTokens.manager);
+    expect(after.joinTokens.worker).not.toBe(cluster.joinTokens.worker);
+    await expect(control.updateCluster(request, context)).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  test('update - a heartbeat that is too short is refused', async () => {
+    const { control } = await openControl();
+    const { cluster } = await control.getCluster({}, context);
+    const spec = ClusterSpec.create({ ...cluster.spec, dispatcherHeartbeat: 1e6 });
+    const request = UpdateClusterRequest.create({ version: cluster.meta.version, spec });
+    await expect(control.updateCluster(request, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});
+
+describe('watch', () => {
+  test('what is there first, then changes, of one service only', async () => {
+    const { store, control, create } = await openControl();
+    const web = await create();
+    await create({ name: 'other' });
+    const end = new AbortController();
+    const request = WatchRequest.create({ serviceId: web.id });
+    const messages = control.watch(request, { ...context, signal: end.signal })[Symbol.asyncIterator]();
+    const first = (await messages.next()).value;
+    expect(first).toMatchObject({ synced: true, events: [{ action: 0, service: { id: web.id } }] });
+    const change = messages.next();
+    await addTask(store, { serviceId: 'other' });
+    const task = await addTask(store, { serviceId: web.id });
+    expect((await change).value).toMatchObject({ synced: false, events: [{ action: 1, task: { id: task.id } }] });
+    end.abort();
+    expect(await messages.next()).toMatchObject({ done: true });
+  });
+});

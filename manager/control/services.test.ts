@@ -1,0 +1,163 @@
+import { describe, expect, test } from 'vitest';
+import {
+  ContainerSpec,
+  type Filter,
+  NetworkAttachmentConfig,
+  NetworkSpec,
+  PortConfig,
+  PublishMode,
+  Service,
+  TaskSpec,
+  TaskState,
+  UpdateServiceRequest,
+  UpdateState,
+} from '../../proto/gen/index.js';
+import { addTask, context, filter, openControl, specOf } from './testing.js';
+
+describe('services', () => {
+  test('create - shows the service with networks by id, and never the registry credentials', async () => {
+    const { store, control, create } = await openControl();
+    const { network } = await control.createNetwork({ spec: NetworkSpec.create({ name: 'back' }) }, context);
+    const container = ContainerSpec.create({ image: 'web:1', registryAuth: 'secret' });
+    const networks = [NetworkAttachmentConfig.create({ target: 'back' })];
+    const service = await create({ task: TaskSpec.create({ container, networks }) });
+    expect(service.spec.task.networks[0]?.target).toBe(network.id);
+    expect(service.spec.task.container.registryAuth).toBe('');
+    expect(store.view().get('service', service.id)?.spec.task.container.registryAuth).toBe('secret');
+    expect(service.specVersion).toBe(service.meta.version);
+  });
+
+  test('create - a name that is taken is ALREADY_EXISTS', async () => {
+    const { create } = await openControl();
+    const { id } = await create();
+    await expect(create()).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+      message: `a service named "web" already exists (${id})`,
+    });
+  });
+
+  test.each([
+    [{ networks: ['none'] }, 'no such network: none'],
+    [{ networks: ['ingress'] }, 'a service cannot be attached to the ingress network ingress'],
+    [{ networks: ['back', 'back'] }, 'network back is given twice'],
+  ])('create - networks %j: %s', async (fields, message) => {
+    const { control, create } = await openControl();
+    await control.createNetwork({ spec: NetworkSpec.create({ name: 'back' }) }, context);
+    await expect(create(fields)).rejects.toMatchObject({ message });
+  });
+
+  test('ports - one that another service publishes is refused, with its name', async () => {
+    const { create } = await openControl();
+    const { id } = await create({ ports: [{ publishedPort: 8080 }] });
+    await expect(create({ name: 'b', ports: [{ publishedPort: 8080 }] })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: `port '8080/tcp' is already in use by service 'web' (${id}) as an ingress port`,
+    });
+    await create({ name: 'udp', ports: [{ publishedPort: 8080, protocol: 1 }] });
+  });
+
+  test('ports - host mode collides with ingress, not with host mode', async () => {
+    const { create } = await openControl();
+    const { id } = await create({ ports: [{ publishedPort: 53, publishMode: PublishMode.HOST }] });
+    await expect(create({ name: 'c', ports: [{ publishedPort: 53 }] })).rejects.toThrow(
+      `port '53/tcp' is already in use by service 'web' (${id}) as a host-published port`,
+    );
+    await create({ name: 'b', ports: [{ publishedPort: 53, publishMode: PublishMode.HOST }] });
+  });
+
+  test('ports - one that the allocator gave to another service is taken too', async () => {
+    const { store, create } = await openControl();
+    const { id } = await create({ ports: [{ publishedPort: 0 }] });
+    await store.update((draft) => {
+      const service = draft.get('service', id) ?? Service.create();
+      const ports = [PortConfig.create({ targetPort: 80, publishedPort: 30000 })];
+      draft.update('service', { ...service, endpoint: { ...service.endpoint, ports } });
+    });
+    await expect(create({ name: 'b', ports: [{ publishedPort: 30000 }] })).rejects.toThrow("by service 'web'");
+  });
+
+  test('update - keeps the old spec, gives a new spec version, ends the running update', async () => {
+    const { store, control, create } = await openControl();
+    const before = await create();
+    const spec = specOf({ replicated: { replicas: 3 } });
+    const request = UpdateServiceRequest.create({ id: before.id, version: before.meta.version, spec });
+    const { service } = await control.updateService(request, context);
+    expect(service).toMatchObject({ spec, previousSpec: before.spec, previousSpecVersion: before.specVersion });
+    expect(service.specVersion).toBeGreaterThan(before.specVersion);
+    await expect(control.updateService(request, context)).rejects.toMatchObject({ code: 'ABORTED' });
+    const version = store.view().version;
+    await control.updateService({ ...request, version: service.meta.version }, context);
+    expect(store.view().version).toBe(version);
+  });
+
+  test('update - stored registry credentials stay when the spec comes back without them', async () => {
+    const { store, control, create } = await openControl();
+    const container = ContainerSpec.create({ image: 'web:1', registryAuth: 'secret' });
+    const service = await create({ task: TaskSpec.create({ container }) });
+    const spec = { ...service.spec, labels: { a: 'b' } };
+    await control.updateService(
+      UpdateServiceRequest.create({ id: service.id, version: service.meta.version, spec }),
+      context,
+    );
+    expect(store.view().get('service', service.id)?.spec.task.container.registryAuth).toBe('secret');
+  });
+
+  test.each([
+    [{ name: 'other' }, 'service web cannot be renamed to "other"'],
+    [{ replicated: undefined, global: {} }, 'the mode of service web cannot be changed from replicated to global'],
+  ])('update - %j is refused', async (fields, message) => {
+    const { control, create } = await openControl();
+    const { id, meta } = await create();
+    const request = UpdateServiceRequest.create({ id, version: meta.version, spec: specOf(fields) });
+    await expect(control.updateService(request, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message });
+  });
+
+  test('rollback - goes back to the previous spec; without one it is refused', async () => {
+    const { control, create } = await openControl();
+    const first = await create();
+    const rollback = (version: number) =>
+      control.updateService(UpdateServiceRequest.create({ id: first.id, version, rollback: true }), context);
+    await expect(rollback(first.meta.version)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    const spec = specOf({ replicated: { replicas: 3 } });
+    const second = await control.updateService(
+      UpdateServiceRequest.create({ id: first.id, version: first.meta.version, spec }),
+      context,
+    );
+    const { service } = await rollback(second.service.meta.version);
+    expect(service).toMatchObject({ spec: first.spec, previousSpec: spec });
+    expect(service.updateStatus?.state).toBe(UpdateState.ROLLBACK_STARTED);
+  });
+
+  test('list - filters and counts', async () => {
+    const { store, control, create } = await openControl();
+    const web = await create({ labels: { tier: 'front' }, replicated: { replicas: 2 } });
+    await create({ name: 'agent', replicated: undefined, global: {} });
+    await addTask(store, { serviceId: web.id });
+    await addTask(store, { serviceId: web.id, desiredState: TaskState.SHUTDOWN });
+    const list = async (...filters: Filter[]) =>
+      (await control.listServices({ filters }, context)).services.map((s) => s.spec.name);
+    expect(await list(filter('label', 'tier=front'))).toEqual(['web']);
+    expect(await list(filter('label', 'tier=back'))).toEqual([]);
+    expect(await list(filter('mode', 'global'))).toEqual(['agent']);
+    expect(await list(filter('name', 'w', 'a'))).toHaveLength(2);
+    expect((await control.listServices({ filters: [filter('name', 'web')] }, context)).counts).toEqual([
+      { running: 1, desired: 2, completed: 0 },
+    ]);
+    await expect(list(filter('color', 'red'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      hint: 'One of id, label, mode, name.',
+    });
+    await expect(list(filter('mode', 'many'))).rejects.toThrow('"many" is not a value of the filter "mode"');
+  });
+
+  test('remove - by name; unknown is NOT_FOUND', async () => {
+    const { store, control, create } = await openControl();
+    await create();
+    await control.removeService({ ref: 'web' }, context);
+    expect(store.view().count('service')).toBe(0);
+    await expect(control.removeService({ ref: 'web' }, context)).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: 'no such service: web',
+    });
+  });
+});

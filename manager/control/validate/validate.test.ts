@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import {
+  ContainerSpec,
+  EndpointSpec,
+  HealthConfig,
+  IPAMConfig,
+  Mount,
+  MountType,
+  NetworkSpec,
+  Placement,
+  PortConfig,
+  PublishMode,
+  ResourceLimits,
+  ResourceRequirements,
+  ResourceReservations,
+  ServiceSpec,
+  TaskSpec,
+  UpdateConfig,
+} from '../../../proto/gen/index.js';
+import { checkImage } from './image.js';
+import { checkNetworkSpec } from './network.js';
+import { checkServiceSpec } from './service.js';
+
+function spec(fields: Partial<ServiceSpec>, task: Partial<TaskSpec> = {}): ServiceSpec {
+  const container = ContainerSpec.create({ image: 'web' });
+  return ServiceSpec.create({
+    name: 'web',
+    replicated: { replicas: 1 },
+    task: TaskSpec.create({ container, ...task }),
+    ...fields,
+  });
+}
+
+const container = (fields: Partial<ContainerSpec>) =>
+  spec({}, { container: ContainerSpec.create({ image: 'web', ...fields }) });
+const ports = (...list: Partial<PortConfig>[]) =>
+  spec({ endpoint: EndpointSpec.create({ ports: list.map((p) => PortConfig.create({ targetPort: 80, ...p })) }) });
+const placement = (fields: Partial<Placement>) => spec({}, { placement: Placement.create(fields) });
+const mount = (...mounts: Partial<Mount>[]) => container({ mounts: mounts.map((m) => Mount.create(m)) });
+const resources = (limits: Partial<ResourceLimits>, reservations: Partial<ResourceReservations> = {}) =>
+  spec(
+    {},
+    {
+      resources: ResourceRequirements.create({
+        limits: ResourceLimits.create(limits),
+        reservations: ResourceReservations.create(reservations),
+      }),
+    },
+  );
+const MIB = 2 ** 20;
+
+describe('service specs that are refused', () => {
+  test.each<[ServiceSpec, string]>([
+    [spec({ name: '' }), 'a service needs a name'],
+    [spec({ name: 'a b' }), '"a b" is not a name for a service'],
+    [spec({ name: 'x'.repeat(64) }), 'is not a name for a service'],
+    [spec({ replicated: undefined }), 'a service needs a mode'],
+    [spec({ global: {} }), 'a service has one mode, but replicated and global are given'],
+    [spec({ labels: { 'a b': '' } }), '"a b" is not a label\'s key'],
+    [container({ image: '' }), 'a service needs an image'],
+    [container({ env: ['=x'] }), '"=x" is not an environment variable'],
+    [container({ dir: 'srv' }), '"srv" is not a working directory'],
+    [container({ hostname: 'a_b' }), '"a_b" is not a host name'],
+    [container({ stopSignal: 'SIGNONE' }), '"SIGNONE" is not a signal'],
+    [container({ hosts: ['web 10.0.0.1'] }), '"web 10.0.0.1" is not a line for the hosts file'],
+    [container({ healthcheck: HealthConfig.create({ test: ['RUN', 'x'] }) }), 'health check "RUN" is not known'],
+    [ports({ targetPort: 0 }), 'target port 0 is out of range'],
+    [ports({ publishedPort: 65536 }), 'published port 65536 is out of range'],
+    [ports({ publishedPort: 80 }, { publishedPort: 80 }), 'port 80/tcp is published twice by this service'],
+    [ports({ publishedPort: 80, hostIp: 'lo' }), '"lo" is not an address to publish port 80 on'],
+    [
+      spec({ endpoint: EndpointSpec.create({ mode: 1, ports: [PortConfig.create({ targetPort: 80 })] }) }),
+      'port 80 cannot be published on all nodes with dnsrr',
+    ],
+    [placement({ constraints: ['node.role=manager'] }), '"node.role=manager" is not a placement constraint'],
+    [placement({ constraints: ['node.rule==x'] }), 'there is no node property "node.rule"'],
+    [placement({ preferences: [{ spread: 'zone' }] }), 'tasks cannot be spread over "zone"'],
+    [resources({ memoryBytes: MIB }), 'memory limit of 1048576 bytes is too small'],
+    [resources({ memoryBytes: 8 * MIB }, { memoryBytes: 9 * MIB }), 'is larger than the limit of 8388608'],
+    [resources({ nanoCpus: 1e9 }, { nanoCpus: 2e9 }), 'CPU reservation of 2 is larger than the limit of 1'],
+    [mount({ target: 'data' }), '"data" cannot be the target of a mount'],
+    [mount({ target: '/', source: '/srv' }), '"/" cannot be the target of a mount'],
+    [mount({ target: '/a', source: 'srv' }), '"srv" cannot be the source of a bind mount'],
+    [mount({ target: '/a', source: '/x' }, { target: '/a/', source: '/y' }), 'two mounts have the target /a'],
+    [mount({ type: MountType.TMPFS, target: '/a', source: 'x' }), 'a tmpfs mount has no source'],
+    [spec({ update: UpdateConfig.create({ maxFailureRatio: 2 }) }), 'update failure ratio 2 is out of range'],
+    [spec({ rollback: UpdateConfig.create({ failureAction: 2 }) }), 'a rollback that fails cannot be rolled back'],
+    [
+      spec({ replicated: undefined, globalJob: {}, update: UpdateConfig.create() }),
+      'a global-job cannot have an update configuration',
+    ],
+    [
+      spec({ replicated: undefined, replicatedJob: { maxConcurrent: 3, totalCompletions: 2 } }),
+      '3 tasks at once are more than the 2 that are to complete',
+    ],
+    [
+      spec({ replicated: undefined, global: {} }, { placement: Placement.create({ maxReplicas: 1 }) }),
+      'replicas per node cannot be limited for a global service',
+    ],
+  ])('%#: %j', (refused, message) => {
+    expect(() => checkServiceSpec(refused)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
+    expect(() => checkServiceSpec(refused)).toThrow(message);
+  });
+});
+
+test('service specs that are accepted', () => {
+  for (const accepted of [
+    spec({ name: 'a.b-c_1' }),
+    ports({ publishedPort: 80 }, { publishedPort: 80, protocol: 1 }, { publishedPort: 0 }),
+    ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.2' }),
+    ports({ publishedPort: 80, publishMode: PublishMode.HOST }),
+    container({ env: ['A=', 'B=c=d', 'C'], stopSignal: 'SIGRTMIN+3', hostname: '{{.Node.Hostname}}-{{.Task.Slot}}' }),
+    container({ stopSignal: 'term', hosts: ['10.0.0.1 a b'] }),
+    placement({
+      constraints: ['node.labels.zone != a', 'node.ip==10.0.0.0/8'],
+      preferences: [{ spread: 'node.labels.z' }],
+    }),
+    resources({ memoryBytes: 4 * MIB, nanoCpus: 1e9 }, { memoryBytes: 4 * MIB, nanoCpus: 5e8 }),
+    mount({ target: '/a', source: '/b' }, { type: MountType.VOLUME, target: '/c', source: 'data' }),
+  ]) {
+    checkServiceSpec(accepted);
+  }
+});
+
+describe('image references', () => {
+  test.each(['nginx', 'nginx:1.27', 'localhost:5000/a/b', '[::1]:5000/a', 'a/b__c.d-e', `a@sha256:${'0'.repeat(64)}`])(
+    '%s is one',
+    (image) => checkImage(image),
+  );
+  test.each(['Nginx', 'a:', 'a//b', '-a', 'a@sha256:12', 'http://a/b', 'a b', 'a:tag:tag'])('%s is none', (image) => {
+    expect(() => checkImage(image)).toThrow(`"${image}" is not an image reference`);
+  });
+});
+
+describe('network specs that are refused', () => {
+  const network = (fields: Partial<NetworkSpec>, ...ipam: Partial<IPAMConfig>[]) =>
+    NetworkSpec.create({ name: 'n', ipam: ipam.map((config) => IPAMConfig.create(config)), ...fields });
+  test.each<[NetworkSpec, string]>([
+    [network({ name: 'host' }), 'the network name "host" is reserved'],
+    [network({ driver: 'macvlan' }), 'network driver "macvlan" is not known'],
+    [network({ scope: 'local' }), 'network scope "local" is not known'],
+    [network({ ingress: true, attachable: true }), 'the ingress network cannot be attachable'],
+    [network({}, { subnet: '10.9.0.0' }), '"10.9.0.0" is not a subnet'],
+    [network({}, { subnet: '10.9.0.1/24' }), '"10.9.0.1/24" has bits set outside of its prefix'],
+    [network({}, { subnet: '10.9.0.0/30' }), 'subnet 10.9.0.0/30 is too small'],
+    [network({}, { gateway: '10.9.0.1' }), '"10.9.0.1" is given without the subnet it is in'],
+    [network({}, { subnet: '10.9.0.0/24', gateway: '10.8.0.1' }), 'gateway 10.8.0.1 is outside of subnet 10.9.0.0/24'],
+    [network({}, { subnet: '10.9.0.0/24', gateway: '10.9.0.255' }), 'is the last address of subnet 10.9.0.0/24'],
+    [network({}, { subnet: '10.9.0.0/24', ipRange: '10.9.1.0/25' }), 'IP range 10.9.1.0/25 is not in subnet'],
+    [network({}, { subnet: '10.9.0.0/24' }, { subnet: '10.9.0.0/16' }), 'of the network overlap'],
+  ])('%#: %j', (refused, message) => {
+    expect(() => checkNetworkSpec(refused)).toThrow(message);
+  });
+});
