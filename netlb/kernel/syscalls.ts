@@ -18,7 +18,6 @@ function bindLibc() {
     ),
     recv: libc.func('int64_t recv(int fd, _Out_ uint8_t *data, size_t length, int flags)'),
     setsockopt: libc.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
-    listen: libc.func('int listen(int fd, int backlog)'),
     close: libc.func('int close(int fd)'),
     open: libc.func('int open(const char *path, int flags, int mode)'),
     memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
@@ -80,10 +79,6 @@ export function socket(domain: number, type: number, protocol: number): number {
 
 export function bind(fd: number, address: Buffer): void {
   check(libc().bind(fd, address, address.length), 'bind socket');
-}
-
-export function listen(fd: number, backlog: number): void {
-  check(libc().listen(fd, backlog), 'listen on socket');
 }
 
 export function sendTo(fd: number, data: Buffer, address: Buffer): number {

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { expect, test } from 'vitest';
+import { join } from 'node:path';
+import { expect, test, vi } from 'vitest';
 import { type FeatureReport, probeFeatures } from '../../netlb/probe.js';
 
 const output = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8' });
@@ -37,20 +38,22 @@ test('probeFeatures - says what standard tools say too', () => {
 });
 
 test('probeFeatures - leaves nothing behind', () => {
-  const state = () => ({
-    links: output('ip', '-br', 'link'),
-    rules: output('ip', 'rule'),
-    ruleset: output('nft', 'list', 'tables'),
-    mounts: output('findmnt', '-n', '-o', 'TARGET').includes('tsswarm-probe'),
-    files: readdirSync(tmpdir()).filter((name) => name.startsWith('tsswarm-probe')),
-    descriptors: readdirSync('/proc/self/fd').length,
-  });
-  probeFeatures();
-  const before = state();
-  probeFeatures();
-  expect(state()).toEqual(before);
-  expect(before.mounts).toBe(false);
-  expect(before.files).toEqual([]);
+  const directory = mkdtempSync(join(tmpdir(), 'tsswarm-kernel-'));
+  const descriptors = () => readdirSync('/proc/self/fd').length;
+  vi.stubEnv('TMPDIR', directory);
+  try {
+    probeFeatures();
+    const before = descriptors();
+    probeFeatures();
+    expect(descriptors()).toBe(before);
+    expect(readdirSync(directory)).toEqual([]);
+    expect(output('findmnt', '-n', '-o', 'TARGET')).not.toContain(directory);
+    expect(output('ip', '-br', 'link')).not.toContain('probe-');
+    expect(output('nft', 'list', 'tables')).not.toContain('probe_');
+  } finally {
+    vi.unstubAllEnvs();
+    rmSync(directory, { recursive: true });
+  }
 });
 
 test('probeFeatures - without root it says so, and that nothing else was tried', () => {
