@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest';
+import { type Endpoint, endpointsOf, execInTask, execute, runningTasks, tsswarm } from '../../demo/cli.js';
+import { until } from '../../demo/steps.js';
+import { requests } from '../../demo/traffic.js';
+import { addressOf, IMAGE, useLab } from './lab.js';
+
+/** Whatever of ours somebody deletes by hand is there again within ten seconds. */
+const MENDED = 10;
+
+useLab(2);
+
+const netns = (node: number, name: string) => `/run/tsswarm/lab/node${node}/netns/${name}`;
+async function inNamespace(file: string, ...command: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await execute('nsenter', [`--net=${file}`, '--', ...command]);
+  if (code !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+/** Rules and sets of a namespace as text, without numbers that change by themselves. */
+async function ruleset(file: string): Promise<string> {
+  const text = await inNamespace(file, 'nft', '--stateless', 'list', 'ruleset');
+  return text.replace(/packets \d+ bytes \d+/g, '');
+}
+
+async function mended(what: string, probe: () => Promise<boolean>): Promise<void> {
+  await until(what, MENDED, async () => ((await probe()) ? true : undefined));
+}
+
+async function web(): Promise<void> {
+  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--replicas', '4', '--publish', '8080:80', IMAGE);
+}
+const answersAll = async () =>
+  (await Promise.all([1, 2].map((node) => requests(`http://${addressOf(node)}:8080/`, 8)))).flat();
+
+async function peers(): Promise<readonly [Endpoint, Endpoint]> {
+  await tsswarm('network', 'create', '--driver', 'overlay', 'back');
+  await tsswarm('service', 'create', '--quiet', '--name', 'peer', '--replicas', '2', '--network', 'back', IMAGE);
+  const [a, b] = await endpointsOf('back', 'peer');
+  if (!a || !b || a.node === b.node) throw new Error('two tasks on two nodes were expected');
+  return [a, b];
+}
+const reaches = async (from: Endpoint, to: Endpoint) =>
+  (await execInTask(from, ['curl', '--silent', '--max-time', '1', `http://${to.address}/`])).code === 0;
+
+test('nft tables - of the node, of ingress_sbox and of a task', async () => {
+  await web();
+  const [task] = (await runningTasks('web')).filter(({ Node }) => Node === 'node2');
+  if (!task) throw new Error('a task on node2 was expected');
+  for (const file of ['/run/netns/lab-node2', netns(2, 'ingress_sbox'), netns(2, task.ID)]) {
+    const before = await ruleset(file);
+    expect(before).toContain('tsswarm');
+    await inNamespace(file, 'nft', 'flush', 'ruleset');
+    await mended(`the rules in ${file}`, async () => (await ruleset(file)) === before);
+  }
+  expect(await answersAll()).toHaveLength(16);
+});
+
+test('FDB entry, neighbour and veth of an overlay', async () => {
+  const [a, b] = await peers();
+  const id = (await tsswarm('network', 'inspect', '--format', '{{.Id}}', 'back')).trim();
+  const overlay = netns(Number(a.node.slice(4)), `1-${id.slice(0, 10)}`);
+  const [entry] = (
+    JSON.parse(await inNamespace(overlay, 'bridge', '-j', 'fdb', 'show', 'dev', 'vxlan0')) as {
+      mac: string;
+      dst?: string;
+    }[]
+  ).filter(({ dst }) => dst !== undefined);
+  if (!entry) throw new Error('an FDB entry to another node was expected');
+  const fdb = () => inNamespace(overlay, 'bridge', 'fdb', 'show', 'dev', 'vxlan0');
+  await inNamespace(overlay, 'bridge', 'fdb', 'del', entry.mac, 'dev', 'vxlan0', 'dst', entry.dst ?? '', 'self');
+  await mended('the FDB entry', async () => (await fdb()).includes(`${entry.mac} dst`));
+  await inNamespace(overlay, 'ip', 'neigh', 'flush', 'dev', 'vxlan0', 'nud', 'permanent');
+  await mended('the neighbour', async () =>
+    (await inNamespace(overlay, 'ip', 'neigh', 'show', b.address)).includes('PERMANENT'),
+  );
+  expect(await reaches(a, b)).toBe(true);
+
+  await execInTask(a, ['ip', 'link', 'del', 'eth0']);
+  await mended('eth0 of the task', () => reaches(a, b));
+  await inNamespace(overlay, 'ip', 'link', 'del', 'vxlan0');
+  await mended('vxlan0', () => reaches(a, b));
+  await inNamespace(`/run/netns/lab-${a.node}`, 'ip', 'link', 'del', 'swarm_gwbridge');
+  await mended('the gateway bridge', async () => (await requestsWork()) && (await reaches(a, b)));
+  await tsswarm('service', 'rm', 'peer');
+});
+
+async function requestsWork(): Promise<boolean> {
+  try {
+    return (await answersAll()).length === 16;
+  } catch {
+    return false;
+  }
+}
+
+test('a container', async () => {
+  const pids = async () =>
+    (await execute('pgrep', ['-x', '-f', 'httpd -f -p 80 -h /www'])).stdout.split('\n').filter(Boolean);
+  const before = await pids();
+  const [victim] = before;
+  if (!victim) throw new Error('a container was expected');
+  process.kill(Number(victim), 'SIGKILL');
+  await mended('as many containers as before', async () => {
+    const now = await pids();
+    return now.length === before.length && !now.includes(victim);
+  });
+});

@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
+import { until } from '../../demo/steps.js';
+import { Load } from '../../demo/traffic.js';
+import { addressOf, IMAGE, useLab } from './lab.js';
+
+useLab(3);
+
+const PORT = 8080;
+let load: Load;
+
+beforeEach(async () => {
+  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--replicas', '6', '--publish', `${PORT}:80`, IMAGE);
+});
+afterEach(async () => {
+  await load?.stop();
+  for (const node of ['node1', 'node2', 'node3']) {
+    await tsswarmOutcome(['lab', 'heal', node]);
+    await tsswarmOutcome(['lab', 'start', node]);
+  }
+  await tsswarm('service', 'rm', 'web');
+  await nodesReady();
+});
+
+async function startLoad(nodes: readonly number[]): Promise<void> {
+  load = new Load(nodes.map((node) => `http://${addressOf(node)}:${PORT}/`));
+  await moreSamples(20);
+}
+
+async function moreSamples(count: number): Promise<void> {
+  const target = load.samples.length + count;
+  await until(`${count} more requests`, 20, async () => load.samples.length >= target || undefined);
+}
+
+async function nodesReady(): Promise<void> {
+  await until('all nodes are ready', 30, async () => {
+    const { code, stdout } = await tsswarmOutcome(['node', 'ls', '--format', '{{.Status}}']);
+    return (code === 0 && stdout === 'Ready\nReady\nReady\n') || undefined;
+  });
+}
+
+/** Pids of the web servers in the containers: the same ones as long as no container was restarted. */
+async function servers(): Promise<readonly string[]> {
+  const { stdout } = await execute('pgrep', ['-x', '-f', 'httpd -f -p 80 -h /www']);
+  return stdout.split('\n').filter(Boolean).sort();
+}
+
+async function nothingRestarted(work: () => Promise<void>): Promise<void> {
+  const tasks = (await runningTasks('web')).map(({ ID }) => ID).sort();
+  const before = await servers();
+  expect(before).toHaveLength(6);
+  await work();
+  await nodesReady();
+  await until('all tasks run', 20, async () => (await runningTasks('web')).length === 6 || undefined);
+  expect((await runningTasks('web')).map(({ ID }) => ID).sort()).toEqual(tasks);
+  expect(await servers()).toEqual(before);
+}
+
+test('kill -9 of a worker’s daemon - after its restart the containers are the same, no request is lost', async () => {
+  await nothingRestarted(async () => {
+    await startLoad([1, 2, 3]);
+    await tsswarm('lab', 'kill', 'node2');
+    await moreSamples(50);
+    await tsswarm('lab', 'start', 'node2');
+    await moreSamples(100);
+  });
+  expect(load.failures).toEqual([]);
+});
+
+test('kill -9 of the manager - what was acknowledged is there again, no request is lost', async () => {
+  await nothingRestarted(async () => {
+    await startLoad([1, 2, 3]);
+    await tsswarm('network', 'create', '--driver', 'overlay', 'kept');
+    await tsswarm('lab', 'kill', 'node1');
+    await moreSamples(50);
+    await tsswarm('lab', 'start', 'node1');
+    const networks = await tsswarmRows<{ Name: string }>('network', 'ls');
+    expect(networks.map(({ Name }) => Name)).toContain('kept');
+    await tsswarm('network', 'rm', 'kept');
+    await moreSamples(100);
+  });
+  expect(load.failures).toEqual([]);
+});
+
+test('kill -9 of all daemons at once - the swarm goes on, no request is lost', async () => {
+  await nothingRestarted(async () => {
+    await startLoad([1, 2, 3]);
+    await Promise.all(['node1', 'node2', 'node3'].map((node) => tsswarm('lab', 'kill', node)));
+    await moreSamples(50);
+    await Promise.all(['node1', 'node2', 'node3'].map((node) => tsswarm('lab', 'start', node)));
+    await moreSamples(100);
+  });
+  expect(load.failures).toEqual([]);
+});
+
+test('lab stop and start - as an upgrade of the daemon does, no request is lost', async () => {
+  await nothingRestarted(async () => {
+    await startLoad([1, 2, 3]);
+    for (const node of ['node1', 'node3']) {
+      await tsswarm('lab', 'stop', node);
+      await moreSamples(30);
+      await tsswarm('lab', 'start', node);
+    }
+    await moreSamples(100);
+  });
+  expect(load.failures).toEqual([]);
+});
+
+test('a worker dies with its containers - its tasks are placed on the others, and requests go on', async () => {
+  await startLoad([1, 2]);
+  await tsswarm('lab', 'kill', '--containers', 'node3');
+  await until('six tasks on two nodes', 30, async () => {
+    const tasks = await runningTasks('web');
+    return (tasks.length === 6 && tasks.every(({ Node }) => Node !== 'node3')) || undefined;
+  });
+  const placed = Date.now();
+  await moreSamples(150);
+  expect(load.failures.filter(({ at }) => at > placed)).toEqual([]);
+});
+
+test('a worker is cut off - its tasks are placed on the others; when it is back, only as many run as are wanted', async () => {
+  await tsswarm('lab', 'partition', 'node3');
+  await until('six tasks on two nodes', 30, async () => {
+    const tasks = await runningTasks('web');
+    return (tasks.length === 6 && tasks.every(({ Node }) => Node !== 'node3')) || undefined;
+  });
+  await startLoad([1, 2]);
+  await moreSamples(60);
+  await tsswarm('lab', 'heal', 'node3');
+  await nodesReady();
+  await until('six containers', 30, async () => (await servers()).length === 6 || undefined);
+  await moreSamples(100);
+  expect(load.failures).toEqual([]);
+});

@@ -1,0 +1,44 @@
+import { afterAll, beforeAll } from 'vitest';
+import { type Outcome, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { IMAGE, IMAGE_CHANGES, makeRootfsArchive } from '../../demo/image.js';
+import { takeDown } from '../../lab/teardown.js';
+
+export { IMAGE } from '../../demo/image.js';
+
+export const CLIENT = '203.0.113.250';
+export const addressOf = (node: number): string => `203.0.113.${node}`;
+export const hostOf = (node: number): string => `unix:///run/tsswarm/lab/node${node}/tsswarm.sock`;
+
+/**
+ * A lab for the tests of one file, made by the command line, with the image in it. It is taken down
+ * whatever becomes of the tests, and so is what an earlier run may have left.
+ */
+export function useLab(nodes: number, ...flags: readonly string[]): void {
+  beforeAll(async () => {
+    await takeDown();
+    await tsswarm('lab', 'up', '--nodes', String(nodes), ...flags);
+    await importImage();
+  });
+  afterAll(async () => {
+    await takeDown();
+  });
+}
+
+export async function importImage(): Promise<void> {
+  const { archive, remove } = await makeRootfsArchive();
+  try {
+    await tsswarm('image', 'import', ...IMAGE_CHANGES.flatMap((change) => ['--change', change]), archive, IMAGE);
+  } finally {
+    await remove();
+  }
+}
+
+/** Runs `tsswarm` on a node of the lab. */
+export function onNode(node: number, ...args: readonly string[]): Promise<Outcome> {
+  return tsswarmOutcome(['--host', hostOf(node), ...args]);
+}
+
+/** Removes services and waits until none of their tasks is left. */
+export async function removeServices(...names: readonly string[]): Promise<void> {
+  await tsswarm('service', 'rm', ...names);
+}

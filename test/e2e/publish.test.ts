@@ -1,0 +1,145 @@
+import { afterEach, describe, expect, test } from 'vitest';
+import { execAt, runningTasks, tasksOf, tsswarm } from '../../demo/cli.js';
+import { parseAnswer } from '../../demo/image.js';
+import { until } from '../../demo/steps.js';
+import { Load, requests, tally } from '../../demo/traffic.js';
+import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+
+useLab(3);
+
+const NODES = [1, 2, 3];
+const created: string[] = [];
+afterEach(async () => {
+  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
+});
+
+async function create(name: string, ...args: readonly string[]): Promise<void> {
+  created.push(name);
+  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
+}
+
+/** Answers with its host name and the client's address to each datagram; run by the machine's own perl. */
+const UDP_SERVER = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 53, Proto => "udp") or die $!;
+my $h = qx(hostname); while (defined $s->recv(my $m, 512)) { $s->send("Hostname: \${h}Client: " . $s->peerhost . "\\n") }`;
+
+/** Sends one datagram from a socket of its own and prints the answer. */
+const UDP_CLIENT = `use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Proto => "udp") or die $!;
+$s->send("?"); $SIG{ALRM} = sub { die "no answer\\n" }; alarm 2; $s->recv(my $m, 512); print $m`;
+
+describe('routing mesh', () => {
+  test('every node answers for all replicas, evenly, and shows them the client’s own address', async () => {
+    await create('web', '--replicas', '5', '--publish', '8080:80', IMAGE);
+    const answers = await Promise.all(NODES.map((node) => requests(`http://${addressOf(node)}:8080/`, 100)));
+    for (const ofNode of answers) {
+      const counts = [...tally(ofNode.map(({ hostname }) => hostname)).values()];
+      expect(counts).toHaveLength(5);
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    }
+    expect(new Set(answers.flat().map(({ client }) => client))).toEqual(new Set([CLIENT]));
+  });
+
+  test('a single replica is reached through every node', async () => {
+    await create('one', '--publish', 'published=8081,target=80', IMAGE);
+    for (const node of NODES) {
+      const answers = await requests(`http://${addressOf(node)}:8081/`, 5);
+      expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
+    }
+  });
+
+  test('UDP - answered by all replicas, with the client’s own address', async () => {
+    const usr = 'type=bind,source=/usr,target=/usr,readonly';
+    const port = 'published=5353,target=53,protocol=udp';
+    await create(
+      'echo',
+      '--replicas',
+      '3',
+      '--publish',
+      port,
+      '--mount',
+      usr,
+      IMAGE,
+      '/usr/bin/perl',
+      '-e',
+      UDP_SERVER,
+    );
+    for (const node of NODES) {
+      const outcomes = [];
+      for (let i = 0; i < 9; i++) {
+        outcomes.push(await execAt('client', ['perl', '-e', UDP_CLIENT, addressOf(node), '5353']));
+      }
+      expect(outcomes.map(({ stderr }) => stderr).join('')).toBe('');
+      const answers = outcomes.map(({ stdout }) => parseAnswer(stdout));
+      expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual([3, 3, 3]);
+      expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
+    }
+  });
+
+  test('a node reaches the port on its own addresses too', async () => {
+    await create('local', '--replicas', '2', '--publish', '8082:80', IMAGE);
+    for (const address of [addressOf(1), '127.0.0.1', addressOf(2)]) {
+      const { code, stdout } = await execAt('node1', [
+        'curl',
+        '--silent',
+        '--max-time',
+        '3',
+        `http://${address}:8082/`,
+      ]);
+      expect([address, code]).toEqual([address, 0]);
+      parseAnswer(stdout);
+    }
+  });
+
+  test('a port is closed again when its service is gone', async () => {
+    await create('gone', '--publish', '8083:80', IMAGE);
+    await requests(`http://${addressOf(2)}:8083/`, 1);
+    await tsswarm('service', 'rm', ...created.splice(0));
+    await until('port 8083 refuses', 10, async () => {
+      const { code } = await execAt('client', ['curl', '--silent', '--max-time', '1', `http://${addressOf(2)}:8083/`]);
+      return code === 7 ? true : undefined;
+    });
+  });
+});
+
+test('host mode - only the nodes that run a task answer, with the client’s own address', async () => {
+  await create(
+    'direct',
+    '--constraint',
+    'node.hostname==node2',
+    '--publish',
+    'published=8090,target=80,mode=host',
+    IMAGE,
+  );
+  const answers = await requests(`http://${addressOf(2)}:8090/`, 3);
+  expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
+  await expect(requests(`http://${addressOf(1)}:8090/`, 1)).rejects.toThrow('exit code 7');
+});
+
+test('global - one task on each node', async () => {
+  await create('everywhere', '--mode', 'global', '--publish', '8091:80', IMAGE);
+  const tasks = await runningTasks('everywhere');
+  expect(tasks.map(({ Node }) => Node).sort()).toEqual(['node1', 'node2', 'node3']);
+});
+
+test('scale - up and down under load without a lost request', async () => {
+  await create('elastic', '--replicas', '2', '--publish', '8092:80', '--stop-grace-period', '2s', IMAGE);
+  const load = new Load(NODES.map((node) => `http://${addressOf(node)}:8092/`));
+  try {
+    await until('load runs', 10, async () => load.samples.length > 10 || undefined);
+    await tsswarm('service', 'scale', 'elastic=8');
+    expect(await runningTasks('elastic')).toHaveLength(8);
+    await until('new replicas serve', 10, async () => {
+      const recent = load.samples.slice(-60).map(({ hostname }) => hostname);
+      return new Set(recent).size === 8 || undefined;
+    });
+    await tsswarm('service', 'scale', 'elastic=1');
+    await until('one is left', 20, async () => {
+      const tasks = (await tasksOf('elastic')).filter(({ CurrentState }) => CurrentState.startsWith('Running'));
+      return tasks.length === 1 || undefined;
+    });
+    const after = load.samples.length;
+    await until('the last one serves', 10, async () => load.samples.length > after + 30 || undefined);
+  } finally {
+    await load.stop();
+  }
+  expect(load.failures).toEqual([]);
+});
