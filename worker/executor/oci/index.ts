@@ -1,1 +1,2 @@
-export { OciImageStore } from './images/store.js';
+export { OciExecutor, type OciExecutorOptions } from './executor.js';
+export { OciImageStore, type OciImageStoreOptions } from './images/store.js';

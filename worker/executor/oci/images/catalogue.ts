@@ -91,15 +91,14 @@ export function withoutImage(manifests: readonly Descriptor[], id: string): Desc
   return manifests.filter((item) => idOf(item) !== id);
 }
 
-/** All images, with their names as docker shows them. */
+/** All images, with their names as docker shows them. @param configs of every image, by id */
 export function imagesOf(
   manifests: readonly Descriptor[],
-  configOf: (id: string) => Pick<ImageConfig, 'createdAt' | 'platform'>,
+  configs: ReadonlyMap<string, Pick<ImageConfig, 'createdAt' | 'platform'>>,
 ): StoredImage[] {
-  return [...new Set(manifests.map(idOf))].map((id) => {
+  return [...configs].map(([id, { createdAt, platform }]) => {
     const own = manifests.filter((item) => idOf(item) === id);
     const [first] = own;
-    const { createdAt, platform } = configOf(id);
     return {
       id,
       names: own.map(nameOf).flatMap((name) => (name === '' ? [] : [parseImageName(name).familiar])),

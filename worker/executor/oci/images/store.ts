@@ -72,6 +72,8 @@ export class OciImageStore implements ImageStore {
   readonly #work: WorkFolders;
   readonly #insecure: ReadonlySet<string>;
   readonly #pulls = new SharedWork<StoredImage>();
+  /** By id; what an id stands for never changes. */
+  readonly #configs = new Map<string, ImageConfig>();
 
   private constructor(options: OciImageStoreOptions, work: WorkFolders) {
     this.#root = options.root;
@@ -215,7 +217,7 @@ export class OciImageStore implements ImageStore {
         });
       }
       await this.#holders.add(image.id, holder);
-      return { image, config: parseImageConfig(await this.#layout.read(image.id)), rootfs };
+      return { image, config: await this.#config(image.id), rootfs };
     });
   }
 
@@ -340,8 +342,14 @@ export class OciImageStore implements ImageStore {
   async #images(): Promise<StoredImage[]> {
     const manifests = await this.#layout.manifests();
     const configs = new Map<string, ImageConfig>();
-    for (const id of new Set(manifests.map(idOf))) configs.set(id, parseImageConfig(await this.#layout.read(id)));
-    return imagesOf(manifests, (id) => configs.get(id) ?? { createdAt: 0, platform: hostPlatform });
+    for (const id of new Set(manifests.map(idOf))) configs.set(id, await this.#config(id));
+    return imagesOf(manifests, configs);
+  }
+
+  async #config(id: string): Promise<ImageConfig> {
+    const known = this.#configs.get(id) ?? parseImageConfig(await this.#layout.read(id));
+    this.#configs.set(id, known);
+    return known;
   }
 
   /** Deletes what no image of the index needs. Under the lock. */

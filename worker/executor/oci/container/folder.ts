@@ -1,0 +1,94 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, invalidArgument } from '../../../../lib/errors.js';
+import type { ContainerExit } from '../../executor.js';
+import { writeFileAtomically } from '../atomic-file.js';
+import { isObject } from '../images/config.js';
+import type { ProcessIdentity } from './process.js';
+
+/** What a container's folder says of it; written when it is prepared, started and exited. */
+export interface ContainerRecord {
+  readonly id: string;
+  readonly name: string;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+  readonly process: ProcessIdentity | undefined;
+  /** Milliseconds since the epoch; 0 before the start. */
+  readonly startedAt: number;
+  readonly exit: ContainerExit | undefined;
+}
+
+/**
+ * One container on disk. It is whole when it has a record; without one it was left half-made or
+ * half-deleted, and is to be cleaned up.
+ */
+export class ContainerFolder {
+  readonly path: string;
+  readonly record: string;
+  /** The runtime's config.json is in the folder itself: it is the bundle. */
+  readonly config: string;
+  readonly rootfs: string;
+  readonly upper: string;
+  readonly work: string;
+  readonly etc: string;
+  /** A tmpfs, with the container's secrets and configs. */
+  readonly files: string;
+  readonly logs: string;
+  readonly log: string;
+  /** Where conmon notes the exit and an OOM. */
+  readonly persist: string;
+  readonly pidFile: string;
+  readonly conmonPidFile: string;
+
+  constructor(dataRoot: string, id: string) {
+    this.path = join(dataRoot, checkedId(id));
+    this.record = join(this.path, 'record.json');
+    this.config = join(this.path, 'config.json');
+    this.rootfs = join(this.path, 'rootfs');
+    this.upper = join(this.path, 'upper');
+    this.work = join(this.path, 'work');
+    this.etc = join(this.path, 'etc');
+    this.files = join(this.path, 'files');
+    this.logs = join(this.path, 'logs');
+    this.log = join(this.logs, 'container.log');
+    this.persist = join(this.path, 'persist');
+    this.pidFile = join(this.path, 'pid');
+    this.conmonPidFile = join(this.path, 'conmon.pid');
+  }
+
+  /** Undefined when there is none, or none that can be read: the folder is not whole. */
+  async readRecord(): Promise<ContainerRecord | undefined> {
+    const text = await readIfThere(this.record);
+    if (text === undefined) return undefined;
+    try {
+      const value: unknown = JSON.parse(text);
+      return isObject(value) && typeof value.id === 'string' ? (value as unknown as ContainerRecord) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async writeRecord(record: ContainerRecord): Promise<void> {
+    await writeFileAtomically(this.record, JSON.stringify(record), 0o600);
+  }
+}
+
+/** An id is a file name, a cgroup and a runtime's argument. @throws INVALID_ARGUMENT */
+function checkedId(id: string): string {
+  if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/.test(id)) {
+    throw invalidArgument(`"${id}" is not a container id`, {
+      value: id,
+      hint: 'It has letters, digits, and _ . - inside.',
+    });
+  }
+  return id;
+}
+
+export async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

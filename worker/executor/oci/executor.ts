@@ -1,0 +1,224 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../../../lib/clock.js';
+import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../lib/errors.js';
+import type { Logger } from '../../../lib/log.js';
+import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
+import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
+import { readCgroupFacts } from './container/cgroups.js';
+import { Container } from './container/container.js';
+import { readHostFacts } from './container/host-facts.js';
+import { parseSignal } from './container/process.js';
+import type { OciImageStore } from './images/store.js';
+import { Limiter } from './limiter.js';
+import { readLog } from './logs/reader.js';
+import { Operations } from './operations.js';
+import { ExitWatch } from './runtime/exit-watch.js';
+import { chooseRuntime, findInitProgram } from './runtime/probe.js';
+import { Runtime } from './runtime/runtime.js';
+
+/** Starts are bound by the kernel's cgroup and namespace locks: more at a time only wait there. */
+const PARALLEL_STARTS = 4;
+const SIGKILL = 9;
+
+export interface OciExecutorOptions {
+  /** Containers: settings, writable layers, logs. Overlayfs must work there. */
+  readonly dataRoot: string;
+  /** What a restart of the machine makes void: runtime states, exit notes. */
+  readonly runRoot: string;
+  readonly images: OciImageStore;
+  /** Cgroup that holds one per container: `/tsswarm`. */
+  readonly cgroupParent: string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/**
+ * Containers without a daemon of their own: an OCI runtime makes them, conmon watches each, and all
+ * that is known of them is on disk, so that whoever opens the same folders next goes on with them.
+ */
+export class OciExecutor implements Executor {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #operations: Operations;
+  readonly #runtime: Runtime;
+  readonly #starts = new Limiter(PARALLEL_STARTS);
+  readonly #containers = new Map<string, Container>();
+  readonly #looking = new Map<Container, 'once' | 'again'>();
+  readonly #watch: ExitWatch;
+
+  private constructor({ clock, log }: OciExecutorOptions, operations: Operations, runtime: Runtime) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#operations = operations;
+    this.#runtime = runtime;
+    this.#watch = new ExitWatch(
+      operations.exitDir,
+      clock,
+      (id) => this.#look(this.#containers.get(id)),
+      () => {
+        for (const container of this.#containers.values()) this.#look(container);
+      },
+    );
+  }
+
+  /**
+   * Takes the containers back that are in the folders, and cleans up what was left half-done.
+   * @throws FAILED_PRECONDITION when no runtime works on this machine
+   * @throws INVALID_ARGUMENT for folders that the tools cannot use
+   */
+  static async open(options: OciExecutorOptions): Promise<OciExecutor> {
+    const { dataRoot, runRoot, cgroupParent, images, log } = options;
+    for (const path of [dataRoot, runRoot, cgroupParent]) {
+      if (!/^\/[^:,\\]+$/.test(path)) {
+        throw invalidArgument(`"${path}" cannot be a folder of containers`, {
+          value: path,
+          hint: 'It must be an absolute path without colon, comma and backslash.',
+        });
+      }
+    }
+    await mkdir(runRoot, { recursive: true, mode: 0o700 });
+    const host = await readHostFacts(await readCgroupFacts());
+    const choice = await chooseRuntime({ runRoot, cgroupParent, cgroup: host.cgroup, log });
+    const runtime = new Runtime(choice, join(runRoot, 'runtime'));
+    const initProgram = await findInitProgram();
+    const operations = new Operations({ dataRoot, runRoot, cgroupParent, images, host, runtime, initProgram, log });
+    const adopted = await operations.open();
+    const executor = new OciExecutor(options, operations, runtime);
+    for (const container of adopted) {
+      executor.#containers.set(container.id, container);
+      executor.#look(container);
+    }
+    return executor;
+  }
+
+  get runtime(): string {
+    return this.#runtime.choice.name;
+  }
+
+  /** Lets go of the folders when what is under way is done. Containers run on. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#containers.values()].map((container) => container.serial.run(() => undefined)));
+    this.#watch.close();
+  }
+
+  async prepare(settings: ContainerSettings, signal: AbortSignal): Promise<void> {
+    if (this.#containers.has(settings.id)) return this.#need(settings.id).serial.run(() => undefined);
+    const container = new Container(this.#operations.folder(settings.id), settings);
+    this.#containers.set(settings.id, container);
+    await container.serial.run(async () => {
+      try {
+        await this.#operations.prepare(container, settings, signal);
+      } catch (error) {
+        this.#containers.delete(settings.id);
+        throw error;
+      }
+    });
+  }
+
+  async start(id: string): Promise<ContainerState> {
+    const container = this.#need(id);
+    await container.serial.run(() =>
+      this.#starts.run(async () => {
+        if (this.#containers.get(id) !== container) throw unknown(id);
+        if (!container.running && !container.exit) await this.#operations.launch(container, () => this.#clock.now());
+      }),
+    );
+    // It may have exited already, unseen as it was not known to run.
+    this.#look(container);
+    return container.state;
+  }
+
+  async wait(id: string, signal: AbortSignal): Promise<ContainerExit> {
+    const container = this.#need(id);
+    signal.throwIfAborted();
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      signal.addEventListener('abort', onAbort, { once: true });
+      container.exited.promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    });
+  }
+
+  /** A container that never ran has nothing to stop: that counts as an exit with code 0 now. */
+  async stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit> {
+    const container = this.#need(id);
+    const signal = parseSignal(stopSignal || 'SIGTERM');
+    await container.serial.run(() => undefined);
+    if (!container.running) return container.exit ?? { code: 0, oomKilled: false, finishedAt: this.#clock.now() };
+    container.signal(signal);
+    const cancel = this.#clock.after(graceMs, () => container.signal(SIGKILL));
+    try {
+      return await container.exited.promise;
+    } finally {
+      cancel();
+    }
+  }
+
+  async kill(id: string, signal: string): Promise<void> {
+    const number = parseSignal(signal || 'SIGKILL');
+    this.#need(id).signal(number);
+  }
+
+  async remove(id: string): Promise<void> {
+    const container = this.#containers.get(id);
+    if (!container) return this.#operations.discard(id);
+    await container.serial.run(async () => {
+      if (this.#containers.get(id) !== container) return;
+      if (container.running) {
+        container.signal(SIGKILL);
+        await container.exited.promise;
+      }
+      container.exited.reject(unknown(id));
+      container.gone.abort();
+      await this.#operations.discard(id);
+      this.#containers.delete(id);
+      if (this.#containers.size === 0) await this.#operations.removeCgroupParent();
+    });
+  }
+
+  async inspect(id: string): Promise<ContainerState | undefined> {
+    return this.#containers.get(id)?.state;
+  }
+
+  async list(): Promise<readonly ContainerState[]> {
+    return [...this.#containers.values()].map((container) => container.state);
+  }
+
+  async *logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
+    const { folder, gone } = this.#need(id);
+    yield* readLog({ file: folder.log, ended: gone.signal }, options, signal);
+  }
+
+  #need(id: string): Container {
+    const container = this.#containers.get(id);
+    if (!container) throw unknown(id);
+    return container;
+  }
+
+  /** Finds out, in the background, whether a container has exited; a notice during a look makes it look again. */
+  #look(container: Container | undefined): void {
+    if (!container?.running) return;
+    if (this.#looking.has(container)) {
+      this.#looking.set(container, 'again');
+      return;
+    }
+    this.#looking.set(container, 'once');
+    const look = async () => {
+      const exit = await this.#operations.observe(container, () => this.#clock.now());
+      if (!exit) return;
+      container.finished(exit);
+      await container.serial.run(() => this.#operations.settle(container));
+    };
+    look()
+      .catch((error) => this.#log.error({ container: container.id, error: messageOf(error) }, 'exit not settled'))
+      .finally(() => {
+        const again = this.#looking.get(container) === 'again';
+        this.#looking.delete(container);
+        if (again) this.#look(container);
+      });
+  }
+}
+
+function unknown(id: string): SwarmError {
+  return notFound(`No such container: ${id}`, { value: id });
+}

@@ -1,0 +1,235 @@
+import { access, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../../lib/errors.js';
+import type { Logger } from '../../../lib/log.js';
+import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
+import type { ContainerExit, ContainerSettings } from '../executor.js';
+import { oomKills, removeCgroup } from './container/cgroups.js';
+import { Container } from './container/container.js';
+import { ContainerFolder, readIfThere } from './container/folder.js';
+import type { HostFacts } from './container/host-facts.js';
+import { identify, isAlive } from './container/process.js';
+import type { OciImageStore } from './images/store.js';
+import { prepareBundle } from './prepare.js';
+import { createUnderMonitor, monitorGone, monitorOf } from './runtime/conmon.js';
+import { readExit } from './runtime/exit-watch.js';
+import type { Runtime } from './runtime/runtime.js';
+
+/** At this size a container's log begins anew. */
+const LOG_SIZE_MAX = 20 * 2 ** 20;
+/** Looks that may find neither process nor exit while the monitor lives: it is about to note it. */
+const PATIENCE = 5;
+/** Of a process whose monitor was killed with it: nobody was there to take the real code. */
+const LOST_EXIT_CODE = 137;
+
+export interface OperationsOptions {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+  readonly cgroupParent: string;
+  readonly images: OciImageStore;
+  readonly host: HostFacts;
+  readonly runtime: Runtime;
+  readonly initProgram: string;
+  readonly log: Logger;
+}
+
+/** The steps of a container's life, each on files, mounts and processes; the caller puts them in order. */
+export class Operations {
+  readonly #options: OperationsOptions;
+  readonly exitDir: string;
+  readonly #socketDir: string;
+
+  constructor(options: OperationsOptions) {
+    this.#options = options;
+    this.exitDir = join(options.runRoot, 'exits');
+    this.#socketDir = join(options.runRoot, 'sockets');
+  }
+
+  folder(id: string): ContainerFolder {
+    return new ContainerFolder(this.#options.dataRoot, id);
+  }
+
+  /** Makes the folders, and takes back the containers in them; what is not whole is cleaned up. */
+  async open(): Promise<Container[]> {
+    for (const path of [this.#options.dataRoot, this.exitDir, this.#socketDir]) {
+      await mkdir(path, { recursive: true, mode: 0o700 });
+    }
+    const containers: Container[] = [];
+    for (const id of await readdir(this.#options.dataRoot)) {
+      const container = await this.#adopt(id);
+      if (container) containers.push(container);
+      else await this.discard(id);
+    }
+    return containers;
+  }
+
+  /** @throws as Executor.prepare; nothing is left then */
+  async prepare(container: Container, settings: ContainerSettings, signal: AbortSignal): Promise<void> {
+    const { id, folder } = container;
+    const { images, host, initProgram, log } = this.#options;
+    try {
+      signal.throwIfAborted();
+      await mkdir(folder.path, { recursive: true, mode: 0o700 });
+      const { registryAuth } = settings;
+      const image = await images.acquire(settings.image, folder.path, { registryAuth, signal });
+      const warnings = await prepareBundle({
+        settings,
+        folder,
+        image,
+        host,
+        cgroupPath: this.#cgroup(id),
+        initProgram,
+      });
+      for (const warning of warnings) log.warn({ container: id }, warning);
+      signal.throwIfAborted();
+      await folder.writeRecord(container.record);
+    } catch (error) {
+      await this.discard(id);
+      throw error;
+    }
+  }
+
+  /** @throws FAILED_PRECONDITION with the runtime's words; the container can be started again then */
+  async launch(container: Container, now: () => number): Promise<void> {
+    const { id, folder } = container;
+    const { tty, openStdin } = container.record;
+    const { runtime } = this.#options;
+    const { exitDir } = this;
+    try {
+      const pid = await createUnderMonitor({
+        id,
+        folder,
+        runtime,
+        exitDir,
+        socketDir: this.#socketDir,
+        logSizeMax: LOG_SIZE_MAX,
+        tty,
+        openStdin,
+      });
+      // It waits for the start: it cannot have ended, and left its number to another, before this.
+      const process = identify(pid);
+      await runtime.start(id);
+      container.started(process, now());
+    } catch (error) {
+      await this.#unlaunch(folder, id);
+      throw error;
+    }
+    await folder.writeRecord(container.record);
+  }
+
+  /** The exit of a container that runs as far as we know; undefined while it does. */
+  async observe(container: Container, now: () => number): Promise<ContainerExit | undefined> {
+    const { id, folder, process } = container;
+    // Looked at before the note is read: a note that comes in between is not missed.
+    const alive = process !== undefined && isAlive(process);
+    const monitored = (await monitorOf(folder)) !== undefined;
+    const noted = (await readExit(join(this.exitDir, id))) ?? (await readExit(join(folder.persist, 'exit')));
+    if (noted) {
+      const oom = noted.code !== 0 && (await this.#ranOutOfMemory(folder, id));
+      return { code: noted.code, oomKilled: oom, finishedAt: noted.at };
+    }
+    container.missing = alive ? 0 : container.missing + 1;
+    if (alive || (monitored && container.missing < PATIENCE)) return undefined;
+    this.#options.log.warn({ container: id }, 'the monitor was killed with its container: the exit code is not known');
+    const oomKilled = await this.#ranOutOfMemory(folder, id);
+    return { code: LOST_EXIT_CODE, oomKilled, finishedAt: now() };
+  }
+
+  /** After the exit: notes it, and gives the kernel's things back. Log and settings stay. */
+  async settle(container: Container): Promise<void> {
+    const { id, folder } = container;
+    if ((await folder.readRecord()) === undefined) return;
+    await folder.writeRecord(container.record);
+    await this.#release(folder, id);
+  }
+
+  /** Removes a container in whatever state it is, and all its traces. Fine when there are none. */
+  async discard(id: string): Promise<void> {
+    const folder = this.folder(id);
+    // From here on it is not whole: if we are interrupted, the next one who opens goes on.
+    await rm(folder.record, { force: true });
+    await this.#release(folder, id);
+    await this.#options.images.release(folder.path);
+    await rm(folder.path, { recursive: true, force: true });
+  }
+
+  /** Goes with the last container. */
+  async removeCgroupParent(): Promise<void> {
+    await removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
+  }
+
+  #cgroup(id: string): string {
+    return `${this.#options.cgroupParent}/${id}`;
+  }
+
+  async #release(folder: ContainerFolder, id: string): Promise<void> {
+    const { runtime, host } = this.#options;
+    if (await isThere(join(runtime.root, id))) await runtime.delete(id);
+    await monitorGone(folder);
+    unmount(folder.rootfs, { lazy: true });
+    unmount(folder.files, { lazy: true });
+    await removeCgroup(host.cgroup, this.#cgroup(id));
+    await rm(join(this.exitDir, id), { force: true });
+    await rm(join(this.#socketDir, id), { recursive: true, force: true });
+  }
+
+  /** Takes back what a failed or interrupted start left, so that it can be tried again. */
+  async #unlaunch(folder: ContainerFolder, id: string): Promise<void> {
+    const { runtime } = this.#options;
+    if (await isThere(join(runtime.root, id))) await runtime.delete(id);
+    await monitorGone(folder);
+    const traces = [folder.pidFile, folder.conmonPidFile, join(folder.persist, 'exit'), join(this.exitDir, id)];
+    await Promise.all(traces.map((path) => rm(path, { force: true })));
+  }
+
+  /** The container of a folder; undefined when the folder is to be cleaned up. */
+  async #adopt(id: string): Promise<Container | undefined> {
+    const folder = this.folder(id);
+    const record = await folder.readRecord();
+    if (record?.id !== id) return undefined;
+    const container = new Container(folder, record);
+    if (record.startedAt !== 0) container.started(record.process, record.startedAt);
+    else if (!(await this.#recoverStart(container))) return undefined;
+    if (record.exit) {
+      container.finished(record.exit);
+      // Again, in case it was interrupted; there is nothing to do when it was not.
+      await this.#release(folder, id);
+    }
+    return container;
+  }
+
+  /**
+   * For a container without a noted start: we may have been killed in the middle of one. It is taken
+   * as started when its process was, and as prepared otherwise.
+   * @returns false when it cannot be used any more: the machine was started anew
+   */
+  async #recoverStart(container: Container): Promise<boolean> {
+    const { id, folder } = container;
+    if (!isMountPoint(folder.rootfs)) return false;
+    const pid = Number(await readIfThere(folder.pidFile));
+    const status = pid > 0 ? await this.#options.runtime.status(id) : undefined;
+    if (status === 'running' || status === 'stopped') {
+      container.started(identify(pid), Math.floor((await stat(folder.pidFile)).mtimeMs));
+      await folder.writeRecord(container.record);
+    } else {
+      await this.#unlaunch(folder, id);
+    }
+    return true;
+  }
+
+  async #ranOutOfMemory(folder: ContainerFolder, id: string): Promise<boolean> {
+    return (
+      (await isThere(join(folder.persist, 'oom'))) || (await oomKills(this.#options.host.cgroup, this.#cgroup(id))) > 0
+    );
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

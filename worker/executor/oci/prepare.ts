@@ -1,0 +1,161 @@
+import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { hostname as nodeName } from 'node:os';
+import { join } from 'node:path';
+import { errnoOf, failedPrecondition, invalidArgument, messageOf } from '../../../lib/errors.js';
+import { MS_NODEV, MS_NOEXEC, MS_NOSUID, mountOverlay, mountTmpfs } from '../../../netlb/kernel/mounts.js';
+import type { ContainerFile, ContainerMount, ContainerSettings } from '../executor.js';
+import type { ContainerFolder } from './container/folder.js';
+import type { HostFacts } from './container/host-facts.js';
+import { readInside } from './container/inside.js';
+import { hostsFile, resolvFile } from './container/network-files.js';
+import { buildSpec } from './container/spec.js';
+import type { SpecDevice } from './container/spec-types.js';
+import { resolveUser } from './container/users.js';
+import type { AcquiredImage } from './images/store.js';
+
+export interface PrepareInput {
+  readonly settings: ContainerSettings;
+  readonly folder: ContainerFolder;
+  readonly image: AcquiredImage;
+  readonly host: HostFacts;
+  readonly cgroupPath: string;
+  readonly initProgram: string;
+}
+
+/**
+ * Fills a container's folder: the runtime's configuration, the files we make for it, and its root
+ * filesystem, mounted. Fails before it mounts anything where the settings are at fault.
+ * @returns what could not be had as wished
+ */
+export async function prepareBundle(input: PrepareInput): Promise<string[]> {
+  const { settings, folder, image, host } = input;
+  const [passwd, group, devices] = await Promise.all([
+    readInside(image.rootfs, '/etc/passwd'),
+    readInside(image.rootfs, '/etc/group'),
+    Promise.all(settings.devices.map(readDevice)),
+  ]);
+  for (const mount of settings.mounts) await checkSource(mount);
+  const hostname = settings.hostname || (settings.networkNamespace === '' ? nodeName() : settings.id.slice(0, 12));
+  const { spec, warnings } = buildSpec({
+    settings,
+    image: image.config,
+    user: resolveUser(settings.user || image.config.user, settings.groups, passwd, group),
+    host,
+    hostname,
+    rootfs: folder.rootfs,
+    cgroupPath: input.cgroupPath,
+    etc: ['hosts', 'hostname', 'resolv.conf'].map((name) => ({
+      source: join(folder.etc, name),
+      target: `/etc/${name}`,
+    })),
+    files: settings.files.map((file, index) => ({ source: join(folder.files, String(index)), target: inside(file) })),
+    devices,
+    initProgram: input.initProgram,
+  });
+  await makeFolders(folder);
+  await Promise.all([writeEtc(folder, settings, hostname), writeFile(folder.config, JSON.stringify(spec))]);
+  await writeFiles(folder, settings.files);
+  await mountRoot(folder, image.rootfs);
+  return warnings;
+}
+
+async function makeFolders(folder: ContainerFolder): Promise<void> {
+  const { rootfs, upper, work, etc, files, logs, persist } = folder;
+  await Promise.all([rootfs, upper, work, etc, files, logs, persist].map((path) => mkdir(path, { recursive: true })));
+}
+
+async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> {
+  // The upper layer's root stands for the merged one: it must look like the image's.
+  const { mode, uid, gid } = await stat(lower);
+  await chmod(folder.upper, mode & 0o7777);
+  await chown(folder.upper, uid, gid);
+  try {
+    const { upper, work, rootfs: target } = folder;
+    mountOverlay({ lower: [lower], upper, work, target, volatile: true });
+  } catch (error) {
+    throw failedPrecondition(`overlayfs does not work on ${folder.path}: ${messageOf(error)}`, {
+      value: folder.path,
+      hint: 'Put the data folder on ext4 or xfs (with ftype=1), and load the overlay module: modprobe overlay.',
+      cause: error,
+    });
+  }
+}
+
+async function writeEtc(folder: ContainerFolder, settings: ContainerSettings, hostname: string): Promise<void> {
+  const [hosts, resolv] = await Promise.all(['/etc/hosts', '/etc/resolv.conf'].map(readOrEmpty));
+  await Promise.all([
+    writeFile(join(folder.etc, 'hosts'), hostsFile(settings, hostname, hosts ?? '')),
+    writeFile(join(folder.etc, 'hostname'), `${hostname}\n`),
+    writeFile(join(folder.etc, 'resolv.conf'), resolvFile(settings, resolv ?? '')),
+  ]);
+}
+
+async function readOrEmpty(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}
+
+/** Secrets never touch a disk: they are on a tmpfs of the container's own, of just their size. */
+async function writeFiles(folder: ContainerFolder, files: readonly ContainerFile[]): Promise<void> {
+  if (files.length === 0) return;
+  const pages = files.reduce((sum, { data }) => sum + Math.ceil(data.length / 4096) + 1, 1);
+  mountTmpfs({
+    target: folder.files,
+    size: `${pages * 4}k`,
+    mode: 0o700,
+    flags: MS_NOSUID | MS_NODEV | MS_NOEXEC,
+  });
+  for (const [index, { data, uid, gid, mode }] of files.entries()) {
+    const path = join(folder.files, String(index));
+    await writeFile(path, data, { mode: 0o400 });
+    await chown(path, uid, gid);
+    await chmod(path, mode & 0o7777);
+  }
+}
+
+function inside({ target }: ContainerFile): string {
+  if (target.startsWith('/') && target !== '/') return target;
+  throw invalidArgument(`"${target}" cannot be the path of a secret or config`, {
+    value: target,
+    hint: 'It must be absolute.',
+  });
+}
+
+async function checkSource({ type, source, createMountpoint }: ContainerMount): Promise<void> {
+  if (type !== 'bind') return;
+  const bad = (why: string) => invalidArgument(`invalid mount config for type "bind": ${why}`, { value: source });
+  if (!source.startsWith('/')) throw bad(`invalid mount path: '${source}' must be an absolute path`);
+  if (createMountpoint) await mkdir(source, { recursive: true });
+  try {
+    await stat(source);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') throw bad(`bind source path does not exist: ${source}`);
+    throw bad(messageOf(error));
+  }
+}
+
+/** A device of the node, as the runtime makes it in the container. */
+async function readDevice(device: ContainerSettings['devices'][number]): Promise<SpecDevice> {
+  const { hostPath, containerPath } = device;
+  const bad = (why: string) => invalidArgument(`device ${hostPath} ${why}`, { value: hostPath });
+  const facts = await stat(hostPath).catch((error: unknown) => {
+    throw bad(`cannot be used: ${messageOf(error)}`);
+  });
+  if (!facts.isCharacterDevice() && !facts.isBlockDevice()) throw bad('is no device');
+  // gnu_dev_major and gnu_dev_minor of sys/sysmacros.h, as far as 32 bits reach.
+  const major = (facts.rdev >>> 8) & 0xfff;
+  const minor = (facts.rdev & 0xff) | ((facts.rdev >>> 12) & 0xfff00);
+  return {
+    path: containerPath || hostPath,
+    type: facts.isCharacterDevice() ? 'c' : 'b',
+    major,
+    minor,
+    fileMode: facts.mode & 0o777,
+    uid: facts.uid,
+    gid: facts.gid,
+  };
+}

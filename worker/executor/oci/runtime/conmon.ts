@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { systemClock } from '../../../../lib/clock.js';
+import { errnoOf, failedPrecondition, messageOf } from '../../../../lib/errors.js';
+import { type ContainerFolder, readIfThere } from '../container/folder.js';
+import { identify, isAlive, type ProcessIdentity, sendSignal } from '../container/process.js';
+import { parseJsonObject } from '../images/config.js';
+import { missingTool } from '../tool.js';
+import { type Runtime, runtimeWords } from './runtime.js';
+
+const SIGKILL = 9;
+const MONITOR_POLL_MS = 5;
+const MONITOR_GRACE_MS = 5000;
+
+export interface MonitorOptions {
+  readonly id: string;
+  readonly folder: ContainerFolder;
+  readonly runtime: Runtime;
+  /** conmon leaves a file named by the container's id there, with the exit code in it. */
+  readonly exitDir: string;
+  readonly socketDir: string;
+  readonly logSizeMax: number;
+  readonly tty: boolean;
+  readonly openStdin: boolean;
+}
+
+/**
+ * Has conmon(8) make the container: it runs the runtime's `create`, then stays as its parent, keeps
+ * its log and notes its exit, whatever becomes of us. It tells the process id through the descriptor
+ * that _OCI_SYNCPIPE names, as {"data": pid} or {"data": -1, "message": "…"}.
+ * @returns pid of the container's init process, which waits for the runtime's `start`
+ * @throws FAILED_PRECONDITION with the runtime's words
+ */
+export async function createUnderMonitor(options: MonitorOptions): Promise<number> {
+  const child = spawn('conmon', monitorArgs(options), {
+    cwd: '/',
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH, _OCI_SYNCPIPE: '3' },
+  });
+  const sync = child.stdio[3] as Readable;
+  const failed = once(child, 'error').then(([error]: unknown[]) => {
+    throw errnoOf(error) === 'ENOENT' ? missingTool('conmon') : error;
+  });
+  try {
+    const [answer, complaint] = await Promise.race([
+      Promise.all([firstLine(sync), text(child.stderr as Readable)]),
+      failed,
+    ]);
+    return parseAnswer(answer, complaint);
+  } finally {
+    sync.destroy();
+  }
+}
+
+function monitorArgs({
+  id,
+  folder,
+  runtime,
+  exitDir,
+  socketDir,
+  logSizeMax,
+  tty,
+  openStdin,
+}: MonitorOptions): string[] {
+  const [program = '', ...args] = runtime.createCommand;
+  return [
+    ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', id],
+    ...['--runtime', program, ...args.map((arg) => `--runtime-arg=${arg}`)],
+    ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
+    ...['--exit-dir', exitDir, '--persist-dir', folder.persist, '--socket-dir-path', socketDir],
+    ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax), '--log-level', 'error'],
+    // The log outlives us; that it should outlive a crash of the machine is not worth an fsync at each exit.
+    '--no-sync-log',
+    ...(tty ? ['--terminal'] : []),
+    ...(openStdin ? ['--stdin', '--leave-stdin-open'] : []),
+  ];
+}
+
+async function firstLine(stream: Readable): Promise<string> {
+  let all = '';
+  for await (const chunk of stream.setEncoding('utf8')) {
+    all += chunk;
+    if (all.includes('\n')) break;
+  }
+  return all;
+}
+
+async function text(stream: Readable): Promise<string> {
+  let all = '';
+  for await (const chunk of stream.setEncoding('utf8')) all += chunk;
+  return all;
+}
+
+/** @throws FAILED_PRECONDITION */
+export function parseAnswer(answer: string, complaint: string): number {
+  if (answer.trim() === '') throw failedPrecondition(`conmon failed: ${runtimeWords(complaint) || 'it said nothing'}`);
+  try {
+    const { data, message } = parseJsonObject(answer, "conmon's answer");
+    if (typeof data === 'number' && data > 0) return data;
+    throw failedPrecondition(runtimeWords(typeof message === 'string' ? message : answer));
+  } catch (error) {
+    throw failedPrecondition(`cannot create the container: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+/** The conmon process of a container; undefined when it has none, or none any more. */
+export async function monitorOf(folder: ContainerFolder): Promise<ProcessIdentity | undefined> {
+  const pid = Number(await readIfThere(folder.conmonPidFile));
+  const monitor = pid > 0 ? identify(pid) : undefined;
+  return monitor && (await readIfThere(`/proc/${pid}/comm`))?.trim() === 'conmon' ? monitor : undefined;
+}
+
+/**
+ * Waits until the monitor of a container that has exited is gone: until then it writes to the
+ * container's folder. One that does not go by itself is killed.
+ */
+export async function monitorGone(folder: ContainerFolder): Promise<void> {
+  const monitor = await monitorOf(folder);
+  if (!monitor) return;
+  for (let waited = 0; isAlive(monitor); waited += MONITOR_POLL_MS) {
+    if (waited > MONITOR_GRACE_MS) sendSignal(monitor, SIGKILL);
+    await systemClock.sleep(MONITOR_POLL_MS);
+  }
+}
