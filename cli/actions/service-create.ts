@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { errnoOf, invalidArgument, SwarmError } from '../../lib/errors.js';
+import { errnoOf, invalidArgument, notFound, SwarmError } from '../../lib/errors.js';
 import type { ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { FlagSources } from '../flags/container.js';
 import type { Flags } from '../flags/flags.js';
 import { createSpec, networkNames } from '../flags/service.js';
+import { parseFileReference } from '../flags/values.js';
 import { waitForService } from '../progress/wait.js';
 import { registryAuth } from './registry-auth.js';
 
@@ -38,11 +39,23 @@ export function withAuth(context: Context, spec: ServiceSpec, flags: Flags): Ser
 
 /** Reads and resolves what the flags refer to: files, networks. */
 export async function sourcesOf(context: Context, flags: Flags): Promise<FlagSources> {
+  refuseFileReferences(flags);
   return {
     env: context.io.env,
     envFiles: flags.list('env-file').map(readEnvFile),
     networkIds: await networkIds(context, networkNames(flags)),
   };
+}
+
+/** Managers keep no secrets or configs yet, so a name can only be a wrong one. */
+function refuseFileReferences(flags: Flags): void {
+  for (const kind of ['secret', 'config'])
+    for (const flag of [kind, `${kind}-add`])
+      for (const { name } of flags.each(flag, parseFileReference))
+        throw notFound(`${kind} not found: ${name}`, {
+          value: name,
+          hint: `This version cannot create ${kind}s yet; use --env or --mount instead.`,
+        });
 }
 
 function readEnvFile(file: string): string {

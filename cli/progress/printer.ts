@@ -9,7 +9,7 @@ export interface ProgressPrinter {
   say(line: string): void;
 }
 
-export function progressPrinter(io: Io, quiet: boolean): ProgressPrinter {
+export function progressPrinter(io: Pick<Io, 'out' | 'columns'>, quiet: boolean): ProgressPrinter {
   if (quiet) return { show: () => undefined, say: () => undefined };
   return io.columns === undefined ? new LinePrinter(io) : new TerminalPrinter(io, io.columns);
 }

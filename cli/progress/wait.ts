@@ -28,6 +28,7 @@ export async function waitForService(context: Context, service: Service, options
   const interrupted = io.interrupted();
   const done = new AbortController();
   let converged = false;
+  let synced = false;
   let cancelTimer: (() => void) | undefined;
   const finish = () => {
     converged = true;
@@ -37,6 +38,9 @@ export async function waitForService(context: Context, service: Service, options
   try {
     for await (const message of control.watch(request, { signal: AbortSignal.any([done.signal, interrupted]) })) {
       for (const event of message.events) progress.apply(event);
+      // What is there at the beginning may come in several messages.
+      synced ||= message.synced;
+      if (!synced) continue;
       const view = progress.view();
       printer.show(view);
       if (view.verdict.kind === 'failed') throw failedPrecondition(view.verdict.message, { value: service.spec.name });

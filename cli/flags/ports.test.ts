@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { SwarmError } from '../../lib/errors.js';
+import { PortConfig, Protocol, PublishMode } from '../../proto/gen/specs.js';
+import { matchesPublishRm, parsePublish } from './ports.js';
+
+const port = (fields: Partial<PortConfig>) => PortConfig.create(fields);
+const textOf = (value: string): string => {
+  try {
+    parsePublish(value);
+  } catch (error) {
+    if (error instanceof SwarmError) return error.text;
+    throw error;
+  }
+  throw new Error(`${value} was taken`);
+};
+
+describe('parsePublish - short syntax', () => {
+  it.each([
+    ['80', [port({ targetPort: 80 })]],
+    ['8080:80', [port({ publishedPort: 8080, targetPort: 80 })]],
+    [':80', [port({ targetPort: 80 })]],
+    ['53:53/udp', [port({ publishedPort: 53, targetPort: 53, protocol: Protocol.UDP })]],
+    ['53:53/SCTP', [port({ publishedPort: 53, targetPort: 53, protocol: Protocol.SCTP })]],
+    ['10.1.2.3:8080:80', [port({ publishedPort: 8080, targetPort: 80, hostIp: '10.1.2.3' })]],
+    ['10.1.2.3::80', [port({ targetPort: 80, hostIp: '10.1.2.3' })]],
+    ['[fd00::1]:8080:80/tcp', [port({ publishedPort: 8080, targetPort: 80, hostIp: 'fd00::1' })]],
+    ['8000-8001:80-81', [port({ publishedPort: 8000, targetPort: 80 }), port({ publishedPort: 8001, targetPort: 81 })]],
+    ['8000-8001:80', [port({ publishedPort: 8000, targetPort: 80 }), port({ publishedPort: 8001, targetPort: 80 })]],
+  ])('%s', (text, expected) => {
+    expect(parsePublish(text)).toEqual(expected);
+  });
+
+  it.each([
+    ['', '"" is not a port mapping'],
+    ['a:80', '"a" is not a port'],
+    ['8080:0', '"0" is not a port'],
+    ['65536:80', '"65536" is not a port'],
+    ['8080:80/icmp', '"icmp" is not a protocol'],
+    ['8080:80/', '"" is not a protocol'],
+    ['8003-8001:80', 'the range 8003-8001 ends before it begins'],
+    ['8000-8002:80-81', 'the ranges 8000-8002 and 80-81 have different lengths'],
+    ['host:8080:80', '"host" is not an IP address'],
+    ['1:2:3:4', '"1:2:3:4" is not a port mapping'],
+    ['1-2-3:80', '"1-2-3" is not a port range'],
+  ])('refuses %j', (text, words) => {
+    expect(textOf(text)).toContain(words);
+  });
+
+  it('says what is allowed', () => {
+    expect(textOf('x')).toContain('1 to 65535');
+    expect(textOf('80:80/x')).toContain('tcp, udp and sctp');
+  });
+});
+
+describe('parsePublish - long syntax', () => {
+  it('takes all fields', () => {
+    expect(
+      parsePublish(
+        'published=8080,target=80,protocol=udp,mode=host,name=dns,host-ip=10.0.0.1,scheduler=lc,affinity-timeout=5m',
+      ),
+    ).toEqual([
+      port({
+        publishedPort: 8080,
+        targetPort: 80,
+        protocol: Protocol.UDP,
+        publishMode: PublishMode.HOST,
+        name: 'dns',
+        hostIp: '10.0.0.1',
+        scheduler: 'lc',
+        affinityTimeout: 300e9,
+      }),
+    ]);
+  });
+
+  it.each([
+    ['published=8080', 'the target port is missing'],
+    ['target=80,mode=swarm', '"swarm" is not a publish mode'],
+    ['target=80,colour=red', 'unexpected key "colour"\nAllowed keys: target, published, protocol'],
+    ['target=', 'the field "target" has no value'],
+    ['target=80,published=x', '"x" is not a port'],
+    ['target=80,scheduler=best', '"best" is not a scheduler'],
+  ])('refuses %s', (text, words) => {
+    expect(textOf(text)).toContain(words);
+  });
+});
+
+describe('matchesPublishRm', () => {
+  const web = port({ publishedPort: 8080, targetPort: 80 });
+  it.each([
+    ['80', true],
+    ['80/tcp', true],
+    ['80/udp', false],
+    ['8080', false],
+    ['8080:80', true],
+    ['8081:80', false],
+    ['target=80,published=8080', true],
+  ])('%s → %s', (text, expected) => {
+    expect(matchesPublishRm(text)(web)).toBe(expected);
+  });
+});
