@@ -27,11 +27,14 @@ export const isOverlayNamespace = (name: string): boolean => name.startsWith('1-
 
 export const interfaceName = (index: number): string => `eth${index}`;
 
+/** How names of ports begin: in overlays, and on the gateway bridge. */
+export const OVERLAY_PORTS = 've';
+export const GATEWAY_PORTS = 'vg';
+
 /**
  * Name of a veth's end on a bridge. It is told from all that makes the pair what it is, so that a pair
  * which shall be another has another name: to compare names is to compare pairs.
- * @param prefix `ve` in an overlay, `vg` on the gateway bridge
  */
-export function portName(prefix: 've' | 'vg', ...identity: readonly string[]): string {
+export function portName(prefix: string, ...identity: readonly string[]): string {
   return prefix + base36(createHash('sha256').update(identity.join('/')).digest(), 11);
 }

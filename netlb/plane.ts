@@ -134,7 +134,7 @@ export class NetworkPlane {
       const wanted = blueprint(desired, factsOf(desired, actual, this.#keepsSource), this.#balancer);
       const { operations, problems } = plan(wanted, actual);
       const { problems: failures, done } = await execute(operations, this.#handles, slices);
-      for (const { kind, namespace } of operations) this.#log.debug({ kind, namespace }, 'network operation');
+      for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
       return { problems: [...wanted.problems, ...problems, ...failures], operations: done };
     } catch (error) {
       this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');

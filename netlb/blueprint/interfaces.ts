@@ -1,5 +1,14 @@
 import { addressOf, macOf, parseCidr } from '../../lib/ip.js';
-import { GATEWAY_BRIDGE, interfaceName, NODE_NAMESPACE, OVERLAY_BRIDGE, overlayNamespace, portName } from '../names.js';
+import {
+  GATEWAY_BRIDGE,
+  GATEWAY_PORTS,
+  interfaceName,
+  NODE_NAMESPACE,
+  OVERLAY_BRIDGE,
+  OVERLAY_PORTS,
+  overlayNamespace,
+  portName,
+} from '../names.js';
 import type { SandboxEndpoint } from '../state.js';
 import type { InterfaceBlueprint, RouteBlueprint } from './model.js';
 
@@ -30,7 +39,7 @@ export function overlayInterface(
     port: {
       namespace: overlayNamespace(endpoint.overlayId),
       bridge: OVERLAY_BRIDGE,
-      name: portName('ve', owner, name, endpoint.overlayId, cidr, endpoint.mac),
+      name: portName(OVERLAY_PORTS, owner, name, endpoint.overlayId, cidr, endpoint.mac),
       alias: `${owner} ${name}`,
       isolated: false,
     },
@@ -53,7 +62,7 @@ export function gatewayInterface(
     port: {
       namespace: NODE_NAMESPACE,
       bridge: GATEWAY_BRIDGE,
-      name: portName('vg', owner, name, cidr),
+      name: portName(GATEWAY_PORTS, owner, name, cidr),
       alias: `${owner} ${name}`,
       isolated,
     },

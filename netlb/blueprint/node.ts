@@ -1,6 +1,6 @@
 /** The node's own namespace: the gateway bridge, and the rules that lead published ports into the sandboxes. */
 import { addressOf, formatCidr, macOf, parseCidr } from '../../lib/ip.js';
-import { GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
+import { GATEWAY_BRIDGE, GATEWAY_PORTS, NODE_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
 import type { GatewayBridge, HostPort, PublishedPort, Underlay } from '../state.js';
 import { type Facts, ingressGatewayAddress } from './facts.js';
@@ -142,7 +142,7 @@ function bridgeTable(): Table {
       {
         name: 'isolation',
         base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'accept' },
-        rules: [`meta ibrname "${GATEWAY_BRIDGE}" ether type != ip drop`],
+        rules: [`iifname "${GATEWAY_PORTS}*" oifname "${GATEWAY_PORTS}*" ether type != ip drop`],
       },
     ],
   };

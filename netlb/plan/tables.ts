@@ -5,7 +5,10 @@ import type { ActualNamespace } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
 import type { Operation } from './operation.js';
 
-/** The namespace's nft tables in one transaction; then connections are cut that go where they no longer may. */
+/**
+ * The namespace's nft tables, one transaction each: a family that the kernel lacks shall not keep the others
+ * from being made. Then connections are cut that go where they no longer may.
+ */
 export function planTables(
   wanted: NamespaceBlueprint,
   actual: ActualNamespace,
@@ -13,17 +16,16 @@ export function planTables(
 ): Operation[] {
   const base = { subject: wanted.subject, namespace: wanted.name };
   const keys = new Set(wanted.tables.map(keyOf));
-  const commands = [
-    ...[...actual.tables.keys()].filter((key) => !keys.has(key)).map((key) => `delete table ${key}`),
-    ...wanted.tables.flatMap((table) => commandsFor(table, actual.tables.get(keyOf(table)), made)),
-  ];
+  const transactions = [
+    ...[...actual.tables.keys()].filter((key) => !keys.has(key)).map((key) => [`delete table ${key}`]),
+    ...wanted.tables.map((table) => commandsFor(table, actual.tables.get(keyOf(table)), made)),
+  ].filter((commands) => commands.length > 0);
   const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
-  const flows = [...forget.flatMap(({ flows }) => flows), ...newUdpFlows(wanted, actual)];
+  const flows = [...forget.flatMap(({ flows: gone }) => gone), ...newUdpFlows(wanted, actual)];
+  const journal = forget.flatMap(({ commands }) => commands);
   return [
-    ...(commands.length > 0 ? [{ ...base, kind: 'run-nft', commands } as const] : []),
-    ...(flows.length > 0
-      ? [{ ...base, kind: 'forget-flows', flows, commands: forget.flatMap(({ commands: c }) => c) } as const]
-      : []),
+    ...transactions.map((commands) => ({ ...base, kind: 'run-nft', commands }) as const),
+    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, commands: journal } as const] : []),
   ];
 }
 

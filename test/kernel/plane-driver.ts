@@ -1,0 +1,44 @@
+/**
+ * One NetworkPlane in the network namespace that this program is started in. Reads requests as JSON lines
+ * on standard input, writes one JSON line per answer: for tests, which need a process per node.
+ */
+import { createInterface } from 'node:readline';
+import { createLogger } from '../../lib/log.js';
+import { NetworkPlane } from '../../netlb/plane.js';
+import type { DesiredState } from '../../netlb/state.js';
+
+export type DriverRequest =
+  | { readonly apply: DesiredState }
+  /** Answered when the drift watch has started. */
+  | { readonly watch: true }
+  | { readonly destroy: true };
+
+const [runRoot, options] = process.argv.slice(2);
+if (runRoot === undefined) throw new TypeError('usage: plane-driver RUN-ROOT [OPTIONS-AS-JSON]');
+
+const plane = await NetworkPlane.open({
+  runRoot,
+  log: createLogger(process.env.PLANE_LOG === 'debug' ? 'debug' : 'info', 'plane'),
+  ...(options === undefined ? {} : (JSON.parse(options) as object)),
+});
+const stop = new AbortController();
+const answer = (value: object): void => {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+};
+
+answer({ ready: true });
+for await (const line of createInterface({ input: process.stdin })) {
+  const request = JSON.parse(line) as DriverRequest;
+  if ('apply' in request) {
+    const start = performance.now();
+    const report = await plane.apply(request.apply);
+    answer({ ...report, milliseconds: performance.now() - start });
+  } else if ('watch' in request) {
+    void plane.run(stop.signal);
+    answer({ watching: true });
+  } else {
+    await plane.destroy();
+    answer({ destroyed: true });
+  }
+}
+stop.abort();

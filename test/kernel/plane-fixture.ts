@@ -1,0 +1,205 @@
+/** Nodes on one machine: a switch, a client, and one namespace per node with a NetworkPlane process in it. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { removeNamespace } from '../../netlb/kernel/namespace.js';
+import type { ApplyReport, DesiredState } from '../../netlb/state.js';
+import type { DriverRequest } from './plane-driver.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const built = join(root, 'dist/.plane-test');
+
+/** The programs that run inside the nodes, compiled once per test file. */
+function compile(): void {
+  const sources = ['plane-driver.ts', 'plane-peer.ts'].map((file) => join(here, file));
+  const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, ...sources], { cwd: root, stdio: 'pipe' });
+}
+
+const program = (name: string): string => join(built, 'test/kernel', `${name}.js`);
+
+export interface TimedReport extends ApplyReport {
+  readonly milliseconds: number;
+}
+
+/** A node's NetworkPlane process. */
+export class Driver {
+  readonly process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #errors = '';
+
+  private constructor(child: ChildProcess) {
+    this.process = child;
+    if (!child.stdout) throw new TypeError('no standard output');
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    child.stderr?.on('data', (data: Buffer) => {
+      this.#errors += data.toString();
+      if (process.env.PLANE_LOG) process.stderr.write(data);
+    });
+  }
+
+  static async start(namespace: string, runRoot: string, options: object): Promise<Driver> {
+    const args = [`--net=${namespace}`, process.execPath, program('plane-driver'), runRoot, JSON.stringify(options)];
+    const driver = new Driver(spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'pipe'] }));
+    await driver.#answer();
+    return driver;
+  }
+
+  apply(desired: DesiredState): Promise<TimedReport> {
+    return this.#ask<TimedReport>({ apply: desired });
+  }
+
+  async watch(): Promise<void> {
+    await this.#ask({ watch: true });
+  }
+
+  async destroy(): Promise<void> {
+    await this.#ask({ destroy: true });
+  }
+
+  async kill(): Promise<void> {
+    if (this.process.exitCode !== null || this.process.signalCode !== null) return;
+    this.process.kill('SIGKILL');
+    await once(this.process, 'exit');
+  }
+
+  #ask<T>(request: DriverRequest): Promise<T> {
+    this.process.stdin?.write(`${JSON.stringify(request)}\n`);
+    return this.#answer<T>();
+  }
+
+  async #answer<T>(): Promise<T> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`the plane's process ended: ${this.#errors}`);
+    return JSON.parse(value) as T;
+  }
+}
+
+/** Runs programs inside namespaces named by `ip netns`, and takes everything away at the end. */
+export class Machines {
+  readonly directory = mkdtempSync(join(tmpdir(), 'tsswarm-plane-'));
+  readonly #prefix = `tsp${process.pid}`;
+  readonly #names: string[] = [];
+  readonly #children = new Set<ChildProcess>();
+  readonly #drivers = new Set<Driver>();
+
+  constructor() {
+    compile();
+    this.add('switch');
+    this.inside('switch', 'ip', 'link', 'add', 'br0', 'type', 'bridge');
+    this.inside('switch', 'ip', 'link', 'set', 'br0', 'up');
+  }
+
+  path(name: string): string {
+    return name.startsWith('/') ? name : `/run/netns/${this.#prefix}-${name}`;
+  }
+
+  runRoot(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /** The file of a sandbox, overlay or ingress namespace on a node. */
+  sandbox(node: string, name: string): string {
+    return join(this.runRoot(node), 'netns', name);
+  }
+
+  add(name: string): void {
+    execFileSync('ip', ['netns', 'add', `${this.#prefix}-${name}`]);
+    this.#names.push(name);
+    this.inside(name, 'ip', 'link', 'set', 'lo', 'up');
+  }
+
+  /** A namespace on the switch. */
+  addHost(name: string, cidr: string, mtu = 1500): void {
+    this.add(name);
+    const peer = ['peer', 'name', 'eth0', 'mtu', String(mtu), 'netns', `${this.#prefix}-${name}`];
+    this.inside('switch', 'ip', 'link', 'add', name, 'mtu', String(mtu), 'type', 'veth', ...peer);
+    this.inside('switch', 'ip', 'link', 'set', name, 'master', 'br0', 'up');
+    this.inside(name, 'ip', 'address', 'add', cidr, 'dev', 'eth0');
+    this.inside(name, 'ip', 'link', 'set', 'eth0', 'up');
+  }
+
+  async driver(node: string, options: object = {}): Promise<Driver> {
+    const driver = await Driver.start(this.path(node), this.runRoot(node), options);
+    this.#drivers.add(driver);
+    return driver;
+  }
+
+  /** @param where name of a namespace made here, or a namespace's file */
+  inside(where: string, ...command: string[]): string {
+    const [name = '', ...args] = command;
+    return execFileSync('nsenter', [`--net=${this.path(where)}`, name, ...args], { encoding: 'utf8', stdio: 'pipe' });
+  }
+
+  json<T = Record<string, unknown>>(where: string, command: string, ...args: string[]): T[] {
+    const text = this.inside(where, command, '-j', ...args).trim();
+    return text === '' ? [] : (JSON.parse(text) as T[]);
+  }
+
+  /** Lines that plane-peer prints. */
+  ask(where: string, mode: 'tcp' | 'udp', host: string, port: number, count: number): string[] {
+    const output = this.inside(where, process.execPath, program('plane-peer'), mode, host, String(port), String(count));
+    return output.trim().split('\n');
+  }
+
+  async serve(where: string, name: string, port = 80): Promise<ChildProcess> {
+    const child = this.start(where, process.execPath, program('plane-peer'), 'serve', name, String(port));
+    if (child.stdout) await once(child.stdout, 'data');
+    return child;
+  }
+
+  /** A connection that is used all the time; its lines so far. */
+  hold(where: string, host: string, port: number): { readonly lines: string[]; readonly child: ChildProcess } {
+    const child = this.start(where, process.execPath, program('plane-peer'), 'hold', host, String(port));
+    const lines: string[] = [];
+    if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
+    return { lines, child };
+  }
+
+  start(where: string, ...command: string[]): ChildProcess {
+    const child = spawn('nsenter', [`--net=${this.path(where)}`, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#children.add(child);
+    return child;
+  }
+
+  async close(): Promise<void> {
+    for (const driver of this.#drivers) await driver.kill();
+    for (const child of this.#children) child.kill('SIGKILL');
+    for (const node of readdirSync(this.directory)) {
+      const netns = join(this.runRoot(node), 'netns');
+      for (const file of list(netns)) removeNamespace(join(netns, file));
+    }
+    for (const name of this.#names) execFileSync('ip', ['netns', 'delete', `${this.#prefix}-${name}`]);
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+/** Polls until `check` returns something true. @throws with its last word when it does not in time */
+export async function eventually<T>(check: () => T | undefined | false, milliseconds = 10_000): Promise<T> {
+  const deadline = Date.now() + milliseconds;
+  for (;;) {
+    let failure: unknown;
+    try {
+      const value = check();
+      if (value) return value;
+    } catch (error) {
+      failure = error;
+    }
+    if (Date.now() > deadline) throw failure ?? new Error(`not within ${milliseconds} ms: ${check}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * Both ends of the tests' traffic. `serve NAME [PORT]` answers on TCP and UDP, 80 unless given, with its name
+ * and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
+ * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, ten times a second.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { setTimeout as after } from 'node:timers/promises';
+
+const [mode, first = '', second = '', third = '1'] = process.argv.slice(2);
+const PATIENCE = 2000;
+const say = (text: string) => process.stdout.write(`${text}\n`);
+
+function serve(name: string, port: number): void {
+  const tcp = createServer((socket) => {
+    socket.on('error', () => socket.destroy());
+    socket.on('data', () => socket.write(`${name} ${socket.remoteAddress?.replace('::ffff:', '')}\n`));
+  });
+  tcp.listen(port, '0.0.0.0', () => {
+    const udp = createSocket('udp4');
+    udp.on('message', (_, from) => udp.send(`${name} ${from.address}`, from.port, from.address));
+    udp.bind(port, () => say('ready'));
+  });
+}
+
+async function askUdp(host: string, port: number): Promise<string> {
+  const socket = createSocket('udp4');
+  try {
+    socket.connect(port, host);
+    await once(socket, 'connect');
+    for (let attempt = 0; attempt < 2; attempt++) {
+      socket.send('?');
+      const [message] = (await Promise.race([once(socket, 'message'), after(PATIENCE / 2, [], { ref: false })])) as [Buffer?];
+      if (message) return message.toString();
+    }
+    return 'no answer';
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.close();
+  }
+}
+
+async function askTcp(host: string, port: number): Promise<string> {
+  const socket = connect({ host, port, timeout: PATIENCE });
+  try {
+    socket.on('timeout', () => socket.destroy(Object.assign(new Error('no answer'), { code: 'no answer' })));
+    await once(socket, 'connect');
+    socket.write('?');
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    return data.toString().trim();
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Prints every answer of one connection, then what ended it. */
+function hold(host: string, port: number): void {
+  const socket = connect({ host, port });
+  const timer = setInterval(() => socket.write('?'), 100);
+  socket.on('data', (data) => say(data.toString().trim()));
+  socket.on('error', (error: NodeJS.ErrnoException) => say(`ended ${error.code}`));
+  socket.on('close', () => clearInterval(timer));
+}
+
+if (mode === 'serve') serve(first, Number(second || 80));
+else if (mode === 'hold') hold(first, Number(second));
+else {
+  const ask = mode === 'udp' ? askUdp : askTcp;
+  for (let i = 0; i < Number(third); i++) say(await ask(first, Number(second)));
+}
