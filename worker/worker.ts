@@ -73,7 +73,7 @@ export class Worker {
   readonly #stop = new AbortController();
   readonly #statuses = new StatusQueue();
   #running: Promise<void> = Promise.resolve();
-  #parts: Parts | undefined;
+  #plane: NetworkPlane | undefined;
   #tasks: TaskSet | undefined;
   #network: NetworkController | undefined;
   #agent: Agent | undefined;
@@ -121,23 +121,34 @@ export class Worker {
     const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
     const containers = await executor.list();
     await Promise.all(containers.map((container) => end(executor, container, tasks.get(container.id))));
+    await executor.close();
     await plane.destroy();
     await database.destroy();
   }
 
   async #open(): Promise<Parts> {
     const { dataRoot, runRoot, images, cgroupParent, log, clock } = this.#options;
-    this.#parts ??= {
+    const containers = { dataRoot: join(dataRoot, 'containers'), runRoot: join(runRoot, 'containers') };
+    // It holds namespaces open, so there is one for as long as this object lives.
+    this.#plane ??= await NetworkPlane.open({ runRoot, log, onReport: (report) => this.#network?.reported(report) });
+    return {
       database: await TaskDatabase.open(join(dataRoot, 'worker'), log),
-      executor: await OciExecutor.open({ dataRoot, runRoot, images, cgroupParent, log, clock }),
-      plane: await NetworkPlane.open({ runRoot, log, onReport: (report) => this.#network?.reported(report) }),
+      executor: await OciExecutor.open({ ...containers, images, cgroupParent, log, clock }),
+      plane: this.#plane,
     };
-    return this.#parts;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { log, clock } = this.#options;
     const parts = await this.#open();
+    try {
+      await this.#runParts(parts, signal);
+    } finally {
+      await parts.executor.close();
+    }
+  }
+
+  async #runParts(parts: Parts, signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#options;
     const { database, executor, plane } = parts;
     this.#assignments = await database.assignments();
     this.#node = (await database.node()) ?? this.#node;
@@ -172,7 +183,7 @@ export class Worker {
     return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
   }
 
-  #taskSet({ executor, database }: Parts, network: NetworkController, description: NodeDescription): TaskSet {
+  #taskSet({ executor, database, plane }: Parts, network: NetworkController, description: NodeDescription): TaskSet {
     const { clock, log } = this.#options;
     return new TaskSet({
       executor,
@@ -181,7 +192,7 @@ export class Worker {
       clock,
       log,
       sandbox: (local) => network.sandbox(local),
-      settings: (task, files) => this.#settings(task, files, description),
+      settings: (task, files) => this.#settings(task, files, description, plane.namespacePath(task.id)),
       onNetworkChange: () => void network.changed(),
     });
   }
@@ -255,14 +266,14 @@ export class Worker {
     });
   }
 
-  async #settings(task: Task, files: Assignments, { hostname, platform }: NodeDescription): Promise<ContainerSettings> {
-    const { plane } = await this.#open();
-    return containerSettings(task, {
-      node: { id: this.#options.nodeId, hostname, platform },
-      resolvers: await readResolvConf(),
-      networkNamespace: plane.namespacePath(task.id),
-      files,
-    });
+  async #settings(
+    task: Task,
+    files: Assignments,
+    { hostname, platform }: NodeDescription,
+    networkNamespace: string,
+  ): Promise<ContainerSettings> {
+    const node = { id: this.#options.nodeId, hostname, platform };
+    return containerSettings(task, { node, files, networkNamespace, resolvers: await readResolvConf() });
   }
 
   /** Containers whose tasks are not on record: nobody will ever ask for them. */
@@ -283,6 +294,6 @@ export class Worker {
 async function end(executor: OciExecutor, container: ContainerState, task: Task | undefined): Promise<void> {
   const { stopSignal, stopGracePeriod } = task?.spec.container ?? {};
   const grace = Math.min(LEAVE_GRACE_MS, (stopGracePeriod ?? LEAVE_GRACE_MS * 1e6) / 1e6);
-  if (container.status === 'running') await executor.stop(container.id, stopSignal || 'SIGTERM', grace);
+  if (container.status === 'running') await executor.stop(container.id, stopSignal ?? '', grace);
   await executor.remove(container.id);
 }

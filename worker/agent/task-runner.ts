@@ -32,7 +32,6 @@ export interface RunnerContext {
   onStatus(local: LocalTask): void;
 }
 
-const DEFAULT_STOP_SIGNAL = 'SIGTERM';
 const DEFAULT_GRACE_NS = 10e9;
 
 /**
@@ -207,7 +206,7 @@ export class TaskRunner {
     const { stopSignal, stopGracePeriod } = task.spec.container;
     if (!isTerminal(this.#local.status.state)) await this.#context.database.put(this.#local);
     const grace = Math.round((stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
-    const stopping = this.#context.executor.stop(task.id, stopSignal || DEFAULT_STOP_SIGNAL, grace);
+    const stopping = this.#context.executor.stop(task.id, stopSignal, grace);
     const exit = await unlessAborted(stopping, signal);
     if (exit) this.#container = { ...this.#exited(), exit };
   }

@@ -1,0 +1,214 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, createReadStream, openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+import { newId } from '../../lib/ids.js';
+import { macOf } from '../../lib/ip.js';
+import { silentLogger } from '../../lib/log.js';
+import {
+  ContainerSpec,
+  EndpointRecord,
+  IPAMConfig,
+  NetworkAttachment,
+  NetworkRecord,
+  Task,
+  TaskSpec,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
+import { TestDispatcher } from '../../worker/agent/testing.js';
+import { OciImageStore } from '../../worker/executor/oci/index.js';
+import { busyboxTar } from './executor-fixture.js';
+
+export const IMAGE = 'worker-test:busybox';
+export const NODE_ADDRESS = '203.0.113.1';
+
+export interface WorkerProcessOptions {
+  readonly dataRoot: string;
+  readonly runRoot: string;
+  readonly images: string;
+  readonly cgroupParent: string;
+  readonly managers: readonly string[];
+  readonly dataPathAddress: string;
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const outDir = join(here, '../../node_modules/.cache', `worker-process-${process.pid}`);
+
+/** The worker's process as plain JavaScript: Node 20 runs no TypeScript. */
+export async function bundleWorkerProcess(): Promise<string> {
+  await build({
+    configFile: false,
+    logLevel: 'error',
+    build: { ssr: join(here, 'worker-process.ts'), outDir, target: 'node20', minify: false },
+  });
+  return join(outDir, 'worker-process.js');
+}
+
+export function removeBundle(): Promise<void> {
+  return rm(outDir, { recursive: true, force: true });
+}
+
+/** A machine for one worker: a network namespace, folders, an image, and a dispatcher that the test speaks for. */
+export class WorkerGround {
+  readonly folder: string;
+  readonly namespace: string;
+  readonly dispatcher: TestDispatcher;
+  readonly options: WorkerProcessOptions;
+  readonly #bundle: string;
+  readonly #images: OciImageStore;
+  #worker: ChildProcess | undefined;
+
+  private constructor(folder: string, bundle: string, images: OciImageStore) {
+    this.folder = folder;
+    this.namespace = `wk-${newId().slice(0, 8)}`;
+    this.dispatcher = new TestDispatcher(join(folder, 'manager.sock'));
+    this.#bundle = bundle;
+    this.#images = images;
+    this.options = {
+      dataRoot: join(folder, 'data'),
+      runRoot: join(folder, 'run'),
+      images: join(folder, 'images'),
+      cgroupParent: `/tsswarm-${this.namespace}`,
+      managers: [this.dispatcher.address],
+      dataPathAddress: NODE_ADDRESS,
+    };
+  }
+
+  static async open(bundle: string): Promise<WorkerGround> {
+    const folder = await mkdtemp(join(tmpdir(), 'tsswarm-worker-'));
+    const images = await OciImageStore.open({ root: join(folder, 'images'), log: silentLogger });
+    const archive = createReadStream(await busyboxTar(folder));
+    await images.import(archive, { name: IMAGE, format: 'rootfs', changes: ['CMD ["sleep", "1000"]'] });
+    const ground = new WorkerGround(folder, bundle, images);
+    const { namespace } = ground;
+    execFileSync('ip', ['netns', 'add', namespace]);
+    for (const command of [
+      'link set lo up',
+      'link add data type bridge',
+      `addr add ${NODE_ADDRESS}/24 dev data`,
+      'link set data up',
+    ])
+      execFileSync('ip', ['-n', namespace, ...command.split(' ')]);
+    return ground;
+  }
+
+  get pid(): number {
+    return this.#worker?.pid ?? 0;
+  }
+
+  start(): void {
+    this.#worker = this.#spawn('run');
+  }
+
+  /** What a node does that leaves its swarm. */
+  async leave(): Promise<void> {
+    await this.end('SIGTERM');
+    const [code] = await once(this.#spawn('leave'), 'exit');
+    if (code !== 0) throw new Error(`the worker could not leave:\n${await this.log()}`);
+  }
+
+  #spawn(verb: 'run' | 'leave'): ChildProcess {
+    const log = openSync(join(this.folder, 'worker.log'), 'a');
+    const program = [process.execPath, this.#bundle, JSON.stringify(this.options), verb];
+    const child = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, ...program], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    return child;
+  }
+
+  /** Resolves when the process is gone. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const worker = this.#worker;
+    this.#worker = undefined;
+    if (!worker || worker.exitCode !== null || worker.signalCode !== null) return;
+    const exit = once(worker, 'exit');
+    worker.kill(signal);
+    await exit;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.leave();
+      await this.#images.close();
+      await rm(this.folder, { recursive: true, force: true });
+    } finally {
+      this.dispatcher.close();
+      execFileSync('ip', ['netns', 'del', this.namespace]);
+    }
+  }
+
+  log(): Promise<string> {
+    return readFile(join(this.folder, 'worker.log'), 'utf8');
+  }
+
+  /** A standard tool in one of the worker's namespaces: `1-<network>`, `ingress_sbox` or a task's id. */
+  inside(namespace: string, ...command: string[]): string {
+    const file = join(this.options.runRoot, 'netns', namespace);
+    return execFileSync('nsenter', [`--net=${file}`, ...command], { encoding: 'utf8' });
+  }
+
+  until(what: string, condition: () => boolean, ms = 20_000): Promise<void> {
+    return this.dispatcher.until(what, condition, ms);
+  }
+}
+
+export const network: NetworkRecord = NetworkRecord.create({
+  id: 'net0000000000000000000001',
+  name: 'front',
+  vni: 4097,
+  ipam: [IPAMConfig.create({ subnet: '10.0.1.0/24', gateway: '10.0.1.1' })],
+});
+
+export function taskOn(
+  address: string,
+  container: Partial<ContainerSpec> = {},
+  desiredState: TaskState = TaskState.RUNNING,
+): Task {
+  const spec = TaskSpec.create({
+    container: ContainerSpec.create({ image: IMAGE, stopGracePeriod: 1e9, ...container }),
+  });
+  return Task.create({
+    id: newId(),
+    serviceId: 'web000000000000000000000x',
+    serviceName: 'web',
+    slot: 1,
+    nodeId: 'node1',
+    desiredState,
+    status: TaskStatus.create({ state: TaskState.ASSIGNED, message: 'assigned' }),
+    spec,
+    networks: [
+      NetworkAttachment.create({
+        networkId: network.id,
+        networkName: network.name,
+        addresses: [`${address}/24`],
+        mac: macOf(address),
+      }),
+    ],
+  });
+}
+
+export function remoteEndpoint(address: string): EndpointRecord {
+  const taskId = newId();
+  return EndpointRecord.create({
+    id: `${network.id}/${taskId}`,
+    networkId: network.id,
+    taskId,
+    nodeId: 'node2',
+    addresses: [`${address}/24`],
+    mac: macOf(address),
+    vtep: '203.0.113.2',
+  });
+}
+
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
