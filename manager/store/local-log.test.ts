@@ -1,4 +1,13 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -62,7 +71,9 @@ test('local log - entries come back in order, and writing goes on after them', a
   expect(second.journal.entries).toEqual(first.journal.entries);
   expect(await second.log.propose(Buffer.from('d'))).toBe(4);
   await second.log.stop();
-  expect((await open()).journal.entries.map(([, text]) => text)).toEqual(['a', 'b', 'c', 'd']);
+  const third = await open();
+  expect(third.journal.entries.map(([, text]) => text)).toEqual(['a', 'b', 'c', 'd']);
+  await third.log.stop();
 });
 
 test('local log - cut at every byte: whole entries stay, the torn one goes, and writing goes on', async () => {
@@ -163,3 +174,34 @@ test('local log - proposals after stop, and those that wait at stop, are UNAVAIL
   expect(again.journal.entries).toEqual(journal.entries);
   await again.log.stop();
 });
+
+test('local log - after a failed fdatasync nothing is acknowledged any more, and the process is to end', async () => {
+  const failures: unknown[] = [];
+  const log = new LocalLog({
+    folder,
+    log: silentLogger,
+    snapshotInterval: 1_000,
+    onFatal: (error) => failures.push(error),
+  });
+  const journal = new Journal();
+  await log.start(journal);
+  await log.propose(Buffer.from('a'));
+  // /dev/null takes every write, but cannot be synced: put in the place of the open file, it is a disk that fails.
+  const file = path.join(folder, segmentName(1));
+  const fd = readdirSync('/proc/self/fd').find((name) => linkOf(name) === file);
+  closeSync(Number(fd));
+  expect(openSync('/dev/null', 'r+')).toBe(Number(fd));
+  await expect(log.propose(Buffer.from('b'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await expect(log.propose(Buffer.from('c'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(failures).toMatchObject([{ code: 'EINVAL', syscall: 'fdatasync' }]);
+  expect(journal.entries).toEqual([[1, 'a']]);
+  await log.stop();
+});
+
+function linkOf(fd: string): string | undefined {
+  try {
+    return readlinkSync(path.join('/proc/self/fd', fd));
+  } catch {
+    return undefined; // the descriptor with which the folder itself was read
+  }
+}
