@@ -91,10 +91,24 @@ export function withDesiredState(task: Task, desiredState: TaskState, now: numbe
 export function isDirty(service: Service, task: Task): boolean {
   if (task.specVersion === service.specVersion && service.specVersion !== 0) return false;
   if (isJob(service) && task.jobIteration?.iteration !== (service.jobStatus?.iteration ?? 0)) return true;
-  return (
-    !isDeepStrictEqual(task.spec, service.spec.task) ||
-    (task.endpoint.allocated && !offers(task.endpoint, service.spec.endpoint))
-  );
+  return !hasSameSpec(service, task) || (task.endpoint.allocated && !offers(task.endpoint, service.spec.endpoint));
+}
+
+/** By service object and the version of the spec of tasks: those of one version have the same spec. */
+const comparisons = new WeakMap<Service, Map<number, boolean>>();
+
+/** A change of the number of replicas must not cost a deep comparison for each of them. */
+function hasSameSpec(service: Service, task: Task): boolean {
+  let known = comparisons.get(service);
+  if (!known) {
+    known = new Map();
+    comparisons.set(service, known);
+  }
+  const before = known.get(task.specVersion);
+  if (before !== undefined) return before;
+  const same = isDeepStrictEqual(task.spec, service.spec.task);
+  known.set(task.specVersion, same);
+  return same;
 }
 
 function offers(given: Endpoint, asked: { readonly mode: number; readonly ports: readonly PortConfig[] }): boolean {
