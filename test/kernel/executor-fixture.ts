@@ -8,6 +8,7 @@ import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import { OciExecutor, OciImageStore } from '../../worker/executor/oci/index.js';
+import { foldersIn } from './executor-folders.js';
 
 export const IMAGE = 'executor-test:busybox';
 const APPLETS = ['sh', 'sleep', 'true', 'false', 'echo', 'cat', 'id', 'ls', 'mount', 'head', 'env', 'pwd', 'hostname'];
@@ -48,16 +49,6 @@ export interface Ground {
   readonly cgroupParent: string;
   open(): Promise<OciExecutor>;
   close(): Promise<void>;
-}
-
-export interface Folders {
-  readonly dataRoot: string;
-  readonly runRoot: string;
-  readonly images: string;
-}
-
-export function foldersIn(folder: string): Folders {
-  return { dataRoot: join(folder, 'containers'), runRoot: join(folder, 'run'), images: join(folder, 'images') };
 }
 
 /** An executor in folders of its own, with the busybox image. */
@@ -127,6 +118,7 @@ export function settings(fields: Partial<ContainerSettings> = {}): ContainerSett
 
 export const sh = (script: string): Pick<ContainerSettings, 'args'> => ({ args: ['sh', '-c', script] });
 export const never = new AbortController().signal;
+export const everything = { follow: false, tail: undefined, since: 0, until: 0, stdout: true, stderr: true };
 
 /** What is left of the tests' containers on this machine: mounts, cgroups and processes. */
 export function leftovers({ folder, cgroupParent }: Pick<Ground, 'folder' | 'cgroupParent'>): string[] {

@@ -1,4 +1,4 @@
-import { access, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
@@ -11,7 +11,7 @@ import type { HostFacts } from './container/host-facts.js';
 import { identify, isAlive } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle } from './prepare.js';
-import { createUnderMonitor, monitorGone, monitorOf } from './runtime/conmon.js';
+import { createUnderMonitor, monitorGone, monitorOf, settledStatus } from './runtime/conmon.js';
 import { readExit } from './runtime/exit-watch.js';
 import type { Runtime } from './runtime/runtime.js';
 
@@ -96,6 +96,7 @@ export class Operations {
     const { runtime } = this.#options;
     const { exitDir } = this;
     try {
+      await writeFile(folder.launchMark, '');
       const pid = await createUnderMonitor({
         id,
         folder,
@@ -173,12 +174,18 @@ export class Operations {
     await rm(join(this.#socketDir, id), { recursive: true, force: true });
   }
 
-  /** Takes back what a failed or interrupted start left, so that it can be tried again. */
+  /** Takes back what a failed start left, so that it can be tried again. */
   async #unlaunch(folder: ContainerFolder, id: string): Promise<void> {
     const { runtime } = this.#options;
     if (await isThere(join(runtime.root, id))) await runtime.delete(id);
     await monitorGone(folder);
-    const traces = [folder.pidFile, folder.conmonPidFile, join(folder.persist, 'exit'), join(this.exitDir, id)];
+    const traces = [
+      folder.launchMark,
+      folder.pidFile,
+      folder.conmonPidFile,
+      join(folder.persist, 'exit'),
+      join(this.exitDir, id),
+    ];
     await Promise.all(traces.map((path) => rm(path, { force: true })));
   }
 
@@ -199,21 +206,22 @@ export class Operations {
   }
 
   /**
-   * For a container without a noted start: we may have been killed in the middle of one. It is taken
-   * as started when its process was, and as prepared otherwise.
-   * @returns false when it cannot be used any more: the machine was started anew
+   * For a container without a noted start, when we may have been killed in the middle of one: if its
+   * process was started it is taken as such.
+   * @returns false when it cannot be used any more
    */
   async #recoverStart(container: Container): Promise<boolean> {
     const { id, folder } = container;
+    // The machine was started anew.
     if (!isMountPoint(folder.rootfs)) return false;
-    const pid = Number(await readIfThere(folder.pidFile));
-    const status = pid > 0 ? await this.#options.runtime.status(id) : undefined;
-    if (status === 'running' || status === 'stopped') {
-      container.started(identify(pid), Math.floor((await stat(folder.pidFile)).mtimeMs));
-      await folder.writeRecord(container.record);
-    } else {
-      await this.#unlaunch(folder, id);
-    }
+    if (!(await isThere(folder.launchMark))) return true;
+    const status = await settledStatus(this.#options.runtime, id);
+    if (status !== 'running' && status !== 'stopped') return false;
+    container.started(
+      identify(Number(await readIfThere(folder.pidFile))),
+      Math.floor((await stat(folder.launchMark)).mtimeMs),
+    );
+    await folder.writeRecord(container.record);
     return true;
   }
 

@@ -37,6 +37,8 @@ export class ContainerFolder {
   readonly log: string;
   /** Where conmon notes the exit and an OOM. */
   readonly persist: string;
+  /** There from just before the container's process is made: it may exist even without a noted start. */
+  readonly launchMark: string;
   readonly pidFile: string;
   readonly conmonPidFile: string;
 
@@ -52,6 +54,7 @@ export class ContainerFolder {
     this.logs = join(this.path, 'logs');
     this.log = join(this.logs, 'container.log');
     this.persist = join(this.path, 'persist');
+    this.launchMark = join(this.path, 'launching');
     this.pidFile = join(this.path, 'pid');
     this.conmonPidFile = join(this.path, 'conmon.pid');
   }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { systemClock } from '../../../../lib/clock.js';
 import { errnoOf, failedPrecondition, messageOf } from '../../../../lib/errors.js';
@@ -121,5 +122,38 @@ export async function monitorGone(folder: ContainerFolder): Promise<void> {
   for (let waited = 0; isAlive(monitor); waited += MONITOR_POLL_MS) {
     if (waited > MONITOR_GRACE_MS) sendSignal(monitor, SIGKILL);
     await systemClock.sleep(MONITOR_POLL_MS);
+  }
+}
+
+/**
+ * The runtime's word on a container, once a creation that may be under way has come to its end:
+ * conmon finishes it though who asked for it was killed.
+ */
+export async function settledStatus(runtime: Runtime, id: string): Promise<string | undefined> {
+  for (let waited = 0; ; waited += MONITOR_POLL_MS) {
+    const monitored = await hasMonitor(id);
+    const status = await runtime.status(id);
+    if (status !== undefined && status !== 'creating') return status;
+    if (!monitored || waited > MONITOR_GRACE_MS) return undefined;
+    await systemClock.sleep(MONITOR_POLL_MS);
+  }
+}
+
+/** Looks through all processes: conmon may not have written its number down yet. */
+async function hasMonitor(id: string): Promise<boolean> {
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue;
+    const [program, ...args] = await commandOf(pid);
+    if (program?.endsWith('conmon') && args[args.indexOf('--cid') + 1] === id) return true;
+  }
+  return false;
+}
+
+async function commandOf(pid: string): Promise<string[]> {
+  try {
+    return (await readFile(`/proc/${pid}/cmdline`, 'utf8')).split('\0');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
   }
 }

@@ -1,0 +1,167 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync, rmSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
+import type { OciExecutor } from '../../worker/executor/oci/index.js';
+import { everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const built = join(root, 'dist/.executor-test');
+
+let ground: Ground;
+let hosts: ChildProcess[] = [];
+let executor: OciExecutor;
+
+beforeAll(async () => {
+  const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
+  const tsc = join(root, 'node_modules/.bin/tsc');
+  const source = join(here, 'executor-host.ts');
+  execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, source], { cwd: root, stdio: 'pipe' });
+  ground = await openGround();
+});
+
+beforeEach(() => {
+  hosts = [];
+});
+
+afterEach(async () => {
+  for (const host of hosts) host.kill('SIGKILL');
+  for (const { id } of await executor.list()) await executor.remove(id);
+  await executor.close();
+});
+
+afterAll(async () => {
+  await ground.close();
+  expect(leftovers(ground)).toEqual([]);
+  rmSync(built, { recursive: true, force: true });
+});
+
+/** A process with an executor in the ground's folders. */
+function startHost() {
+  const program = join(built, 'test/kernel/executor-host.js');
+  const child = spawn(process.execPath, [program, ground.folder, ground.cgroupParent], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  hosts.push(child);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    send: (containers: ContainerSettings[]) => child.stdin.write(`${JSON.stringify(containers)}\n`),
+    states: async () => JSON.parse((await lines.next()).value ?? '[]') as ContainerState[],
+    async kill() {
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    },
+  };
+}
+
+const output = async (id: string): Promise<string> => {
+  let text = '';
+  for await (const line of executor.logs(id, everything, never)) text += Buffer.from(line.data).toString();
+  return text;
+};
+
+describe('executor - after kill -9 of its process', () => {
+  it('takes running containers back, and learns of exits in between', async () => {
+    const source = join(ground.folder, 'shared');
+    await mkdir(source);
+    const mounts = [
+      {
+        type: 'bind' as const,
+        source,
+        target: '/shared',
+        readOnly: true,
+        propagation: '',
+        nonRecursive: false,
+        createMountpoint: false,
+        tmpfsSizeBytes: 0,
+        tmpfsMode: 0,
+      },
+    ];
+    const waitFor = (file: string, code: number) =>
+      sh(`echo up; until [ -e /shared/${file} ]; do sleep 0.02; done; echo down; exit ${code}`);
+    const during = settings({ ...waitFor('during', 3), mounts });
+    const after = settings({ ...waitFor('after', 4), mounts });
+    const stays = settings();
+    const host = startHost();
+    host.send([during, after, stays]);
+    const before = await host.states();
+    await host.kill();
+
+    await writeFile(join(source, 'during'), '');
+    const gone = before.find(({ id }) => id === during.id)?.pid ?? 0;
+    await expect
+      .poll(() => execFileSync('ps', ['-eo', 'pid'], { encoding: 'utf8' }).includes(` ${gone}\n`))
+      .toBe(false);
+
+    executor = await ground.open();
+    const states = await executor.list();
+    const state = (id: string, list: readonly ContainerState[]) => list.find((item) => item.id === id);
+    expect(state(stays.id, states)).toEqual(state(stays.id, before));
+    expect(state(after.id, states)).toEqual(state(after.id, before));
+    expect((await executor.wait(during.id, never)).code).toBe(3);
+
+    await writeFile(join(source, 'after'), '');
+    expect((await executor.wait(after.id, never)).code).toBe(4);
+    expect(await output(after.id)).toBe('up\ndown\n');
+    expect((await executor.stop(stays.id, 'SIGTERM', 10)).code).toBe(137);
+  });
+
+  it('cleans up what was in the making', async () => {
+    for (const delay of [5, 25, 60, 120]) {
+      const host = startHost();
+      host.send([settings()]);
+      await host.states();
+      const many = Array.from({ length: 8 }, () => settings());
+      host.send(many);
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      await host.kill();
+      executor = await ground.open();
+      for (const { id, status } of await executor.list()) {
+        if (status === 'prepared') expect((await executor.start(id)).status).toBe('running');
+        await executor.remove(id);
+      }
+      expect(await readdir(join(ground.folder, 'containers'))).toEqual([]);
+      await executor.close();
+      expect(leftovers(ground)).toEqual([]);
+    }
+    executor = await ground.open();
+  });
+});
+
+describe('executor - after the end of the monitor', () => {
+  const monitor = (id: string) => Number(readFileSync(join(ground.folder, 'containers', id, 'conmon.pid'), 'utf8'));
+
+  it('takes container and monitor killed together for an exit by SIGKILL', async () => {
+    executor = await ground.open();
+    const container = settings();
+    await executor.prepare(container, never);
+    const { pid } = await executor.start(container.id);
+    process.kill(monitor(container.id), 'SIGKILL');
+    process.kill(pid, 'SIGKILL');
+    expect((await executor.wait(container.id, never)).code).toBe(137);
+  });
+
+  it('keeps a container that runs without', async () => {
+    executor = await ground.open();
+    const container = settings();
+    await executor.prepare(container, never);
+    await executor.start(container.id);
+    process.kill(monitor(container.id), 'SIGKILL');
+    await expect(executor.wait(container.id, AbortSignal.timeout(1500))).rejects.toThrow();
+    expect((await executor.inspect(container.id))?.status).toBe('running');
+    expect((await executor.stop(container.id, 'SIGTERM', 10)).code).toBe(137);
+  });
+
+  it('keeps nothing of a folder without record', async () => {
+    await mkdtemp(join(ground.folder, 'containers', 'half'));
+    executor = await ground.open();
+    expect(await executor.list()).toEqual([]);
+    expect(await readdir(join(ground.folder, 'containers'))).toEqual([]);
+  });
+});
