@@ -18,6 +18,7 @@ import {
   NodeStatus,
   RootCA,
 } from '../proto/gen/index.js';
+import { checkClusterSpec } from './control/cluster.js';
 import { newToken, rootDigest, sha256 } from './join/tokens.js';
 import type { Store } from './store/store.js';
 
@@ -65,12 +66,14 @@ export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterS
  * Writes a new swarm into an empty store, in one transaction: the cluster, this node as its manager,
  * and the ingress network.
  * @throws ALREADY_EXISTS when the store holds a swarm
- * @throws INVALID_ARGUMENT for a pool, subnet size or port that cannot be
+ * @throws INVALID_ARGUMENT for a spec, pool, subnet size or port that cannot be
  */
 export async function bootstrapSwarm(store: Store, options: BootstrapOptions, now: number): Promise<Cluster> {
   const pools = options.defaultAddressPools?.length ? options.defaultAddressPools : [DEFAULT_POOL];
   const subnetSize = options.subnetSize || 24;
   const dataPathPort = options.dataPathPort || DEFAULT_DATA_PATH_PORT;
+  const spec = withDefaults(options.spec);
+  checkClusterSpec(spec);
   checkPools(pools, subnetSize);
   if (!Number.isInteger(dataPathPort) || dataPathPort < 1024 || dataPathPort > 49151) {
     throw invalidArgument(`data path port ${dataPathPort} is out of range`, {
@@ -84,7 +87,7 @@ export async function bootstrapSwarm(store: Store, options: BootstrapOptions, no
   const digest = rootDigest(certificate);
   const cluster = Cluster.create({
     id: newId(),
-    spec: withDefaults(options.spec),
+    spec,
     joinTokens: { worker: newToken(digest), manager: newToken(digest) },
     defaultAddressPools: pools,
     subnetSize,

@@ -89,3 +89,15 @@ test('manager - a published service gets a port and tasks that say why they wait
   const { tasks } = await second.control.listTasks({ filters: [] });
   expect(tasks.map((task) => task.id).sort()).toEqual([...seen.keys()].sort());
 });
+
+test.each([
+  [{ dataPathPort: 80 }, 'data path port 80 is out of range'],
+  [{ defaultAddressPools: ['10.0.0.0/8', '10.9.0.0/16'] }, 'address pools 10.0.0.0/8 and 10.9.0.0/16 overlap'],
+  [{ defaultAddressPools: ['10.0.0.0'] }, '"10.0.0.0" is not a subnet'],
+  [{ defaultAddressPools: ['10.1.0.0/16'], subnetSize: 8 }, 'subnet size 8 does not fit address pool 10.1.0.0/16'],
+])('bootstrap - %j is refused', async (wrong, message) => {
+  await expect(Manager.bootstrap(options(), { ...init, ...wrong })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message,
+  });
+});

@@ -132,7 +132,7 @@ export class Manager {
   /** What other machines are offered. */
   registerRemote(server: RpcServer): void {
     const { clock, log } = this.#options;
-    server.add(DispatcherService, this.#dispatcher.handlers());
+    server.add(DispatcherService, this.#dispatcher.handlers);
     server.add(JoinService, joinHandlers({ store: this.#store, clock, log: part(log, 'join') }));
     server.add(LogBrokerService, this.#broker.handlers());
   }
