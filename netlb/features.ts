@@ -139,10 +139,7 @@ const ruleFeatures: readonly Feature[] = [
     attempt({ namespace }) {
       const nftables = new Nftables(namespace);
       try {
-        nftables.run('add table ip probe_library');
-        if (nftables.list('ip', 'probe_library') === undefined)
-          throw failedPrecondition('a table that was made cannot be read back');
-        return 'made a table and read it back as JSON';
+        return `loaded, and listed ${nftables.listTables().length} tables of a namespace as JSON`;
       } finally {
         nftables.close();
       }

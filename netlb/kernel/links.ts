@@ -146,8 +146,8 @@ export interface VxlanOptions extends LinkOptions {
   readonly l3miss?: boolean | undefined;
   /**
    * NetNamespace.fd to put the device in. Its UDP socket stays in the namespace of the RouteSocket, so
-   * that packets leave through the node's own interfaces. `master` is not allowed with it: attach
-   * the device from inside with setLink.
+   * that packets leave through the node's own interfaces. `master` and `alias` are not allowed with it:
+   * set them from inside with setLink.
    */
   readonly namespaceFd?: number | undefined;
 }
@@ -247,8 +247,15 @@ export function newBridge(bridge: BridgeOptions): Operation {
   );
 }
 
-/** EEXIST when the VNI is taken on this port in the node's namespace, wherever the device is. */
+/**
+ * EEXIST when the VNI is taken on this port in the node's namespace, wherever the device is; also while
+ * the namespace that had it is still going away.
+ * @throws TypeError for master or alias together with namespaceFd
+ */
 export function newVxlan(vxlan: VxlanOptions): Operation {
+  const elsewhere = vxlan.namespaceFd !== undefined;
+  if (elsewhere && (vxlan.master !== undefined || vxlan.alias !== undefined))
+    throw new TypeError(`vxlan ${vxlan.name}: master and alias are set from inside the namespace that it is put in`);
   const local = addressBytes(vxlan.local);
   const data = [
     attribute(IFLA_VXLAN_ID, u32(vxlan.vni)),
@@ -260,12 +267,10 @@ export function newVxlan(vxlan: VxlanOptions): Operation {
     ...optional(vxlan.l3miss, (on) => attribute(IFLA_VXLAN_L3MISS, u8(Number(on)))),
   ];
   const place = optional(vxlan.namespaceFd, (fd) => attribute(IFLA_NET_NS_FD, u32(fd)));
-  // A follow-up goes through this socket's namespace, where a device placed elsewhere has no name.
-  const followUp = vxlan.namespaceFd === undefined ? changeExisting(vxlan, { alias: vxlan.alias }) : undefined;
   return operation(
     `create vxlan ${vxlan.name} (VNI ${vxlan.vni}, port ${vxlan.port})`,
     create(vxlan, ...place, kindOf('vxlan', ...data)),
-    followUp,
+    changeExisting(vxlan, { alias: vxlan.alias }),
   );
 }
 

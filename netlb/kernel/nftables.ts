@@ -14,6 +14,11 @@ export { NftablesError } from './errors.js';
 const families = { inet: 1, ip: 2, arp: 3, netdev: 5, bridge: 7, ip6: 10 } as const;
 export type NftFamily = keyof typeof families;
 
+export interface NftTable {
+  readonly family: NftFamily;
+  readonly name: string;
+}
+
 /** Values of linux/netfilter/nf_tables.h. */
 const NFT_MSG_GETTABLE = 1;
 const NFT_MSG_GETGEN = 16;
@@ -107,6 +112,12 @@ export class Nftables {
       if (!this.hasTable(family, table)) return undefined;
       throw error;
     }
+  }
+
+  /** All tables of the namespace, whoever made them. */
+  listTables(): NftTable[] {
+    const entries = this.#runJson('list tables') as { table?: NftTable }[];
+    return entries.flatMap(({ table }) => (table ? [{ family: table.family, name: table.name }] : []));
   }
 
   hasTable(family: NftFamily, table: string): boolean {

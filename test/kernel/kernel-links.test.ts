@@ -134,6 +134,7 @@ test('vxlan - made from the node, it lies in the overlay and keeps its socket wi
   expect(inside(node, 'ss', '-lunH')).toContain(':4789');
   expect(inside(overlay, 'ss', '-lunH')).not.toContain(':4789');
 
+  expect(() => newVxlan({ ...options, alias: 'x' })).toThrow('vxlan vxlan0: master and alias are set from inside');
   const { failed } = fromNode.batch([newVxlan({ ...options, name: 'vxlan1' })]);
   expect(failed).toHaveLength(1);
   expect(failed[0]?.error).toMatchObject({ code: 'EEXIST' });

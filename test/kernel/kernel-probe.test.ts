@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { type FeatureReport, probeFeatures } from '../../netlb/probe.js';
+import { descriptorsLeakedBy } from './kernel-scratch.js';
 
 const output = (command: string, ...args: string[]) => execFileSync(command, args, { encoding: 'utf8' });
 const byName = (reports: readonly FeatureReport[]) => new Map(reports.map((report) => [report.name, report]));
@@ -39,13 +40,9 @@ test('probeFeatures - says what standard tools say too', () => {
 
 test('probeFeatures - leaves nothing behind', () => {
   const directory = mkdtempSync(join(tmpdir(), 'tsswarm-kernel-'));
-  const descriptors = () => readdirSync('/proc/self/fd').length;
   vi.stubEnv('TMPDIR', directory);
   try {
-    probeFeatures();
-    const before = descriptors();
-    probeFeatures();
-    expect(descriptors()).toBe(before);
+    expect(descriptorsLeakedBy(probeFeatures)).toBe(0);
     expect(readdirSync(directory)).toEqual([]);
     expect(output('findmnt', '-n', '-o', 'TARGET')).not.toContain(directory);
     expect(output('ip', '-br', 'link')).not.toContain('probe-');

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { listNamespaces, NetNamespace, removeNamespace } from '../../netlb/kernel/namespace.js';
@@ -47,4 +47,17 @@ export function inside(namespace: NetNamespace, command: string, ...args: string
 export function json<T = Record<string, unknown>>(namespace: NetNamespace, command: string, ...args: string[]): T[] {
   const text = inside(namespace, command, '-j', ...args).trim();
   return text === '' ? [] : (JSON.parse(text) as T[]);
+}
+
+/**
+ * By how many open descriptors the process has grown for each call, to the nearest whole one: what the
+ * test runner opens and closes meanwhile does not count.
+ */
+export function descriptorsLeakedBy(call: () => void): number {
+  const count = () => readdirSync('/proc/self/fd').length;
+  const calls = 30;
+  call();
+  const before = count();
+  for (let i = 0; i < calls; i++) call();
+  return Math.round((count() - before) / calls) + 0;
 }
