@@ -1,13 +1,19 @@
 import { isIP } from 'node:net';
-import type { NetworkInterfaceInfo } from 'node:os';
 import { failedPrecondition, invalidArgument } from '../lib/errors.js';
 
 export const CONTROL_PORT = 2377;
 
+/** An address at which this machine may be reached from others. */
+export interface MachineAddress {
+  /** Of the interface. */
+  readonly name: string;
+  readonly address: string;
+  readonly family: 4 | 6;
+}
+
 /** What the machine looks like to the choice of an address. */
 export interface Machine {
-  /** As os.networkInterfaces() gives them. */
-  readonly interfaces: Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+  readonly addresses: readonly MachineAddress[];
   /** Names of the interfaces that have a default route. */
   readonly defaultInterfaces: readonly string[];
 }
@@ -50,7 +56,7 @@ export function chooseAddress(given: string, port: number, machine: Machine, fla
   if (given === '') return { host: defaultAddress(machine, flag), port };
   const parsed = parseHostPort(given, port);
   if (isIP(parsed.host) === 0) return { host: addressOfInterface(parsed.host, machine, flag), port: parsed.port };
-  const known = usable(machine);
+  const known = machine.addresses;
   if (!known.some(({ address }) => address === parsed.host)) {
     throw invalidArgument(`${flag}: ${parsed.host} is not an address of this machine`, {
       value: given,
@@ -60,14 +66,8 @@ export function chooseAddress(given: string, port: number, machine: Machine, fla
   return parsed;
 }
 
-interface Candidate {
-  readonly name: string;
-  readonly address: string;
-  readonly family: string;
-}
-
 function defaultAddress(machine: Machine, flag: string): string {
-  const all = usable(machine);
+  const all = machine.addresses;
   const routed = all.filter(({ name }) => machine.defaultInterfaces.includes(name));
   const candidates = preferV4(routed.length > 0 ? routed : all);
   if (candidates.length === 1 && candidates[0]) return candidates[0].address;
@@ -88,7 +88,7 @@ function defaultAddress(machine: Machine, flag: string): string {
 }
 
 function addressOfInterface(name: string, machine: Machine, flag: string): string {
-  const candidates = preferV4(usable(machine).filter((candidate) => candidate.name === name));
+  const candidates = preferV4(machine.addresses.filter((candidate) => candidate.name === name));
   if (candidates.length === 1 && candidates[0]) return candidates[0].address;
   if (candidates.length > 1) {
     throw invalidArgument(
@@ -101,39 +101,15 @@ function addressOfInterface(name: string, machine: Machine, flag: string): strin
   }
   throw invalidArgument(`${flag}: "${name}" is neither an IP address nor an interface with one`, {
     value: name,
-    hint: `This machine has ${list(usable(machine)) || 'no addresses'}.`,
+    hint: `This machine has ${list(machine.addresses) || 'no addresses'}.`,
   });
 }
 
-/** Addresses that another machine can reach: neither loopback nor link-local. */
-function usable(machine: Machine): readonly Candidate[] {
-  return Object.entries(machine.interfaces).flatMap(([name, addresses = []]) =>
-    addresses
-      .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'))
-      .map(({ address, family }) => ({ name, address, family })),
-  );
-}
-
 /** IPv6 only where there is no IPv4: the data path is IPv4. */
-function preferV4(candidates: readonly Candidate[]): readonly Candidate[] {
-  const v4 = candidates.filter(({ family }) => family === 'IPv4');
+function preferV4(candidates: readonly MachineAddress[]): readonly MachineAddress[] {
+  const v4 = candidates.filter(({ family }) => family === 4);
   return v4.length > 0 ? v4 : candidates;
 }
 
-const list = (candidates: readonly Candidate[]) =>
+const list = (candidates: readonly MachineAddress[]) =>
   candidates.map(({ name, address }) => `${address} on ${name}`).join(', ');
-
-/** Interfaces with a default route in the text of /proc/net/route (proc(5)). */
-export function parseDefaultInterfaces(procNetRoute: string): readonly string[] {
-  const rows = procNetRoute
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t'));
-  return [
-    ...new Set(
-      rows
-        .filter(([, destination, , , , , , mask]) => destination === '00000000' && mask === '00000000')
-        .map(([name]) => name ?? ''),
-    ),
-  ];
-}

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
@@ -22,17 +20,11 @@ import type { NodeCredential } from '../proto/rpc/credentials.js';
 import type { Handlers } from '../proto/rpc/server.js';
 import type { OciImageStore } from '../worker/executor/oci/index.js';
 import { Worker } from '../worker/worker.js';
-import {
-  CONTROL_PORT,
-  chooseAddress,
-  formatHostPort,
-  type Machine,
-  parseDefaultInterfaces,
-  parseHostPort,
-} from './addresses.js';
+import { CONTROL_PORT, chooseAddress, formatHostPort, parseHostPort } from './addresses.js';
 import type { ControlSource } from './control-gate.js';
 import { removeDurably } from './files.js';
 import { joinSwarm } from './join.js';
+import { readMachine } from './machine.js';
 import { ManagerRole } from './manager-role.js';
 import type { DaemonOptions } from './options.js';
 import { Running } from './running.js';
@@ -139,7 +131,7 @@ export class SwarmNode implements ControlSource {
   async #init(request: InitRequest): Promise<InitResponse> {
     this.#refuseMember();
     const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
-    const place = await this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
+    const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
     await this.#forget();
     const listenAddress = formatHostPort(listen);
     const node = { description: this.options.description, dataPathAddress: place.dataPathAddress };
@@ -170,7 +162,7 @@ export class SwarmNode implements ControlSource {
   async #join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
     this.#refuseMember();
     const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
-    const place = await this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
+    const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
     await this.#forget();
     const answer = await joinSwarm({ request, ...place, description: this.options.description, log: this.options.log });
     const state: NodeState = {
@@ -227,11 +219,8 @@ export class SwarmNode implements ControlSource {
     );
   }
 
-  async #place(advertise: string, dataPath: string, port: number) {
-    const machine: Machine = {
-      interfaces: networkInterfaces(),
-      defaultInterfaces: parseDefaultInterfaces(await readFile('/proc/net/route', 'utf8')),
-    };
+  #place(advertise: string, dataPath: string, port: number) {
+    const machine = readMachine();
     const address = chooseAddress(advertise, port, machine, '--advertise-addr');
     const data = chooseAddress(dataPath || address.host, port, machine, '--data-path-addr');
     return { advertiseAddress: formatHostPort(address), dataPathAddress: data.host };

@@ -47,8 +47,14 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
     .option('--gateway-bridge <cidr>', "address of swarm_gwbridge, the tasks' way out", '172.18.0.1/16')
     .exitOverride();
   command.parse([...argv], { from: 'user' });
-  const options = command.opts<Omit<DaemonOptions, 'imageRoot'> & { readonly imageRoot?: string }>();
-  return { ...options, imageRoot: options.imageRoot ?? path.join(options.dataRoot, 'images') };
+  const { label: labels, imageRoot, ...rest } = command.opts<Flags>();
+  return { ...rest, labels, imageRoot: imageRoot ?? path.join(rest.dataRoot, 'images') };
+}
+
+/** As commander names them. */
+interface Flags extends Omit<DaemonOptions, 'labels' | 'imageRoot'> {
+  readonly label: DaemonOptions['labels'];
+  readonly imageRoot?: string;
 }
 
 function absolute(value: string): string {

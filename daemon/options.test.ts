@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { parseOptions } from './options.js';
+
+test('parseOptions - defaults', () => {
+  expect(parseOptions(['--hostname', 'n'], '1')).toEqual({
+    dataRoot: '/var/lib/tsswarm',
+    runRoot: '/run/tsswarm',
+    imageRoot: '/var/lib/tsswarm/images',
+    cgroupParent: '/tsswarm',
+    hostname: 'n',
+    labels: {},
+    logLevel: 'info',
+    balancer: 'auto',
+    gatewayBridge: '172.18.0.1/16',
+  });
+});
+
+test('parseOptions - images follow the data root; labels are collected', () => {
+  const options = parseOptions(
+    ['--data-root', '/d/', '--label', 'disk=ssd', '--label', 'zone=a=b', '--label', 'bare'],
+    '1',
+  );
+  expect(options).toMatchObject({
+    dataRoot: '/d/',
+    imageRoot: '/d/images',
+    labels: { disk: 'ssd', zone: 'a=b', bare: '' },
+  });
+});
+
+test.each([
+  [['--data-root', 'relative'], 'Must be an absolute path'],
+  [['--cgroup-parent', '/a/../b'], 'Must look like /tsswarm'],
+  [['--log-level', 'loud'], 'Allowed choices are debug, info, warn, error, silent'],
+  [['--label', '=x'], 'Must look like key=value'],
+  [['--unknown'], "unknown option '--unknown'"],
+])('parseOptions - %j is refused', (argv, words) => {
+  expect(() => parseOptions(argv, '1')).toThrow(words);
+});
