@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, createReadStream, openSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -211,4 +211,12 @@ export function isRunning(pid: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether a shell has set its trap: before that, a signal meets the runtime's own program. */
+export function traps(pid: number, signal: number): boolean {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const mask = (name: string) => BigInt(`0x${new RegExp(`^${name}:\\s*(\\S+)$`, 'm').exec(status)?.[1] ?? '0'}`);
+  const bit = 1n << BigInt(signal - 1);
+  return /^Name:\s*(sh|busybox)$/m.test(status) && ((mask('SigCgt') | mask('SigIgn')) & bit) !== 0n;
 }

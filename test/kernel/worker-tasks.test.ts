@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AssignmentChangeAction, ResourceLimits, TaskState } from '../../proto/gen/index.js';
@@ -9,6 +10,7 @@ import {
   remoteEndpoint,
   removeBundle,
   taskOn,
+  traps,
   WorkerGround,
 } from './worker-fixture.js';
 
@@ -29,6 +31,7 @@ afterAll(async () => {
 
 const reached = (id: string, state: TaskState) =>
   ground.until(`task in state ${state}`, () => ground.dispatcher.last(id)?.state === state);
+const pidOf = (id: string) => ground.dispatcher.last(id)?.container?.pid ?? 0;
 
 describe('worker - tasks', () => {
   it('runs a task in its own namespace on its overlay, and says each step', async () => {
@@ -103,6 +106,7 @@ describe('worker - tasks', () => {
     await reached(task.id, READY);
     ground.dispatcher.change([{ task: { ...task, desiredState: RUNNING } }]);
     await reached(task.id, RUNNING);
+    await ground.until('trap', () => traps(pidOf(task.id), constants.signals.SIGUSR1));
     ground.dispatcher.change([{ task: { ...task, desiredState: SHUTDOWN } }]);
     await reached(task.id, SHUTDOWN);
     expect(ground.dispatcher.last(task.id)).toMatchObject({
@@ -117,6 +121,7 @@ describe('worker - tasks', () => {
     const task = taskOn('10.0.1.15', { args: ['sh', '-c', 'trap "" TERM; while true; do sleep 0.05; done'] });
     ground.dispatcher.change([{ task }]);
     await reached(task.id, RUNNING);
+    await ground.until('trap', () => traps(pidOf(task.id), constants.signals.SIGTERM));
     ground.dispatcher.change([{ task: { ...task, desiredState: SHUTDOWN } }]);
     await reached(task.id, SHUTDOWN);
     expect(ground.dispatcher.last(task.id)?.container?.exitCode).toBe(137);

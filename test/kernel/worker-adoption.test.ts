@@ -1,0 +1,197 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type EndpointRecord, type Task, TaskState } from '../../proto/gen/index.js';
+import { decodeTask } from '../../worker/agent/database.js';
+import {
+  bundleWorkerProcess,
+  isRunning,
+  network,
+  remoteEndpoint,
+  removeBundle,
+  taskOn,
+  traps,
+  WorkerGround,
+} from './worker-fixture.js';
+
+const { RUNNING, COMPLETE, SHUTDOWN, FAILED } = TaskState;
+const { SIGTERM, SIGUSR1 } = constants.signals;
+const OVERLAY = `1-${network.id.slice(0, 10)}`;
+
+let bundle: string;
+let ground: WorkerGround;
+let remote: EndpointRecord;
+beforeAll(async () => {
+  bundle = await bundleWorkerProcess();
+});
+afterAll(() => removeBundle());
+beforeEach(async () => {
+  ground = await WorkerGround.open(bundle);
+  remote = remoteEndpoint('10.0.1.99');
+  await ground.dispatcher.listen();
+});
+afterEach(() => ground.close());
+
+const last = (id: string) => ground.dispatcher.last(id);
+const pidOf = (id: string) => last(id)?.container?.pid ?? 0;
+const namespaceOf = (id: string) => join(ground.options.runRoot, 'netns', id);
+
+/** The worker with these tasks, when they all run. */
+async function running(...tasks: Task[]): Promise<void> {
+  ground.dispatcher.assign([{ network }, { endpoint: remote }, ...tasks.map((task) => ({ task }))]);
+  ground.start();
+  await ground.until('all run', () => tasks.every(({ id }) => last(id)?.state === RUNNING));
+  // Then the set that it was told is on disk.
+  await ground.until('acknowledged', () => ground.dispatcher.acknowledged.length > 0);
+}
+
+function remotes(): readonly string[] {
+  const entries = JSON.parse(ground.inside(OVERLAY, 'bridge', '-j', 'fdb', 'show', 'dev', 'vxlan0')) as {
+    mac: string;
+    dst?: string;
+  }[];
+  return entries.flatMap(({ mac, dst }) => (dst === undefined ? [] : [`${mac} ${dst}`]));
+}
+
+describe('worker - killed', () => {
+  it('takes its containers back and restarts none', async () => {
+    const tasks = [taskOn('10.0.1.10'), taskOn('10.0.1.11')];
+    await running(...tasks);
+    const pids = tasks.map(({ id }) => pidOf(id));
+    await ground.end('SIGKILL');
+    expect(pids.every(isRunning)).toBe(true);
+    ground.dispatcher.reported.clear();
+    ground.start();
+    await ground.until('reported', () => tasks.every(({ id }) => last(id) !== undefined));
+    for (const [i, { id }] of tasks.entries()) {
+      expect(ground.dispatcher.states(id).every((state) => state === RUNNING)).toBe(true);
+      expect(pidOf(id)).toBe(pids[i]);
+    }
+    expect(pids.every(isRunning)).toBe(true);
+  });
+
+  it('mends its network from what it knew last, before it hears from any manager', async () => {
+    const task = taskOn('10.0.1.10');
+    await running(task);
+    const entry = `${remote.mac} ${remote.vtep}`;
+    expect(remotes()).toContain(entry);
+    await ground.end('SIGKILL');
+    ground.dispatcher.close();
+    const pid = pidOf(task.id);
+    ground.inside(OVERLAY, 'bridge', 'fdb', 'del', remote.mac, 'dev', 'vxlan0', 'dst', remote.vtep);
+    expect(remotes()).not.toContain(entry);
+    ground.start();
+    await ground.until('mended', () => remotes().includes(entry));
+    expect(isRunning(pid)).toBe(true);
+    expect(existsSync(namespaceOf(task.id))).toBe(true);
+    await ground.dispatcher.listen();
+    ground.dispatcher.reported.clear();
+    await ground.until('reported', () => last(task.id)?.state === RUNNING);
+    expect(pidOf(task.id)).toBe(pid);
+  });
+
+  it('tells what ended while it was away', async () => {
+    const [good, bad, gone] = [taskOn('10.0.1.10', exitOn('0')), taskOn('10.0.1.11', exitOn('5')), taskOn('10.0.1.12')];
+    await running(good, bad, gone);
+    const pids = [good, bad, gone].map(({ id }) => pidOf(id));
+    await ground.until('traps', () => pids.slice(0, 2).every((pid) => traps(pid, SIGUSR1)));
+    await ground.end('SIGKILL');
+    for (const pid of pids.slice(0, 2)) process.kill(pid, 'SIGUSR1');
+    await ground.until('ended', () => pids.slice(0, 2).every((pid) => !isRunning(pid)));
+    ground.start();
+    await ground.until('told', () => last(good.id)?.state === COMPLETE && last(bad.id)?.state === FAILED);
+    expect(last(bad.id)?.error).toBe('task: non-zero exit (5)');
+    expect(last(gone.id)?.state).toBe(RUNNING);
+    await ground.until('namespaces removed', () => [good, bad].every(({ id }) => !existsSync(namespaceOf(id))));
+  });
+
+  it('finishes a stop that it had begun, without a manager', async () => {
+    const stubborn = { args: ['sh', '-c', 'trap "" TERM; while true; do sleep 0.05; done'], stopGracePeriod: 3e9 };
+    const task = taskOn('10.0.1.10', stubborn);
+    await running(task);
+    const pid = pidOf(task.id);
+    await ground.until('trap', () => traps(pid, SIGTERM));
+    ground.dispatcher.change([{ task: { ...task, desiredState: SHUTDOWN } }]);
+    const record = join(ground.options.dataRoot, 'worker/tasks', task.id);
+    const recorded = () => decodeTask(readFileSync(record)).task.desiredState;
+    await ground.until('the wish is on record', () => recorded() === SHUTDOWN);
+    await ground.end('SIGKILL');
+    expect(isRunning(pid)).toBe(true);
+    ground.dispatcher.close();
+    ground.start();
+    await ground.until('stopped', () => !isRunning(pid));
+    await ground.dispatcher.listen();
+    await ground.until('told', () => last(task.id)?.state === SHUTDOWN);
+  });
+
+  it('removes containers that no task is on record for', async () => {
+    const task = taskOn('10.0.1.10');
+    await running(task);
+    const pid = pidOf(task.id);
+    await ground.end('SIGKILL');
+    execFileSync('rm', [join(ground.options.dataRoot, 'worker/tasks', task.id)]);
+    ground.dispatcher.assign([]);
+    ground.start();
+    await ground.until('removed', () => !isRunning(pid));
+    const containers = join(ground.options.dataRoot, 'containers');
+    await ground.until('container folder removed', () => !existsSync(join(containers, task.id)));
+  });
+
+  it('does not start a task again whose container is gone, as after a restart of the machine', async () => {
+    const task = taskOn('10.0.1.10');
+    await running(task);
+    const record = join(ground.options.dataRoot, 'worker/tasks', task.id);
+    const aside = join(ground.folder, 'record');
+    await ground.end('SIGKILL');
+    execFileSync('mv', [record, aside]);
+    ground.dispatcher.close();
+    ground.start();
+    await ground.until('container removed', () => !existsSync(join(ground.options.dataRoot, 'containers', task.id)));
+    await ground.end('SIGKILL');
+    execFileSync('mv', [aside, record]);
+    await ground.dispatcher.listen();
+    ground.dispatcher.reported.clear();
+    ground.start();
+    await ground.until('told', () => last(task.id)?.state === FAILED);
+    expect(last(task.id)?.error).toContain('the container is gone');
+    expect(ground.dispatcher.states(task.id)).not.toContain(RUNNING);
+  });
+});
+
+describe('worker - managers away', () => {
+  it('runs on, and tells what happened when they are back', async () => {
+    const task = taskOn('10.0.1.10', exitOn('4'));
+    await running(task);
+    ground.dispatcher.close();
+    await ground.until('trap', () => traps(pidOf(task.id), SIGUSR1));
+    process.kill(pidOf(task.id), 'SIGUSR1');
+    await ground.until('namespace removed', () => !existsSync(namespaceOf(task.id)));
+    await ground.dispatcher.listen();
+    await ground.until('told', () => last(task.id)?.state === FAILED);
+    expect(last(task.id)?.error).toBe('task: non-zero exit (4)');
+  });
+});
+
+it('worker - leaves nothing behind', async () => {
+  const task = taskOn('10.0.1.10');
+  await running(task);
+  const pid = pidOf(task.id);
+  await ground.leave();
+  expect(isRunning(pid)).toBe(false);
+  expect(await readdir(join(ground.options.dataRoot, 'containers'))).toEqual([]);
+  expect(existsSync(join(ground.options.dataRoot, 'worker'))).toBe(false);
+  expect(existsSync(join(ground.options.runRoot, 'netns'))).toBe(false);
+  const links = JSON.parse(execFileSync('ip', ['-n', ground.namespace, '-j', 'link'], { encoding: 'utf8' })) as {
+    ifname: string;
+  }[];
+  expect(links.map(({ ifname }) => ifname).sort()).toEqual(['data', 'lo']);
+  const tables = execFileSync('ip', ['netns', 'exec', ground.namespace, 'nft', 'list', 'tables'], { encoding: 'utf8' });
+  expect(tables).toBe('');
+});
+
+function exitOn(code: string) {
+  return { args: ['sh', '-c', `trap "exit ${code}" USR1; while true; do sleep 0.05; done`] };
+}
