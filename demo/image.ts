@@ -12,7 +12,7 @@ export const IMAGE_PORT = 80;
 
 /** Dockerfile lines that make an image of the root filesystem. */
 export const IMAGE_CHANGES: readonly string[] = [
-  `CMD ["httpd", "-f", "-p", "${IMAGE_PORT}", "-h", "/www"]`,
+  `CMD ["httpd", "-f", "-p", "0.0.0.0:${IMAGE_PORT}", "-h", "/www"]`,
   `EXPOSE ${IMAGE_PORT}`,
   'ENV PATH=/bin',
 ];
@@ -43,7 +43,7 @@ export function parseAnswer(text: string): Answer {
   const [client] = values('Client');
   if (hostname === undefined || client === undefined)
     throw new TypeError(`not an answer of ${IMAGE}: ${JSON.stringify(text)}`);
-  return { hostname, addresses: values('Address'), client: client.replace(/^\[?::ffff:([\d.]+)\]?$/, '$1') };
+  return { hostname, addresses: values('Address'), client: client };
 }
 
 /**

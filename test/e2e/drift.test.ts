@@ -94,7 +94,7 @@ async function requestsWork(): Promise<boolean> {
 
 test('a container', async () => {
   const pids = async () =>
-    (await execute('pgrep', ['-x', '-f', 'httpd -f -p 80 -h /www'])).stdout.split('\n').filter(Boolean);
+    (await execute('pgrep', ['-x', '-f', 'httpd -f -p 0.0.0.0:80 -h /www'])).stdout.split('\n').filter(Boolean);
   const before = await pids();
   const [victim] = before;
   if (!victim) throw new Error('a container was expected');

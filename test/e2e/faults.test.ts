@@ -41,7 +41,7 @@ async function nodesReady(): Promise<void> {
 
 /** Pids of the web servers in the containers: the same ones as long as no container was restarted. */
 async function servers(): Promise<readonly string[]> {
-  const { stdout } = await execute('pgrep', ['-x', '-f', 'httpd -f -p 80 -h /www']);
+  const { stdout } = await execute('pgrep', ['-x', '-f', 'httpd -f -p 0.0.0.0:80 -h /www']);
   return stdout.split('\n').filter(Boolean).sort();
 }
 
