@@ -1,0 +1,383 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { LogBatch, LogLine, LogStream } from '../../proto/gen/index.js';
+import { TestSwarm } from './swarm.js';
+
+let swarm: TestSwarm;
+beforeEach(async () => {
+  swarm = new TestSwarm();
+  await swarm.start();
+});
+afterEach(() => swarm.stop());
+
+const create = async (...argv: string[]): Promise<string> => {
+  const { code, out, err } = await swarm.cli('service', 'create', '--detach', ...argv);
+  expect(err).toBe('');
+  expect(code).toBe(0);
+  return out.trim();
+};
+
+describe('service', () => {
+  it('create - shows progress until the service has converged', async () => {
+    const { code, out, err } = await swarm.cli(
+      'service',
+      'create',
+      '--name',
+      'web',
+      '--replicas',
+      '3',
+      'web',
+      'httpd',
+      '-d',
+    );
+    expect(err).toBe('');
+    expect(code).toBe(0);
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^[0-9a-z]{25}$/);
+    expect(lines).toContain('overall progress: 3 out of 3 tasks');
+    expect(lines).toContain('3/3: running');
+    expect(lines.at(-1)).toBe(`verify: Service ${lines[0]} converged`);
+    const { out: args } = await swarm.cli(
+      'service',
+      'inspect',
+      '-f',
+      '{{json .Spec.TaskTemplate.ContainerSpec.Args}}',
+      'web',
+    );
+    expect(args).toBe('["httpd","-d"]\n');
+  });
+
+  it('create - draws bars in place on a terminal', async () => {
+    const { out } = await swarm.cliWith({ columns: 80 }, 'service', 'create', '--name', 'web', 'web');
+    expect(out).toContain('\x1b[2K1/1: running   [==');
+    expect(out).toContain('\x1b[2A');
+  });
+
+  it('create - Ctrl-C leaves the service alone', async () => {
+    swarm.fate = () => 'task: non-zero exit (1)';
+    const interrupt = new AbortController();
+    let out = '';
+    const io = {
+      interrupted: () => interrupt.signal,
+      out: (text: string | Uint8Array) => {
+        out += text.toString();
+        if (out.includes('1/1:')) interrupt.abort();
+      },
+    };
+    const { code } = await swarm.cliWith(io, 'service', 'create', '--name', 'web', 'web');
+    expect(code).toBe(0);
+    expect(out).toContain('Operation continuing in background.\nUse `tsswarm service ps ');
+  });
+
+  it('create - a task that fails is shown with its error', async () => {
+    let failures = 0;
+    swarm.fate = () => (failures++ === 0 ? 'task: non-zero exit (3)' : undefined);
+    const { code, out } = await swarm.cli('service', 'create', '--name', 'web', '--restart-delay', '50ms', 'web');
+    expect(code).toBe(0);
+    expect(out).toContain('task: non-zero exit (3)');
+    const ps = await swarm.cli('service', 'ps', 'web', '--format', '{{.Name}} {{.DesiredState}} {{.Error}}');
+    expect(ps.out).toBe('web.1 Running \nweb.1 Shutdown "task: non-zero exit (3)"\n');
+  });
+
+  it.each([
+    [['--publish', '8080:99999', 'web'], 'invalid argument "8080:99999" for "--publish" flag: "99999" is not a port'],
+    [['--mount', 'type=bind,source=/a', 'web'], 'the target is missing'],
+    [['--network', 'nope', 'web'], 'nope'],
+    [['--secret', 'key', 'web'], 'secret not found: key'],
+    [['--env-file', '/no/such/file', 'web'], 'invalid argument "/no/such/file" for "--env-file" flag: ENOENT'],
+  ])('create %j - says what is wrong and exits 1', async (argv, words) => {
+    const { code, out, err } = await swarm.cli('service', 'create', ...argv);
+    expect(code).toBe(1);
+    expect(out).toBe('');
+    expect(err).toMatch(/^Error: /);
+    expect(err).toContain(words);
+    expect(err).not.toContain('    at ');
+  });
+
+  it('create - a port that another service publishes', async () => {
+    await create('--name', 'web', '--publish', '8080:80', 'web');
+    const { code, err } = await swarm.cli('service', 'create', '-d', '--name', 'web2', '--publish', '8080:80', 'web');
+    expect(code).toBe(1);
+    expect(err).toContain('web');
+    expect(err).toContain('8080');
+  });
+
+  it('ls, ps and inspect', async () => {
+    const created = await swarm.cli('service', 'create', '--name', 'web', '--replicas', '2', '-p', '8080:80', 'web');
+    const id = created.out.split('\n')[0] ?? '';
+    const ls = await swarm.cli('service', 'ls');
+    expect(ls.out).toBe(
+      'ID             NAME      MODE         REPLICAS   IMAGE        PORTS\n' +
+        `${id.slice(0, 12)}   web       replicated   2/2        web:latest   *:8080->80/tcp\n`,
+    );
+    expect((await swarm.cli('service', 'ls', '-q')).out).toBe(`${id.slice(0, 12)}\n`);
+    expect((await swarm.cli('service', 'ls', '-f', 'name=nope', '--format', 'json')).out).toBe('');
+    expect((await swarm.cli('service', 'ls', '--filter', 'name')).err).toContain('bad format of filter');
+    const ps = await swarm.cli('service', 'ps', 'web');
+    expect(ps.out).toMatch(/^ID +NAME +IMAGE +NODE +DESIRED STATE +CURRENT STATE +ERROR +PORTS\n/);
+    expect(ps.out).toMatch(/ web\.1 +web:latest +node[12] +Running +Running .* ago/);
+    const node = await swarm.cli('node', 'ps', 'node1', 'node2', '--format', '{{.Name}} {{.Node}}');
+    expect(node.out).toMatch(/^web\.1 node[12]\nweb\.2 node[12]\n$/);
+    const [inspected] = JSON.parse((await swarm.cli('service', 'inspect', 'web')).out) as {
+      ID: string;
+      Spec: unknown;
+    }[];
+    expect(inspected).toMatchObject({ ID: id, Spec: { Name: 'web', Mode: { Replicated: { Replicas: 2 } } } });
+    expect((await swarm.cli('service', 'inspect', '--pretty', 'web')).out).toContain(
+      'PublishedPort:  8080 -> 80/tcp (ingress)',
+    );
+  });
+
+  it('ps - says why a task waits', async () => {
+    await create('--name', 'web', '--constraint', 'node.hostname==nowhere', 'web');
+    const answer = { out: '' };
+    await expect
+      .poll(async () => Object.assign(answer, await swarm.cli('service', 'ps', 'web')).out)
+      .toContain('no suitable node');
+    expect(answer.out).toContain('Pending');
+  });
+
+  it('inspect and rm - unknown names fail, the others are done', async () => {
+    await create('--name', 'web', 'web');
+    const inspected = await swarm.cli('service', 'inspect', 'web', 'nope', '-f', '{{.Spec.Name}}');
+    expect(inspected).toMatchObject({ code: 1, out: 'web\n' });
+    expect(inspected.err).toContain('no such service: nope');
+    const removed = await swarm.cli('service', 'rm', 'nope', 'web');
+    expect(removed).toMatchObject({ code: 1, out: 'web\n' });
+    expect((await swarm.cli('service', 'ls', '-q')).out).toBe('');
+  });
+
+  it('scale - several at once, to none, and not of a global service', async () => {
+    await create('--name', 'a', 'web');
+    await create('--name', 'b', 'web');
+    await create('--name', 'g', '--mode', 'global', 'web');
+    const scaled = await swarm.cli('service', 'scale', 'a=3', 'b=0');
+    expect(scaled).toMatchObject({ code: 0, err: '' });
+    expect(scaled.out).toContain('a scaled to 3\nb scaled to 0\n');
+    expect(scaled.out.match(/verify: Service \w+ converged/g)).toHaveLength(2);
+    expect((await swarm.cli('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).out).toBe('a 3/3\nb 0/0\ng 2/2\n');
+    expect((await swarm.cli('service', 'scale', 'a')).err).toContain('invalid scale specifier "a"');
+    expect((await swarm.cli('service', 'scale', 'a=many')).code).toBe(1);
+    expect((await swarm.cli('service', 'scale', 'g=2')).err).toContain('--replicas can only be used with replicated');
+  });
+
+  it('update and rollback', async () => {
+    await create('--name', 'web', '--env', 'A=1', '--label', 'a=1', 'web');
+    const updated = await swarm.cli(
+      'service',
+      'update',
+      '--env-add',
+      'B=2',
+      '--image',
+      'web:2',
+      '--update-monitor',
+      '100ms',
+      'web',
+    );
+    expect(updated).toMatchObject({ code: 0, err: '' });
+    expect(updated.out).toMatch(/^web\n/);
+    expect(updated.out).toMatch(/verify: Service \w+ converged\n$/);
+    const env = '{{.Spec.TaskTemplate.ContainerSpec.Image}} {{.Spec.TaskTemplate.ContainerSpec.Env}}';
+    expect((await swarm.cli('service', 'inspect', '-f', env, 'web')).out).toBe('web:2 [A=1 B=2]\n');
+    const back = await swarm.cli('service', 'rollback', 'web');
+    expect(back).toMatchObject({ code: 0, err: '' });
+    expect((await swarm.cli('service', 'inspect', '-f', env, 'web')).out).toBe('web:latest [A=1]\n');
+  });
+
+  it('update - one that fails is paused, with exit code 1', async () => {
+    await create('--name', 'web', '--restart-condition', 'none', 'web');
+    await expect.poll(async () => (await swarm.cli('service', 'ls', '--format', '{{.Replicas}}')).out).toBe('1/1\n');
+    swarm.fate = () => 'task: non-zero exit (1)';
+    const { code, err } = await swarm.cli('service', 'update', '--image', 'web:2', 'web');
+    expect(code).toBe(1);
+    expect(err).toContain('Error: service update paused: ');
+  });
+
+  it('logs - with task and node, and each stream where it belongs', async () => {
+    await create('--name', 'web', 'web');
+    const { out } = await swarm.cli('service', 'ps', 'web', '-q', '--no-trunc');
+    const taskId = out.trim();
+    const line = (text: string, stream: LogStream) =>
+      LogLine.create({ timestampMs: 1_795_244_561_672, timestampNs: 5, stream, data: Buffer.from(text) });
+    const lines = [line('hello ', LogStream.STDOUT), line('you\n', LogStream.STDOUT), line('oh\n', LogStream.STDERR)];
+    swarm.logs = () => [LogBatch.create({ taskId, nodeId: 'node2id', lines })];
+    const prefix = `web.1.${taskId.slice(0, 12)}@node2    | `;
+    expect(await swarm.cli('service', 'logs', 'web')).toEqual({
+      code: 0,
+      out: `${prefix}hello you\n`,
+      err: `${prefix}oh\n`,
+    });
+    expect((await swarm.cli('service', 'logs', '--raw', '-t', taskId)).out).toBe(
+      '2026-11-21T07:02:41.672000005Z hello you\n',
+    );
+    expect((await swarm.cli('service', 'logs', 'nope')).err).toBe('Error: no such task or service: nope\n');
+    expect((await swarm.cli('service', 'logs', '--since', 'noon', 'web')).err).toContain(
+      'invalid argument "noon" for "--since" flag',
+    );
+  });
+});
+
+describe('node', () => {
+  it('ls, inspect and update', async () => {
+    const ls = await swarm.cli('node', 'ls');
+    expect(ls.out).toBe(
+      'ID          HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n' +
+        'node1id *   node1      Ready     Active         Leader           0.1.0\n' +
+        'node2id     node2      Ready     Active                          0.1.0\n',
+    );
+    const updated = await swarm.cli('node', 'update', '--availability', 'drain', '--label-add', 'zone=a', 'node2');
+    expect(updated).toMatchObject({ code: 0, out: 'node2\n' });
+    expect(
+      (await swarm.cli('node', 'inspect', '-f', '{{.Spec.Availability}} {{.Spec.Labels.zone}}', 'node2')).out,
+    ).toBe('drain a\n');
+    expect((await swarm.cli('node', 'inspect', 'self', '--pretty')).out).toContain('Hostname:        node1\n');
+    expect((await swarm.cli('node', 'update', '--availability', 'off', 'node2')).err).toContain(
+      'invalid argument "off" for "--availability" flag: must be one of active, pause, drain',
+    );
+    expect((await swarm.cli('node', 'rm', 'node2')).code).toBe(1);
+    expect(await swarm.cli('node', 'rm', '--force', 'node2')).toMatchObject({ code: 0, out: 'node2\n' });
+  });
+});
+
+describe('network', () => {
+  it('create, ls, inspect, use and rm', async () => {
+    const created = await swarm.cli(
+      'network',
+      'create',
+      '-d',
+      'overlay',
+      '--subnet',
+      '10.9.0.0/24',
+      '--gateway',
+      '10.9.0.254',
+      'back',
+    );
+    expect(created).toMatchObject({ code: 0, err: '' });
+    const id = created.out.trim();
+    expect((await swarm.cli('network', 'ls', '-f', 'name=back')).out).toBe(
+      `NETWORK ID     NAME      DRIVER    SCOPE\n${id.slice(0, 12)}   back      overlay   swarm\n`,
+    );
+    await expect
+      .poll(async () => (await swarm.cli('network', 'inspect', '-f', '{{json .IPAM.Config}}', 'back')).out)
+      .toBe('[{"Subnet":"10.9.0.0/24","Gateway":"10.9.0.254"}]\n');
+    await create('--name', 'web', '--network', 'name=back,alias=www', 'web');
+    expect(
+      (await swarm.cli('service', 'inspect', '-f', '{{(index .Spec.TaskTemplate.Networks 0).Target}}', 'web')).out,
+    ).toBe(`${id}\n`);
+    expect((await swarm.cli('network', 'rm', 'back')).code).toBe(1);
+    await swarm.cli('service', 'update', '-d', '--network-rm', 'back', 'web');
+    expect((await swarm.cli('service', 'inspect', '-f', '{{len .Spec.TaskTemplate.Networks}}', 'web')).out).toBe('0\n');
+  });
+
+  it.each([
+    [['--subnet', '10.9.0.0/33', 'x'], '"10.9.0.0/33" is not a subnet'],
+    [['--subnet', '10.9.0.0/24', '--subnet', '10.9.0.0/16', 'x'], 'the subnets 10.9.0.0/24 and 10.9.0.0/16 overlap'],
+    [['--gateway', '10.9.0.1', 'x'], 'no matching subnet'],
+    [['--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'], 'is larger than its subnet'],
+    [['-d', 'bridge', 'x'], 'invalid argument "bridge" for "--driver" flag'],
+  ])('create %j is refused', async (argv, words) => {
+    const { code, err } = await swarm.cli('network', 'create', ...argv);
+    expect(code).toBe(1);
+    expect(err).toContain(words);
+  });
+});
+
+describe('swarm', () => {
+  it('join-token - shows, rotates', async () => {
+    const shown = await swarm.cli('join-token', 'worker');
+    expect(shown.out).toMatch(
+      /To add a worker to this swarm, run the following command:\n\n {4}tsswarm join --token SWMTKN-1-\S+ 203\.0\.113\.1:2377\n/,
+    );
+    const before = (await swarm.cli('swarm', 'join-token', '-q', 'worker')).out;
+    expect((await swarm.cli('join-token', '--rotate', 'worker')).out).toContain(
+      'Successfully rotated worker join token.',
+    );
+    expect((await swarm.cli('join-token', '-q', 'worker')).out).not.toBe(before);
+    expect((await swarm.cli('join-token', 'boss')).err).toContain('unknown role "boss"');
+  });
+
+  it('update', async () => {
+    expect(await swarm.cli('swarm', 'update', '--task-history-limit', '3')).toMatchObject({
+      code: 0,
+      out: 'Swarm updated.\n',
+    });
+    expect(swarm.store.view().cluster().spec.taskHistoryLimit).toBe(3);
+    expect((await swarm.cli('swarm', 'update')).err).toContain('nothing to update');
+  });
+
+  it('manager commands on a worker fail as in Docker', async () => {
+    swarm.demote();
+    for (const argv of [
+      ['service', 'ls'],
+      ['node', 'ls'],
+      ['service', 'create', '-d', 'web'],
+      ['service', 'logs', 'web'],
+    ]) {
+      const { code, err } = await swarm.cli(...argv);
+      expect(code).toBe(1);
+      expect(err).toMatch(/^Error: This node is not a swarm manager\. /);
+    }
+  });
+});
+
+describe('this node', () => {
+  it('info, version and doctor', async () => {
+    expect((await swarm.cli('info')).out).toContain('Swarm:           active\n');
+    expect((await swarm.cli('info', '-f', '{{.Swarm.LocalNodeState}}')).out).toBe('active\n');
+    expect((await swarm.cli('version', '-f', '{{.Server.Version}}')).out).toBe('0.1.0\n');
+    const doctor = await swarm.cli('doctor');
+    expect(doctor).toMatchObject({ code: 0 });
+    expect(doctor.out).toContain('ipvs: modprobe ip_vs');
+  });
+
+  it('image ls, import, pull and rm', async () => {
+    expect((await swarm.cli('images', '--format', '{{.Repository}} {{.Tag}} {{.Size}}')).out).toBe('web latest 2MB\n');
+    const file = path.join(swarm.folder, 'image.tar');
+    writeFileSync(file, Buffer.alloc(1_500_000, 7));
+    expect((await swarm.cli('image', 'import', file, 'web')).out).toBe('web:latest\n');
+    expect(swarm.imported.equals(readFileSync(file))).toBe(true);
+    expect((await swarm.cli('image', 'import', '/no/such/file')).err).toContain('no such file: /no/such/file');
+    expect((await swarm.cli('image', 'pull', 'web')).out).toBe('Pulling web:latest\nweb:latest\n');
+    expect((await swarm.cli('image', 'rm', 'web')).out).toBe('Untagged: web\n');
+  });
+});
+
+describe('command line', () => {
+  it.each([
+    [['nope'], 2, "unknown command 'nope'"],
+    [['service', 'crate'], 2, '(Did you mean create?)'],
+    [['service', 'create'], 2, "missing required argument 'image'"],
+    [['service', 'ls', '--nope'], 2, "unknown option '--nope'"],
+    [['service', 'create', '--detach=perhaps', 'web'], 1, 'must be true or false'],
+    [['-H', 'tcp://1.2.3.4:5', 'service', 'ls'], 1, '"tcp://1.2.3.4:5" is not a daemon\'s address'],
+    [
+      ['-H', 'unix:///no/such/sock', 'service', 'ls'],
+      1,
+      'Cannot connect to the tsswarm daemon at unix:///no/such/sock',
+    ],
+    [['node', 'ls', '--format', '{{.Nope}}'], 1, 'there is no field "Nope"'],
+  ])('%j exits with %i', async (argv, code, words) => {
+    const result = await swarm.cli(...argv);
+    expect(result).toMatchObject({ code, err: expect.stringContaining(words) });
+  });
+
+  it('boolean flags take values, the container’s own flags are left alone', async () => {
+    await create('--detach=true', '--init=false', '--name', 'web', 'web', 'sh', '--detach=false', '-c', 'x');
+    const format = '{{.Spec.TaskTemplate.ContainerSpec.Init}} {{.Spec.TaskTemplate.ContainerSpec.Args}}';
+    expect((await swarm.cli('service', 'inspect', '-f', format, 'web')).out).toBe('false [sh --detach=false -c x]\n');
+  });
+
+  it('completes commands, flags, values and names', async () => {
+    await create('--name', 'web', 'web');
+    const complete = async (...words: string[]) => (await swarm.cli('__complete', '--', ...words)).out.split('\n');
+    expect(await complete('serv')).toEqual([expect.stringMatching(/^service\t/), '']);
+    expect(await complete('service', 'create', '--upd')).toContainEqual(expect.stringMatching(/^--update-delay\t/));
+    expect(await complete('service', 'create', '--mode', 'g')).toEqual(['global', 'global-job', '']);
+    expect(await complete('service', 'ps', '')).toEqual(['web', '']);
+    expect(await complete('service', 'scale', 'w')).toEqual(['web', '']);
+    expect(await complete('node', 'inspect', 'n')).toEqual(['node1', 'node2', '']);
+    expect(await complete('service', 'create', '--network', 'i')).toEqual(['ingress', '']);
+    expect((await swarm.cli('completion', 'tcsh')).err).toContain('no completion for the shell "tcsh"');
+  });
+});

@@ -1,0 +1,214 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Context } from '../../cli/context.js';
+import type { Io } from '../../cli/io.js';
+import { run } from '../../cli/run.js';
+import { controlGate } from '../../daemon/control-gate.js';
+import { systemClock } from '../../lib/clock.js';
+import { notFound } from '../../lib/errors.js';
+import { silentLogger } from '../../lib/log.js';
+import { Allocator } from '../../manager/allocator/allocator.js';
+import { bootstrapSwarm } from '../../manager/bootstrap.js';
+import { controlHandlers } from '../../manager/control/handlers.js';
+import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
+import { TaskReaper } from '../../manager/orchestrator/reaper.js';
+import { Scheduler } from '../../manager/scheduler/scheduler.js';
+import { MemoryStore } from '../../manager/store/memory-store.js';
+import { VolatileLog } from '../../manager/store/volatile-log.js';
+import { supervise } from '../../manager/supervise.js';
+import {
+  ControlService,
+  DoctorResponse,
+  Image,
+  InfoResponse,
+  KernelFeature,
+  type LogBatch,
+  type LogsRequest,
+  Node,
+  NodeAgentService,
+  NodeDescription,
+  NodeState,
+  NodeStatus,
+  SwarmState,
+  type Task,
+  TaskState,
+} from '../../proto/gen/index.js';
+import { RpcServer } from '../../proto/rpc/server.js';
+
+/** What became of one command line. */
+export interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/**
+ * A manager's store, control loops and API behind a unix socket, as a daemon has them. The nodes'
+ * agents are played by the test: tasks that the scheduler has placed are put into the state that
+ * `fate` gives them.
+ */
+export class TestSwarm {
+  readonly folder = mkdtempSync(path.join(tmpdir(), 'tsswarm-cli-'));
+  readonly store = new MemoryStore({ proposer: new VolatileLog(), clock: systemClock, log: silentLogger });
+  /** What a placed task becomes: running when left as it is, or failed with these words. */
+  fate: (task: Task) => string | undefined = () => undefined;
+  /** Log batches that `service logs` is to find. */
+  logs: (request: LogsRequest) => readonly LogBatch[] = () => [];
+  imported = Buffer.alloc(0);
+  readonly #server = new RpcServer(silentLogger);
+  readonly #stopping = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+  #isManager = true;
+
+  get socket(): string {
+    return path.join(this.folder, 'tsswarm.sock');
+  }
+
+  async start(): Promise<void> {
+    const { store } = this;
+    await store.start();
+    const credential = new Uint8Array(32);
+    const init = { nodeId: 'node1id', address: '203.0.113.1:2377', dataPathAddress: '203.0.113.1', credential };
+    await bootstrapSwarm(store, init, systemClock.now());
+    await store.update((draft) => {
+      const first = draft.get('node', 'node1id');
+      if (first) draft.update('node', { ...first, ...readyNode('node1') });
+      draft.create('node', Node.create({ id: 'node2id', ...readyNode('node2') }));
+    });
+    const { signal } = this.#stopping;
+    const options = { store, clock: systemClock, log: silentLogger };
+    const loops = [new Allocator(options), new Scheduler(options), new Orchestrator(options), new TaskReaper(options)];
+    const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
+    this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
+    const logs = { read: (request: LogsRequest) => this.#logs(request) };
+    const control = controlHandlers(store, { clock: systemClock, logs });
+    const isManager = () => this.#isManager;
+    const source = {
+      get control() {
+        return isManager() ? control : undefined;
+      },
+      joined: true,
+    };
+    this.#server.add(ControlService, controlGate(source));
+    this.#serveAgent();
+    await this.#server.listen(`unix://${this.socket}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#server.close();
+    this.#stopping.abort();
+    await this.#running;
+    await this.store.stop();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  /** From now on this node is a worker. */
+  demote(): void {
+    this.#isManager = false;
+  }
+
+  /** Runs one command line against this swarm. */
+  async cli(...argv: string[]): Promise<Result> {
+    return this.cliWith({}, ...argv);
+  }
+
+  async cliWith(io: Partial<Io>, ...argv: string[]): Promise<Result> {
+    const result = { out: '', err: '' };
+    const base: Io = {
+      env: { HOME: this.folder },
+      stdin: (async function* () {})(),
+      columns: undefined,
+      clock: systemClock,
+      out: (text) => {
+        result.out += text.toString();
+      },
+      err: (text) => {
+        result.err += text.toString();
+      },
+      interrupted: () => new AbortController().signal,
+    };
+    const all = { ...base, ...io };
+    const code = await run(argv, all, new Context(all, this.folder));
+    return { code, ...result };
+  }
+
+  async *#logs(request: LogsRequest): AsyncIterable<LogBatch> {
+    yield* this.logs(request);
+  }
+
+  async #playAgents(signal: AbortSignal): Promise<void> {
+    for await (const commit of this.store.watch(signal, ['task']).commits) {
+      const tasks = commit.events.filter((event) => event.action !== 'remove').map((event) => event.object as Task);
+      for (const { id } of tasks) await this.#advance(id);
+    }
+  }
+
+  async #advance(id: string): Promise<void> {
+    await this.store.update((draft) => {
+      const task = draft.get('task', id);
+      if (!task || task.nodeId === '') return;
+      const { state } = task.status;
+      const put = (next: TaskState, error = '') =>
+        draft.update('task', {
+          ...task,
+          status: { ...task.status, state: next, error, message: '', timestamp: systemClock.now() },
+        });
+      if (task.desiredState > TaskState.RUNNING && state < TaskState.COMPLETE) put(TaskState.SHUTDOWN);
+      else if (task.desiredState === TaskState.READY && state < TaskState.READY) put(TaskState.READY);
+      else if (task.desiredState === TaskState.RUNNING && state < TaskState.RUNNING) {
+        const failure = this.fate(task);
+        if (failure === undefined) put(TaskState.RUNNING);
+        else put(TaskState.FAILED, failure);
+      }
+    });
+  }
+
+  #serveAgent(): void {
+    const unused = async (): Promise<never> => {
+      throw notFound('not part of this test');
+    };
+    const features = [
+      KernelFeature.create({ name: 'vxlan', available: true, required: true, meaning: 'overlay networks work' }),
+      KernelFeature.create({ name: 'ipvs', remedy: 'modprobe ip_vs', meaning: 'nft balances' }),
+    ];
+    const image = Image.create({ id: 'sha256:00112233445566', names: ['web:latest'], sizeBytes: 2_000_000 });
+    this.#server.add(NodeAgentService, {
+      init: unused,
+      joinSwarm: unused,
+      leaveSwarm: unused,
+      info: async () =>
+        InfoResponse.create({
+          version: '0.1.0',
+          state: SwarmState.ACTIVE,
+          nodeId: 'node1id',
+          controlAvailable: this.#isManager,
+          advertiseAddress: '203.0.113.1:2377',
+          description: NodeDescription.create({ hostname: 'node1' }),
+        }),
+      doctor: async () => DoctorResponse.create({ features }),
+      listImages: async () => ({ images: [image] }),
+      importImage: async (messages) => {
+        for await (const message of messages) this.imported = Buffer.concat([this.imported, message.data]);
+        return { image };
+      },
+      async *pullImage({ name }) {
+        yield { message: `Pulling ${name}`, image: undefined };
+        yield { message: '', image };
+      },
+      removeImage: async ({ ref }) => ({ removed: [`Untagged: ${ref}`] }),
+    });
+  }
+}
+
+function readyNode(hostname: string): Pick<Node, 'description' | 'status'> {
+  return {
+    description: NodeDescription.create({
+      hostname,
+      platform: { architecture: 'amd64', os: 'linux' },
+      resources: { nanoCpus: 2e9, memoryBytes: 4 << 28, generic: [] },
+      engine: { ...NodeDescription.create().engine, version: '0.1.0', networkDrivers: ['overlay'] },
+    }),
+    status: NodeStatus.create({ state: NodeState.READY, address: '203.0.113.1', since: systemClock.now() }),
+  };
+}
