@@ -68,7 +68,7 @@ export class Dispatcher implements Reaction {
   }
 
   /** To be added to the server that nodes reach. */
-  handlers(): Handlers<typeof DispatcherService> {
+  get handlers(): Handlers<typeof DispatcherService> {
     return {
       session: (request, context) => this.#session(request, context),
       heartbeat: (request, context) => this.#heartbeat(request, context),

@@ -159,18 +159,24 @@ export class Orchestrator implements Reaction {
     const node = draft.get('node', task.nodeId);
     const displaced = task.nodeId !== '' && !tolerates(node, task.spec);
     if (isJob(service) && task.status.state === TaskState.COMPLETE) {
-      this.#services.add(service.id); // the next of its slots can go on
+      this.#lookAgain(service.id); // the next of its slots can go on
       return;
     }
     if (!ended && !displaced) return;
     draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
-    if (isJob(service)) this.#services.add(service.id);
+    if (isJob(service)) this.#lookAgain(service.id);
     if (displaced && isGlobal(service)) return;
     const others = tasksInSlot(draft, service, task).filter((other) => other.id !== id && isWanted(other));
     if (others.some((other) => isDirty(service, task) || !isDirty(service, other))) return;
     if (!this.#history.allows(service, task, now)) return;
     this.#history.record(service, task, now);
     this.#replace(draft, service, task, node, now);
+  }
+
+  /** From within a transaction: the service is compared with its spec after it. */
+  #lookAgain(serviceId: string): void {
+    this.#services.add(serviceId);
+    this.#loop.wake();
   }
 
   /** A successor: at once when the node is lost, else when the old one has stopped and the delay is over. */

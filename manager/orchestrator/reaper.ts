@@ -104,8 +104,10 @@ export class TaskReaper implements Reaction {
   #surplus(): readonly string[] {
     this.#shorten = false;
     const view = this.#options.store.view();
-    const limit = view.cluster().spec.taskHistoryLimit;
     const surplus: string[] = [];
+    const [cluster] = view.list('cluster');
+    if (!cluster) return surplus;
+    const limit = cluster.spec.taskHistoryLimit;
     for (const task of this.#slots.values()) {
       const service = view.get('service', task.serviceId);
       if (!service) continue;

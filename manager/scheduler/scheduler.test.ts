@@ -21,13 +21,15 @@ const memory = (memoryBytes: number) => {
   return { ...spec, resources: { ...spec.resources, reservations: { memoryBytes, nanoCpus: 0, generic: [] } } };
 };
 
+const stateOf = (task: Task | undefined): number => task?.status.state ?? TaskState.NEW;
+
 async function swarm(...names: readonly string[]) {
   const loops = await runLoops(Scheduler);
   const { store, settle } = loops;
   const nodes = names.map((name) => testNode(name));
   await store.update((draft) => [draft.create('cluster', testCluster()), nodes.map((n) => draft.create('node', n))]);
   await settle();
-  const setNode = async (id: string, state: NodeState, availability = NodeAvailability.ACTIVE) => {
+  const setNode = async (id: string, state: NodeState, availability: NodeAvailability = NodeAvailability.ACTIVE) => {
     await store.update((draft) => {
       const node = draft.get('node', id);
       if (node)
@@ -67,7 +69,7 @@ test('waits - for resources, until a task that has them stops', async () => {
   const { store, settle, clock, get, report } = await swarm('node1');
   const ids = await addPending(store, testService('big', 2, { task: memory(3 * 2 ** 30) }), 2);
   await settle();
-  const [first, second] = ids.map((id) => get(id)).sort((a, b) => (b?.status.state ?? 0) - (a?.status.state ?? 0));
+  const [first, second] = ids.map((id) => get(id)).sort((a, b) => stateOf(b) - stateOf(a));
   expect(second?.status.error).toBe('no suitable node (insufficient resources on 1 node: memory)');
   if (first) await report(first, TaskState.SHUTDOWN);
   await clock.advance(100);
