@@ -115,8 +115,8 @@ it('doctor - says what to do and whether tasks can run', () => {
     feature({ name: 'ipvs' }),
   ];
   const text = doctorText(DoctorResponse.create({ features }));
-  expect(text).toMatch(/^FEATURE +STATUS +DETAIL +MEANING\nnft +ok .*\ncrun +MISSING .*\nipvs +absent /);
-  expect(text).toContain('What to do:\n  crun: apt install crun\n');
+  expect(text).toMatch(/^FEATURE +STATUS +MEANING\nnft +ok .*\ncrun +MISSING .*\nipvs +absent /);
+  expect(text).toContain('\ncrun:\n  do:    apt install crun\n');
   expect(text).toContain('Tasks cannot run here: crun missing.\n');
 });
 

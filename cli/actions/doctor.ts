@@ -1,4 +1,5 @@
 import type { DoctorResponse } from '../../proto/gen/node.js';
+import type { KernelFeature } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { renderInspectedOne } from '../format/list.js';
@@ -27,25 +28,26 @@ function dockerLike({ features, problems }: DoctorResponse) {
 }
 
 export function doctorText({ features, problems }: DoctorResponse): string {
-  const status = (feature: { available: boolean; required: boolean }) =>
-    feature.available ? 'ok' : feature.required ? 'MISSING' : 'absent';
   const table = alignRows([
-    ['FEATURE', 'STATUS', 'DETAIL', 'MEANING'],
-    ...features.map((feature) => [feature.name, status(feature), feature.detail, feature.meaning]),
+    ['FEATURE', 'STATUS', 'MEANING'],
+    ...features.map((feature) => [feature.name, statusOf(feature), feature.meaning]),
   ]);
-  const remedies = features
-    .filter((feature) => !feature.available && feature.remedy !== '')
-    .map((feature) => `  ${feature.name}: ${feature.remedy}\n`);
+  const missing = features.filter((feature) => !feature.available);
   const troubles = problems.map(({ subject, message }) => `  ${subject}: ${message}\n`);
-  const missing = features.filter((feature) => feature.required && !feature.available);
-  const verdict =
-    missing.length > 0
-      ? `Tasks cannot run here: ${missing.map((feature) => feature.name).join(', ')} missing.\n`
-      : 'All that tasks need is there.\n';
+  const fatal = missing.filter((feature) => feature.required).map((feature) => feature.name);
   return [
     table,
-    ...(remedies.length > 0 ? ['\nWhat to do:\n', ...remedies] : []),
+    ...missing.map(({ name, detail, remedy }) => `\n${name}:\n${indented('found', detail)}${indented('do', remedy)}`),
     ...(troubles.length > 0 ? ['\nProblems now:\n', ...troubles] : []),
-    `\n${verdict}`,
+    fatal.length > 0 ? `\nTasks cannot run here: ${fatal.join(', ')} missing.\n` : '\nAll that tasks need is there.\n',
   ].join('');
+}
+
+function statusOf({ available, required }: Pick<KernelFeature, 'available' | 'required'>): string {
+  if (available) return 'ok';
+  return required ? 'MISSING' : 'absent';
+}
+
+function indented(label: string, text: string): string {
+  return text === '' ? '' : `  ${`${label}:`.padEnd(7)}${text}\n`;
 }

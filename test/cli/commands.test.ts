@@ -328,7 +328,7 @@ describe('this node', () => {
     expect((await swarm.cli('version', '-f', '{{.Server.Version}}')).out).toBe('0.1.0\n');
     const doctor = await swarm.cli('doctor');
     expect(doctor).toMatchObject({ code: 0 });
-    expect(doctor.out).toContain('ipvs: modprobe ip_vs');
+    expect(doctor.out).toContain('ipvs:\n  do:    modprobe ip_vs\n');
   });
 
   it('image ls, import, pull and rm', async () => {
