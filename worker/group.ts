@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Runs several loops as one: when one ends or fails, or the signal aborts, all others are told to
  * end. Resolves when all have ended. @throws the first error
@@ -7,6 +9,8 @@ export async function runTogether(
   loops: readonly ((signal: AbortSignal) => Promise<void>)[],
 ): Promise<void> {
   const controller = new AbortController();
+  // As many as there are tasks wait for it.
+  setMaxListeners(0, controller.signal);
   const abort = () => controller.abort(signal.reason);
   if (signal.aborted) abort();
   signal.addEventListener('abort', abort, { once: true });

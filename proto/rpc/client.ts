@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream';
 import { type ClientReadableStream, Client as GrpcClient, type ServiceError, status } from '@grpc/grpc-js';
 import type { Method } from '../runtime.js';
 import { channelCredentials, credentialMetadata, type NodeCredential } from './credentials.js';
@@ -90,7 +91,8 @@ export class Channel {
       cancelOn(options?.signal, call);
       const pump = async () => {
         for await (const message of messages) {
-          if (!call.write(message)) await new Promise((drained) => call.once('drain', drained).once('close', drained));
+          if (call.destroyed) return;
+          if (!call.write(message)) await drained(call);
         }
         call.end();
       };
@@ -129,6 +131,17 @@ const serializer = (m: AnyMethod) => (message: unknown) => Buffer.from(m.request
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && typeof (error as Partial<ServiceError>).code === 'number';
+}
+
+/** Resolves when the stream takes more, or when it is over. */
+function drained(call: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      call.off('drain', done).off('close', done);
+      resolve();
+    };
+    call.on('drain', done).on('close', done);
+  });
 }
 
 function cancelOn(

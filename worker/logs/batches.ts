@@ -1,20 +1,26 @@
 import { yieldToLoop } from '../../lib/async.js';
 
 /**
- * The items of a stream in groups: those that are there without waiting, at most `max`. A slow
- * stream is passed on item by item, a fast one in full groups, and nothing is read ahead of the reader.
+ * The items of a stream in groups: those that are there without waiting, until they weigh `limit`. A
+ * slow stream is passed on item by item, a fast one in full groups; one item is read ahead of the reader.
  */
-export async function* batches<T>(source: AsyncIterable<T>, max: number): AsyncGenerator<readonly T[]> {
+export async function* batches<T>(
+  source: AsyncIterable<T>,
+  limit: number,
+  weight: (item: T) => number = () => 1,
+): AsyncGenerator<readonly T[]> {
   const items = source[Symbol.asyncIterator]();
   try {
     let next = ask(items);
     for (;;) {
       const batch: T[] = [];
+      let total = 0;
       let result: IteratorResult<T> | undefined = await next;
       while (result && !result.done) {
         batch.push(result.value);
+        total += weight(result.value);
         next = ask(items);
-        result = batch.length < max ? await Promise.race([next, yieldToLoop().then(() => undefined)]) : undefined;
+        result = total < limit ? await Promise.race([next, yieldToLoop().then(() => undefined)]) : undefined;
       }
       if (batch.length > 0) yield batch;
       if (result?.done) return;

@@ -1,6 +1,6 @@
 import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
-import { messageOf } from '../../lib/errors.js';
+import { codeOf, messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
   LogBatch,
@@ -21,7 +21,10 @@ export interface LogPublisherOptions {
   readonly log: Logger;
 }
 
-const LINES_PER_MESSAGE = 500;
+/** Bytes of lines after which a message is sent. */
+const MESSAGE_SIZE = 64 << 10;
+/** Of what a line takes besides its text. */
+const LINE_OVERHEAD = 16;
 
 /**
  * Sends the lines that managers ask for. A subscription reads no faster than the manager takes its
@@ -84,7 +87,8 @@ export class LogPublisher {
     try {
       await broker.publish(this.#messages(subscription, signal), { signal });
     } catch (error) {
-      if (!signal.aborted)
+      // NOT_FOUND: the reader has gone before the manager could say so.
+      if (!signal.aborted && codeOf(error) !== 'NOT_FOUND')
         this.#options.log.warn({ task: subscription.taskId }, `logs were not published: ${messageOf(error)}`);
     }
   }
@@ -100,7 +104,7 @@ export class LogPublisher {
     }
     try {
       const lines = executor.logs(taskId, options, signal);
-      for await (const batch of batches(lines, LINES_PER_MESSAGE))
+      for await (const batch of batches(lines, MESSAGE_SIZE, ({ data }) => data.length + LINE_OVERHEAD))
         yield message({ batch: LogBatch.create({ serviceId: task.serviceId, taskId, nodeId, lines: batch }) });
       yield message({ done: true });
     } catch (error) {
