@@ -59,7 +59,7 @@ export class NetworkPlane {
   #desired: DesiredState | undefined;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
-  #known = '';
+  #known = '[]';
 
   /** @throws KernelError without the right to make namespaces, FAILED_PRECONDITION without libnftables */
   static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {

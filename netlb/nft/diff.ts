@@ -1,5 +1,5 @@
 /** The commands of nft(8) that make an actual table the one that shall be. Pure. */
-import { ruleComment } from './parse.js';
+import { ruleComment } from './decode.js';
 import {
   type ActualTable,
   type BaseChain,

@@ -21,7 +21,7 @@ export interface NftSet {
   readonly key: string;
   /** Type of a map's values: `mark`, `verdict`. */
   readonly value?: string;
-  /** Text of elements as `elementOf` writes it: numbers in decimal, protocols too. */
+  /** Text of elements as nft/decode.ts writes it: numbers in decimal, protocols too. */
   readonly elements: readonly string[];
   /**
    * `exact`: has these elements and no others. `learned`: the kernel adds elements, which are kept.

@@ -5,27 +5,22 @@ import { NetNamespace } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { RouteSocket } from '../kernel/rtnetlink.js';
 import { NODE_NAMESPACE } from '../names.js';
-import type { ActualTable } from '../nft/table.js';
-
-/** Tables of a namespace as read at a generation of its rule sets. */
-export interface TablesAt {
-  readonly generation: number;
-  readonly tables: ReadonlyMap<string, ActualTable>;
-}
+import { TableReader } from './tables.js';
 
 /** Open descriptors of one namespace. They keep it alive: close them before it shall go. */
 export class NamespaceHandle {
   readonly namespace: NetNamespace;
   readonly route: RouteSocket;
+  readonly tables: TableReader;
   #nft: Nftables | undefined;
-  /** What was read last; the rule sets are read again only when their generation has moved. */
-  tablesAt: TablesAt | undefined;
 
   constructor(namespace: NetNamespace) {
     this.namespace = namespace;
     this.route = new RouteSocket(namespace);
+    this.tables = new TableReader(namespace);
   }
 
+  /** To change rule sets. */
   get nft(): Nftables {
     this.#nft ??= new Nftables(this.namespace);
     return this.#nft;
@@ -33,6 +28,7 @@ export class NamespaceHandle {
 
   close(): void {
     this.#nft?.close();
+    this.tables.close();
     this.route.close();
     this.namespace.close();
   }

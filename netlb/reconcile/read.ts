@@ -2,9 +2,7 @@
 import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
 import { TABLE_MAIN } from '../kernel/routes.js';
 import { readSysctl } from '../kernel/sysctl.js';
-import { GATEWAY_BRIDGE, isOverlayNamespace, NODE_NAMESPACE, TABLE } from '../names.js';
-import { parseTable } from '../nft/parse.js';
-import type { ActualTable, TableFamily } from '../nft/table.js';
+import { GATEWAY_BRIDGE, isOverlayNamespace, NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import type { Slices } from './slices.js';
@@ -52,7 +50,7 @@ function readNamespace(name: string, handle: NamespaceHandle): ActualNamespace {
     neighbours: node ? [] : route.neighbours(),
     fdb: overlay ? route.fdb() : [],
     sysctls: readSysctls(handle, node ? NODE_SYSCTLS : overlay ? OVERLAY_SYSCTLS : SANDBOX_SYSCTLS),
-    tables: overlay ? new Map() : readTables(handle, node ? ['ip', 'bridge'] : ['ip', 'netdev']),
+    tables: overlay ? new Map() : handle.tables.read(node ? ['ip', 'bridge'] : ['ip', 'netdev']),
   };
 }
 
@@ -63,21 +61,4 @@ function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): M
     if (value !== undefined) values.set(key, value);
   }
   return values;
-}
-
-/**
- * The tables of our name. Reading the generation costs microseconds, reading tables milliseconds: they are
- * read when somebody has changed a rule set of the namespace since the last time. The generation is taken
- * first, so that a change while they are read is seen next time.
- */
-function readTables(handle: NamespaceHandle, families: readonly TableFamily[]): ReadonlyMap<string, ActualTable> {
-  const generation = handle.nft.generation();
-  if (handle.tablesAt?.generation === generation) return handle.tablesAt.tables;
-  const tables = new Map<string, ActualTable>();
-  for (const family of families) {
-    const listing = handle.nft.list(family, TABLE);
-    if (listing) tables.set(`${family} ${TABLE}`, parseTable(listing));
-  }
-  handle.tablesAt = { generation, tables };
-  return tables;
 }

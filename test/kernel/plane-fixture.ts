@@ -142,10 +142,20 @@ export class Machines {
     return text === '' ? [] : (JSON.parse(text) as T[]);
   }
 
-  /** Lines that plane-peer prints. */
-  ask(where: string, mode: 'tcp' | 'udp', host: string, port: number, count: number): string[] {
-    const output = this.inside(where, process.execPath, program('plane-peer'), mode, host, String(port), String(count));
-    return output.trim().split('\n');
+  /** What `count` connections, or datagrams from as many sockets, are answered. */
+  ask(where: string, protocol: 'tcp' | 'udp', host: string, port: number, count: number): string[] {
+    return this.#peer(where, protocol, host, String(port), String(count));
+  }
+
+  /** What several hosts answer at the same time to one source port. */
+  clash(where: string, protocol: 'tcp' | 'udp', hosts: readonly string[], port: number): string[] {
+    return this.#peer(where, 'clash', protocol, String(port), hosts.join());
+  }
+
+  #peer(where: string, ...args: string[]): string[] {
+    return this.inside(where, process.execPath, program('plane-peer'), ...args)
+      .trim()
+      .split('\n');
   }
 
   async serve(where: string, name: string, port = 80): Promise<ChildProcess> {

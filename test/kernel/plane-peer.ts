@@ -1,7 +1,8 @@
 /**
  * Both ends of the tests' traffic. `serve NAME [PORT]` answers on TCP and UDP, 80 unless given, with its name
  * and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
- * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, ten times a second.
+ * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, ten times a second;
+ * `clash udp|tcp PORT HOSTS` asks several hosts at once, separated by commas, from one source port.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -24,14 +25,17 @@ function serve(name: string, port: number): void {
   });
 }
 
-async function askUdp(host: string, port: number): Promise<string> {
-  const socket = createSocket('udp4');
+async function askUdp(host: string, port: number, localPort?: number): Promise<string> {
+  const socket = createSocket({ type: 'udp4', reuseAddr: true });
   try {
+    if (localPort !== undefined) socket.bind(localPort);
     socket.connect(port, host);
     await once(socket, 'connect');
     for (let attempt = 0; attempt < 2; attempt++) {
       socket.send('?');
-      const [message] = (await Promise.race([once(socket, 'message'), after(PATIENCE / 2, [], { ref: false })])) as [Buffer?];
+      const [message] = (await Promise.race([once(socket, 'message'), after(PATIENCE / 2, [], { ref: false })])) as [
+        Buffer?,
+      ];
       if (message) return message.toString();
     }
     return 'no answer';
@@ -42,13 +46,14 @@ async function askUdp(host: string, port: number): Promise<string> {
   }
 }
 
-async function askTcp(host: string, port: number): Promise<string> {
-  const socket = connect({ host, port, timeout: PATIENCE });
+async function askTcp(host: string, port: number, localPort?: number): Promise<string> {
+  const socket = connect({ host, port, timeout: PATIENCE, ...(localPort === undefined ? {} : { localPort }) });
   try {
     socket.on('timeout', () => socket.destroy(Object.assign(new Error('no answer'), { code: 'no answer' })));
     await once(socket, 'connect');
     socket.write('?');
     const [data] = (await once(socket, 'data')) as [Buffer];
+    if (localPort !== undefined) await after(PATIENCE / 4);
     return data.toString().trim();
   } catch (error) {
     return String((error as NodeJS.ErrnoException).code);
@@ -67,7 +72,10 @@ function hold(host: string, port: number): void {
 }
 
 if (mode === 'serve') serve(first, Number(second || 80));
-else if (mode === 'hold') hold(first, Number(second));
+else if (mode === 'clash') {
+  const ask = first === 'udp' ? askUdp : askTcp;
+  for (const text of await Promise.all(third.split(',').map((host) => ask(host, Number(second), 45_678)))) say(text);
+} else if (mode === 'hold') hold(first, Number(second));
 else {
   const ask = mode === 'udp' ? askUdp : askTcp;
   for (let i = 0; i < Number(third); i++) say(await ask(first, Number(second)));
