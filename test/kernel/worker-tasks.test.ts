@@ -25,8 +25,11 @@ beforeAll(async () => {
   await ground.until('session', () => ground.dispatcher.heartbeats > 0);
 });
 afterAll(async () => {
-  await ground.close();
-  await removeBundle();
+  try {
+    await ground.close();
+  } finally {
+    await removeBundle();
+  }
 });
 
 const reached = (id: string, state: TaskState) =>
