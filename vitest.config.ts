@@ -7,6 +7,10 @@ export default defineConfig({
     projects: [
       { test: { name: 'unit', include: rooms.map((room) => `${room}/**/*.test.ts`) } },
       {
+        // The command line against a manager in the same process.
+        test: { name: 'cli', include: ['test/cli/**/*.test.ts'], testTimeout: 20_000 },
+      },
+      {
         // Real namespaces, links and rules on this machine: needs root.
         test: { name: 'kernel', include: ['test/kernel/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
       },
