@@ -1,0 +1,159 @@
+import { deferred } from '../../lib/async.js';
+import {
+  type Assignment,
+  AssignmentChangeAction,
+  type AssignmentsMessage,
+  AssignmentsMessageType,
+  DispatcherService,
+  NodeDescription,
+  type NodeProblem,
+  Resources,
+  type SessionMessage,
+  type Task,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
+import { Channel, type Stubs } from '../../proto/rpc/client.js';
+
+/** The member of an assignment that is set, as `kind id`, and its value. */
+export function itemOf(assignment: Assignment): readonly [string, { readonly id: string }] {
+  for (const [kind, item] of Object.entries(assignment)) {
+    if (item !== undefined) return [`${kind} ${(item as { id: string }).id}`, item as { id: string }];
+  }
+  throw new RangeError('an assignment without an item');
+}
+
+/**
+ * An agent that speaks the real protocol but runs nothing: a task that is to run is running as soon
+ * as it says so. What it has been told is kept by kind and id.
+ */
+export class FakeAgent {
+  readonly nodeId: string;
+  readonly assigned = new Map<string, { readonly id: string }>();
+  readonly messages: AssignmentsMessage[] = [];
+  readonly tasksSeen: Task[] = [];
+  session: SessionMessage | undefined;
+  sequence = 0;
+  /** When false, what it is told is not acknowledged. */
+  acknowledges = true;
+  /** When false, tasks stay as they are. */
+  runs = true;
+  problems: readonly NodeProblem[] = [];
+  readonly #channel: Channel;
+  readonly #stubs: Stubs<typeof DispatcherService>;
+  readonly #heartbeat: number;
+  readonly #states = new Map<string, TaskState>();
+  #ending = new AbortController();
+  #running: Promise<unknown> = Promise.resolve();
+
+  /** @param heartbeat milliseconds */
+  constructor(target: string, credential: { readonly nodeId: string; readonly secret: Uint8Array }, heartbeat: number) {
+    this.nodeId = credential.nodeId;
+    this.#heartbeat = heartbeat;
+    this.#channel = new Channel(target, credential);
+    this.#stubs = this.#channel.stubs(DispatcherService);
+  }
+
+  /** Opens a session and its assignments; resolves with the first of each. */
+  async connect(): Promise<void> {
+    this.#ending = new AbortController();
+    const { signal } = this.#ending;
+    const [session, assignments] = [deferred<void>(), deferred<void>()];
+    const follow = this.#followSession(signal, () => session.resolve());
+    follow.catch(session.reject);
+    await session.promise;
+    const receive = this.#receive(signal, () => assignments.resolve());
+    receive.catch(assignments.reject);
+    const beat = this.#beat(signal);
+    this.#running = Promise.allSettled([follow, receive, beat]);
+    await assignments.promise;
+  }
+
+  /** Falls silent, as a machine does that loses its power. */
+  async vanish(): Promise<void> {
+    this.#ending.abort();
+    await this.#running;
+  }
+
+  async close(): Promise<void> {
+    await this.vanish();
+    this.#channel.close();
+  }
+
+  tasks(): Task[] {
+    return [...this.assigned].filter(([key]) => key.startsWith('task ')).map(([, task]) => task as Task);
+  }
+
+  async acknowledge(sequence = this.sequence): Promise<void> {
+    await this.#stubs.acknowledge({ sessionId: this.#sessionId, sequence, problems: this.problems });
+  }
+
+  async report(taskId: string, state: TaskState, sessionId = this.#sessionId): Promise<void> {
+    const status = TaskStatus.create({ state, timestamp: Date.now() });
+    await this.#stubs.updateTaskStatus({ sessionId, updates: [{ taskId, status }] });
+  }
+
+  get #sessionId(): string {
+    return this.session?.sessionId ?? '';
+  }
+
+  async #followSession(signal: AbortSignal, opened: () => void): Promise<void> {
+    const description = NodeDescription.create({
+      hostname: this.nodeId,
+      resources: Resources.create({ nanoCpus: 64e9, memoryBytes: 2 ** 38 }),
+    });
+    const request = { description, sessionId: '', dataPathAddress: '203.0.113.9' };
+    for await (const message of this.#stubs.session(request, { signal })) {
+      this.session = message;
+      opened();
+    }
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#stubs.heartbeat({ sessionId: this.#sessionId }, { signal });
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, this.#heartbeat);
+        signal.addEventListener('abort', () => [clearTimeout(timer), resolve(undefined)], { once: true });
+      });
+    }
+  }
+
+  async #receive(signal: AbortSignal, opened: () => void): Promise<void> {
+    for await (const message of this.#stubs.assignments({ sessionId: this.#sessionId }, { signal })) {
+      this.#apply(message);
+      opened();
+      if (this.acknowledges) await this.acknowledge();
+      await this.#work();
+    }
+  }
+
+  #apply(message: AssignmentsMessage): void {
+    this.messages.push(message);
+    const isComplete = message.type === AssignmentsMessageType.COMPLETE;
+    if (isComplete) this.assigned.clear();
+    else if (message.appliesTo !== this.sequence) throw new RangeError(`gap: ${this.sequence}, ${message.appliesTo}`);
+    this.sequence = message.resultsIn;
+    for (const { action, assignment } of message.changes) {
+      const [key, item] = itemOf(assignment);
+      if (action === AssignmentChangeAction.REMOVE) this.assigned.delete(key);
+      else this.assigned.set(key, item);
+      if (assignment.task && action === AssignmentChangeAction.UPDATE) this.tasksSeen.push(assignment.task);
+    }
+  }
+
+  /** Brings tasks to the state that is wanted and reports it. */
+  async #work(): Promise<void> {
+    if (!this.runs) return;
+    const updates = this.tasks().flatMap((task) => {
+      const state = Math.max(this.#states.get(task.id) ?? TaskState.NEW, task.status.state);
+      const next =
+        task.desiredState > TaskState.COMPLETE ? TaskState.SHUTDOWN : Math.min(task.desiredState, TaskState.RUNNING);
+      if (state > TaskState.RUNNING || next <= state) return [];
+      this.#states.set(task.id, next as TaskState);
+      const status = TaskStatus.create({ state: next as TaskState, timestamp: Date.now() });
+      return [{ taskId: task.id, status }];
+    });
+    if (updates.length > 0) await this.#stubs.updateTaskStatus({ sessionId: this.#sessionId, updates });
+  }
+}
