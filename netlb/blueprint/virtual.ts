@@ -44,7 +44,7 @@ export function virtualChains(services: readonly VirtualService[]): Chain[] {
       base: { type: 'filter', hook: 'output', priority: priorities.filter, policy: 'accept' },
       rules: [
         'ip daddr @virtual_addresses meta l4proto 6 reject with tcp reset',
-        'ip daddr @virtual_addresses reject with icmp host-unreachable',
+        'ip daddr @virtual_addresses reject with icmp port-unreachable',
       ],
     },
     {

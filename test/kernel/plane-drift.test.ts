@@ -42,27 +42,27 @@ function snapshot(): Record<string, unknown> {
         link.addr_info.filter(({ family }) => family === 'inet').map(({ local }) => local),
       ])
       .sort();
-  const rules = (where: string) =>
-    machines
-      .inside(where, 'nft', '-a', 'list', 'ruleset')
-      .replace(/ # handle \d+/g, '')
-      .replace(/elements = \{ 0x[^}]*02:42[^}]*\}/, '');
+  const rules = (where: string, ...families: string[]) =>
+    families.map((family) =>
+      machines
+        .inside(where, 'nft', 'list', 'table', family, 'tsswarm')
+        .replace(/priority \w+/g, '')
+        .replace(/\s*elements = \{ 0x[^}]*02:42[^}]*\}/, ''),
+    );
   const text = (where: string, ...command: string[]) =>
     machines
       .inside(where, ...command)
       .split('\n')
       .sort();
+  // The device's own address is random.
+  const fdb = text(overlay, 'bridge', 'fdb', 'show', 'dev', 'vxlan0').filter((line) => !/br0 permanent/.test(line));
   return {
-    node: [addresses('node1'), rules('node1')],
-    overlay: [
-      addresses(overlay),
-      text(overlay, 'bridge', 'fdb', 'show', 'dev', 'vxlan0'),
-      text(overlay, 'ip', 'neigh', 'show', 'nud', 'permanent'),
-    ],
+    node: [addresses('node1'), rules('node1', 'ip', 'bridge')],
+    overlay: [addresses(overlay), fdb, text(overlay, 'ip', 'neigh', 'show', 'nud', 'permanent')],
     sandboxes: [t1, sbox].map((where) => [
       addresses(where),
-      rules(where),
-      text(where, 'ip', 'route', 'show', 'table', 'all', 'type', 'unicast'),
+      rules(where, 'ip', ...(where === t1 ? ['netdev'] : [])),
+      text(where, 'ip', '-4', 'route', 'show', 'table', 'all', 'type', 'unicast'),
       text(where, 'ip', 'rule'),
       text(where, 'ip', 'neigh', 'show', 'nud', 'permanent'),
       text(where, 'sysctl', 'net.ipv4.tcp_early_demux', 'net.ipv4.tcp_fwmark_accept', 'net.ipv4.ip_forward'),
@@ -156,7 +156,7 @@ describe('drift - deleted by hand, it comes back', () => {
 
 test('drift - what is not ours stays', async () => {
   machines.inside('node1', 'nft', 'add', 'table', 'ip', 'mine');
-  machines.inside('node1', 'ip', 'link', 'add', 'mine0', 'type', 'dummy');
+  machines.inside('node1', 'ip', 'link', 'add', 'mine0', 'type', 'bridge');
   machines.inside(t1, 'ip', 'address', 'add', '10.9.9.9/32', 'dev', 'eth0');
   const report = await drivers[0]?.apply(state(1));
   expect(report).toMatchObject({ operations: 0, problems: [] });

@@ -54,7 +54,7 @@ test('overlay - the MTU is the underlay less 50, and frames of that size pass', 
 
 test('overlay - another network is out of reach', () => {
   expect(machines.ask(sandbox('b1'), 'tcp', '10.0.1.11', 80, 1)).toEqual(['ENETUNREACH']);
-  expect(machines.ask(sandbox('a1'), 'tcp', '10.0.2.14', 80, 1)[0]).toMatch(/no answer|EHOSTUNREACH|ECONNREFUSED/);
+  expect(machines.ask(sandbox('a1'), 'tcp', '10.0.2.14', 80, 1)[0]).toMatch(/no answer|EHOSTUNREACH|ENETUNREACH/);
 });
 
 test('overlay - without a gateway nothing outside is reachable', () => {
@@ -81,7 +81,7 @@ test('virtual address - answers echo requests', () => {
 
 test('virtual address - without backends it refuses at once', () => {
   expect(machines.ask(sandbox('a1'), 'tcp', EMPTY, 80, 1)).toEqual(['ECONNREFUSED']);
-  expect(machines.ask(sandbox('a1'), 'udp', EMPTY, 80, 1)[0]).toMatch(/EHOSTUNREACH|ECONNREFUSED/);
+  expect(machines.ask(sandbox('a1'), 'udp', EMPTY, 80, 1)).toEqual(['ECONNREFUSED']);
 });
 
 test('virtual address - a backend that drains keeps its connection, one that is gone loses it', async () => {
