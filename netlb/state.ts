@@ -70,6 +70,7 @@ export interface Sandbox {
 
 export interface SandboxEndpoint {
   readonly overlayId: string;
+  /** Without a prefix length: that is the one of the overlay's gateway in the same subnet. */
   readonly address: string;
   readonly mac: string;
 }
