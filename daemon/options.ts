@@ -16,7 +16,7 @@ export interface DaemonOptions {
   /** Of the engine: what `engine.labels.*` constraints look at. */
   readonly labels: Readonly<Record<string, string>>;
   readonly logLevel: LogLevel;
-  readonly balancer: 'auto' | 'nft' | 'ipvs';
+  readonly balancer: 'auto' | 'nft';
   /** CIDR of swarm_gwbridge's own address. */
   readonly gatewayBridge: string;
 }
@@ -41,7 +41,7 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
     .addOption(new Option('--log-level <level>', 'least severity that is logged').choices(LOG_LEVELS).default('info'))
     .addOption(
       new Option('--balancer <kind>', 'what spreads published ports over tasks')
-        .choices(['auto', 'nft', 'ipvs'])
+        .choices(['auto', 'nft'])
         .default('auto'),
     )
     .option('--gateway-bridge <cidr>', "address of swarm_gwbridge, the tasks' way out", '172.18.0.1/16')

@@ -119,7 +119,9 @@ export function execAt(station: string, command: readonly string[]): Promise<Out
   return execute('nsenter', [`--net=/run/netns/lab-${station}`, '--', ...command]);
 }
 
-/** Starts a program in the network namespace of the client; its output is read by the caller. */
-export function spawnAtClient(command: readonly string[]) {
-  return spawn('nsenter', ['--net=/run/netns/lab-client', '--', ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
+/** Starts a program at a station; its output is read by the caller. */
+export function spawnAt(station: string, command: readonly string[]) {
+  return spawn('nsenter', [`--net=/run/netns/lab-${station}`, '--', ...command], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
 }

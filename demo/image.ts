@@ -10,9 +10,15 @@ export const IMAGE = 'whoami:latest';
 /** Where it listens. */
 export const IMAGE_PORT = 80;
 
-/** Dockerfile lines that make an image of the root filesystem. */
+/** The server's command line, as `ps` shows it. */
+export const IMAGE_SERVER = `httpd -f -p 0.0.0.0:${IMAGE_PORT} -h /www`;
+
+/**
+ * Dockerfile lines that make an image of the root filesystem. The first process of a container is
+ * not ended by SIGTERM unless it asks for it, which httpd does not.
+ */
 export const IMAGE_CHANGES: readonly string[] = [
-  `CMD ["httpd", "-f", "-p", "0.0.0.0:${IMAGE_PORT}", "-h", "/www"]`,
+  `CMD ["sh", "-c", "trap 'exit 0' TERM; ${IMAGE_SERVER} & wait"]`,
   `EXPOSE ${IMAGE_PORT}`,
   'ENV PATH=/bin',
 ];

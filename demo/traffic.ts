@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { packageRoot } from '../lib/package.js';
-import { execAt, spawnAtClient } from './cli.js';
+import { execAt, spawnAt } from './cli.js';
 import { type Answer, parseAnswer } from './image.js';
 
 /** Requests from the client, each on its own connection. @throws when one is not answered */
@@ -40,10 +40,10 @@ export interface Sample {
 /** A stream of requests from the client that goes on until `stop`. */
 export class Load {
   readonly samples: Sample[] = [];
-  readonly #child: ReturnType<typeof spawnAtClient>;
+  readonly #child: ReturnType<typeof spawnAt>;
 
   constructor(urls: readonly string[]) {
-    this.#child = spawnAtClient([process.execPath, path.join(packageRoot(), 'dist/demo/load.js'), ...urls]);
+    this.#child = spawnAt('client', [process.execPath, path.join(packageRoot(), 'dist/demo/load.js'), ...urls]);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.samples.push(JSON.parse(line) as Sample));
   }
 

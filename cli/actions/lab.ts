@@ -79,7 +79,8 @@ export async function labListAction({ io }: Context, flags: { format?: string; q
 }
 
 export async function labExecAction(context: Context, station: string, command: readonly string[]): Promise<void> {
-  context.exitCode = await labExec(station, command);
+  // What ends our own flags is not the command's.
+  context.exitCode = await labExec(station, command[0] === '--' ? command.slice(1) : command);
 }
 
 export async function labStopAction({ io }: Context, name: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
+import { IMAGE_SERVER } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
@@ -41,7 +42,7 @@ async function nodesReady(): Promise<void> {
 
 /** Pids of the web servers in the containers: the same ones as long as no container was restarted. */
 async function servers(): Promise<readonly string[]> {
-  const { stdout } = await execute('pgrep', ['-x', '-f', 'httpd -f -p 0.0.0.0:80 -h /www']);
+  const { stdout } = await execute('pgrep', ['-x', '-f', IMAGE_SERVER]);
   return stdout.split('\n').filter(Boolean).sort();
 }
 

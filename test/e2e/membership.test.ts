@@ -1,5 +1,6 @@
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { execAt, execute, runningTasks, tsswarm, tsswarmRows } from '../../demo/cli.js';
+import { execAt, execute, runningTasks, spawnAt, tsswarm, tsswarmRows } from '../../demo/cli.js';
 import { leftovers } from '../../demo/leftovers.js';
 import { until } from '../../demo/steps.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
@@ -75,14 +76,12 @@ test('join and init - an address of another machine, an interface that is not th
 });
 
 test('init - a port that is in use leaves nothing half done', async () => {
-  const { stdout } = await execAt('node3', [
-    'sh',
-    '-c',
-    "perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(Listen => 1, LocalPort => 2377) or die; $|=1; print $$; close STDOUT; sleep 60' & sleep 0.5",
-  ]);
+  const listener = "require('node:net').createServer().listen(2377, () => console.log('listening'))";
+  const other = spawnAt('node3', [process.execPath, '--eval', listener]);
+  await once(other.stdout, 'data');
   const refused = await onNode(3, 'init');
+  other.kill('SIGKILL');
   expect(refused.stderr).toMatch(/cannot listen on 0\.0\.0\.0:2377: another program uses that port/);
-  process.kill(Number(stdout), 'SIGKILL');
   const accepted = await until('the port is free', 5, async () => {
     const outcome = await onNode(3, 'init');
     return outcome.code === 0 ? outcome : undefined;
