@@ -35,7 +35,7 @@ export function nodeAgentHandlers({ node, probe }: NodeAgentOptions): Handlers<t
       return InfoResponse.create({
         ...node.info(),
         version: options.version,
-        description: options.description,
+        description: node.description,
         images: (await images.list()).length,
         dataRoot: options.daemon.dataRoot,
         runRoot: options.daemon.runRoot,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, messageOf } from '../lib/errors.js';
+import { failedPrecondition, messageOf, unavailable } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import {
   type ControlService,
@@ -43,6 +43,8 @@ export interface SwarmNodeOptions {
 }
 
 const LEAVE_TIMEOUT = 5_000;
+const CONNECT_TIMEOUT = 15_000;
+const CONNECT_POLL = 10;
 
 /**
  * This machine's place in a swarm, if it has one: the state on disk, and the roles that run because
@@ -78,6 +80,10 @@ export class SwarmNode implements ControlSource {
 
   get joined(): boolean {
     return this.#state !== undefined;
+  }
+
+  get description(): NodeDescription {
+    return this.#worker?.part.description ?? this.options.description;
   }
 
   get control(): Handlers<typeof ControlService> | undefined {
@@ -155,6 +161,7 @@ export class SwarmNode implements ControlSource {
     }
     this.#manager = swarm.role;
     this.#enter(state);
+    await this.#untilConnected();
     const { nodeId, workerToken, managerToken } = swarm;
     return { nodeId, workerToken, managerToken, advertiseAddress: place.advertiseAddress };
   }
@@ -182,6 +189,7 @@ export class SwarmNode implements ControlSource {
       throw error;
     }
     this.#enter(state);
+    await this.#untilConnected();
     return { nodeId: state.nodeId, role: answer.role };
   }
 
@@ -253,6 +261,20 @@ export class SwarmNode implements ControlSource {
       },
     });
     this.#worker = new Running(worker, onBroken);
+  }
+
+  /** So that who has made or joined a swarm finds the node at work. @throws UNAVAILABLE when it takes too long */
+  async #untilConnected(): Promise<void> {
+    const { clock } = this.options;
+    const deadline = clock.now() + CONNECT_TIMEOUT;
+    while (!this.#worker?.part.connected) {
+      if (clock.now() > deadline) {
+        throw unavailable('Timeout was reached before node joined.', {
+          hint: 'The attempt to join the swarm will continue in the background. Use the "tsswarm info" command to see the current swarm status of your node.',
+        });
+      }
+      await clock.sleep(CONNECT_POLL);
+    }
   }
 
   #remember(managers: readonly string[]): void {

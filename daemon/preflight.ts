@@ -29,7 +29,6 @@ const TOOLS: readonly Tool[] = [
     meaning: 'fetches and converts images; without it no image can be imported or pulled',
     required: true,
   },
-  { name: 'conntrack', package: 'conntrack', meaning: 'ends connections to tasks that are gone', required: false },
 ];
 
 /** Where the tools are looked for: PATH, and the folders of system programs, which a PATH may lack. */

@@ -40,7 +40,7 @@ export interface LabNode {
   readonly status: 'Ready' | 'Stopped' | 'Not joined' | 'Not answering' | 'Partitioned';
 }
 
-const JOIN_TIMEOUT = 20_000;
+const JOIN_TIMEOUT = 30_000;
 const READY_DEADLINE = 20_000;
 const POLL = 30;
 

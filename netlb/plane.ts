@@ -110,7 +110,9 @@ export class NetworkPlane {
       const slices = new Slices();
       const actual = await readState(this.#handles, slices);
       const { operations } = plan({ namespaces: [], spared: new Set(), problems: [] }, actual);
-      const { problems } = await execute(operations, this.#handles, slices);
+      // The node's own namespace is not ours to remove: it is cleared below.
+      const others = operations.filter(({ namespace }) => namespace !== NODE_NAMESPACE);
+      const { problems } = await execute(others, this.#handles, slices);
       for (const { message } of problems) this.#log.warn({ message }, 'namespace not removed');
       this.#clearNode([...(actual.namespaces.get(NODE_NAMESPACE)?.tables.keys() ?? [])]);
       this.#handles.closeAll();

@@ -80,6 +80,7 @@ export class Worker {
   #assignments: Assignments = noAssignments;
   #node: Node;
   #dataPathPort: number;
+  #description: NodeDescription | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
@@ -101,6 +102,11 @@ export class Worker {
   /** Whether a manager answers. */
   get connected(): boolean {
     return this.#agent?.connected ?? false;
+  }
+
+  /** This machine as managers are told of it; undefined until it runs. */
+  get description(): NodeDescription | undefined {
+    return this.#description;
   }
 
   containers(): { readonly running: number; readonly total: number } {
@@ -153,6 +159,7 @@ export class Worker {
     this.#assignments = await database.assignments();
     this.#node = (await database.node()) ?? this.#node;
     const description = await this.#describe(executor.runtime);
+    this.#description = description;
 
     const network = new NetworkController({
       plane,
