@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   AssignmentsMessageType,
   EndpointMode,
@@ -11,12 +11,15 @@ import {
   type Task,
   TaskState,
 } from '../../proto/gen/index.js';
-import { isWanted, occupiesNode } from '../common/tasks.js';
+import { occupiesNode } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 import type { FakeAgent } from '../testing/fake-agent.js';
 import { changeSpec, testNetwork, testTaskSpec } from '../testing/objects.js';
 import { TestSwarm } from '../testing/swarm.js';
 import { networkRecord, nodeEndpoints, serviceNetworks, serviceRecord, taskEndpoints } from './records.js';
+
+// Other tests share the machine.
+vi.setConfig({ testTimeout: 60_000 });
 
 const published = (publishedPort: number) => ({
   endpoint: { mode: EndpointMode.VIP, ports: [PortConfig.create({ targetPort: 80, publishedPort })] },
@@ -287,7 +290,7 @@ test('incremental - after random operations every agent knows just what a comple
   expect(swarm.agents.every((agent) => agent.messages.some((m) => m.type === AssignmentsMessageType.INCREMENTAL))).toBe(
     true,
   );
-}, 60_000);
+});
 
 /** A small random generator whose sequence a seed fixes. */
 function mulberry32(seed: number): () => number {
