@@ -42,15 +42,15 @@ export async function convergence(): Promise<void> {
 
 async function measure(swarm: BenchSwarm): Promise<Omit<Figures, 'idleBytes'>> {
   const running = (n: number) => async () => (await swarm.running('sleepers')) === n && taskProcesses() === n;
-  const timed = async (command: () => Promise<void>, n: number) => {
-    const start = performance.now();
-    const [, converged] = await Promise.all([command(), until(running(n), 120_000, `${swarm.name}: ${n} tasks`)]);
-    return converged === 0 ? performance.now() - start : converged;
+  const gone = (n: number) => () => taskProcesses() === n;
+  const timed = async (command: () => Promise<void>, done: () => Promise<boolean> | boolean) => {
+    const [, converged] = await Promise.all([command(), until(done, 120_000, swarm.name)]);
+    return converged;
   };
-  const createFive = await timed(() => swarm.createService('sleepers', 5, 'bench'), 5);
-  const scaleToFifty = await timed(() => swarm.scale('sleepers', 50), 50);
+  const createFive = await timed(() => swarm.createService('sleepers', 5, 'bench'), running(5));
+  const scaleToFifty = await timed(() => swarm.scale('sleepers', 50), running(50));
   const loadedBytes = swarm.nodeMemory(2);
-  const fiftyToFiveGone = await timed(() => swarm.scale('sleepers', 5), 5);
+  const fiftyToFiveGone = await timed(() => swarm.scale('sleepers', 5), gone(5));
   await swarm.removeService('sleepers');
   await until(() => taskProcesses() === 0, 60_000, `${swarm.name}: removal`);
   return { createFive, scaleToFifty, fiftyToFiveGone, loadedBytes };

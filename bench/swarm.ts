@@ -52,12 +52,15 @@ function readProc(pid: number, file: string): string {
   }
 }
 
+/** Rare enough that asking does not slow down what is measured. */
+const POLL_MS = 10;
+
 /** Milliseconds until `done` holds. @throws after `limit` milliseconds, with what was seen last */
 export async function until(done: () => Promise<boolean> | boolean, limit: number, what: string): Promise<number> {
   const start = performance.now();
   while (!(await done())) {
     if (performance.now() - start > limit) throw new Error(`${what}: not within ${limit} ms`);
-    await sleep(2);
+    await sleep(POLL_MS);
   }
   return performance.now() - start;
 }
