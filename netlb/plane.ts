@@ -8,6 +8,7 @@ import type { Logger } from '../lib/log.js';
 import type { Balancer } from './balancer/balancer.js';
 import { nftBalancer } from './balancer/nft.js';
 import { blueprint } from './blueprint/blueprint.js';
+import type { Facts } from './blueprint/facts.js';
 import { isKernelError } from './kernel/errors.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { deleteGroup } from './kernel/rtnetlink.js';
@@ -52,7 +53,7 @@ export class NetworkPlane {
   readonly #log: Logger;
   readonly #handles: NamespaceHandles;
   readonly #balancer: Balancer;
-  readonly #keepsSource: boolean;
+  readonly #clientAddress: Facts['clientAddress'];
   readonly #onReport: (report: ApplyReport) => void;
   readonly #watch: DriftWatch;
   readonly #serial = new Serial();
@@ -73,7 +74,7 @@ export class NetworkPlane {
     this.#log = options.log;
     this.#handles = new NamespaceHandles(directory);
     this.#balancer = balancers[options.balancer ?? 'nft'];
-    this.#keepsSource = hasEgress && options.keepClientAddress !== false;
+    this.#clientAddress = options.keepClientAddress === false ? 'hidden' : hasEgress ? 'kept' : 'lost';
     this.#onReport = options.onReport ?? (() => undefined);
     this.#watch = new DriftWatch(options.clock ?? systemClock, options.driftIntervalMs ?? 3000);
   }
@@ -133,7 +134,7 @@ export class NetworkPlane {
     const slices = new Slices();
     try {
       const actual = await readState(this.#handles, slices);
-      const wanted = blueprint(desired, factsOf(desired, actual, this.#keepsSource), this.#balancer);
+      const wanted = blueprint(desired, factsOf(desired, actual, this.#clientAddress), this.#balancer);
       const { operations, problems } = plan(wanted, actual);
       const { problems: failures, done } = await execute(operations, this.#handles, slices);
       for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');

@@ -85,7 +85,7 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
       return ingressBlueprint(ingress, published, network, desired.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    if (!facts.keepsSource) problems.push({ subject, message: SOURCE_HIDDEN });
+    if (facts.clientAddress === 'lost') problems.push({ subject, message: SOURCE_HIDDEN });
   }
   const home = nodeBlueprint({ ...desired, published: sandbox ? published : [], forwards }, facts);
   return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };

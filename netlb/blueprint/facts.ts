@@ -6,8 +6,11 @@ export interface Facts {
   readonly underlayMtu: number | undefined;
   /** The node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
   readonly bridgeNetfilter: boolean;
-  /** Replies find their way back by the netdev egress hook; otherwise ingress_sbox hides the client's address. */
-  readonly keepsSource: boolean;
+  /**
+   * Whether tasks see the address of a published port's client. `lost`: this kernel lacks the netdev egress
+   * hook (Linux 5.16) by which replies find their way back, so ingress_sbox hides it; `hidden`: as asked.
+   */
+  readonly clientAddress: 'kept' | 'hidden' | 'lost';
   /** Addresses on the gateway bridge by namespace, as they are now. */
   readonly gatewayAddresses: ReadonlyMap<string, string>;
   /** Marks by `protocol . published` (numbers), as they are now. */

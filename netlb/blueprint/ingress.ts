@@ -66,7 +66,7 @@ function ingressTable(ingress: Ingress, published: readonly PublishedPort[], bal
       },
       ...balancing.chains,
       ...guardChains(),
-      sourceChain(addressOf(ingress.address), facts.keepsSource),
+      sourceChain(addressOf(ingress.address), facts.clientAddress === 'kept'),
     ],
   };
 }

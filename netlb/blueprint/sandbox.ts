@@ -52,7 +52,7 @@ export function sandboxBlueprint(
   gatewayAddress: string | undefined,
   facts: Facts,
 ): NamespaceBlueprint {
-  const wayBack = facts.keepsSource ? wayBackInput(sandbox, gatewayAddress) : undefined;
+  const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, gatewayAddress) : undefined;
   const interfaces = sandboxInterfaces(sandbox, networks, gatewayAddress, facts);
   const gateway = interfaces.at(-1);
   const ingressMtu = interfaces.find(({ name }) => name === wayBack?.interface)?.mtu;

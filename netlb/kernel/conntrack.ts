@@ -156,17 +156,43 @@ export function listFlows(namespace: NetNamespace, filter: FlowFilter): Flow[] {
   }
 }
 
+/** What all filters ask for: the kernel may leave out the rest. */
+function commonOf(filters: readonly FlowFilter[]): FlowFilter {
+  const same = (key: 'originalDestination' | 'replySource'): string | undefined => {
+    const value = filters[0]?.[key];
+    return filters.every((filter) => filter[key] === value) ? value : undefined;
+  };
+  return { originalDestination: same('originalDestination'), replySource: same('replySource') };
+}
+
+/** Whether any of many filters matches a flow: by who answers, which nearly every filter names. */
+function anyMatches(filters: readonly FlowFilter[]): (flow: Flow) => boolean {
+  const byAnswerer = new Map<string | undefined, FlowFilter[]>();
+  for (const filter of filters) {
+    const key = filter.replySource && canonical(filter.replySource);
+    const group = byAnswerer.get(key);
+    if (group) group.push(filter);
+    else byAnswerer.set(key, [filter]);
+  }
+  const hit = (flow: Flow, key: string | undefined) =>
+    byAnswerer.get(key)?.some((filter) => matches(flow, filter)) ?? false;
+  return (flow) => hit(flow, flow.reply.source) || hit(flow, undefined);
+}
+
 /**
- * Makes the namespace forget connections: their next packet is tracked and balanced anew, or reset.
+ * Makes the namespace forget the connections that any of the filters matches: their next packet is
+ * tracked and balanced anew, or reset. The table is read once, however many filters there are.
  * @returns how many
  * @throws TypeError with an empty filter, KernelError
  */
-export function deleteFlows(namespace: NetNamespace, filter: FlowFilter): number {
-  if (Object.values(filter).every((value) => value === undefined))
+export function deleteFlows(namespace: NetNamespace, ...filters: readonly FlowFilter[]): number {
+  if (filters.length === 0) return 0;
+  if (filters.some((filter) => Object.values(filter).every((value) => value === undefined)))
     throw new TypeError('a filter is needed: without one every connection would be deleted');
+  const wanted = anyMatches(filters);
   const socket = new NetlinkSocket({ namespace, protocol: NETLINK_NETFILTER });
   try {
-    const tracked = track(socket, filter);
+    const tracked = track(socket, commonOf(filters)).filter(({ flow }) => wanted(flow));
     const failures = socket.batch(tracked.map(({ deletion }) => deletion));
     // ENOENT: it ended by itself meanwhile.
     const refused = failures.find(({ errno }) => errno !== ENOENT);

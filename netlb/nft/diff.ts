@@ -12,21 +12,46 @@ import {
 } from './table.js';
 
 /** Elements per `add element`: long lines cost the parser more than lines do. */
-const ELEMENTS_PER_COMMAND = 500;
+const ELEMENTS_PER_COMMAND = 200;
+/** Characters of one transaction: some 10 ms of libnftables' time. */
+const TRANSACTION_SIZE = 20_000;
+
+/** Commands that take effect together. */
+export type Transaction = readonly string[];
 
 /**
- * Commands for one transaction; none when nothing differs. Only chains and elements that differ are
- * touched, so that round robin counters and learned elements of the others stay.
+ * The transactions to run, in order; none when nothing differs. Only chains and elements that differ are
+ * touched, so that round robin counters and learned elements of the others stay. A change is one
+ * transaction unless it is so large that it would hold up the process; a chain's rules change at once
+ * even then, and nothing leads to a chain before it has its rules.
  * @param rewrite make the table anew, with what its sets have learned
  */
 export function diffTable(
   table: Table,
   actual: ActualTable | undefined,
   { rewrite = false }: { readonly rewrite?: boolean } = {},
-): string[] {
-  if (actual === undefined) return define(table, undefined);
-  if (rewrite || structureDiffers(table, actual)) return [`delete table ${keyOf(table)}`, ...define(table, actual)];
-  return change(table, actual);
+): Transaction[] {
+  if (actual === undefined) return pack(define(table, undefined));
+  if (rewrite || structureDiffers(table, actual))
+    return [[`delete table ${keyOf(table)}`, ...define(table, actual).flat()]];
+  return pack(change(table, actual));
+}
+
+/** Joins steps, each to be taken at once, to transactions of limited size. */
+export function pack(steps: readonly Transaction[]): Transaction[] {
+  const transactions: string[][] = [];
+  let size = TRANSACTION_SIZE;
+  for (const step of steps) {
+    if (step.length === 0) continue;
+    const length = step.reduce((sum, command) => sum + command.length, 0);
+    if (size + length > TRANSACTION_SIZE) {
+      transactions.push([]);
+      size = 0;
+    }
+    transactions.at(-1)?.push(...step);
+    size += length;
+  }
+  return transactions;
 }
 
 /** A set or base chain of another type cannot be changed in place. */
@@ -43,16 +68,17 @@ function structureDiffers(table: Table, actual: ActualTable): boolean {
   );
 }
 
-function define(table: Table, actual: ActualTable | undefined): string[] {
+function define(table: Table, actual: ActualTable | undefined): Transaction[] {
   const key = keyOf(table);
   return [
-    `add table ${key}`,
-    ...table.sets.map((set) => addSet(key, set)),
-    ...table.chains.map((chain) => addChain(key, chain)),
-    ...table.chains.flatMap((chain) => addRules(key, chain)),
-    ...table.sets.flatMap((set) => addElements(key, set.name, keptElements(set, actual))),
+    [`add table ${key}`, ...table.sets.map((set) => addSet(key, set))],
+    ...table.chains.map((chain) => [addChain(key, chain)]),
+    ...table.chains.map((chain) => addRules(key, chain)),
+    ...table.sets.flatMap((set) => steps(addElements(key, set.name, keptElements(set, actual)))),
   ];
 }
+
+const steps = (commands: readonly string[]): Transaction[] => commands.map((command) => [command]);
 
 /** What a set has after its table was made anew: nothing that was learned or not yet dealt with is lost. */
 function keptElements(set: NftSet, actual: ActualTable | undefined): readonly string[] {
@@ -61,28 +87,25 @@ function keptElements(set: NftSet, actual: ActualTable | undefined): readonly st
   return [...new Set([...set.elements, ...now.elements])];
 }
 
-function change(table: Table, actual: ActualTable): string[] {
+function change(table: Table, actual: ActualTable): Transaction[] {
   const key = keyOf(table);
   const chains = new Set(table.chains.map((chain) => chain.name));
   const sets = new Set(table.sets.map((set) => set.name));
   const changed = table.chains.filter((chain) => rulesDiffer(chain, actual.chains.get(chain.name)?.rules));
   const elements = table.sets.map((set) => ({ set, ...diffElements(set, actual) }));
   const staleChains = [...actual.chains.keys()].filter((name) => !chains.has(name));
+  const staleSets = [...actual.sets].filter(([name]) => !sets.has(name));
+  const flush = ({ name }: Chain) => (actual.chains.get(name)?.rules.length ? [`flush chain ${key} ${name}`] : []);
   return [
-    ...table.sets.filter((set) => !actual.sets.has(set.name)).map((set) => addSet(key, set)),
-    ...table.chains.filter((chain) => !actual.chains.has(chain.name)).map((chain) => addChain(key, chain)),
+    table.sets.filter((set) => !actual.sets.has(set.name)).map((set) => addSet(key, set)),
+    ...steps(table.chains.filter((chain) => !actual.chains.has(chain.name)).map((chain) => addChain(key, chain))),
     // Elements go before the chains that they lead to, and rules before the sets that they look into.
-    ...elements.flatMap(({ set, gone }) => deleteElements(key, set.name, gone)),
-    ...changed
-      .filter((chain) => actual.chains.get(chain.name)?.rules.length)
-      .map((c) => `flush chain ${key} ${c.name}`),
-    ...staleChains.map((name) => `flush chain ${key} ${name}`),
-    ...changed.flatMap((chain) => addRules(key, chain)),
-    ...elements.flatMap(({ set, missing }) => addElements(key, set.name, missing)),
-    ...staleChains.map((name) => `delete chain ${key} ${name}`),
-    ...[...actual.sets]
-      .filter(([name]) => !sets.has(name))
-      .map(([name, { value }]) => `delete ${value === undefined ? 'set' : 'map'} ${key} ${name}`),
+    ...elements.flatMap(({ set, gone }) => steps(deleteElements(key, set.name, gone))),
+    ...changed.map((chain) => [...flush(chain), ...addRules(key, chain)]),
+    ...steps(staleChains.map((name) => `flush chain ${key} ${name}`)),
+    ...elements.flatMap(({ set, missing }) => steps(addElements(key, set.name, missing))),
+    ...steps(staleChains.map((name) => `delete chain ${key} ${name}`)),
+    staleSets.map(([name, { value }]) => `delete ${value === undefined ? 'set' : 'map'} ${key} ${name}`),
   ];
 }
 

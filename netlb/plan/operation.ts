@@ -13,6 +13,7 @@ import type {
   VxlanBlueprint,
 } from '../blueprint/model.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
+import type { Transaction } from '../nft/diff.js';
 
 export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
 
@@ -37,9 +38,9 @@ export type Action =
   | { readonly kind: 'set-route'; readonly route: RouteBlueprint }
   | { readonly kind: 'add-rule'; readonly rule: RuleBlueprint }
   | { readonly kind: 'set-neighbour'; readonly neighbour: NeighbourBlueprint }
-  | { readonly kind: 'run-nft'; readonly commands: readonly string[] }
-  /** Then `commands` take the flows out of their journal. */
-  | { readonly kind: 'forget-flows'; readonly flows: readonly FlowFilter[]; readonly commands: readonly string[] };
+  | { readonly kind: 'run-nft'; readonly commands: Transaction }
+  /** Then `journal` takes the flows out of their journals. */
+  | { readonly kind: 'forget-flows'; readonly flows: readonly FlowFilter[]; readonly journal: readonly Transaction[] };
 
 export interface LinkAttributes {
   readonly mac?: string;

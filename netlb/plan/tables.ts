@@ -1,13 +1,13 @@
 import type { NamespaceBlueprint } from '../blueprint/model.js';
-import { deleteElements, diffTable } from '../nft/diff.js';
+import { deleteElements, diffTable, pack, type Transaction } from '../nft/diff.js';
 import { type ActualTable, keyOf, type NftSet, type Table } from '../nft/table.js';
 import type { ActualNamespace } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
 import type { Operation } from './operation.js';
 
 /**
- * The namespace's nft tables, one transaction each: a family that the kernel lacks shall not keep the others
- * from being made. Then connections are cut that go where they no longer may.
+ * The namespace's nft tables, each by itself: a family that the kernel lacks shall not keep the others from being
+ * made. Then connections are cut that go where they no longer may.
  */
 export function planTables(
   wanted: NamespaceBlueprint,
@@ -18,14 +18,14 @@ export function planTables(
   const keys = new Set(wanted.tables.map(keyOf));
   const transactions = [
     ...[...actual.tables.keys()].filter((key) => !keys.has(key)).map((key) => [`delete table ${key}`]),
-    ...wanted.tables.map((table) => commandsFor(table, actual.tables.get(keyOf(table)), made)),
-  ].filter((commands) => commands.length > 0);
+    ...wanted.tables.flatMap((table) => transactionsFor(table, actual.tables.get(keyOf(table)), made)),
+  ];
   const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
   const flows = [...forget.flatMap(({ flows: gone }) => gone), ...newUdpFlows(wanted, actual)];
-  const journal = forget.flatMap(({ commands }) => commands);
+  const journal = pack(forget.flatMap(({ commands }) => commands.map((command) => [command])));
   return [
     ...transactions.map((commands) => ({ ...base, kind: 'run-nft', commands }) as const),
-    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, commands: journal } as const] : []),
+    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal } as const] : []),
   ];
 }
 
@@ -33,7 +33,7 @@ export function planTables(
  * Kernels before 6.16 drop a netdev chain with its device, later ones do not: when the device is made anew
  * so is the table.
  */
-function commandsFor(table: Table, actual: ActualTable | undefined, made: ReadonlySet<string>): string[] {
+function transactionsFor(table: Table, actual: ActualTable | undefined, made: ReadonlySet<string>): Transaction[] {
   const lost = table.chains.some(({ base }) => base?.device !== undefined && made.has(base.device));
   return lost && actual ? diffTable(table, actual, { rewrite: true }) : diffTable(table, actual);
 }

@@ -5,10 +5,10 @@ import { deleteFlows } from '../kernel/conntrack.js';
 import { isKernelError } from '../kernel/errors.js';
 import { removeNamespace } from '../kernel/namespace.js';
 import { deleteAddress, newAddress, newNeighbour, newRoute, newRule } from '../kernel/rtnetlink.js';
-import { writeSysctl } from '../kernel/sysctl.js';
+import { readSysctl, writeSysctl } from '../kernel/sysctl.js';
 import type { Operation } from '../plan/operation.js';
 import type { ApplyProblem } from '../state.js';
-import type { NamespaceHandles } from './handles.js';
+import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { changeLink, createBridge, createInterface, createVxlan, indexOf, removeLinks } from './links.js';
 import { changeRemotes } from './remotes.js';
 import type { Slices } from './slices.js';
@@ -90,14 +90,26 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
       handles.get(name).nft.run(operation.commands.join('\n'));
       return;
     case 'forget-flows':
-      for (const flow of operation.flows) {
-        deleteFlows(handles.get(name).namespace, flow);
-        await slices.pause();
-      }
-      if (operation.commands.length > 0) handles.get(name).nft.run(operation.commands.join('\n'));
+      await forgetFlows(handles.get(name), operation, slices);
       return;
     default:
       performAddressing(operation, handles);
+  }
+}
+
+/**
+ * Cuts connections, then takes them out of their journal. To read the tracked connections of a namespace
+ * takes the kernel a walk through those of all namespaces, some milliseconds: not when there are none.
+ */
+async function forgetFlows(
+  { namespace, nft }: NamespaceHandle,
+  { flows, journal }: Extract<Operation, { kind: 'forget-flows' }>,
+  slices: Slices,
+): Promise<void> {
+  if (readSysctl(namespace, 'net.netfilter.nf_conntrack_count') !== '0') deleteFlows(namespace, ...flows);
+  for (const commands of journal) {
+    await slices.pause();
+    nft.run(commands.join('\n'));
   }
 }
 

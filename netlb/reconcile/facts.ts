@@ -4,14 +4,14 @@ import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { ActualState } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 
-/** What a blueprint takes from the kernel. Pure. @param keepsSource see Facts */
-export function factsOf(desired: DesiredState, actual: ActualState, keepsSource: boolean): Facts {
+/** What a blueprint takes from the kernel. Pure. */
+export function factsOf(desired: DesiredState, actual: ActualState, clientAddress: Facts['clientAddress']): Facts {
   const node = actual.namespaces.get(NODE_NAMESPACE);
   const underlay = node?.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay.address);
   return {
     underlayMtu: node?.links.find(({ index }) => index === underlay?.index)?.mtu,
     bridgeNetfilter: node?.sysctls.get('net/bridge/bridge-nf-call-iptables') === '1',
-    keepsSource,
+    clientAddress,
     gatewayAddresses: gatewayAddresses(desired, actual),
     marks: marks(actual),
   };
