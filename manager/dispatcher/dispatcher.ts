@@ -92,7 +92,7 @@ export class Dispatcher implements Reaction {
     this.#stop();
     const { store, clock, log } = this.#options;
     this.#assigner = new Assigner({ store, clock, log, wake: () => this.#loop.wake() }, view);
-    this.#orphans.start(view);
+    this.#orphans.start(() => store.view());
     const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));
     for (const node of view.list('node')) {
       this.#managerSeen(node);
@@ -112,10 +112,9 @@ export class Dispatcher implements Reaction {
   }
 
   observe(commit: Commit): void {
-    const view = this.#options.store.view();
     for (const event of commit.events) {
       this.#assigner?.observe(event);
-      this.#orphans.observe(event, view);
+      this.#orphans.observe(event);
       if (isEvent(event, 'node')) this.#nodeSeen(event.object, event.action === 'remove');
       else if (isEvent(event, 'cluster')) for (const session of this.#sessions.values()) session.wake();
     }
@@ -144,7 +143,7 @@ export class Dispatcher implements Reaction {
       if (session) this.#end(session);
     }
     session?.wake();
-    if (!removed && !session && node.status.state === NodeState.UNKNOWN) {
+    if (!removed && node.status.state === NodeState.UNKNOWN && !this.#liveness.watches(node.id)) {
       // It has joined and must now be heard of.
       this.#liveness.heard(node.id, GRACE_PERIODS * heartbeatPeriod(this.#options.store.view()));
     }

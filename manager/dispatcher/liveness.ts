@@ -30,6 +30,11 @@ export class Liveness {
     this.#arm(nodeId, watched);
   }
 
+  /** Whether something will be done about the node's silence. */
+  watches(nodeId: string): boolean {
+    return this.#nodes.has(nodeId);
+  }
+
   forget(nodeId: string): void {
     this.#nodes.get(nodeId)?.cancel();
     this.#nodes.delete(nodeId);

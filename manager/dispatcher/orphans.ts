@@ -15,24 +15,25 @@ export class Orphans {
   readonly #wake: () => void;
   readonly #timers = new Map<string, () => void>();
   readonly #due = new Set<string>();
+  #view: (() => ReadView) | undefined;
 
   constructor(clock: Clock, wake: () => void) {
     this.#clock = clock;
     this.#wake = wake;
   }
 
-  start(view: ReadView): void {
+  /** @param view gives the newest state */
+  start(view: () => ReadView): void {
     this.clear();
-    for (const node of view.list('node')) {
-      this.#nodeSeen(node, view);
-    }
+    this.#view = view;
+    for (const node of view().list('node')) this.#nodeSeen(node);
   }
 
-  observe(event: StoreEvent, view: ReadView): void {
+  observe(event: StoreEvent): void {
     if (isEvent(event, 'node')) {
       if (event.action === 'remove') this.#forget(event.object.id);
-      else this.#nodeSeen(event.object, view);
-    } else if (isEvent(event, 'task') && event.action !== 'remove') this.#taskSeen(event.object, view);
+      else this.#nodeSeen(event.object);
+    } else if (isEvent(event, 'task') && event.action !== 'remove') this.#taskSeen(event.object);
   }
 
   clear(): void {
@@ -57,25 +58,29 @@ export class Orphans {
     draft.update('task', { ...task, status });
   }
 
-  #nodeSeen(node: Node, view: ReadView): void {
+  #nodeSeen(node: Node): void {
     if (node.status.state !== NodeState.DOWN) {
       this.#forget(node.id);
       return;
     }
-    if (hasLeft(node)) for (const task of view.tasksOfNode(node.id)) this.#taskSeen(task, view);
+    if (hasLeft(node)) for (const task of this.#tasksOf(node.id)) this.#taskSeen(task);
     if (this.#timers.has(node.id)) return;
     const wait = Math.max(0, node.status.since + ORPHAN_TIMEOUT - this.#clock.now());
     const expire = () => {
-      for (const task of view.tasksOfNode(node.id)) this.#due.add(task.id);
+      for (const task of this.#tasksOf(node.id)) this.#due.add(task.id);
       this.#wake();
     };
     this.#timers.set(node.id, this.#clock.after(wait, expire));
   }
 
-  #taskSeen(task: Task, view: ReadView): void {
+  #taskSeen(task: Task): void {
     if (isWanted(task) || !occupiesNode(task)) return;
-    const node = view.get('node', task.nodeId);
+    const node = this.#view?.().get('node', task.nodeId);
     if (node && hasLeft(node)) this.#due.add(task.id);
+  }
+
+  #tasksOf(nodeId: string): Iterable<Task> {
+    return this.#view?.().tasksOfNode(nodeId) ?? [];
   }
 
   #forget(nodeId: string): void {

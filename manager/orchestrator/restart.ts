@@ -8,6 +8,11 @@ export function restartDelay(policy: RestartPolicy): number {
   return policy.delay === undefined ? DEFAULT_DELAY : policy.delay / 1e6;
 }
 
+/** Restarts before it do not count. Milliseconds since the epoch. */
+function windowStart(policy: RestartPolicy, now: number): number {
+  return policy.window === 0 ? Number.NEGATIVE_INFINITY : now - policy.window / 1e6;
+}
+
 interface Restarts {
   readonly specVersion: number;
   /** When, by the task that was replaced: the same replacement counts once. Milliseconds. */
@@ -32,7 +37,7 @@ export class RestartHistory {
     if (maxAttempts === 0) return true;
     const restarts = this.#services.get(service.id)?.get(slotKey(service, task));
     if (!restarts || restarts.specVersion !== task.specVersion) return true;
-    const since = policy.window === 0 ? Number.NEGATIVE_INFINITY : now - policy.window / 1e6;
+    const since = windowStart(policy, now);
     let attempts = 0;
     for (const at of restarts.at.values()) if (at >= since) attempts++;
     return attempts < maxAttempts;
@@ -49,6 +54,8 @@ export class RestartHistory {
       slots.set(key, restarts);
     }
     restarts.at.set(task.id, now);
+    const since = windowStart(task.spec.restart, now);
+    for (const [id, at] of restarts.at) if (at < since) restarts.at.delete(id);
   }
 
   forget(serviceId: string): void {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { invalidArgument, SwarmError } from '../../lib/errors.js';
 import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
 import { type Node, NodeRole } from '../../proto/gen/index.js';
@@ -102,7 +103,7 @@ function property(node: Node, key: string): string {
 }
 
 function addressMatches(address: string, value: string): boolean {
-  if (address === '') return false;
+  if (isIP(address) === 0) return false;
   const own = parseAddress(address);
   if (value.includes('/')) return contains(parseCidr(value), own);
   const wanted = parseAddress(value);
