@@ -1,21 +1,17 @@
 import { expect, test } from 'vitest';
 import {
   NodeAvailability,
-  type NodeSpec,
   NodeState,
   RestartCondition,
   type RestartPolicy,
-  type Service,
   type ServiceSpec,
   type Task,
   type TaskSpec,
   TaskState,
-  TaskStateName,
 } from '../../proto/gen/index.js';
-import { isStopped, isWanted } from '../common/tasks.js';
-import { runLoops } from '../testing/loops.js';
-import { changeSpec, testCluster, testNode, testService, testTaskSpec } from '../testing/objects.js';
-import { Orchestrator } from './orchestrator.js';
+import { isWanted } from '../common/tasks.js';
+import { testNode, testTaskSpec } from '../testing/objects.js';
+import { orchestrated, words } from '../testing/orchestrated.js';
 
 const restarting = (policy: Partial<RestartPolicy>): TaskSpec => {
   const spec = testTaskSpec('web');
@@ -26,69 +22,10 @@ const constrained = (...constraints: string[]): TaskSpec => {
   return { ...spec, placement: { ...spec.placement, constraints } };
 };
 
-/** Slots (or nodes) with their tasks in words: `RUNNING→SHUTDOWN` is observed and desired state, oldest first. */
-function words(
-  tasks: readonly Task[],
-  by: (task: Task) => string = (task) => String(task.slot),
-): Record<string, string[]> {
-  const slots: Record<string, string[]> = {};
-  for (const task of [...tasks].sort(
-    (a, b) => a.meta.version - b.meta.version || a.meta.createdAt - b.meta.createdAt,
-  )) {
-    const text = `${TaskStateName[task.status.state]}→${TaskStateName[task.desiredState]}`;
-    slots[by(task)] = [...(slots[by(task)] ?? []), text].sort();
-  }
-  return slots;
-}
-
-async function swarm(...names: readonly string[]) {
-  const loops = await runLoops(Orchestrator);
-  const { store, settle, tasks, report } = loops;
-  const nodes = names.map((name) => testNode(name));
-  await store.update((draft) => [draft.create('cluster', testCluster()), nodes.map((n) => draft.create('node', n))]);
-  const add = async (name: string, replicas: number, fields: Partial<ServiceSpec> = {}) => {
-    const service = testService(name, replicas, fields);
-    await store.update((draft) => draft.create('service', service));
-    await settle();
-    return service.id;
-  };
-  /** What the scheduler and the agents would do: every wanted task gets a node and reaches its state. */
-  const runAll = async (serviceId: string) => {
-    for (const [i, task] of tasks(serviceId).entries()) {
-      if (!isWanted(task) || task.status.state >= TaskState.RUNNING) continue;
-      const nodeId = task.nodeId || (nodes[i % nodes.length]?.id ?? '');
-      const state = task.desiredState === TaskState.READY ? TaskState.READY : TaskState.RUNNING;
-      await store.update((draft) => draft.update('task', { ...task, nodeId, status: { ...task.status, state } }));
-    }
-    await settle();
-  };
-  const stopUnwanted = async (serviceId: string) => {
-    for (const task of tasks(serviceId))
-      if (!isWanted(task) && !isStopped(task)) await report(task, TaskState.SHUTDOWN);
-  };
-  const setNode = async (i: number, fields: { state?: NodeState; spec?: Partial<NodeSpec> }) => {
-    await store.update((draft) => {
-      const node = draft.get('node', nodes[i]?.id ?? '');
-      if (!node) return;
-      const status = { ...node.status, state: fields.state ?? node.status.state };
-      draft.update('node', { ...node, status, spec: { ...node.spec, ...fields.spec } });
-    });
-    await settle();
-  };
-  const change = async (id: string, spec: (spec: ServiceSpec) => ServiceSpec) => {
-    await changeSpec(store, id, spec);
-    await settle();
-  };
-  const service = (id: string): Service | undefined => store.view().get('service', id);
-  const wanted = (id: string) => tasks(id).filter(isWanted);
-  return { ...loops, nodes, add, runAll, stopUnwanted, setNode, change, service, wanted };
-}
-
 const scale = (replicas: number) => (spec: ServiceSpec) => ({ ...spec, replicated: { replicas } });
-const image = (name: string) => (spec: ServiceSpec) => ({ ...spec, task: testTaskSpec(name) });
 
 test('replicated - makes a NEW task for each slot, and more when scaled up', async () => {
-  const { add, tasks, change } = await swarm('node1');
+  const { add, tasks, change } = await orchestrated('node1');
   const id = await add('web', 2);
   expect(words(tasks(id))).toEqual({ 1: ['NEW→RUNNING'], 2: ['NEW→RUNNING'] });
   await change(id, scale(4));
@@ -96,7 +33,7 @@ test('replicated - makes a NEW task for each slot, and more when scaled up', asy
 });
 
 test('replicated - scaled down, the surplus is to be removed and its slots are used again', async () => {
-  const { add, tasks, change, runAll } = await swarm('node1', 'node2');
+  const { add, tasks, change, runAll } = await orchestrated('node1', 'node2');
   const id = await add('web', 4);
   await runAll(id);
   await change(id, scale(1));
@@ -107,7 +44,7 @@ test('replicated - scaled down, the surplus is to be removed and its slots are u
 });
 
 test('replicated - tasks of a service that is gone are to be removed', async () => {
-  const { add, tasks, runAll, store, settle, restart } = await swarm('node1');
+  const { add, tasks, runAll, store, settle, restart } = await orchestrated('node1');
   const [first, second] = [await add('web', 2), await add('api', 1)];
   await runAll(first);
   await store.update((draft) => draft.remove('service', first));
@@ -119,7 +56,7 @@ test('replicated - tasks of a service that is gone are to be removed', async () 
 });
 
 test('restart - the successor is ready at once and runs after the delay', async () => {
-  const { add, tasks, runAll, report, clock, settle } = await swarm('node1');
+  const { add, tasks, runAll, report, clock, settle } = await orchestrated('node1');
   const id = await add('web', 1);
   await runAll(id);
   const [task] = tasks(id);
@@ -134,7 +71,7 @@ test('restart - the successor is ready at once and runs after the delay', async 
 });
 
 test('restart - a delay goes on over a change of leader', async () => {
-  const { add, wanted, runAll, report, clock, settle, restart } = await swarm('node1');
+  const { add, wanted, runAll, report, clock, settle, restart } = await orchestrated('node1');
   const id = await add('web', 1);
   await runAll(id);
   const [task] = wanted(id);
@@ -156,7 +93,7 @@ test.each([
   ['on-failure', RestartCondition.ON_FAILURE, TaskState.COMPLETE, false],
   ['none', RestartCondition.NONE, TaskState.FAILED, false],
 ])('restart - condition %s (%i) after state %i: %s', async (_name, condition, state, restarts) => {
-  const { add, wanted, runAll, report, restart } = await swarm('node1');
+  const { add, wanted, runAll, report, restart } = await orchestrated('node1');
   const id = await add('web', 1, { task: restarting({ condition }) });
   await runAll(id);
   const [task] = wanted(id);
@@ -167,7 +104,7 @@ test.each([
 });
 
 test('restart - no more than the attempts within the window', async () => {
-  const { add, wanted, runAll, report, clock, settle } = await swarm('node1');
+  const { add, wanted, runAll, report, clock, settle } = await orchestrated('node1');
   const policy = { maxAttempts: 2, window: 60e9, delay: 1e9 };
   const id = await add('web', 1, { task: restarting(policy) });
   const fail = async () => {
@@ -185,7 +122,7 @@ test('restart - no more than the attempts within the window', async () => {
 });
 
 test('restart - attempts before the window do not count', async () => {
-  const { add, wanted, runAll, report, clock, settle } = await swarm('node1');
+  const { add, wanted, runAll, report, clock, settle } = await orchestrated('node1');
   const id = await add('web', 1, { task: restarting({ maxAttempts: 1, window: 10e9, delay: 1e9 }) });
   for (let i = 0; i < 3; i++) {
     await clock.advance(11_000);
@@ -198,7 +135,7 @@ test('restart - attempts before the window do not count', async () => {
 });
 
 test('node loss - its tasks are made again at once, without a delay', async () => {
-  const { add, tasks, wanted, runAll, setNode } = await swarm('node1', 'node2');
+  const { add, tasks, wanted, runAll, setNode } = await orchestrated('node1', 'node2');
   const id = await add('web', 4);
   await runAll(id);
   await setNode(0, { state: NodeState.DOWN });
@@ -208,7 +145,7 @@ test('node loss - its tasks are made again at once, without a delay', async () =
 });
 
 test('drain - a successor waits until the old task has stopped', async () => {
-  const { add, tasks, runAll, setNode, stopUnwanted } = await swarm('node1', 'node2');
+  const { add, tasks, runAll, setNode, stopUnwanted } = await orchestrated('node1', 'node2');
   const id = await add('web', 1);
   await runAll(id);
   await setNode(0, { spec: { availability: NodeAvailability.DRAIN } });
@@ -218,7 +155,7 @@ test('drain - a successor waits until the old task has stopped', async () => {
 });
 
 test('drain - a successor does not wait for ever', async () => {
-  const { add, tasks, runAll, setNode, clock, settle } = await swarm('node1', 'node2');
+  const { add, tasks, runAll, setNode, clock, settle } = await orchestrated('node1', 'node2');
   const id = await add('web', 1);
   await runAll(id);
   await setNode(0, { spec: { availability: NodeAvailability.DRAIN } });
@@ -228,7 +165,7 @@ test('drain - a successor does not wait for ever', async () => {
 });
 
 test('constraints - a task whose node meets them no more moves', async () => {
-  const { add, tasks, runAll, setNode } = await swarm('node1');
+  const { add, tasks, runAll, setNode } = await orchestrated('node1');
   await setNode(0, { spec: { labels: { zone: 'a' } } });
   const id = await add('web', 1, { task: constrained('node.labels.zone==a') });
   await runAll(id);
@@ -241,7 +178,7 @@ const perNode = (task: Task) => task.nodeId;
 const globally = { replicated: undefined, global: {} };
 
 test('global - one task on each node that may have one', async () => {
-  const { add, tasks, nodes, setNode, store, settle } = await swarm('node1', 'node2', 'node3');
+  const { add, tasks, nodes, setNode, store, settle } = await orchestrated('node1', 'node2', 'node3');
   await setNode(1, { spec: { availability: NodeAvailability.PAUSE } });
   const id = await add('agent', 0, { ...globally, task: constrained('node.hostname!=node3') });
   const on = (i: number) => nodes[i]?.id ?? '';
@@ -258,7 +195,7 @@ test('global - one task on each node that may have one', async () => {
 });
 
 test('global - stops on a drained node and comes back with it; restarts where it failed', async () => {
-  const { add, tasks, nodes, setNode, runAll, stopUnwanted, wanted, report } = await swarm('node1', 'node2');
+  const { add, tasks, nodes, setNode, runAll, stopUnwanted, wanted, report } = await orchestrated('node1', 'node2');
   const id = await add('agent', 0, globally);
   await runAll(id);
   await setNode(0, { spec: { availability: NodeAvailability.DRAIN } });
@@ -271,118 +208,10 @@ test('global - stops on a drained node and comes back with it; restarts where it
   expect(words(tasks(id), perNode)[nodes[1]?.id ?? '']).toEqual(['FAILED→SHUTDOWN', 'NEW→READY']);
 });
 
-test('update - another number of replicas or an equal spec replaces nothing', async () => {
-  const { add, tasks, runAll, change, service } = await swarm('node1');
-  const id = await add('web', 2);
-  await runAll(id);
-  await change(id, (spec) => ({ ...spec, labels: { a: 'b' } }));
-  expect(words(tasks(id))).toEqual({ 1: ['RUNNING→RUNNING'], 2: ['RUNNING→RUNNING'] });
-  expect(service(id)?.updateStatus).toBeUndefined();
-});
-
-test('update - one slot after the other, the old task stops first', async () => {
-  const { add, tasks, runAll, change, stopUnwanted, service, clock, settle } = await swarm('node1');
-  const id = await add('web', 2);
-  await runAll(id);
-  await change(id, image('web:2'));
-  expect(words(tasks(id))).toEqual({ 1: ['NEW→READY', 'RUNNING→SHUTDOWN'], 2: ['RUNNING→RUNNING'] });
-  expect(service(id)?.updateStatus?.message).toBe('update in progress');
-  await stopUnwanted(id);
-  await runAll(id);
-  expect(words(tasks(id))).toEqual({
-    1: ['RUNNING→RUNNING', 'SHUTDOWN→SHUTDOWN'],
-    2: ['NEW→READY', 'RUNNING→SHUTDOWN'],
-  });
-  await stopUnwanted(id);
-  await runAll(id);
-  await clock.advance(5_000);
-  await settle();
-  expect(service(id)?.updateStatus).toMatchObject({ message: 'update completed' });
-  expect(
-    tasks(id)
-      .filter(isWanted)
-      .map((task) => task.spec.container.image),
-  ).toEqual(['web:2', 'web:2']);
-});
-
-test('update - start-first keeps the old task until the new one runs', async () => {
-  const { add, tasks, runAll, change } = await swarm('node1');
-  const config = {
-    parallelism: 1,
-    delay: 0,
-    failureAction: 0,
-    monitor: undefined,
-    maxFailureRatio: 0,
-    order: 1,
-  } as const;
-  const id = await add('web', 1, { update: config });
-  await runAll(id);
-  await change(id, image('web:2'));
-  expect(words(tasks(id))).toEqual({ 1: ['NEW→RUNNING', 'RUNNING→RUNNING'] });
-  await runAll(id);
-  expect(words(tasks(id))).toEqual({ 1: ['RUNNING→RUNNING', 'RUNNING→SHUTDOWN'] });
-});
-
-test('update - a failure pauses it, for a new leader too, until the next update', async () => {
-  const { add, tasks, runAll, change, stopUnwanted, service, wanted, report, restart } = await swarm('node1');
-  const id = await add('web', 2);
-  await runAll(id);
-  await change(id, image('web:2'));
-  await stopUnwanted(id);
-  const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
-  if (fresh) await report(fresh, TaskState.FAILED);
-  expect(service(id)?.updateStatus?.message).toBe(
-    `update paused due to failure or early termination of task ${fresh?.id}`,
-  );
-  await restart();
-  const old = () => wanted(id).filter((task) => task.spec.container.image === '');
-  expect(old()).toHaveLength(1);
-  await change(id, image('web:3'));
-  expect(tasks(id).some((task) => task.spec.container.image === 'web:3')).toBe(true);
-});
-
-test('update - a failure rolls back when that is asked for', async () => {
-  const { add, runAll, change, stopUnwanted, service, wanted, report, clock, settle } = await swarm('node1');
-  const config = {
-    parallelism: 1,
-    delay: 0,
-    failureAction: 2,
-    monitor: undefined,
-    maxFailureRatio: 0,
-    order: 0,
-  } as const;
-  const id = await add('web', 2, { update: config, task: testTaskSpec('web:1') });
-  await runAll(id);
-  await change(id, image('web:2'));
-  await stopUnwanted(id);
-  const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
-  if (fresh) await report(fresh, TaskState.REJECTED);
-  expect(service(id)?.spec.task.container.image).toBe('web:1');
-  await stopUnwanted(id);
-  await runAll(id);
-  await clock.advance(5_000);
-  await settle();
-  expect(wanted(id).map((task) => task.spec.container.image)).toEqual(['web:1', 'web:1']);
-  expect(service(id)?.updateStatus?.message).toBe('rollback completed');
-});
-
-test('update - a new leader goes on with what is left', async () => {
-  const { add, runAll, change, stopUnwanted, wanted, restart } = await swarm('node1');
-  const id = await add('web', 3);
-  await runAll(id);
-  await change(id, image('web:2'));
-  for (let i = 0; i < 3; i++) {
-    await restart();
-    await stopUnwanted(id);
-    await runAll(id);
-  }
-  expect(wanted(id).map((task) => task.spec.container.image)).toEqual(['web:2', 'web:2', 'web:2']);
-});
-
 const job = { replicated: undefined, replicatedJob: { maxConcurrent: 2, totalCompletions: 3 } };
 
 test('job - runs as many at a time as allowed until all have completed', async () => {
-  const { add, tasks, wanted, runAll, report } = await swarm('node1');
+  const { add, tasks, wanted, runAll, report } = await orchestrated('node1');
   const id = await add('batch', 0, job);
   expect(words(tasks(id))).toEqual({ 1: ['NEW→COMPLETE'], 2: ['NEW→COMPLETE'] });
   await runAll(id);
@@ -395,7 +224,7 @@ test('job - runs as many at a time as allowed until all have completed', async (
 });
 
 test('job - what failed is tried again, what completed is not', async () => {
-  const { add, wanted, runAll, report, clock, settle, tasks } = await swarm('node1');
+  const { add, wanted, runAll, report, clock, settle, tasks } = await orchestrated('node1');
   const id = await add('batch', 0, { ...job, replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } });
   await runAll(id);
   const [first] = wanted(id);

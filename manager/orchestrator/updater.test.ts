@@ -1,0 +1,115 @@
+import { expect, test } from 'vitest';
+import { type ServiceSpec, TaskState } from '../../proto/gen/index.js';
+import { isWanted } from '../common/tasks.js';
+import { testTaskSpec } from '../testing/objects.js';
+import { orchestrated, words } from '../testing/orchestrated.js';
+
+const image = (name: string) => (spec: ServiceSpec) => ({ ...spec, task: testTaskSpec(name) });
+
+test('update - another number of replicas or an equal spec replaces nothing', async () => {
+  const { add, tasks, runAll, change, service } = await orchestrated('node1');
+  const id = await add('web', 2);
+  await runAll(id);
+  await change(id, (spec) => ({ ...spec, labels: { a: 'b' } }));
+  expect(words(tasks(id))).toEqual({ 1: ['RUNNING→RUNNING'], 2: ['RUNNING→RUNNING'] });
+  expect(service(id)?.updateStatus).toBeUndefined();
+});
+
+test('update - one slot after the other, the old task stops first', async () => {
+  const { add, tasks, runAll, change, stopUnwanted, service, clock, settle } = await orchestrated('node1');
+  const id = await add('web', 2);
+  await runAll(id);
+  await change(id, image('web:2'));
+  expect(words(tasks(id))).toEqual({ 1: ['NEW→READY', 'RUNNING→SHUTDOWN'], 2: ['RUNNING→RUNNING'] });
+  expect(service(id)?.updateStatus?.message).toBe('update in progress');
+  await stopUnwanted(id);
+  await runAll(id);
+  expect(words(tasks(id))).toEqual({
+    1: ['RUNNING→RUNNING', 'SHUTDOWN→SHUTDOWN'],
+    2: ['NEW→READY', 'RUNNING→SHUTDOWN'],
+  });
+  await stopUnwanted(id);
+  await runAll(id);
+  await clock.advance(5_000);
+  await settle();
+  expect(service(id)?.updateStatus).toMatchObject({ message: 'update completed' });
+  expect(
+    tasks(id)
+      .filter(isWanted)
+      .map((task) => task.spec.container.image),
+  ).toEqual(['web:2', 'web:2']);
+});
+
+test('update - start-first keeps the old task until the new one runs', async () => {
+  const { add, tasks, runAll, change } = await orchestrated('node1');
+  const config = {
+    parallelism: 1,
+    delay: 0,
+    failureAction: 0,
+    monitor: undefined,
+    maxFailureRatio: 0,
+    order: 1,
+  } as const;
+  const id = await add('web', 1, { update: config });
+  await runAll(id);
+  await change(id, image('web:2'));
+  expect(words(tasks(id))).toEqual({ 1: ['NEW→RUNNING', 'RUNNING→RUNNING'] });
+  await runAll(id);
+  expect(words(tasks(id))).toEqual({ 1: ['RUNNING→RUNNING', 'RUNNING→SHUTDOWN'] });
+});
+
+test('update - a failure pauses it, for a new leader too, until the next update', async () => {
+  const { add, tasks, runAll, change, stopUnwanted, service, wanted, report, restart } = await orchestrated('node1');
+  const id = await add('web', 2);
+  await runAll(id);
+  await change(id, image('web:2'));
+  await stopUnwanted(id);
+  const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
+  if (fresh) await report(fresh, TaskState.FAILED);
+  expect(service(id)?.updateStatus?.message).toBe(
+    `update paused due to failure or early termination of task ${fresh?.id}`,
+  );
+  await restart();
+  const old = () => wanted(id).filter((task) => task.spec.container.image === '');
+  expect(old()).toHaveLength(1);
+  await change(id, image('web:3'));
+  expect(tasks(id).some((task) => task.spec.container.image === 'web:3')).toBe(true);
+});
+
+test('update - a failure rolls back when that is asked for', async () => {
+  const { add, runAll, change, stopUnwanted, service, wanted, report, clock, settle } = await orchestrated('node1');
+  const config = {
+    parallelism: 1,
+    delay: 0,
+    failureAction: 2,
+    monitor: undefined,
+    maxFailureRatio: 0,
+    order: 0,
+  } as const;
+  const id = await add('web', 2, { update: config, task: testTaskSpec('web:1') });
+  await runAll(id);
+  await change(id, image('web:2'));
+  await stopUnwanted(id);
+  const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
+  if (fresh) await report(fresh, TaskState.REJECTED);
+  expect(service(id)?.spec.task.container.image).toBe('web:1');
+  await stopUnwanted(id);
+  await runAll(id);
+  await clock.advance(5_000);
+  await settle();
+  expect(wanted(id).map((task) => task.spec.container.image)).toEqual(['web:1', 'web:1']);
+  expect(service(id)?.updateStatus?.message).toBe('rollback completed');
+});
+
+test('update - a new leader goes on with what is left', async () => {
+  const { add, runAll, change, stopUnwanted, wanted, restart } = await orchestrated('node1');
+  const id = await add('web', 3);
+  await runAll(id);
+  await change(id, image('web:2'));
+  for (let i = 0; i < 3; i++) {
+    await restart();
+    await stopUnwanted(id);
+    await runAll(id);
+  }
+  expect(wanted(id).map((task) => task.spec.container.image)).toEqual(['web:2', 'web:2', 'web:2']);
+});
