@@ -4,12 +4,12 @@ import { type RouteEvent, subscribeRoutes } from '../kernel/rtnetlink.js';
 import { LINK_GROUP } from '../names.js';
 
 /** Milliseconds after a notification in which more may come: one look answers them all. */
-const SETTLE = 100;
+const SETTLE = 300;
 
 /**
- * Says when to look for drift: at an interval, and soon after the kernel tells of a change of a link of ours
- * or of a forwarding entry in the node's namespace that was not made by a pass of our own. What changes in
- * other namespaces, and rules, addresses and routes, are found at the interval.
+ * Says when to look for drift: at an interval, and soon after the kernel tells of a link of ours or an address
+ * that changed in the node's namespace, and was not changed by a pass of our own. What changes elsewhere is
+ * found at the interval.
  */
 export class DriftWatch {
   readonly #clock: Clock;
@@ -35,7 +35,7 @@ export class DriftWatch {
 
   /** Calls `look` again and again, never twice at a time, until the signal aborts. */
   async run(signal: AbortSignal, look: () => Promise<void>): Promise<void> {
-    const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'neighbour'], (events) => {
+    const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'ipv4Address'], (events) => {
       if (this.#clock.now() > this.#ownUntil && events.some(concernsUs)) this.#wake?.();
     });
     try {
@@ -69,6 +69,6 @@ export class DriftWatch {
 }
 
 function concernsUs(event: RouteEvent): boolean {
-  if (event.kind === 'overflow' || event.kind === 'fdb') return true;
+  if (event.kind === 'overflow' || event.kind === 'address') return true;
   return event.kind === 'link' && (event.gone || event.link.group === LINK_GROUP);
 }

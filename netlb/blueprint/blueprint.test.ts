@@ -1,0 +1,94 @@
+import { describe, expect, test } from 'vitest';
+import { parseCidr } from '../../lib/ip.js';
+import { nftBalancer, roundRobin } from '../balancer/nft.js';
+import type { DesiredState } from '../state.js';
+import { blueprint } from './blueprint.js';
+import type { Facts } from './facts.js';
+import { wayBackNetdevTable, wayBackRule } from './wayback.js';
+
+const facts: Facts = {
+  underlayMtu: 1500,
+  bridgeNetfilter: false,
+  clientAddress: 'kept',
+  gatewayAddresses: new Map(),
+  marks: new Map(),
+};
+const desired: DesiredState = {
+  underlay: { address: '192.0.2.1', vxlanPort: 4789 },
+  gatewayBridge: { address: '172.18.0.1/16' },
+  overlays: [{ id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] }],
+  sandboxes: [],
+  ingress: { overlayId: 'net', address: '10.0.0.2/24', mac: '02:42:0a:00:00:02', services: [] },
+};
+const port = { protocol: 'tcp', published: 8080, target: 80, hostAddress: '', backends: [] } as const;
+const problems = (state: Partial<DesiredState>, more: Partial<Facts> = {}) =>
+  blueprint({ ...desired, ...state }, { ...facts, ...more }, nftBalancer).problems.map(({ message }) => message);
+const published = (...services: object[]): Partial<DesiredState> => ({
+  ingress: desired.ingress && { ...desired.ingress, services: services.map((more) => ({ ...port, ...more })) },
+});
+
+describe('way back', () => {
+  // The mark is a MAC's last four bytes as they lie in the packet: 10.0.0.x is 0x??00000a.
+  test.each([
+    ['10.0.0.0/24', 0x0000000a, 0x00ffffff, 'ff:ff:ff:ff:ff:00', '02:42:0a:00:00:00'],
+    ['10.0.16.0/20', 0x0010000a, 0x00f0ffff, 'ff:ff:ff:ff:f0:00', '02:42:0a:00:10:00'],
+    ['10.1.0.0/16', 0x0000010a, 0x0000ffff, 'ff:ff:ff:ff:00:00', '02:42:0a:01:00:00'],
+  ])('of %s', (subnet, fwmark, fwmask, mask, prefix) => {
+    expect(wayBackRule(parseCidr(subnet))).toMatchObject({ fwmark, fwmask });
+    const table = wayBackNetdevTable({ interface: 'eth0', subnet: parseCidr(subnet), gatewayAddress: '172.18.0.3' });
+    expect(table.chains[0]?.rules).toEqual([
+      `ether saddr & ${mask} == ${prefix} ip saddr != ${subnet} meta mark set @ll,64,32 add @gw { meta mark : ether saddr }`,
+    ]);
+  });
+});
+
+test('round robin - a map of turns; none without a backend that takes connections', () => {
+  const backends = [
+    { address: '10.0.0.5', weight: 1 },
+    { address: '10.0.0.6', weight: 0 },
+    { address: '10.0.0.7', weight: 1 },
+  ];
+  expect(roundRobin(backends, 80)).toBe('dnat ip to numgen inc mod 2 map { 0 : 10.0.0.5 . 80, 1 : 10.0.0.7 . 80 }');
+  expect(roundRobin(backends)).toBe('dnat ip to numgen inc mod 2 map { 0 : 10.0.0.5, 1 : 10.0.0.7 }');
+  expect(roundRobin([{ address: '10.0.0.6', weight: 0 }])).toBeUndefined();
+});
+
+describe('problems - in words, each for itself', () => {
+  test.each<[string, Partial<DesiredState>, Partial<Facts>, string]>([
+    [
+      'no interface has the underlay address',
+      {},
+      { underlayMtu: undefined },
+      'underlay address 192.0.2.1 is on no interface of this node',
+    ],
+    [
+      'a kernel without netdev egress',
+      {},
+      { clientAddress: 'lost' },
+      "this kernel has no netdev egress hook (Linux 5.16): tasks see this node's ingress address instead of the client's",
+    ],
+    ['a port twice', published({}, {}), {}, 'port 8080/tcp is published twice'],
+    ['a port out of range', published({ published: 0 }), {}, 'published port 0 is not a port'],
+    ['a host address', published({ hostAddress: 'eth0' }), {}, 'host address "eth0" is not an IPv4 address'],
+    [
+      'a weight',
+      published({ backends: [{ address: '10.0.0.5', weight: 1.5 }] }),
+      {},
+      'weight 1.5 of backend 10.0.0.5 is not a whole number from 0 to 256',
+    ],
+    ['an ingress network that is not here', { overlays: [] }, {}, 'the ingress network net is not on this node'],
+    [
+      'an ingress network in the way',
+      { gatewayBridge: { address: '10.0.0.1/16' } },
+      {},
+      'the ingress network 10.0.0.0/24 overlaps the gateway bridge 10.0.0.0/16',
+    ],
+  ])('%s', (_, state, more, message) => {
+    expect(problems(state, more)).toEqual([message]);
+  });
+
+  test('nothing to say of a state that is right', () => {
+    expect(problems(published({}, { published: 8081 }))).toEqual([]);
+    expect(problems({}, { clientAddress: 'hidden' })).toEqual([]);
+  });
+});

@@ -1,0 +1,143 @@
+import { describe, expect, test } from 'vitest';
+import { diffTable, pack } from './diff.js';
+import { type ActualTable, priorities, ruleDigest, type Table } from './table.js';
+
+const table: Table = {
+  family: 'ip',
+  name: 'tsswarm',
+  sets: [
+    {
+      name: 'ports',
+      key: 'inet_service',
+      value: 'verdict',
+      keep: 'exact',
+      elements: ['80 : goto web', '81 : goto api'],
+    },
+    { name: 'gw', key: 'mark', value: 'ether_addr', keep: 'learned', elements: [] },
+    { name: 'flows', key: 'ipv4_addr', keep: 'journal', elements: ['10.0.0.1'] },
+  ],
+  chains: [
+    { name: 'web', rules: ['dnat to 10.0.0.1'] },
+    { name: 'api', rules: ['dnat to 10.0.0.2', 'drop'] },
+    {
+      name: 'in',
+      base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
+      rules: ['tcp dport vmap @ports'],
+    },
+  ],
+};
+
+/** What the kernel shows when `shown` was made. */
+function actualOf(shown: Table): ActualTable {
+  return {
+    sets: new Map(shown.sets.map(({ name, key, value, elements }) => [name, { key, value, elements }])),
+    chains: new Map(shown.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }])),
+  };
+}
+
+const rule = (chain: string, text: string) => `add rule ip tsswarm ${chain} ${text} comment "#${ruleDigest(text)}"`;
+const withChain = (name: string, rules: readonly string[]): Table => ({
+  ...table,
+  chains: table.chains.map((chain) => (chain.name === name ? { ...chain, rules } : chain)),
+});
+const withSet = (name: string, elements: readonly string[]): Table => ({
+  ...table,
+  sets: table.sets.map((set) => (set.name === name ? { ...set, elements } : set)),
+});
+
+describe('diffTable', () => {
+  test('nothing to do when all is there', () => {
+    expect(diffTable(table, actualOf(table))).toEqual([]);
+  });
+
+  test('a table that is not there is made whole, rules before the elements that lead to them', () => {
+    expect(diffTable(table, undefined)).toEqual([
+      [
+        'add table ip tsswarm',
+        'add map ip tsswarm ports { type inet_service : verdict; }',
+        'add map ip tsswarm gw { type mark : ether_addr; size 65535; flags dynamic; }',
+        'add set ip tsswarm flows { type ipv4_addr; }',
+        'add chain ip tsswarm web',
+        'add chain ip tsswarm api',
+        'add chain ip tsswarm in { type nat hook prerouting priority -100; policy accept; }',
+        rule('web', 'dnat to 10.0.0.1'),
+        rule('api', 'dnat to 10.0.0.2'),
+        rule('api', 'drop'),
+        rule('in', 'tcp dport vmap @ports'),
+        'add element ip tsswarm ports { 80 : goto web, 81 : goto api }',
+        'add element ip tsswarm flows { 10.0.0.1 }',
+      ],
+    ]);
+  });
+
+  test('a changed chain touches no other', () => {
+    expect(diffTable(withChain('web', ['dnat to 10.0.0.9']), actualOf(table))).toEqual([
+      ['flush chain ip tsswarm web', rule('web', 'dnat to 10.0.0.9')],
+    ]);
+  });
+
+  test.each<[string, readonly string[]]>([
+    ['deleted', []],
+    ['foreign', [ruleDigest('dnat to 10.0.0.1'), '']],
+    ['out of order', ['', ruleDigest('dnat to 10.0.0.1')]],
+  ])('a %s rule is mended', (_, rules) => {
+    const actual = actualOf(table);
+    const chains = new Map([...actual.chains, ['web', { base: undefined, rules }]]);
+    const [commands = []] = diffTable(table, { ...actual, chains });
+    expect(commands.at(-1)).toBe(rule('web', 'dnat to 10.0.0.1'));
+    expect(commands.length).toBe(rules.length > 0 ? 2 : 1);
+  });
+
+  test('elements that differ are changed in place', () => {
+    const shown = withSet('ports', ['80 : goto api', '82 : goto web']);
+    expect(diffTable(table, actualOf(shown))).toEqual([
+      ['delete element ip tsswarm ports { 80, 82 }', 'add element ip tsswarm ports { 80 : goto web, 81 : goto api }'],
+    ]);
+  });
+
+  test('what was learned or is in a journal stays', () => {
+    const learned = withSet('gw', ['256 : 02:42:0a:00:00:02']);
+    expect(diffTable(table, actualOf(learned))).toEqual([]);
+    expect(diffTable(table, actualOf(withSet('flows', ['10.0.0.1', '10.0.0.7'])))).toEqual([]);
+  });
+
+  test('a stale chain goes after the elements that lead to it', () => {
+    const smaller: Table = {
+      ...withSet('ports', ['80 : goto web']),
+      chains: table.chains.filter(({ name }) => name !== 'api'),
+    };
+    expect(diffTable(smaller, actualOf(table))).toEqual([
+      ['delete element ip tsswarm ports { 81 }', 'flush chain ip tsswarm api', 'delete chain ip tsswarm api'],
+    ]);
+  });
+
+  test.each<[string, (actual: ActualTable) => ActualTable]>([
+    [
+      'a set of another type',
+      (actual) => ({
+        ...actual,
+        sets: new Map([...actual.sets, ['ports', { key: 'mark', value: 'verdict', elements: [] }]]),
+      }),
+    ],
+    [
+      'a base chain at another hook',
+      (actual) => ({ ...actual, chains: new Map([...actual.chains, ['in', { base: undefined, rules: [] }]]) }),
+    ],
+  ])('%s makes the table anew in one transaction, with what it had learned', (_, change) => {
+    const transactions = diffTable(table, change(actualOf(withSet('gw', ['256 : 02:42:0a:00:00:02']))));
+    expect(transactions).toHaveLength(1);
+    expect(transactions[0]?.[0]).toBe('delete table ip tsswarm');
+    expect(transactions[0]).toContain('add element ip tsswarm gw { 256 : 02:42:0a:00:00:02 }');
+  });
+});
+
+describe('pack', () => {
+  test('joins small steps and never splits one', () => {
+    const long = 'x'.repeat(15_000);
+    expect(pack([['a'], ['b', 'c'], []])).toEqual([['a', 'b', 'c']]);
+    expect(pack([[long, long], ['a'], [long]])).toEqual([
+      [long, long],
+      ['a', long],
+    ]);
+  });
+});
