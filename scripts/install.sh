@@ -13,7 +13,7 @@ new=$target.new
 rm -rf "$new"
 mkdir -p "$new"
 cp -a bin dist package.json package-lock.json "$new"
-npm ci --prefix "$new" --omit=dev --no-audit --no-fund --silent
+npm install --prefix "$new" --no-save --omit=dev --no-audit --no-fund --silent
 
 old=$target.old
 rm -rf "$old"

@@ -81,11 +81,13 @@ without_services() {
 
 install_modules() {
   # npm writes this file last, so it is older than the lock file when that has changed since.
-  [[ node_modules/.package-lock.json -nt package-lock.json ]] || step 'npm ci' npm_ci
+  [[ node_modules/.package-lock.json -nt package-lock.json ]] || step 'npm install' npm_install
 }
 
-npm_ci() {
-  npm ci --no-audit --no-fund
+# The versions of the lock file, which stays as it is. Not "npm ci": it refuses a lock file without the
+# optional packages of other platforms, and a registry that mirrors only some of them gives no other.
+npm_install() {
+  npm install --no-save --no-audit --no-fund
   touch node_modules/.package-lock.json
 }
 
