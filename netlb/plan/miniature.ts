@@ -1,0 +1,181 @@
+/** A node in miniature for the tests of plan(): what is wanted, and what a kernel shows that has it. */
+import { macOf } from '../../lib/ip.js';
+import { nftBalancer } from '../balancer/nft.js';
+import { blueprint } from '../blueprint/blueprint.js';
+import type { Facts } from '../blueprint/facts.js';
+import type { Blueprint, InterfaceBlueprint } from '../blueprint/model.js';
+import type { Link } from '../kernel/rtnetlink.js';
+import { LINK_GROUP } from '../names.js';
+import { keyOf, ruleDigest } from '../nft/table.js';
+import type { DesiredState, Sandbox } from '../state.js';
+import type { ActualNamespace, ActualState } from './actual.js';
+
+export const NET = 'network1000000000000000000';
+export const OVERLAY = '1-network100';
+export const TASK = 'task000000000000000000001';
+export const endpoint = (host: number) => ({ overlayId: NET, address: `10.0.0.${host}`, mac: macOf(`10.0.0.${host}`) });
+
+export const sandbox: Sandbox = {
+  id: TASK,
+  endpoints: [endpoint(11)],
+  gateway: true,
+  virtualServices: [{ address: '10.0.0.200', backends: [{ address: '10.0.0.11', weight: 1 }] }],
+  ingress: { subnet: '10.0.0.0/24', overlayId: NET },
+  hostPorts: [{ protocol: 'tcp', hostAddress: '', published: 8888, target: 80 }],
+};
+export const desired: DesiredState = {
+  underlay: { address: '192.0.2.1', vxlanPort: 4789 },
+  gatewayBridge: { address: '172.18.0.1/16' },
+  overlays: [
+    {
+      id: NET,
+      vni: 4096,
+      gateways: ['10.0.0.1/24'],
+      mtu: 0,
+      remotes: [{ address: '10.0.0.12', mac: macOf('10.0.0.12'), vtep: '192.0.2.2' }],
+    },
+  ],
+  sandboxes: [sandbox],
+  ingress: {
+    overlayId: NET,
+    address: '10.0.0.2/24',
+    mac: macOf('10.0.0.2'),
+    services: [
+      {
+        protocol: 'tcp',
+        published: 8080,
+        target: 80,
+        hostAddress: '',
+        backends: [
+          { address: '10.0.0.11', weight: 1 },
+          { address: '10.0.0.12', weight: 1 },
+        ],
+      },
+    ],
+  },
+};
+const facts: Facts = {
+  underlayMtu: 1500,
+  bridgeNetfilter: false,
+  clientAddress: 'kept',
+  gatewayAddresses: new Map(),
+  marks: new Map(),
+};
+export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
+
+/** What the kernel shows when a blueprint has been made: every link gets an index of its own. */
+export function made(of: Blueprint): ActualState {
+  const spaces = of.namespaces ?? [];
+  let index = 1;
+  const indexes = new Map<string, number>();
+  const number = (namespace: string, name: string): number => {
+    const key = `${namespace}/${name}`;
+    const value = indexes.get(key) ?? ++index;
+    indexes.set(key, value);
+    return value;
+  };
+  const link = (name: string, at: number, more: Partial<Link>): Link => ({
+    index: at,
+    name,
+    kind: undefined,
+    mtu: 65_536,
+    mac: '',
+    up: true,
+    running: true,
+    master: undefined,
+    peerIndex: undefined,
+    peerNetnsId: undefined,
+    group: LINK_GROUP,
+    alias: '',
+    bridgePort: undefined,
+    vxlan: undefined,
+    ...more,
+  });
+  const port = (owner: string, { name, mtu, port: p }: InterfaceBlueprint): Link =>
+    link(p.name, number(p.namespace, p.name), {
+      kind: 'veth',
+      mtu,
+      alias: p.alias,
+      master: number(p.namespace, p.bridge),
+      peerIndex: number(owner, name),
+      bridgePort: { isolated: p.isolated, hairpin: false, learning: true, unicastFlood: true },
+    });
+  const space = (ns: (typeof spaces)[number]): ActualNamespace => {
+    const at = (name: string) => number(ns.name, name);
+    const { vxlan } = ns;
+    return {
+      links: [
+        link('lo', 1, { group: 0 }),
+        ...ns.bridges.map(({ name, mac, mtu }) => link(name, at(name), { kind: 'bridge', mac: mac ?? '', mtu })),
+        ...(vxlan
+          ? [
+              link(vxlan.name, at(vxlan.name), {
+                kind: 'vxlan',
+                mtu: vxlan.mtu,
+                master: at(vxlan.bridge),
+                vxlan: { vni: vxlan.vni, port: vxlan.port, local: vxlan.local, learning: false, proxy: true },
+              }),
+            ]
+          : []),
+        ...ns.interfaces.map(({ name, mac, mtu, port: p }) =>
+          link(name, at(name), { kind: 'veth', mac, mtu, peerIndex: number(p.namespace, p.name) }),
+        ),
+        ...spaces.flatMap((owner) =>
+          owner.interfaces.filter(({ port: p }) => p.namespace === ns.name).map((item) => port(owner.name, item)),
+        ),
+      ],
+      addresses: [
+        ...ns.bridges.flatMap(({ name, addresses }) => addresses.map((cidr) => ({ name, cidr }))),
+        ...ns.interfaces.map(({ name, address: cidr }) => ({ name, cidr })),
+      ].map(({ name, cidr }) => ({
+        index: at(name),
+        family: 4,
+        cidr,
+        scope: 0,
+        noPrefixRoute: false,
+        tentative: false,
+      })),
+      routes: ns.routes.map(({ interface: name, ...route }) => ({
+        ...route,
+        index: at(name),
+        family: 4,
+        scope: 0,
+        type: 1,
+        protocol: 3,
+        priority: 0,
+        source: undefined,
+      })),
+      rules: ns.rules.map((rule) => ({
+        ...rule,
+        family: 4,
+        source: undefined,
+        destination: undefined,
+        inputInterface: undefined,
+      })),
+      neighbours: [
+        ...ns.neighbours.map(({ interface: name, address, mac }) => ({ name, address, mac })),
+        ...(vxlan?.remotes ?? []).map(({ address, mac }) => ({ name: vxlan?.name ?? '', address, mac })),
+      ].map(({ name, address, mac }) => ({ index: at(name), family: 4, address, mac, state: 0x80, permanent: true })),
+      fdb: (vxlan?.remotes ?? []).flatMap(({ mac, vtep }) => {
+        const entry = { index: at(vxlan?.name ?? ''), mac, vlan: undefined };
+        return [
+          { ...entry, vtep, master: undefined, permanent: true, static: false },
+          { ...entry, vtep: undefined, master: at(vxlan?.bridge ?? ''), permanent: false, static: true },
+        ];
+      }),
+      sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
+      tables: new Map(
+        ns.tables.map((table) => [
+          keyOf(table),
+          {
+            sets: new Map(table.sets.map(({ name, key, value, elements }) => [name, { key, value, elements }])),
+            chains: new Map(
+              table.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }]),
+            ),
+          },
+        ]),
+      ),
+    };
+  };
+  return { namespaces: new Map(spaces.map((ns) => [ns.name, space(ns)])), staleFiles: [] };
+}
