@@ -12,9 +12,10 @@ import type { DriverRequest } from './plane-driver.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
-const built = join(root, 'dist/.plane-test');
+/** Inside the checkout, so that its packages are found; one per test file, since these run side by side. */
+const built = join(root, 'dist', `plane-test-${process.pid}`);
 
-/** The programs that run inside the nodes, compiled once per test file. */
+/** The programs that run inside the nodes. */
 function compile(): void {
   const sources = ['plane-driver.ts', 'plane-peer.ts'].map((file) => join(here, file));
   const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
@@ -187,6 +188,7 @@ export class Machines {
     }
     for (const name of this.#names) execFileSync('ip', ['netns', 'delete', `${this.#prefix}-${name}`]);
     rmSync(this.directory, { recursive: true });
+    rmSync(built, { recursive: true });
   }
 }
 
