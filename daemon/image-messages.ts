@@ -41,7 +41,7 @@ export interface Pull {
 
 /** A pull as a stream: its progress in words, then the image. @throws what the store throws */
 export async function* pullMessages(
-  images: ImageStore,
+  images: Pick<ImageStore, 'pull'>,
   pull: Pull,
   signal: AbortSignal,
 ): AsyncIterable<PullImageProgress> {

@@ -103,6 +103,7 @@ test('a container', async () => {
     const all = await pids();
     return all.length === 4 ? all : undefined;
   });
+  if (victim === undefined) throw new Error('a container was expected');
   process.kill(Number(victim), 'SIGKILL');
   await mended('as many containers as before', async () => {
     const now = await pids();

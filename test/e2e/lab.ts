@@ -11,16 +11,19 @@ export const hostOf = (node: number): string => `unix:///run/tsswarm/lab/node${n
 
 /**
  * A lab for the tests of one file, made by the command line, with the image in it. It is taken down
- * whatever becomes of the tests, and so is what an earlier run may have left.
+ * whatever becomes of the tests. One that is there already may be somebody's work: the tests fail,
+ * but on a machine for tests, where it can only be what a broken run has left.
  */
 export function useLab(nodes: number, ...flags: readonly string[]): void {
+  let made = false;
   beforeAll(async () => {
-    await takeDown();
+    if (process.env.CI) await takeDown();
     await tsswarm('lab', 'up', '--nodes', String(nodes), ...flags);
+    made = true;
     await importImage();
   });
   afterAll(async () => {
-    await takeDown();
+    if (made) await takeDown();
   });
 }
 
@@ -36,9 +39,4 @@ export async function importImage(): Promise<void> {
 /** Runs `tsswarm` on a node of the lab. */
 export function onNode(node: number, ...args: readonly string[]): Promise<Outcome> {
   return tsswarmOutcome(['--host', hostOf(node), ...args]);
-}
-
-/** Removes services and waits until none of their tasks is left. */
-export async function removeServices(...names: readonly string[]): Promise<void> {
-  await tsswarm('service', 'rm', ...names);
 }

@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { isContainer, isDaemon, type Process } from './processes.js';
+
+const process = (argv: string, ...cgroups: string[]): Process => ({
+  pid: 1,
+  parent: 0,
+  argv: argv.split(' '),
+  cgroups,
+  networkNamespace: 1,
+});
+const daemon = (runRoot: string) =>
+  process(`node /opt/bin/tsswarmd --data-root /x --run-root ${runRoot} --log-level info`);
+
+test('isDaemon - of a lab, of one node of it, never the machine’s own', () => {
+  expect(isDaemon(daemon('/run/tsswarm/lab/node1'))).toBe(true);
+  expect(isDaemon(daemon('/run/tsswarm/lab/node1'), 'node1')).toBe(true);
+  expect(isDaemon(daemon('/run/tsswarm/lab/node11'), 'node1')).toBe(false);
+  expect(isDaemon(daemon('/run/tsswarm'))).toBe(false);
+  expect(isDaemon(process('node /opt/bin/tsswarmd'))).toBe(false);
+  expect(isDaemon(process('man -P less tsswarmd --run-root /run/tsswarm/lab/node1'))).toBe(false);
+});
+
+test('isContainer - by cgroup', () => {
+  expect(isContainer(process('httpd', '/', '/tsswarm/lab-node1/abc'))).toBe(true);
+  expect(isContainer(process('httpd', '/tsswarm/lab-node1/abc'), 'node1')).toBe(true);
+  expect(isContainer(process('httpd', '/tsswarm/lab-node11/abc'), 'node1')).toBe(false);
+  expect(isContainer(process('httpd', '/tsswarm/abc', '/user.slice'))).toBe(false);
+});
+
+test('isContainer - monitors and runtimes at work in the lab’s folders, but nobody who only looks at them', () => {
+  expect(isContainer(process('/usr/bin/conmon -b /var/lib/tsswarm/lab/node2/containers/x'))).toBe(true);
+  expect(isContainer(process('/usr/bin/conmon -b /var/lib/tsswarm/lab/node2/containers/x'), 'node2')).toBe(true);
+  expect(isContainer(process('/usr/bin/conmon -b /var/lib/tsswarm/lab/node2/containers/x'), 'node3')).toBe(false);
+  expect(isContainer(process('/usr/bin/conmon -b /var/lib/tsswarm/containers/x'))).toBe(false);
+  expect(isContainer(process('vi /var/lib/tsswarm/lab/node2/tsswarmd.log'))).toBe(false);
+});
