@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import { OciExecutor, OciImageStore } from '../../worker/executor/oci/index.js';
+import { testSettings } from '../../worker/executor/oci/testing.js';
 import { foldersIn } from './executor-folders.js';
 
 export const IMAGE = 'executor-test:busybox';
@@ -81,39 +82,7 @@ export async function openGround(): Promise<Ground> {
 }
 
 export function settings(fields: Partial<ContainerSettings> = {}): ContainerSettings {
-  return {
-    id: newId(),
-    name: 'test',
-    image: IMAGE,
-    registryAuth: '',
-    entrypoint: [],
-    args: [],
-    env: [],
-    dir: '',
-    user: '',
-    groups: [],
-    hostname: '',
-    tty: false,
-    openStdin: false,
-    init: false,
-    readOnly: false,
-    labels: {},
-    mounts: [],
-    files: [],
-    hosts: [],
-    dns: { nameservers: [], search: [], options: [] },
-    capabilityAdd: [],
-    capabilityDrop: [],
-    sysctls: {},
-    ulimits: [],
-    noNewPrivileges: false,
-    oomScoreAdj: 0,
-    devices: [],
-    resources: { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, pids: 0 },
-    networkNamespace: '',
-    addresses: [],
-    ...fields,
-  };
+  return testSettings({ id: newId(), image: IMAGE, ...fields });
 }
 
 export const sh = (script: string): Pick<ContainerSettings, 'args'> => ({ args: ['sh', '-c', script] });
@@ -132,8 +101,4 @@ export function leftovers({ folder, cgroupParent }: Pick<Ground, 'folder' | 'cgr
     .split('\n')
     .filter((line) => line.includes(folder) && /conmon|crun|runc/.test(line));
   return [...mounts, ...cgroups.split('\n').filter((line) => line !== ''), ...processes];
-}
-
-export function hasTool(path: string): boolean {
-  return existsSync(path);
 }

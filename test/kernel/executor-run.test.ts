@@ -245,10 +245,10 @@ describe('executor - network namespace', () => {
 describe('executor - stop', () => {
   it('sends the signal and takes the exit', async () => {
     const { executor } = ground;
-    const container = settings(sh('trap "echo bye; exit 5" TERM; while :; do sleep 0.05; done'));
+    const container = settings(sh('trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done'));
     await executor.prepare(container, never);
     await executor.start(container.id);
-    for await (const _ of executor.logs(container.id, everything, never)) break;
+    for await (const _ of executor.logs(container.id, { ...everything, follow: true }, never)) break;
     expect((await executor.stop(container.id, 'SIGTERM', 20_000)).code).toBe(5);
     expect((await executor.stop(container.id, 'SIGTERM', 20_000)).code).toBe(5);
     await executor.remove(container.id);

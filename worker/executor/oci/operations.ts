@@ -155,8 +155,8 @@ export class Operations {
   }
 
   /** Goes with the last container. */
-  async removeCgroupParent(): Promise<void> {
-    await removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
+  removeCgroupParent(): void {
+    removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
   }
 
   #cgroup(id: string): string {
@@ -169,7 +169,7 @@ export class Operations {
     await monitorGone(folder);
     unmount(folder.rootfs, { lazy: true });
     unmount(folder.files, { lazy: true });
-    await removeCgroup(host.cgroup, this.#cgroup(id));
+    removeCgroup(host.cgroup, this.#cgroup(id));
     await rm(join(this.exitDir, id), { force: true });
     await rm(join(this.#socketDir, id), { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-import { access, readFile, rmdir } from 'node:fs/promises';
+import { rmdirSync } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition } from '../../../../lib/errors.js';
 import type { CgroupFacts } from './host-facts.js';
@@ -48,12 +49,12 @@ export async function oomKills(facts: CgroupFacts, path: string): Promise<number
   }
 }
 
-/** Removes a cgroup from every hierarchy where it is empty. */
-export async function removeCgroup(facts: CgroupFacts, path: string): Promise<void> {
+/** Removes a cgroup from every hierarchy where it is empty; mostly the runtime has, and nothing is left to do. */
+export function removeCgroup(facts: CgroupFacts, path: string): void {
   const mounts = [...facts.hierarchies.map(({ mount }) => mount), ...(facts.unified === '' ? [] : [facts.unified])];
   for (const mount of mounts) {
     try {
-      await rmdir(join(mount, path));
+      rmdirSync(join(mount, path));
     } catch (error) {
       if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
     }

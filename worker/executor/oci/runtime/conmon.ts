@@ -44,11 +44,10 @@ export async function createUnderMonitor(options: MonitorOptions): Promise<numbe
     throw errnoOf(error) === 'ENOENT' ? missingTool('conmon') : error;
   });
   try {
-    const [answer, complaint] = await Promise.race([
-      Promise.all([firstLine(sync), text(child.stderr as Readable)]),
-      failed,
-    ]);
-    return parseAnswer(answer, complaint);
+    const complaint = text(child.stderr as Readable);
+    const answer = await Promise.race([firstLine(sync), failed]);
+    // Without an answer conmon has ended, and its standard error with it.
+    return parseAnswer(answer, answer === '' ? await complaint : '');
   } finally {
     sync.destroy();
   }

@@ -121,8 +121,8 @@ async function runProbe(choice: RuntimeChoice, { runRoot, cgroupParent, cgroup }
     const [program = '', ...args] = [...choice.createPrefix, choice.program, `--root=${bundle}/state`];
     await runTool(program, [...args, 'run', '--bundle', bundle, id]);
   } finally {
-    await removeCgroup(cgroup, cgroupsPath);
-    await removeCgroup(cgroup, cgroupParent);
+    removeCgroup(cgroup, cgroupsPath);
+    removeCgroup(cgroup, cgroupParent);
     await rm(bundle, { recursive: true, force: true });
   }
 }

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest';
+import { applyChanges, words } from './changes.js';
+
+describe('changes of an image', () => {
+  it('are Dockerfile lines', () => {
+    const lines = [
+      'ENTRYPOINT ["/bin/app", "-v"]',
+      'cmd serve --port 80',
+      'ENV A=1 B="two words" C=x\\ y',
+      'ENV A 2 and more',
+      'EXPOSE 80 53/udp 080/tcp',
+      'WORKDIR /srv',
+      'WORKDIR data',
+      'USER 1000:1000',
+      'LABEL a=b "c d"=e',
+    ];
+    expect(applyChanges(lines)).toEqual({
+      Entrypoint: ['/bin/app', '-v'],
+      Cmd: ['/bin/sh', '-c', 'serve --port 80'],
+      Env: ['B=two words', 'C=x y', 'A=2 and more'],
+      ExposedPorts: { '80/tcp': {}, '53/udp': {} },
+      WorkingDir: '/srv/data',
+      User: '1000:1000',
+      Labels: { a: 'b', 'c d': 'e' },
+    });
+    expect(applyChanges([])).toEqual({});
+  });
+
+  it.each([
+    ['RUN make', '"RUN" cannot be changed at import'],
+    ['CMD', '"CMD" is not a change'],
+    ['CMD ["a"', 'is not a JSON list'],
+    ['CMD ["a", 1]', 'is not a list of strings'],
+    ['ENV A', 'has no value'],
+    ['ENV A=1 B', '"B" is not NAME=value'],
+    ['EXPOSE 70000', '"70000" is not a port'],
+  ])('refuse %s', (line, message) => {
+    expect(() => applyChanges([line])).toThrow(message);
+  });
+
+  it('split words as a shell does', () => {
+    expect(words(`a 'b c' "d \\"e" f\\ g h'i'"j"`)).toEqual(['a', 'b c', 'd "e', 'f g', 'hij']);
+  });
+});
