@@ -47,8 +47,13 @@ async function startRegistry(port: number, auth: string): Promise<ChildProcess> 
     `version: 0.1\nstorage: {filesystem: {rootdirectory: ${storage}}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`,
   );
   const child = spawn(REGISTRY, ['serve', config], { stdio: 'ignore' });
-  await vi.waitUntil(() => answers(port), { timeout: 10_000 });
-  return child;
+  try {
+    await vi.waitUntil(() => answers(port), { timeout: 10_000 });
+    return child;
+  } catch (error) {
+    child.kill();
+    throw error;
+  }
 }
 
 beforeAll(async () => {
