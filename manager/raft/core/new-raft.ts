@@ -1,0 +1,30 @@
+import { type Config, completeConfig } from './config.js';
+import { hex } from './logger.js';
+import { Raft } from './raft.js';
+import { restoreConfState } from './restore.js';
+import { becomeFollower } from './roles.js';
+import { None } from './types.js';
+
+/**
+ * A node as it left off: log, configuration, term, vote and commit index from storage.
+ * @throws RaftError (invalid-config); InvariantError when storage contradicts itself
+ */
+export function newRaft(config: Config): Raft {
+  const r = new Raft(completeConfig(config));
+  const { hardState, confState } = config.storage.initialState();
+  restoreConfState(r, confState);
+  const { term, vote, commit } = hardState;
+  if (term !== 0 || vote !== None || commit !== 0) {
+    r.log.restoreCommitted(commit);
+    r.term = term;
+    r.vote = vote;
+  }
+  if (r.config.applied > 0) r.log.appliedTo(r.config.applied, 0);
+  becomeFollower(r, r.term, None);
+  const last = r.log.lastEntryId();
+  const peers = [...r.tracker.progress].filter(([, { isLearner }]) => !isLearner).map(([id]) => hex(id));
+  r.logger.info(
+    `newRaft ${hex(r.id)} [peers: [${peers.join(',')}], term: ${r.term}, commit: ${r.log.committed}, applied: ${r.log.applied}, lastindex: ${last.index}, lastterm: ${last.term}]`,
+  );
+  return r;
+}

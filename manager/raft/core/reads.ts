@@ -1,0 +1,55 @@
+import { jointVote } from './quorum/joint.js';
+import type { Raft } from './raft.js';
+import { contextOf } from './read-only.js';
+import { broadcastHeartbeat } from './replication.js';
+import { type Index, type Message, MsgType, None } from './types.js';
+
+/**
+ * A leader's handling of MsgReadIndex (thesis 6.4): remember the commit index, confirm that no newer
+ * leader exists, answer with the index. Whoever reads then waits until it has applied that far.
+ */
+export function handleReadIndex(r: Raft, request: Message): void {
+  if (r.tracker.isSingleton()) answer(r, request, r.log.committed);
+  // A new leader has all committed entries, but does not know which they are until it commits one.
+  else if (committedInCurrentTerm(r)) startRead(r, request);
+  else r.earlyReads.push(request);
+}
+
+/** To be called when the commit index has moved. */
+export function releaseEarlyReads(r: Raft): void {
+  if (r.earlyReads.length === 0 || !committedInCurrentTerm(r)) return;
+  const requests = r.earlyReads;
+  r.earlyReads = [];
+  for (const request of requests) startRead(r, request);
+}
+
+/** A follower answered a heartbeat that carried the context of a read. */
+export function handleReadAck(r: Raft, m: Message): void {
+  if (r.config.readOnly !== 'safe' || m.context.length === 0) return;
+  const acks = r.reads.receiveAck(m.from, m.context);
+  if (jointVote(r.tracker.config.voters, acks) !== 'VoteWon') return;
+  for (const { request, index } of r.reads.advance(m.context)) answer(r, request, index);
+}
+
+function startRead(r: Raft, request: Message): void {
+  if (r.config.readOnly === 'lease-based') {
+    answer(r, request, r.log.committed);
+    return;
+  }
+  const context = contextOf(request);
+  r.reads.add(r.log.committed, request);
+  r.reads.receiveAck(r.id, context);
+  broadcastHeartbeat(r, context);
+}
+
+function answer(r: Raft, request: Message, index: Index): void {
+  if (request.from === None || request.from === r.id) {
+    r.readStates.push({ index, requestCtx: contextOf(request) });
+  } else {
+    r.send({ type: MsgType.MsgReadIndexResp, to: request.from, index, entries: request.entries });
+  }
+}
+
+function committedInCurrentTerm(r: Raft): boolean {
+  return r.log.term(r.log.committed) === r.term;
+}
