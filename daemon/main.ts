@@ -20,6 +20,7 @@ import { nodeAgentHandlers } from './node-agent.js';
 import { type DaemonOptions, parseOptions } from './options.js';
 import { probeTools, requireFeatures, requirePrivileges, searchPath } from './preflight.js';
 
+const STOP_DEADLINE = 10_000;
 const EXIT_ERROR = 1;
 const EXIT_USAGE = 2;
 
@@ -65,6 +66,8 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
     for (const name of ['SIGTERM', 'SIGINT']) process.once(name, () => resolve(name));
   });
   log.info({ signal }, 'stopping; containers and network go on');
+  const late = new Error(`it did not stop in ${STOP_DEADLINE / 1000} s`);
+  setTimeout(() => fatal(late), STOP_DEADLINE).unref();
   server.close();
   await node.stop();
   await images.close();

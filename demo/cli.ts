@@ -9,7 +9,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-const BINARY = path.join(packageRoot(), 'bin', 'tsswarm');
+export const BINARY = path.join(packageRoot(), 'bin', 'tsswarm');
 const MAX_OUTPUT = 64 << 20;
 
 /** Runs a program to its end, whatever that is. */

@@ -136,6 +136,10 @@ The swarm is still up. Try:
 
 async function main(keep: boolean): Promise<void> {
   const steps = new Steps();
+  process.once('SIGINT', () => {
+    say('\nInterrupted: the lab is taken down');
+    void tsswarmOutcome(['lab', 'down']).finally(() => process.exit(130));
+  });
   await steps.run('A lab: three machines, each a daemon in a network namespace of its own', async () => {
     await show('lab', 'up', '--nodes', '3');
     await show('lab', 'ls');

@@ -37,7 +37,7 @@ export interface LabNode {
   readonly layout: NodeLayout;
   readonly role: 'manager' | 'worker' | '';
   readonly pid: number | undefined;
-  readonly status: 'Ready' | 'Stopped' | 'Not joined' | 'Not answering' | 'Partitioned';
+  readonly status: 'Ready' | 'Connecting' | 'Removed' | 'Not joined' | 'Partitioned' | 'Stopped' | 'Not answering';
 }
 
 const JOIN_TIMEOUT = 30_000;
@@ -71,6 +71,7 @@ export async function labUp(
     return nodes;
   } catch (error) {
     await takeDown();
+    if (signal.aborted) throw new SwarmError('CANCELLED', 'interrupted: the lab has been taken down again');
     throw error;
   }
 }
@@ -202,10 +203,17 @@ async function describeNode(layout: NodeLayout, cut: boolean): Promise<LabNode> 
   const pid = daemonPid(layout);
   const info = pid === undefined ? undefined : await nodeInfo(layout);
   if (!info) return { layout, pid, role: roleOnDisk(layout), status: pid === undefined ? 'Stopped' : 'Not answering' };
-  const joined = info.nodeId !== '';
-  const role = joined ? (info.role === NodeRole.MANAGER ? 'manager' : 'worker') : '';
-  return { layout, pid, role, status: cut ? 'Partitioned' : joined ? 'Ready' : 'Not joined' };
+  const role = info.nodeId === '' ? '' : info.role === NodeRole.MANAGER ? 'manager' : 'worker';
+  return { layout, pid, role, status: cut ? 'Partitioned' : STATUS[info.state] };
 }
+
+const STATUS: Readonly<Record<SwarmState, LabNode['status']>> = {
+  [SwarmState.INACTIVE]: 'Not joined',
+  [SwarmState.PENDING]: 'Connecting',
+  [SwarmState.ACTIVE]: 'Ready',
+  [SwarmState.ERROR]: 'Removed',
+  [SwarmState.LOCKED]: 'Connecting',
+};
 
 /** Of a daemon that cannot be asked: what it wrote down when it joined. */
 function roleOnDisk(node: NodeLayout): LabNode['role'] {

@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
+import { execAt, execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
 import { IMAGE_SERVER } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
@@ -83,6 +84,25 @@ test('kill -9 of the manager - what was acknowledged is there again, no request 
   expect(load.failures).toEqual([]);
 });
 
+test('kill -9 of the manager while it is written to - every write that was acknowledged is there', async () => {
+  const acknowledged: string[] = [];
+  const write = async () => {
+    for (let i = 0; ; i++) {
+      const { code } = await tsswarmOutcome(['network', 'create', '--driver', 'overlay', `written-${i}`]);
+      if (code !== 0) return;
+      acknowledged.push(`written-${i}`);
+    }
+  };
+  const writing = write();
+  await until('some writes', 10, async () => acknowledged.length >= 4 || undefined);
+  await tsswarm('lab', 'kill', 'node1');
+  await writing;
+  await tsswarm('lab', 'start', 'node1');
+  const names = (await tsswarmRows<{ Name: string }>('network', 'ls')).map(({ Name }) => Name);
+  expect(names).toEqual(expect.arrayContaining(acknowledged));
+  await tsswarm('network', 'rm', ...names.filter((name) => name.startsWith('written-')));
+});
+
 test('kill -9 of all daemons at once - the swarm goes on, no request is lost', async () => {
   await nothingRestarted(async () => {
     await startLoad([1, 2, 3]);
@@ -105,6 +125,25 @@ test('lab stop and start - as an upgrade of the daemon does, no request is lost'
     await moreSamples(100);
   });
   expect(load.failures).toEqual([]);
+});
+
+test('a machine starts anew - nothing of its tasks is left in the kernel, and they run again', async () => {
+  await tsswarm('lab', 'kill', '--containers', 'node2');
+  const { stdout: mounts } = await execute('grep', ['-oE', '/(run|var/lib)/tsswarm/lab/node2/[^ ]*', '/proc/mounts']);
+  await execute('umount', ['--lazy', ...mounts.split('\n').filter(Boolean).reverse()]);
+  await rm('/run/tsswarm/lab/node2', { recursive: true });
+  await execAt('node2', ['ip', 'link', 'delete', 'swarm_gwbridge']);
+  await execAt('node2', ['nft', 'flush', 'ruleset']);
+  await tsswarm('lab', 'start', 'node2');
+  await nodesReady();
+  await until('six tasks run, those of node2 anew', 30, async () => {
+    const tasks = await runningTasks('web');
+    return (tasks.length === 6 && (await servers()).length === 6) || undefined;
+  });
+  await startLoad([1, 2, 3]);
+  await moreSamples(60);
+  expect(load.failures).toEqual([]);
+  expect(new Set(load.samples.map(({ hostname }) => hostname)).size).toBe(6);
 });
 
 test('a worker dies with its containers - its tasks are placed on the others, and requests go on', async () => {

@@ -1,6 +1,16 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, test } from 'vitest';
-import { execAt, execute, runningTasks, spawnAt, tsswarm, tsswarmRows } from '../../demo/cli.js';
+import {
+  BINARY,
+  execAt,
+  execute,
+  runningTasks,
+  spawnAt,
+  tsswarm,
+  tsswarmOutcome,
+  tsswarmRows,
+} from '../../demo/cli.js';
 import { leftovers } from '../../demo/leftovers.js';
 import { until } from '../../demo/steps.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
@@ -112,6 +122,18 @@ test('leave - a manager must be forced, and leaves nothing', async () => {
   expect(files).toBe('');
 });
 
+test('node rm --force - the node learns that it is out, says so, and can leave', async () => {
+  expect((await tsswarmOutcome(['node', 'rm', 'node2'])).stderr).toContain('node2');
+  await tsswarm('node', 'rm', '--force', 'node2');
+  await until('node2 knows', 10, async () => {
+    const rows = await tsswarmRows<{ Name: string; Status: string }>('lab', 'ls');
+    return rows.some(({ Name, Status }) => Name === 'node2' && Status === 'Removed') || undefined;
+  });
+  expect((await onNode(2, 'info')).stdout).toContain('does not know this node any more');
+  expect(await onNode(2, 'leave')).toMatchObject({ code: 0 });
+  expect(await kernelState(2)).toBe('');
+});
+
 test('lab down - leaves nothing, also when daemons were killed, and is fine twice', async () => {
   await tsswarm('lab', 'kill', 'node1');
   expect(await tsswarm('lab', 'down')).toBe('The lab is down.\n');
@@ -120,4 +142,33 @@ test('lab down - leaves nothing, also when daemons were killed, and is fine twic
   expect(stdout).toBe('');
   expect(await tsswarm('lab', 'down')).toBe('There is no lab.\n');
   expect(await tsswarm('lab', 'ls')).toMatch(/^NAME +ROLE +ADDRESS +HOST +PID +STATUS\n$/);
+});
+
+test('lab up - a daemon that does not start is told with the end of its log, and nothing is left', async () => {
+  const { code, stderr } = await tsswarmOutcome(['lab', 'up', '--nodes', '2', '--label', '=nonsense']);
+  expect(stderr).toMatch(/Error: node1: the daemon of node1 did not start: it ended with code 2/);
+  expect(stderr).toContain('Must look like key=value');
+  expect(code).toBe(1);
+  expect(await leftovers()).toEqual([]);
+});
+
+test('lab up - interrupted, it takes down what it has made', async () => {
+  const child = spawn(BINARY, ['lab', 'up', '--nodes', '2'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const closed = once(child, 'close');
+  let words = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    words += chunk.toString();
+    if (words.includes('Starting the daemons') && !child.killed) child.kill('SIGINT');
+  });
+  await closed;
+  expect(words).toContain('interrupted: the lab has been taken down again');
+  expect(await leftovers()).toEqual([]);
+});
+
+test('lab up --attach-host - the machine itself reaches the nodes', async () => {
+  await tsswarm('lab', 'up', '--nodes', '1', '--attach-host');
+  const ping = await execute('busybox', ['ping', '-c', '1', '-W', '1', addressOf(1)]);
+  await tsswarm('lab', 'down');
+  expect(ping.code).toBe(0);
+  expect(await leftovers()).toEqual([]);
 });

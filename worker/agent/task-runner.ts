@@ -135,7 +135,7 @@ export class TaskRunner {
     const status: TaskStatus = {
       ...before,
       state: step.state,
-      timestamp: this.#context.clock.now(),
+      timestamp: this.#since(step.state),
       message: step.message ?? before.message,
       error: step.error ?? '',
       container: this.#containerStatus(),
@@ -151,6 +151,12 @@ export class TaskRunner {
     const fields = { task: this.#local.task.id, state: TaskStateName[step.state], error: status.error };
     this.#context.log.info(fields, `task ${this.#local.task.serviceName}: ${status.error || status.message}`);
     this.#context.onStatus(this.#local);
+  }
+
+  /** RUNNING is not on disk: after a restart of the daemon it is found out again, and still began when the container did. */
+  #since(state: TaskState): number {
+    const startedAt = state === TaskState.RUNNING ? this.#container?.startedAt : 0;
+    return startedAt || this.#context.clock.now();
   }
 
   async #hostPorts(): Promise<PortStatus | undefined> {
