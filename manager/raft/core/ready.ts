@@ -1,8 +1,9 @@
 import type { Entry, HardState, Message, ReadState, Snapshot, SoftState } from './types.js';
 
 /**
- * What is to be done now, in this order: write `snapshot`, `hardState` and `entries` to storage
- * (synced when `mustSync`), send `messages`, apply `committedEntries`, call advance().
+ * What is to be done now, in this order: write `snapshot`, `entries` and `hardState` to storage
+ * (synced when `mustSync`), send `messages`, apply `committedEntries`, call advance(). The hard
+ * state comes last since its commit index may be that of the entries; a crash in between is safe.
  *
  * With asynchronous storage writes the order is in the messages instead: those to LocalAppendThread
  * and LocalApplyThread say what to write and apply and which responses to deliver when it is done;
