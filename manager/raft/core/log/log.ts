@@ -182,11 +182,14 @@ export class RaftLog {
     return true;
   }
 
-  /** Recovers what was saved. @throws InvariantError when storage does not hold what was committed */
+  /**
+   * Recovers the commit index that was saved. It may lag behind a snapshot that was written just
+   * before a crash, which only holds what is committed. @throws InvariantError when entries are missing
+   */
   restoreCommitted(index: Index): void {
-    if (index < this.#committed || index > this.lastIndex())
+    if (index > this.lastIndex())
       throw new InvariantError(`state.commit ${index} is out of range [${this.#committed}, ${this.lastIndex()}]`);
-    this.#committed = index;
+    this.#committed = Math.max(this.#committed, index);
   }
 
   nextUnstableEntries(): readonly Entry[] {

@@ -19,6 +19,10 @@ export interface Storage {
   lastIndex(): Index;
   /** The first index whose entry is kept; those before it are covered by the snapshot. */
   firstIndex(): Index;
-  /** The newest snapshot. @throws RaftError (snapshot-temporarily-unavailable) to be asked again later */
+  /**
+   * The snapshot for a follower that needs entries which are compacted. It must not be older than the
+   * last change of configuration that was applied: a new member refuses one that does not name it.
+   * @throws RaftError (snapshot-temporarily-unavailable) to be asked again with the next heartbeat
+   */
   snapshot(): Snapshot;
 }

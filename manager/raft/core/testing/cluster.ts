@@ -8,7 +8,6 @@ import {
   ConfState,
   type Entry,
   type Message,
-  type MsgType,
   type NodeId,
   type ReadState,
   Snapshot,
@@ -139,8 +138,4 @@ export function tolerate(action: () => void): void {
 
 export function bytes(text: string): Uint8Array {
   return Buffer.from(text);
-}
-
-export function dropType(type: MsgType): (m: Message) => boolean {
-  return (m) => m.type !== type;
 }
