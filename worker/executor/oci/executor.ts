@@ -79,7 +79,7 @@ export class OciExecutor implements Executor {
     }
     await mkdir(runRoot, { recursive: true, mode: 0o700 });
     const host = await readHostFacts(await readCgroupFacts());
-    const choice = await chooseRuntime({ runRoot, cgroupParent, cgroup: host.cgroup, log });
+    const choice = await chooseRuntime({ runRoot, cgroupParent, host, log });
     const runtime = new Runtime(choice, join(runRoot, 'runtime'));
     const initProgram = await findInitProgram();
     const operations = new Operations({ dataRoot, runRoot, cgroupParent, images, host, runtime, initProgram, log });

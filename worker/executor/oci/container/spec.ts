@@ -224,7 +224,8 @@ function mounts(input: SpecInput): SpecMount[] {
   ];
 }
 
-function systemMounts(host: HostFacts): SpecMount[] {
+/** What every container has mounted, whatever its settings. */
+export function systemMounts(host: HostFacts): SpecMount[] {
   const safe = ['nosuid', 'noexec', 'nodev'];
   const mount = (destination: string, type: string, options: readonly string[], source = type): SpecMount => ({
     destination,

@@ -6,7 +6,8 @@ import type { Logger } from '../../../../lib/log.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { removeCgroup } from '../container/cgroups.js';
 import { readIfThere } from '../container/folder.js';
-import type { CgroupFacts } from '../container/host-facts.js';
+import type { CgroupFacts, HostFacts } from '../container/host-facts.js';
+import { systemMounts } from '../container/spec.js';
 import { isObject } from '../images/config.js';
 import { runTool } from '../tool.js';
 import { type RuntimeChoice, runtimeWords } from './runtime.js';
@@ -18,7 +19,7 @@ export interface ProbeOptions {
   /** Where the result is kept, so that a restart is quick. */
   readonly runRoot: string;
   readonly cgroupParent: string;
-  readonly cgroup: CgroupFacts;
+  readonly host: HostFacts;
   readonly log: Logger;
 }
 
@@ -31,13 +32,13 @@ export async function chooseRuntime(options: ProbeOptions): Promise<RuntimeChoic
   if (programs.length === 0) {
     throw failedPrecondition('no container runtime is installed', { hint: 'Install one with: apt-get install crun' });
   }
-  const key = await machineKey(programs, options.cgroup);
+  const key = await machineKey(programs, options.host.cgroup);
   const cache = join(options.runRoot, 'runtime.json');
   const cached = parseCache((await readIfThere(cache)) ?? '', key);
   if (cached) return cached;
 
   const failures: string[] = [];
-  for (const candidate of programs.flatMap((program) => candidates(program, options.cgroup))) {
+  for (const candidate of programs.flatMap((program) => candidates(program, options.host.cgroup))) {
     try {
       const choice = { ...candidate, name: await versionOf(candidate.program) };
       await runProbe(choice, options);
@@ -111,23 +112,24 @@ function parseCache(text: string, key: string): RuntimeChoice | undefined {
 }
 
 /** Runs `true` of this machine, in a container with limits. @throws what went wrong */
-async function runProbe(choice: RuntimeChoice, { runRoot, cgroupParent, cgroup }: ProbeOptions): Promise<void> {
+async function runProbe(choice: RuntimeChoice, { runRoot, cgroupParent, host }: ProbeOptions): Promise<void> {
   const bundle = await mkdtemp(join(runRoot, 'probe-'));
   const id = `probe-${process.pid}`;
   const cgroupsPath = `${cgroupParent}/${id}`;
   try {
     await mkdir(join(bundle, 'rootfs'));
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(await probeSpec(cgroupsPath)));
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(await probeSpec(cgroupsPath, host)));
     const [program = '', ...args] = [...choice.createPrefix, choice.program, `--root=${bundle}/state`];
     await runTool(program, [...args, 'run', '--bundle', bundle, id]);
   } finally {
-    removeCgroup(cgroup, cgroupsPath);
-    removeCgroup(cgroup, cgroupParent);
+    removeCgroup(host.cgroup, cgroupsPath);
+    removeCgroup(host.cgroup, cgroupParent);
     await rm(bundle, { recursive: true, force: true });
   }
 }
 
-async function probeSpec(cgroupsPath: string): Promise<object> {
+/** With the mounts of a task's container: runtimes differ in what they need there. */
+async function probeSpec(cgroupsPath: string, host: HostFacts): Promise<object> {
   const folders: string[] = [];
   for (const folder of ['/bin', '/lib', '/lib64', '/usr', '/nix']) if (await isExecutable(folder)) folders.push(folder);
   const binds = folders.map((path) => ({ destination: path, type: 'bind', source: path, options: ['rbind', 'ro'] }));
@@ -135,7 +137,7 @@ async function probeSpec(cgroupsPath: string): Promise<object> {
     ociVersion: '1.0.2',
     process: { user: { uid: 0, gid: 0 }, args: ['/bin/true'], env: ['PATH=/bin:/usr/bin'], cwd: '/' },
     root: { path: 'rootfs' },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }, ...binds],
+    mounts: [...systemMounts(host), ...binds],
     linux: {
       cgroupsPath,
       namespaces: ['mount', 'pid', 'ipc', 'uts'].map((type) => ({ type })),
