@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rmdir, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../../lib/errors.js';
 import { hexOf } from './catalogue.js';
 import { exists } from './rootfs.js';
 
 /**
- * Who uses an image: a file per container, with the path of the container's folder in it. A claim
- * lapses when that folder is gone, so a container that was deleted by other means holds nothing.
+ * Who uses an image: in the image's folder, a symbolic link per container to the container's folder.
+ * A claim lapses when that is gone, so a container that was deleted by other means holds nothing.
+ *
+ * Claims need no lock: the kernel makes the link or removes the empty folder, never both. So `close`
+ * succeeds only when nobody holds the image, and once it has, nobody comes to hold it.
  */
 export class Holders {
   readonly #root: string;
@@ -16,29 +19,60 @@ export class Holders {
     this.#root = root;
   }
 
-  async add(id: string, holder: string): Promise<void> {
+  /** Lets an image be held. The caller knows that it is whole and stays so. */
+  async open(id: string): Promise<void> {
     await mkdir(join(this.#root, hexOf(id)), { recursive: true });
-    await writeFile(this.#file(hexOf(id), holder), holder);
+  }
+
+  /** False when the image cannot be held: it was never opened, or is closed. */
+  async add(id: string, holder: string): Promise<boolean> {
+    try {
+      await symlink(holder, this.#file(hexOf(id), holder));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return true;
+      if (errnoOf(error) === 'ENOENT') return false;
+      throw error;
+    }
   }
 
   async drop(holder: string): Promise<void> {
-    for (const hex of await namesIn(this.#root)) await rm(this.#file(hex, holder), { force: true });
+    await Promise.all((await namesIn(this.#root)).map((hex) => unlinkIfThere(this.#file(hex, holder))));
   }
 
-  /** Folders of the containers that use an image; lapsed claims are deleted. */
-  async of(id: string): Promise<string[]> {
+  /** How many containers use an image; lapsed claims are deleted. */
+  async count(id: string): Promise<number> {
     const folder = join(this.#root, hexOf(id));
-    const alive: string[] = [];
-    for (const file of await namesIn(folder)) {
-      const holder = await readFile(join(folder, file), 'utf8');
-      if (await exists(holder)) alive.push(holder);
-      else await rm(join(folder, file), { force: true });
+    let alive = 0;
+    for (const name of await namesIn(folder)) {
+      if (await exists(join(folder, name))) alive++;
+      else await unlinkIfThere(join(folder, name));
     }
     return alive;
   }
 
+  /** Ends the holding of an image that nobody holds; false when somebody does. */
+  async close(id: string): Promise<boolean> {
+    try {
+      await rmdir(join(this.#root, hexOf(id)));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return true;
+      if (errnoOf(error) === 'ENOTEMPTY') return false;
+      throw error;
+    }
+  }
+
   #file(hex: string, holder: string): string {
     return join(this.#root, hex, createHash('sha256').update(holder).digest('hex'));
+  }
+}
+
+async function unlinkIfThere(path: string): Promise<void> {
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
   }
 }
 

@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../../lib/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
@@ -33,6 +33,12 @@ export class Layout {
     const index = parseJsonObject(await readFile(join(this.root, 'index.json'), 'utf8'), `${this.root}/index.json`);
     const list = Array.isArray(index.manifests) ? index.manifests : [];
     return list.map((item) => parseDescriptor(item, `a manifest in ${this.root}/index.json`));
+  }
+
+  /** Another one each time the index is replaced. */
+  async indexVersion(): Promise<string> {
+    const { ino, ctimeNs, size } = await stat(join(this.root, 'index.json'), { bigint: true });
+    return `${ino} ${ctimeNs} ${size}`;
   }
 
   /** Replaces the index. The caller holds the lock of the layout, if others may write to it. */

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '../../../../lib/clock.js';
 import {
   codeOf,
+  errnoOf,
   failedPrecondition,
   invalidArgument,
   messageOf,
@@ -29,7 +30,8 @@ import {
 } from './catalogue.js';
 import { applyChanges } from './changes.js';
 import { hostPlatform, type ImageConfig, parseImageConfig, parseManifest } from './config.js';
-import { Holders, namesIn } from './holders.js';
+import { collectGarbage } from './garbage.js';
+import { Holders } from './holders.js';
 import { Layout } from './layout.js';
 import { isImageId, isLocalOnly, isLoopbackRegistry, parseImageName } from './name.js';
 import { RegistrySource } from './registry.js';
@@ -58,11 +60,12 @@ export interface OciImageStoreOptions {
  *
  *     index.json, blobs/   the layout; a descriptor for each name of an image, or one without a name
  *     rootfs/<id>/         by the digest of the configuration, which is the image's id
- *     holders/<id>/        a file for each container that uses the image
+ *     holders/<id>/        a link for each container that uses the image
  *     locks/, tmp/
  *
  * Several processes may use one store: content comes in whole, by rename or link, and what is read,
- * changed and written back (index, holders, deletion of what no image needs) is under one lock.
+ * changed and written back (the index, deletion of what no image needs) is under one lock. A container
+ * gets hold of an image that is here without it: starts do not wait for each other.
  */
 export class OciImageStore implements ImageStore {
   readonly #layout: Layout;
@@ -74,6 +77,7 @@ export class OciImageStore implements ImageStore {
   readonly #pulls = new SharedWork<StoredImage>();
   /** By id; what an id stands for never changes. */
   readonly #configs = new Map<string, ImageConfig>();
+  #known: { readonly version: string; readonly images: readonly StoredImage[] } | undefined;
 
   private constructor(options: OciImageStoreOptions, work: WorkFolders) {
     this.#root = options.root;
@@ -152,15 +156,15 @@ export class OciImageStore implements ImageStore {
         });
       }
       const untagged = image.names.map((own) => `Untagged: ${own}`);
-      const holders = await this.#holders.of(image.id);
-      if (holders.length === 0) {
+      const users = await this.#holders.count(image.id);
+      if (users === 0 && (await this.#holders.close(image.id))) {
         await this.#layout.writeManifests(withoutImage(manifests, image.id));
-        await this.#collectGarbage();
+        await collectGarbage(this.#root, this.#layout);
         return [...untagged, `Deleted: ${image.id}`];
       }
       if (!force) {
-        const users = holders.length === 1 ? 'a container uses' : `${holders.length} containers use`;
-        throw failedPrecondition(`image ${image.names[0] ?? shortId(image.id)} cannot be removed: ${users} it`, {
+        const who = users > 1 ? `${users} containers use` : 'a container uses';
+        throw failedPrecondition(`image ${image.names[0] ?? shortId(image.id)} cannot be removed: ${who} it`, {
           value: ref,
           hint: 'Remove the services that use it, or take its names away with --force.',
         });
@@ -180,11 +184,11 @@ export class OciImageStore implements ImageStore {
     holder: string,
     options: { readonly registryAuth: string; readonly signal: AbortSignal },
   ): Promise<AcquiredImage> {
-    const here = await this.#hold(ref, holder);
+    const here = await this.#hold(ref, holder, await this.#unlockedImages());
     if (here) return here;
     if (isLocalOnly(ref)) throw noSuchImage(ref);
     const pulled = await this.#pullMissing(ref, options);
-    const held = await this.#hold(pulled.id, holder);
+    const held = await this.#hold(pulled.id, holder, await this.list());
     if (!held) throw noSuchImage(ref);
     return held;
   }
@@ -198,26 +202,34 @@ export class OciImageStore implements ImageStore {
     await this.#work.close();
   }
 
-  async #hold(ref: string, holder: string): Promise<AcquiredImage | undefined> {
+  async #hold(ref: string, holder: string, images: readonly StoredImage[]): Promise<AcquiredImage | undefined> {
+    const image = match(images, ref);
+    if (!image) return undefined;
+    const { architecture, os } = image.platform;
+    if (architecture !== hostPlatform.architecture || os !== hostPlatform.os) {
+      throw failedPrecondition(
+        `image ${ref} is for ${os}/${architecture}, this node is ${hostPlatform.os}/${hostPlatform.architecture}`,
+        { value: ref, hint: 'Use an image of this platform, or a constraint on node.platform.arch.' },
+      );
+    }
+    // Removed since its name was read: as if it had not been there.
+    if (!(await this.#holders.add(image.id, holder)) && !(await this.#reopen(image.id, holder))) return undefined;
+    const rootfs = this.#rootfs(image.id);
+    if (!(await exists(rootfs))) {
+      throw failedPrecondition(`the root filesystem of image ${ref} is gone: ${rootfs}`, {
+        value: ref,
+        hint: `Remove the image (image rm --force ${ref}) and import or pull it again.`,
+      });
+    }
+    return { image, config: await this.#config(image.id), rootfs };
+  }
+
+  /** For an image that cannot be held: a removal may have been cut off after that, and the image be here still. */
+  async #reopen(id: string, holder: string): Promise<boolean> {
     return this.#locked(async () => {
-      const image = match(await this.#images(), ref);
-      if (!image) return undefined;
-      const { architecture, os } = image.platform;
-      if (architecture !== hostPlatform.architecture || os !== hostPlatform.os) {
-        throw failedPrecondition(
-          `image ${ref} is for ${os}/${architecture}, this node is ${hostPlatform.os}/${hostPlatform.architecture}`,
-          { value: ref, hint: 'Use an image of this platform, or a constraint on node.platform.arch.' },
-        );
-      }
-      const rootfs = this.#rootfs(image.id);
-      if (!(await exists(rootfs))) {
-        throw failedPrecondition(`the root filesystem of image ${ref} is gone: ${rootfs}`, {
-          value: ref,
-          hint: `Remove the image (image rm --force ${ref}) and import or pull it again.`,
-        });
-      }
-      await this.#holders.add(image.id, holder);
-      return { image, config: await this.#config(image.id), rootfs };
+      if (!(await this.#layout.manifests()).some((item) => idOf(item) === id)) return false;
+      await this.#holders.open(id);
+      return this.#holders.add(id, holder);
     });
   }
 
@@ -314,6 +326,7 @@ export class OciImageStore implements ImageStore {
         if (!(await exists(rootfs))) return undefined;
         await layout.linkBlobs(await layout.blobsOf(manifest.digest), this.#layout);
         const entry = { manifest, id: config.digest, sizeBytes, source };
+        await this.#holders.open(config.digest);
         await this.#layout.writeManifests(withImage(await this.#layout.manifests(), entry, names));
         return match(await this.#images(), config.digest);
       });
@@ -339,6 +352,24 @@ export class OciImageStore implements ImageStore {
     return layout;
   }
 
+  /**
+   * Of the index as it is just now, read anew only when it was replaced. Without the lock an image may
+   * be removed between the reading of its name and of its configuration: then once more.
+   */
+  async #unlockedImages(): Promise<readonly StoredImage[]> {
+    for (;;) {
+      const version = await this.#layout.indexVersion();
+      if (this.#known?.version === version) return this.#known.images;
+      try {
+        const images = await this.#images();
+        this.#known = { version, images };
+        return images;
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT' || version === (await this.#layout.indexVersion())) throw error;
+      }
+    }
+  }
+
   async #images(): Promise<StoredImage[]> {
     const manifests = await this.#layout.manifests();
     const configs = new Map<string, ImageConfig>();
@@ -350,22 +381,6 @@ export class OciImageStore implements ImageStore {
     const known = this.#configs.get(id) ?? parseImageConfig(await this.#layout.read(id));
     this.#configs.set(id, known);
     return known;
-  }
-
-  /** Deletes what no image of the index needs. Under the lock. */
-  async #collectGarbage(): Promise<void> {
-    const manifests = await this.#layout.manifests();
-    const ids = new Set(manifests.map((item) => hexOf(idOf(item))));
-    const needed = new Set<string>();
-    for (const digest of new Set(manifests.map((item) => item.digest))) {
-      for (const blob of await this.#layout.blobsOf(digest)) needed.add(blob);
-    }
-    for (const blob of await this.#layout.listBlobs()) if (!needed.has(blob)) await this.#layout.deleteBlob(blob);
-    for (const folder of ['rootfs', 'holders']) {
-      for (const id of await namesIn(join(this.#root, folder))) {
-        if (!ids.has(id)) await runTool('rm', ['-rf', '--one-file-system', join(this.#root, folder, id)]);
-      }
-    }
   }
 
   #rootfs(id: string): string {
