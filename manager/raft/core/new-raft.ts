@@ -13,12 +13,11 @@ export function newRaft(config: Config): Raft {
   const r = new Raft(completeConfig(config));
   const { hardState, confState } = config.storage.initialState();
   restoreConfState(r, confState);
-  const { term, vote, commit } = hardState;
-  if (term !== 0 || vote !== None || commit !== 0) {
-    r.log.restoreCommitted(commit);
-    r.term = term;
-    r.vote = vote;
-  }
+  r.term = hardState.term;
+  r.vote = hardState.vote;
+  // What was applied was committed, even where the crash came before the hard state that says so was
+  // written: entries may be applied meanwhile.
+  r.log.restoreCommitted(Math.max(hardState.commit, r.config.applied));
   if (r.config.applied > 0) r.log.appliedTo(r.config.applied, 0);
   becomeFollower(r, r.term, None);
   const last = r.log.lastEntryId();
