@@ -18,7 +18,7 @@ import { hasNetdevEgress } from './reconcile/egress.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
-import { readState } from './reconcile/read.js';
+import { Memory } from './reconcile/memory.js';
 import { Slices } from './reconcile/slices.js';
 import { DriftWatch } from './reconcile/watch.js';
 import type { ApplyProblem, ApplyReport, DesiredState } from './state.js';
@@ -41,17 +41,27 @@ export interface NetworkPlaneOptions {
   readonly clock?: Clock;
 }
 
+interface Round {
+  readonly report: ApplyReport;
+  /** Nothing that was remembered of an earlier reading had a part in it. */
+  readonly current: boolean;
+  /** The kernel was not as it was thought to be, or is not as it shall be. */
+  readonly doubtful: boolean;
+}
+
 const balancers: Readonly<Record<'nft', Balancer>> = { nft: nftBalancer };
 
 /**
  * Makes a node's network what a DesiredState says, and keeps it so. The node is the network namespace of
- * the process. It is level-triggered: each pass reads the kernel, plans the difference and does it, so that
- * a restart, a crash, a lost message and a hand-deleted rule are all mended the same way, and what is
- * right is left as it is.
+ * the process. It is level-triggered: each pass compares what shall be with what the kernel shows, plans the
+ * difference and does it, so that a restart, a crash, a lost message and a hand-deleted rule are all mended
+ * the same way, and what is right is left as it is. What a pass has read serves the next ones too, except
+ * for what they change; the first pass, each look for drift and each pass after a problem read everything.
  */
 export class NetworkPlane {
   readonly #log: Logger;
   readonly #handles: NamespaceHandles;
+  readonly #memory: Memory;
   readonly #balancer: Balancer;
   readonly #clientAddress: Facts['clientAddress'];
   readonly #onReport: (report: ApplyReport) => void;
@@ -73,6 +83,7 @@ export class NetworkPlane {
   private constructor(options: NetworkPlaneOptions, directory: string, hasEgress: boolean) {
     this.#log = options.log;
     this.#handles = new NamespaceHandles(directory);
+    this.#memory = new Memory(this.#handles);
     this.#balancer = balancers[options.balancer ?? 'nft'];
     this.#clientAddress = options.keepClientAddress === false ? 'hidden' : hasEgress ? 'kept' : 'lost';
     this.#onReport = options.onReport ?? (() => undefined);
@@ -100,6 +111,7 @@ export class NetworkPlane {
   /** Repairs what others change, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#watch.run(signal, async () => {
+      this.#memory.forget();
       if (this.#desired) await this.apply(this.#desired);
     });
   }
@@ -109,11 +121,12 @@ export class NetworkPlane {
     this.#desired = undefined;
     return this.#serial.run(async () => {
       const slices = new Slices();
-      const actual = await readState(this.#handles, slices);
+      this.#memory.forget();
+      const { actual } = await this.#memory.read(slices);
       const { operations } = plan({ namespaces: [], spared: new Set(), problems: [] }, actual);
       // The node's own namespace is not ours to remove: it is cleared below.
       const others = operations.filter(({ namespace }) => namespace !== NODE_NAMESPACE);
-      const { problems } = await execute(others, this.#handles, slices);
+      const { problems } = await execute(others, this.#handles, this.#memory, slices);
       for (const { message } of problems) this.#log.warn({ message }, 'namespace not removed');
       this.#clearNode([...(actual.namespaces.get(NODE_NAMESPACE)?.tables.keys() ?? [])]);
       this.#handles.closeAll();
@@ -131,18 +144,36 @@ export class NetworkPlane {
   async #reconcile(): Promise<ApplyReport> {
     const desired = this.#desired;
     if (!desired) return { problems: [], operations: 0 };
-    const slices = new Slices();
     try {
-      const actual = await readState(this.#handles, slices);
-      const wanted = blueprint(desired, factsOf(desired, actual, this.#clientAddress), this.#balancer);
-      const { operations, problems } = plan(wanted, actual);
-      const { problems: failures, done } = await execute(operations, this.#handles, slices);
-      for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
-      return { problems: [...wanted.problems, ...problems, ...failures], operations: done };
+      const first = await this.#round(desired);
+      if (!first.doubtful) return first.report;
+      // A problem may come of what was remembered: the kernel itself has the last word.
+      this.#memory.forget();
+      if (first.current) return first.report;
+      const second = await this.#round(desired);
+      if (second.doubtful) this.#memory.forget();
+      return { ...second.report, operations: first.report.operations + second.report.operations };
     } catch (error) {
+      this.#memory.forget();
       this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');
       return { problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }], operations: 0 };
     }
+  }
+
+  /** Reads, plans, does. */
+  async #round(desired: DesiredState): Promise<Round> {
+    const slices = new Slices();
+    const { actual, current } = await this.#memory.read(slices);
+    const facts = factsOf(desired, actual, this.#clientAddress);
+    const wanted = blueprint(desired, facts, this.#balancer);
+    const { operations, problems } = plan(wanted, actual);
+    const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
+    for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
+    return {
+      report: { problems: [...wanted.problems, ...problems, ...failures], operations: done },
+      current,
+      doubtful: problems.length > 0 || failures.length > 0 || facts.underlayMtu === undefined,
+    };
   }
 
   #clearNode(tables: readonly string[]): void {

@@ -37,6 +37,22 @@ export function diffTable(
   return pack(change(table, actual));
 }
 
+/**
+ * What the kernel shows of a table after its difference was run.
+ * @param settled after that, what journals no longer need was taken out of them, too
+ */
+export function madeOf(
+  table: Table,
+  before: ActualTable | undefined,
+  { settled = false }: { readonly settled?: boolean } = {},
+): ActualTable {
+  const elementsOf = (set: NftSet) => (settled && set.keep === 'journal' ? set.elements : keptElements(set, before));
+  return {
+    chains: new Map(table.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }])),
+    sets: new Map(table.sets.map((set) => [set.name, { key: set.key, value: set.value, elements: elementsOf(set) }])),
+  };
+}
+
 /** Joins steps, each to be taken at once, to transactions of limited size. */
 export function pack(steps: readonly Transaction[]): Transaction[] {
   const transactions: string[][] = [];

@@ -14,6 +14,7 @@ import type {
 } from '../blueprint/model.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
 import type { Transaction } from '../nft/diff.js';
+import type { ActualTable } from '../nft/table.js';
 
 export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
 
@@ -38,9 +39,17 @@ export type Action =
   | { readonly kind: 'set-route'; readonly route: RouteBlueprint }
   | { readonly kind: 'add-rule'; readonly rule: RuleBlueprint }
   | { readonly kind: 'set-neighbour'; readonly neighbour: NeighbourBlueprint }
-  | { readonly kind: 'run-nft'; readonly commands: Transaction }
-  /** Then `journal` takes the flows out of their journals. */
-  | { readonly kind: 'forget-flows'; readonly flows: readonly FlowFilter[]; readonly journal: readonly Transaction[] };
+  | { readonly kind: 'run-nft'; readonly commands: Transaction; readonly leaves: TablesChange }
+  | {
+      readonly kind: 'forget-flows';
+      readonly flows: readonly FlowFilter[];
+      /** Takes the flows out of their journals afterwards. */
+      readonly journal: readonly Transaction[];
+      readonly leaves: TablesChange;
+    };
+
+/** What nft commands leave of tables, by `family name`; undefined: no such table. Others are as they were. */
+export type TablesChange = ReadonlyMap<string, ActualTable | undefined>;
 
 export interface LinkAttributes {
   readonly mac?: string;

@@ -226,6 +226,7 @@ describe('plan', () => {
         kind: 'forget-flows',
         flows: [{ protocol: 'tcp', originalDestinationPort: 8080, replySource: '10.0.0.12' }],
         journal: [['delete element ip tsswarm flows { 6 . 8080 . 10.0.0.12 }']],
+        leaves: made(wanted(backends(undefined))).namespaces.get(INGRESS_NAMESPACE)?.tables,
       },
     ]);
   });

@@ -1,9 +1,9 @@
 import type { NamespaceBlueprint } from '../blueprint/model.js';
-import { deleteElements, diffTable, pack, type Transaction } from '../nft/diff.js';
+import { deleteElements, diffTable, madeOf, pack, type Transaction } from '../nft/diff.js';
 import { type ActualTable, keyOf, type NftSet, type Table } from '../nft/table.js';
 import type { ActualNamespace } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
-import type { Operation } from './operation.js';
+import type { Action, Operation } from './operation.js';
 
 /**
  * The namespace's nft tables, each by itself: a family that the kernel lacks shall not keep the others from being
@@ -16,18 +16,33 @@ export function planTables(
 ): Operation[] {
   const base = { subject: wanted.subject, namespace: wanted.name };
   const keys = new Set(wanted.tables.map(keyOf));
-  const transactions = [
-    ...[...actual.tables.keys()].filter((key) => !keys.has(key)).map((key) => [`delete table ${key}`]),
-    ...wanted.tables.flatMap((table) => transactionsFor(table, actual.tables.get(keyOf(table)), made)),
+  const stale = [...actual.tables.keys()].filter((key) => !keys.has(key));
+  const runs = [
+    ...stale.map((key) => run([`delete table ${key}`], [[key, undefined]])),
+    ...wanted.tables.flatMap((table) => {
+      const now = actual.tables.get(keyOf(table));
+      const transactions = transactionsFor(table, now, made);
+      return transactions.map((commands, i) =>
+        run(commands, i === transactions.length - 1 ? [[keyOf(table), madeOf(table, now)]] : []),
+      );
+    }),
   ];
   const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
   const flows = [...forget.flatMap(({ flows: gone }) => gone), ...newUdpFlows(wanted, actual)];
   const journal = pack(forget.flatMap(({ commands }) => commands.map((command) => [command])));
+  const leaves = new Map(
+    wanted.tables.map((table) => [keyOf(table), madeOf(table, actual.tables.get(keyOf(table)), { settled: true })]),
+  );
   return [
-    ...transactions.map((commands) => ({ ...base, kind: 'run-nft', commands }) as const),
-    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal } as const] : []),
+    ...runs.map((action) => ({ ...base, ...action })),
+    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves } as const] : []),
   ];
 }
+
+const run = (
+  commands: Transaction,
+  leaves: readonly (readonly [string, ActualTable | undefined])[],
+): Extract<Action, { kind: 'run-nft' }> => ({ kind: 'run-nft', commands, leaves: new Map(leaves) });
 
 /**
  * Kernels before 6.16 drop a netdev chain with its device, later ones do not: when the device is made anew

@@ -10,6 +10,7 @@ import type { Operation } from '../plan/operation.js';
 import type { ApplyProblem } from '../state.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { changeLink, createBridge, createInterface, createVxlan, indexOf, removeLinks } from './links.js';
+import type { Memory } from './memory.js';
 import { changeRemotes } from './remotes.js';
 import type { Slices } from './slices.js';
 
@@ -26,6 +27,7 @@ export interface Execution {
 export async function execute(
   operations: readonly Operation[],
   handles: NamespaceHandles,
+  memory: Memory,
   slices: Slices,
 ): Promise<Execution> {
   const problems: ApplyProblem[] = [];
@@ -35,6 +37,7 @@ export async function execute(
     const { subject } = operation;
     const key = `${subject.kind} ${subject.id}`;
     if (failed.has(key)) continue;
+    memory.touch(operation);
     try {
       await perform(operation, handles, slices);
       done++;
@@ -51,7 +54,7 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
   const { namespace: name } = operation;
   switch (operation.kind) {
     case 'create-namespace':
-      handles.create(name);
+      handles.create(name).tables.startEmpty();
       return;
     case 'remove-namespace':
       if (operation.vxlan !== undefined) removeLinks(handles.get(name).route, [operation.vxlan]);
@@ -86,9 +89,11 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
     case 'remove-remotes':
       await changeRemotes(handles.get(name).route, operation, slices);
       return;
-    case 'run-nft':
-      handles.get(name).nft.run(operation.commands.join('\n'));
+    case 'run-nft': {
+      const { tables, nft } = handles.get(name);
+      tables.change(() => nft.run(operation.commands.join('\n')), operation.leaves);
       return;
+    }
     case 'forget-flows':
       await forgetFlows(handles.get(name), operation, slices);
       return;
@@ -102,14 +107,14 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
  * takes the kernel a walk through those of all namespaces, some milliseconds: not when there are none.
  */
 async function forgetFlows(
-  { namespace, nft }: NamespaceHandle,
-  { flows, journal }: Extract<Operation, { kind: 'forget-flows' }>,
+  { namespace, nft, tables }: NamespaceHandle,
+  { flows, journal, leaves }: Extract<Operation, { kind: 'forget-flows' }>,
   slices: Slices,
 ): Promise<void> {
   if (readSysctl(namespace, 'net.netfilter.nf_conntrack_count') !== '0') deleteFlows(namespace, ...flows);
   for (const commands of journal) {
     await slices.pause();
-    nft.run(commands.join('\n'));
+    tables.change(() => nft.run(commands.join('\n')), commands === journal.at(-1) ? leaves : new Map());
   }
 }
 

@@ -1,11 +1,9 @@
-/** Reads what the kernel shows of a node's network. */
-import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
+/** Reads what the kernel shows of one namespace, whole or in part. */
 import { TABLE_MAIN } from '../kernel/routes.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import { GATEWAY_BRIDGE, isOverlayNamespace, NODE_NAMESPACE } from '../names.js';
-import type { ActualNamespace, ActualState } from '../plan/actual.js';
-import type { NamespaceHandle, NamespaceHandles } from './handles.js';
-import type { Slices } from './slices.js';
+import type { ActualNamespace } from '../plan/actual.js';
+import type { NamespaceHandle } from './handles.js';
 
 /** Routing table of the way back (blueprint/wayback.ts). */
 const WAY_BACK_TABLE = 100;
@@ -25,33 +23,54 @@ const SANDBOX_SYSCTLS = [
   'net.ipv4.tcp_early_demux',
 ];
 
-/** All namespaces, with turns of the event loop between them. */
-export async function readState(handles: NamespaceHandles, slices: Slices): Promise<ActualState> {
-  const names = listNamespaces(handles.directory);
-  handles.retain(new Set(names));
-  const namespaces = new Map<string, ActualNamespace>();
-  for (const name of [NODE_NAMESPACE, ...names]) {
-    namespaces.set(name, readNamespace(name, handles.get(name)));
-    await slices.pause();
-  }
-  return { namespaces, staleFiles: listStaleNamespaceFiles(handles.directory) };
-}
+/** What of a namespace can be read by itself. */
+export type Part = 'links' | 'addressing' | 'neighbours' | 'sysctls' | 'tables';
+export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'sysctls', 'tables'];
 
-function readNamespace(name: string, handle: NamespaceHandle): ActualNamespace {
-  const { route } = handle;
-  const node = name === NODE_NAMESPACE;
-  const overlay = isOverlayNamespace(name);
-  const sandbox = !node && !overlay;
-  return {
-    links: route.links(),
+type Kind = 'node' | 'overlay' | 'sandbox';
+
+const kindOf = (name: string): Kind =>
+  name === NODE_NAMESPACE ? 'node' : isOverlayNamespace(name) ? 'overlay' : 'sandbox';
+
+const readers: { readonly [P in Part]: (handle: NamespaceHandle, kind: Kind) => Partial<ActualNamespace> } = {
+  links: ({ route }) => ({ links: route.links() }),
+  addressing: ({ route }, kind) => ({
     addresses: route.addresses(),
-    routes: sandbox ? [...route.routes(TABLE_MAIN), ...route.routes(WAY_BACK_TABLE)] : [],
-    rules: sandbox ? route.rules() : [],
-    neighbours: node ? [] : route.neighbours(),
-    fdb: overlay ? route.fdb() : [],
-    sysctls: readSysctls(handle, node ? NODE_SYSCTLS : overlay ? OVERLAY_SYSCTLS : SANDBOX_SYSCTLS),
-    tables: overlay ? new Map() : handle.tables.read(node ? ['ip', 'bridge'] : ['ip', 'netdev']),
-  };
+    routes: kind === 'sandbox' ? [...route.routes(TABLE_MAIN), ...route.routes(WAY_BACK_TABLE)] : [],
+    rules: kind === 'sandbox' ? route.rules() : [],
+  }),
+  neighbours: ({ route }, kind) => ({
+    neighbours: kind === 'node' ? [] : route.neighbours(),
+    fdb: kind === 'overlay' ? route.fdb() : [],
+  }),
+  sysctls: (handle, kind) => ({
+    sysctls: readSysctls(handle, { node: NODE_SYSCTLS, overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind]),
+  }),
+  tables: ({ tables }, kind) => ({
+    tables: kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'bridge'] : ['ip', 'netdev']),
+  }),
+};
+
+const NOTHING: ActualNamespace = {
+  links: [],
+  addresses: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  fdb: [],
+  sysctls: new Map(),
+  tables: new Map(),
+};
+
+/** @param before what was read earlier: its other parts are taken over */
+export function readNamespace(
+  name: string,
+  handle: NamespaceHandle,
+  parts: Iterable<Part>,
+  before: ActualNamespace = NOTHING,
+): ActualNamespace {
+  const kind = kindOf(name);
+  return Object.assign({}, before, ...[...parts].map((part) => readers[part](handle, kind)));
 }
 
 function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): Map<string, string> {

@@ -7,6 +7,7 @@ import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from '../kernel/nfnetlink.j
 import { TABLE } from '../names.js';
 import { decodeTable } from '../nft/decode.js';
 import type { ActualTable, TableFamily } from '../nft/table.js';
+import type { TablesChange } from '../plan/operation.js';
 
 /** Values of linux/netfilter.h (NFPROTO_*). */
 const families: Readonly<Record<TableFamily, number>> = { ip: 2, netdev: 5, bridge: 7 };
@@ -43,6 +44,28 @@ export class TableReader {
     for (const family of wanted) if (this.#has(family)) tables.set(`${family} ${TABLE}`, this.#table(family));
     this.#known = { generation, tables };
     return tables;
+  }
+
+  /** Of a namespace that was just made: there are none, until somebody makes some. */
+  startEmpty(): void {
+    this.#known = { generation: this.#generation(), tables: new Map() };
+  }
+
+  /**
+   * Runs one transaction of ours. What it leaves is known without being read: when the generation has
+   * grown by this one alone, nobody else changed anything.
+   */
+  change(run: () => void, leaves: TablesChange): void {
+    const before = this.#known;
+    this.#known = undefined;
+    run();
+    if (!before) return;
+    const tables = new Map(before.tables);
+    for (const [key, table] of leaves) {
+      if (table) tables.set(key, table);
+      else tables.delete(key);
+    }
+    this.#known = { generation: before.generation + 1, tables };
   }
 
   #generation(): number {

@@ -1,0 +1,78 @@
+import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
+import { NODE_NAMESPACE } from '../names.js';
+import type { ActualNamespace, ActualState } from '../plan/actual.js';
+import type { Operation } from '../plan/operation.js';
+import { effectsOf } from './effects.js';
+import type { NamespaceHandle, NamespaceHandles } from './handles.js';
+import { PARTS, type Part, readNamespace } from './read.js';
+import type { Slices } from './slices.js';
+
+interface Reading {
+  /** Whose reading it is: a namespace made anew under the same name has another handle. */
+  readonly handle: NamespaceHandle;
+  readonly actual: ActualNamespace;
+  /** Parts that may have changed since. */
+  readonly doubtful: Set<Part>;
+}
+
+/**
+ * What was read of the kernel, kept from one pass to the next: to read fifty sandboxes takes longer than to
+ * change what a new task changes in them. What our own operations touch is read again, and everything is
+ * from time to time, for others change the kernel too.
+ */
+export class Memory {
+  readonly #handles: NamespaceHandles;
+  readonly #readings = new Map<string, Reading>();
+
+  constructor(handles: NamespaceHandles) {
+    this.#handles = handles;
+  }
+
+  /** Nothing is relied on any more: the next reading is of the kernel alone. */
+  forget(): void {
+    this.#readings.clear();
+  }
+
+  /** To be called before an operation is begun: one that fails may have done a part of it. */
+  touch(operation: Operation): void {
+    for (const { namespace, parts } of effectsOf(operation, this.#readings.keys()))
+      for (const part of parts) this.#readings.get(namespace)?.doubtful.add(part);
+  }
+
+  /**
+   * All namespaces, with turns of the event loop between them.
+   * @returns `current` when all of it was read in this call
+   */
+  async read(slices: Slices): Promise<{ readonly actual: ActualState; readonly current: boolean }> {
+    const { directory } = this.#handles;
+    const names = listNamespaces(directory);
+    this.#retain(new Set([NODE_NAMESPACE, ...names]));
+    const namespaces = new Map<string, ActualNamespace>();
+    let current = true;
+    for (const name of [NODE_NAMESPACE, ...names]) {
+      const handle = this.#handles.get(name);
+      const known = this.#known(name, handle);
+      if (known) current = false;
+      namespaces.set(name, this.#refresh(name, handle, known));
+      await slices.pause();
+    }
+    return { actual: { namespaces, staleFiles: listStaleNamespaceFiles(directory) }, current };
+  }
+
+  #known(name: string, handle: NamespaceHandle): Reading | undefined {
+    const reading = this.#readings.get(name);
+    return reading?.handle === handle ? reading : undefined;
+  }
+
+  #refresh(name: string, handle: NamespaceHandle, known: Reading | undefined): ActualNamespace {
+    if (known?.doubtful.size === 0) return known.actual;
+    const actual = readNamespace(name, handle, known?.doubtful ?? PARTS, known?.actual);
+    this.#readings.set(name, { handle, actual, doubtful: new Set() });
+    return actual;
+  }
+
+  #retain(names: ReadonlySet<string>): void {
+    this.#handles.retain(names);
+    for (const name of [...this.#readings.keys()]) if (!names.has(name)) this.#readings.delete(name);
+  }
+}
