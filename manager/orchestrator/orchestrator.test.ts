@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { newId } from '../../lib/ids.js';
 import {
   NodeAvailability,
   NodeState,
@@ -9,8 +10,8 @@ import {
   type TaskSpec,
   TaskState,
 } from '../../proto/gen/index.js';
-import { isWanted } from '../common/tasks.js';
-import { testNode, testTaskSpec } from '../testing/objects.js';
+import { isWanted, newTask } from '../common/tasks.js';
+import { testNode, testService, testTaskSpec } from '../testing/objects.js';
 import { orchestrated, words } from '../testing/orchestrated.js';
 
 const restarting = (policy: Partial<RestartPolicy>): TaskSpec => {
@@ -53,6 +54,22 @@ test('replicated - tasks of a service that is gone are to be removed', async () 
   await store.update((draft) => draft.remove('service', second));
   await restart();
   expect(tasks(second).every((task) => task.desiredState === TaskState.REMOVE)).toBe(true);
+});
+
+test('replicated - the ended tasks of a service that went just before a crash are to be removed too', async () => {
+  const { tasks, nodes, store, settle, restart } = await orchestrated('node1');
+  // The removal is in the log; what the orchestrator makes of it is not.
+  const ended = (state: TaskState) => {
+    const fields = { id: newId(), slot: 1, nodeId: nodes[0]?.id ?? '', desiredState: TaskState.SHUTDOWN, now: 0 };
+    const task = newTask(testService('web', 1), fields);
+    return { ...task, serviceId: 'gone', status: { ...task.status, state } };
+  };
+  await store.update((draft) =>
+    [TaskState.FAILED, TaskState.RUNNING].map((state) => draft.create('task', ended(state))),
+  );
+  await settle();
+  await restart();
+  expect(tasks('gone').map((task) => task.desiredState)).toEqual([TaskState.REMOVE, TaskState.REMOVE]);
 });
 
 test('restart - the successor is ready at once and runs after the delay', async () => {

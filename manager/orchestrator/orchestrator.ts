@@ -67,6 +67,8 @@ export class Orchestrator implements Reaction {
     for (const task of view.list('task')) {
       this.#taskSeen(task);
       if (isWanted(task)) this.#tasks.add(task.id);
+      // Its service may have gone just before the managers did: then its history is to go too.
+      else if (task.serviceId !== '' && !view.get('service', task.serviceId)) this.#services.add(task.serviceId);
     }
   }
 
