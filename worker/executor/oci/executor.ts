@@ -172,7 +172,7 @@ export class OciExecutor implements Executor {
       container.gone.abort();
       await this.#operations.discard(id);
       this.#containers.delete(id);
-      if (this.#containers.size === 0) this.#operations.removeCgroupParent();
+      if (this.#containers.size === 0) await this.#operations.removeCgroupParent();
     });
   }
 

@@ -141,7 +141,7 @@ export class Operations {
     const { id, folder } = container;
     if ((await folder.readRecord()) === undefined) return;
     await folder.writeRecord(container.record);
-    await this.#release(folder, id);
+    await this.#releaseExited(folder, id);
   }
 
   /** Removes a container in whatever state it is, and all its traces. Fine when there are none. */
@@ -155,21 +155,29 @@ export class Operations {
   }
 
   /** Goes with the last container. */
-  removeCgroupParent(): void {
-    removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
+  async removeCgroupParent(): Promise<void> {
+    await removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
   }
 
   #cgroup(id: string): string {
     return `${this.#options.cgroupParent}/${id}`;
   }
 
+  /** For a container whose first process has ended: with it went all others of its process namespace. */
+  async #releaseExited(folder: ContainerFolder, id: string): Promise<void> {
+    const { runtime, host } = this.#options;
+    // The cgroup goes only when no process is left in it; otherwise the runtime shall see to it.
+    if (await removeCgroup(host.cgroup, this.#cgroup(id))) await runtime.forget(id);
+    await this.#release(folder, id);
+  }
+
   async #release(folder: ContainerFolder, id: string): Promise<void> {
     const { runtime, host } = this.#options;
-    if (await isThere(join(runtime.root, id))) await runtime.delete(id);
+    if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     unmount(folder.rootfs, { lazy: true });
     unmount(folder.files, { lazy: true });
-    removeCgroup(host.cgroup, this.#cgroup(id));
+    await removeCgroup(host.cgroup, this.#cgroup(id));
     await rm(join(this.exitDir, id), { force: true });
     await rm(join(this.#socketDir, id), { recursive: true, force: true });
   }
@@ -177,7 +185,7 @@ export class Operations {
   /** Takes back what a failed start left, so that it can be tried again. */
   async #unlaunch(folder: ContainerFolder, id: string): Promise<void> {
     const { runtime } = this.#options;
-    if (await isThere(join(runtime.root, id))) await runtime.delete(id);
+    if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     const traces = [
       folder.launchMark,
@@ -200,7 +208,7 @@ export class Operations {
     if (record.exit) {
       container.finished(record.exit);
       // Again, in case it was interrupted; there is nothing to do when it was not.
-      await this.#release(folder, id);
+      await this.#releaseExited(folder, id);
     }
     return container;
   }

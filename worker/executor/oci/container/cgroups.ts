@@ -1,5 +1,4 @@
-import { rmdirSync } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition } from '../../../../lib/errors.js';
 import type { CgroupFacts } from './host-facts.js';
@@ -49,16 +48,23 @@ export async function oomKills(facts: CgroupFacts, path: string): Promise<number
   }
 }
 
-/** Removes a cgroup from every hierarchy where it is empty; mostly the runtime has, and nothing is left to do. */
-export function removeCgroup(facts: CgroupFacts, path: string): void {
+/**
+ * Removes a cgroup from every hierarchy where it is empty. Mostly the runtime has, and nothing is left to do.
+ * @returns false when processes or cgroups in it kept one from going
+ */
+export async function removeCgroup(facts: CgroupFacts, path: string): Promise<boolean> {
   const mounts = [...facts.hierarchies.map(({ mount }) => mount), ...(facts.unified === '' ? [] : [facts.unified])];
+  let gone = true;
   for (const mount of mounts) {
     try {
-      rmdirSync(join(mount, path));
+      await rmdir(join(mount, path));
     } catch (error) {
-      if (!['ENOENT', 'EBUSY', 'ENOTEMPTY'].includes(errnoOf(error) ?? '')) throw error;
+      const errno = errnoOf(error) ?? '';
+      if (['EBUSY', 'ENOTEMPTY'].includes(errno)) gone = false;
+      else if (errno !== 'ENOENT') throw error;
     }
   }
+  return gone;
 }
 
 async function isThere(path: string): Promise<boolean> {

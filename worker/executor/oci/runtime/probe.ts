@@ -122,8 +122,8 @@ async function runProbe(choice: RuntimeChoice, { runRoot, cgroupParent, host }: 
     const [program = '', ...args] = [...choice.createPrefix, choice.program, `--root=${bundle}/state`];
     await runTool(program, [...args, 'run', '--bundle', bundle, id]);
   } finally {
-    removeCgroup(host.cgroup, cgroupsPath);
-    removeCgroup(host.cgroup, cgroupParent);
+    await removeCgroup(host.cgroup, cgroupsPath);
+    await removeCgroup(host.cgroup, cgroupParent);
     await rm(bundle, { recursive: true, force: true });
   }
 }
