@@ -6,6 +6,7 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -196,6 +197,32 @@ test('local log - after a failed fdatasync nothing is acknowledged any more, and
   expect(failures).toMatchObject([{ code: 'EINVAL', syscall: 'fdatasync' }]);
   expect(journal.entries).toEqual([[1, 'a']]);
   await log.stop();
+});
+
+test('local log - a file that cannot be begun leaves nothing behind, and writing goes on where it was', async () => {
+  const { log, journal } = await open(2);
+  // /dev/full is a disk without room: the third entry is to begin a file after the snapshot.
+  symlinkSync('/dev/full', path.join(folder, segmentName(3)));
+  await log.propose(Buffer.from('a'));
+  await log.propose(Buffer.from('b'));
+  await expect(log.propose(Buffer.from('c'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  expect(readdirSync(folder)).not.toContain(segmentName(3));
+  for (const text of ['d', 'e', 'f']) await log.propose(Buffer.from(text));
+  await log.stop();
+  const again = await open();
+  expect(again.journal.entries).toEqual(journal.entries);
+  await again.log.stop();
+});
+
+test('local log - an empty file of a begin that broke off is not written to', async () => {
+  const { file } = await record();
+  writeFileSync(path.join(folder, segmentName(2)), readFileSync(file).subarray(0, MAGIC_BYTES));
+  const { log } = await open();
+  await log.propose(Buffer.from('delta'));
+  await log.stop();
+  const again = await open();
+  expect(again.journal.entries.map(([, text]) => text)).toEqual(['alpha', 'beta', 'gamma', 'delta']);
+  await again.log.stop();
 });
 
 function linkOf(fd: string): string | undefined {

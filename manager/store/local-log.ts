@@ -5,7 +5,7 @@ import { messageOf, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { Proposer, StateMachine } from './proposer.js';
 import { damaged } from './record.js';
-import { readSegment, Segment, segmentFirstIndex, segmentName } from './segment.js';
+import { isEmptySegment, readSegment, Segment, segmentFirstIndex, segmentName } from './segment.js';
 import { listSnapshots, readSnapshot, removeOldSnapshots, writeSnapshot } from './snapshot-file.js';
 
 export interface LocalLogOptions {
@@ -95,6 +95,7 @@ export class LocalLog implements Proposer {
   async #replay(machine: StateMachine): Promise<void> {
     const { folder, log } = this.#options;
     const starts = await this.#segmentStarts();
+    await this.#dropEmptyEnd(starts);
     for (const [position, start] of starts.entries()) {
       const name = path.join(folder, segmentName(start));
       const next = starts[position + 1];
@@ -114,6 +115,18 @@ export class LocalLog implements Proposer {
       }
     }
     this.#segment ??= await Segment.create(folder, this.#index + 1);
+  }
+
+  /**
+   * A file that was begun and never written to says nothing, and its name need not be where the log ends:
+   * when a file cannot be begun, entries go on into the one before it.
+   */
+  async #dropEmptyEnd(starts: number[]): Promise<void> {
+    for (let last = starts.at(-1); last !== undefined && starts.length > 1; last = starts.at(-1)) {
+      if (!(await isEmptySegment(this.#options.folder, last))) return;
+      await Segment.discard(this.#options.folder, last);
+      starts.pop();
+    }
   }
 
   async #flush(machine: StateMachine): Promise<void> {
@@ -180,12 +193,24 @@ export class LocalLog implements Proposer {
     const current = this.#segment;
     const next = this.#index + 1;
     const full = this.#rotate || (current !== undefined && current.size >= SEGMENT_BYTES);
-    this.#rotate = false;
     if (current && (!full || current.firstIndex === next)) return current;
     await current?.sync();
-    this.#segment = await Segment.create(this.#options.folder, next);
+    this.#segment = await this.#begin(next);
+    this.#rotate = false;
     await current?.close();
     return this.#segment;
+  }
+
+  async #begin(firstIndex: number): Promise<Segment> {
+    const { folder } = this.#options;
+    try {
+      return await Segment.create(folder, firstIndex);
+    } catch (error) {
+      await Segment.discard(folder, firstIndex).catch((failure) =>
+        this.#fail(failure, 'a file of the log that could not be begun cannot be removed'),
+      );
+      throw error;
+    }
   }
 
   #snapshotIfDue(machine: StateMachine): void {

@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { damaged, encodeRecord, MAGIC_BYTES, readRecord } from './record.js';
 
@@ -25,13 +25,24 @@ export class Segment {
     this.#size = size;
   }
 
-  /** Makes the file and its name durable. */
+  /** Makes the file and its name durable. After a failure call `discard` before anything else. */
   static async create(folder: string, firstIndex: number): Promise<Segment> {
     const file = await open(path.join(folder, segmentName(firstIndex)), 'w');
-    await file.write(MAGIC, 0, MAGIC.length, 0);
-    await file.sync();
-    await syncFolder(folder);
+    try {
+      await file.write(MAGIC, 0, MAGIC.length, 0);
+      await file.sync();
+      await syncFolder(folder);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
     return new Segment(firstIndex, file, MAGIC.length);
+  }
+
+  /** Takes back what a failed `create` may have left: later entries must not come to stand before it. */
+  static async discard(folder: string, firstIndex: number): Promise<void> {
+    await rm(path.join(folder, segmentName(firstIndex)), { force: true });
+    await syncFolder(folder);
   }
 
   /** Opens a file that was read up to `size`; what follows is cut off. */
@@ -78,6 +89,11 @@ export interface SegmentContents {
   readonly size: number;
   /** Bytes of a record that was never finished. */
   readonly torn: number;
+}
+
+/** Whether a file of the log was begun and never written to. */
+export async function isEmptySegment(folder: string, firstIndex: number): Promise<boolean> {
+  return (await stat(path.join(folder, segmentName(firstIndex)))).size <= MAGIC_BYTES;
 }
 
 /**
