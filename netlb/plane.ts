@@ -19,6 +19,7 @@ import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
 import { Memory } from './reconcile/memory.js';
+import { Pace } from './reconcile/pace.js';
 import { Slices } from './reconcile/slices.js';
 import { DriftWatch } from './reconcile/watch.js';
 import type { ApplyProblem, ApplyReport, DesiredState } from './state.js';
@@ -66,6 +67,7 @@ export class NetworkPlane {
   readonly #clientAddress: Facts['clientAddress'];
   readonly #onReport: (report: ApplyReport) => void;
   readonly #watch: DriftWatch;
+  readonly #pace: Pace;
   readonly #serial = new Serial();
   #desired: DesiredState | undefined;
   #queued: Promise<ApplyReport> | undefined;
@@ -87,7 +89,9 @@ export class NetworkPlane {
     this.#balancer = balancers[options.balancer ?? 'nft'];
     this.#clientAddress = options.keepClientAddress === false ? 'hidden' : hasEgress ? 'kept' : 'lost';
     this.#onReport = options.onReport ?? (() => undefined);
-    this.#watch = new DriftWatch(options.clock ?? systemClock, options.driftIntervalMs ?? 3000);
+    const clock = options.clock ?? systemClock;
+    this.#watch = new DriftWatch(clock, options.driftIntervalMs ?? 3000);
+    this.#pace = new Pace(clock);
   }
 
   /** The file that names a sandbox's network namespace. It is there once `apply` has reported without problem. */
@@ -101,9 +105,10 @@ export class NetworkPlane {
    */
   apply(desired: DesiredState): Promise<ApplyReport> {
     this.#desired = desired;
-    this.#queued ??= this.#serial.run(() => {
+    this.#queued ??= this.#serial.run(async () => {
+      await this.#pace.ready(this.#desired);
       this.#queued = undefined;
-      return this.#pass();
+      return this.#pace.measure(this.#desired, () => this.#pass());
     });
     return this.#queued;
   }
