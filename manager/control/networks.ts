@@ -13,6 +13,7 @@ import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { resolve, taskName } from './refs.js';
 import { checkNetworkSpec, checkSubnetsAreFree } from './validate/network.js';
+import { checkNetworkIsSupported } from './validate/unsupported.js';
 
 type NetworkHandlers = Pick<
   Handlers<typeof ControlService>,
@@ -32,6 +33,7 @@ export function networkHandlers(store: Store): NetworkHandlers {
   return {
     async createNetwork({ spec }) {
       checkNetworkSpec(spec);
+      checkNetworkIsSupported(spec);
       const id = newId();
       await store.update((draft) => {
         checkSubnetsAreFree(draft, spec);

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import {
   ContainerSpec,
   type Filter,
+  HealthConfig,
   NetworkAttachmentConfig,
   NetworkSpec,
   PortConfig,
@@ -37,7 +38,9 @@ describe('services', () => {
   });
 
   test.each([
-    [{ networks: ['none'] }, 'no such network: none'],
+    [{ networks: ['nope'] }, 'no such network: nope'],
+    [{ networks: ['none'] }, 'services cannot use the network "none" in this version'],
+    [{ networks: ['host'] }, 'services cannot use the network "host" in this version'],
     [{ networks: ['ingress'] }, 'a service cannot be attached to the ingress network ingress'],
     [{ networks: ['back', 'back'] }, 'network back is given twice'],
   ])('create - networks %j: %s', async (fields, message) => {
@@ -63,6 +66,46 @@ describe('services', () => {
       `port '53/tcp' is already in use by service 'web' (${id}) as a host-published port`,
     );
     await create({ name: 'b', ports: [{ publishedPort: 53, publishMode: PublishMode.HOST }] });
+  });
+
+  test('ports - two services cannot share one of the mesh by publishing it on different addresses', async () => {
+    const { create } = await openControl();
+    await create({ ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
+    const other = create({ name: 'b', ports: [{ publishedPort: 80, hostIp: '203.0.113.2' }] });
+    await expect(other).rejects.toThrow("port '80/tcp' is already in use by service 'web'");
+  });
+
+  test.each<[Partial<PortConfig>, string]>([
+    [{ publishedPort: 2377 }, "port '2377/tcp' is the swarm's own: its managers answer there"],
+    [{ publishedPort: 2377, publishMode: PublishMode.HOST }, "port '2377/tcp' is the swarm's own"],
+    [{ publishedPort: 4789, protocol: 1 }, "port '4789/udp' is the swarm's own: overlay networks use it"],
+  ])('ports - %j would cut the swarm off', async (port, message) => {
+    const { create } = await openControl();
+    await expect(create({ ports: [port] })).rejects.toThrow(message);
+  });
+
+  test('create - what is not supported is refused, what is passed over is told', async () => {
+    const { control, create } = await openControl();
+    const task = (fields: Partial<TaskSpec>) =>
+      TaskSpec.create({ container: ContainerSpec.create({ image: 'web:1' }), ...fields });
+    const healthcheck = HealthConfig.create({ test: ['CMD', 'true'] });
+    const checked = task({ container: ContainerSpec.create({ image: 'web:1', healthcheck }) });
+    await expect(create({ task: checked })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+    const spec = specOf({ task: task({ logDriver: { name: 'syslog', options: {} } }) });
+    const { service, warnings } = await control.createService({ spec }, context);
+    expect(warnings).toEqual([expect.stringContaining('log driver "syslog" is not used')]);
+    const request = UpdateServiceRequest.create({ id: service.id, version: service.meta.version });
+    const update = control.updateService({ ...request, spec: specOf({ task: checked }) }, context);
+    await expect(update).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  test('create - a spec of which a task would not fit into the log is refused', async () => {
+    const { create } = await openControl();
+    const container = ContainerSpec.create({ image: 'web:1', env: [`A=${'x'.repeat(600 * 1024)}`] });
+    await expect(create({ task: TaskSpec.create({ container }) })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('the service is too large'),
+    });
   });
 
   test('ports - one that the allocator gave to another service is taken too', async () => {

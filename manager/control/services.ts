@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
-import { aborted, failedPrecondition, invalidArgument } from '../../lib/errors.js';
+import { aborted, failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
 import {
@@ -22,6 +22,7 @@ import { resolve } from './refs.js';
 import { duplicate } from './validate/names.js';
 import { checkPortsAreFree } from './validate/ports.js';
 import { checkServiceSpec, modeOf } from './validate/service.js';
+import { checkServiceIsSupported, ignoredParts } from './validate/unsupported.js';
 
 type ServiceHandlers = Pick<
   Handlers<typeof ControlService>,
@@ -44,6 +45,7 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
   return {
     async createService({ spec }) {
       checkServiceSpec(spec);
+      checkServiceIsSupported(spec);
       const id = newId();
       await store.update((draft) => {
         const resolved = resolveReferences(draft, spec, undefined);
@@ -70,7 +72,10 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
 
     async updateService({ id, version, spec, rollback }) {
       const current = resolve(store.view(), 'service', id);
-      if (!rollback) checkServiceSpec(spec);
+      if (!rollback) {
+        checkServiceSpec(spec);
+        checkServiceIsSupported(spec);
+      }
       await store.update((draft) => {
         const service = resolve(draft, 'service', current.id);
         checkVersion(service, version);
@@ -175,7 +180,16 @@ function resolveReferences(draft: WriteView, spec: ServiceSpec, service: string 
   return { ...spec, task: { ...spec.task, networks, container: { ...container, ...files } } };
 }
 
+/** Networks that each node has by itself, in Docker. */
+const NODE_NETWORKS: ReadonlySet<string> = new Set(['host', 'none', 'bridge']);
+
 function resolveNetwork(view: ReadView, attachment: NetworkAttachmentConfig): NetworkAttachmentConfig {
+  if (NODE_NETWORKS.has(attachment.target)) {
+    throw new SwarmError('UNIMPLEMENTED', `services cannot use the network "${attachment.target}" in this version`, {
+      value: attachment.target,
+      hint: 'Use an overlay network ("tsswarm network create -d overlay NAME"), or leave --network out.',
+    });
+  }
   const network = resolve(view, 'network', attachment.target);
   if (network.spec.ingress) {
     throw invalidArgument(`a service cannot be attached to the ingress network ${network.spec.name}`, {
@@ -217,5 +231,6 @@ function warningsFor(spec: ServiceSpec): string[] {
       ? ['the update delay is not shorter than the monitor period: failures are seen only after the next step']
       : []),
     ...(limits.pids > 0 && limits.pids < 10 ? [`a limit of ${limits.pids} processes is too low for most images`] : []),
+    ...ignoredParts(spec),
   ];
 }

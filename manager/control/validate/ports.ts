@@ -4,7 +4,7 @@ import {
   EndpointMode,
   type EndpointSpec,
   type PortConfig,
-  type Protocol,
+  Protocol,
   ProtocolName,
   PublishMode,
   type Service,
@@ -67,10 +67,12 @@ function range(what: string, port: number, least: number): void {
 
 /**
  * Whether two published ports would take the same packets on some node. Of two host-mode ports that is
- * for the scheduler to see: their tasks may be on different nodes.
+ * for the scheduler to see: their tasks may be on different nodes. The mesh tells services apart by
+ * protocol and port alone, so two of its ports clash whatever their addresses.
  */
 function clash(a: PortConfig, b: PortConfig): boolean {
   if (a.publishedPort === 0 || a.publishedPort !== b.publishedPort || a.protocol !== b.protocol) return false;
+  if (a.publishMode === PublishMode.INGRESS && b.publishMode === PublishMode.INGRESS) return true;
   return a.hostIp === '' || b.hostIp === '' || a.hostIp === b.hostIp;
 }
 
@@ -84,6 +86,7 @@ const bothHost = (a: PortConfig, b: PortConfig): boolean =>
 export function checkPortsAreFree(view: ReadView, ports: readonly PortConfig[], service: string | undefined): void {
   const wanted = ports.filter((port) => port.publishedPort !== 0);
   if (wanted.length === 0) return;
+  for (const port of wanted) checkIsNotOwnPort(view, port);
   for (const other of view.list('service')) {
     if (other.id === service) continue;
     const taken = publishedBy(other);
@@ -96,6 +99,22 @@ export function checkPortsAreFree(view: ReadView, ports: readonly PortConfig[], 
         { value: portText(port), hint: 'Publish another port, or remove it from that service first.' },
       );
     }
+  }
+}
+
+/** A node sends what reaches a published port to tasks: its managers and overlay networks would hear no more. */
+function checkIsNotOwnPort(view: ReadView, port: PortConfig): void {
+  const refuse = (use: string) =>
+    failedPrecondition(`port '${portText(port)}' is the swarm's own: ${use}`, {
+      value: portText(port),
+      hint: 'Publish another port.',
+    });
+  if (port.protocol === Protocol.UDP && port.publishedPort === view.cluster().dataPathPort) {
+    throw refuse('overlay networks use it');
+  }
+  if (port.protocol !== Protocol.TCP) return;
+  for (const { managerStatus } of view.list('node')) {
+    if (managerStatus?.address.endsWith(`:${port.publishedPort}`)) throw refuse('its managers answer there');
   }
 }
 

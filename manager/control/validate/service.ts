@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../../lib/errors.js';
-import type { Placement, ServiceSpec } from '../../../proto/gen/index.js';
+import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
 import { checkContainer } from './container.js';
 import { checkLabels, checkName } from './names.js';
@@ -56,6 +56,19 @@ export function checkServiceSpec(spec: ServiceSpec): void {
       hint: 'It has one task on each node.',
     });
   }
+  checkSize(spec);
+}
+
+/** A service object holds two specs and must fit into one transaction of the log, as each of its tasks must. */
+const MOST_BYTES = 500 * 1024;
+
+function checkSize(spec: ServiceSpec): void {
+  const size = ServiceSpec.encode(spec).length;
+  if (size <= MOST_BYTES) return;
+  throw invalidArgument(`the service is too large: its specification has ${size} bytes`, {
+    value: spec.name,
+    hint: `At most ${MOST_BYTES} bytes; long values can be files that a mount of type bind brings in.`,
+  });
 }
 
 function checkPlacement(placement: Placement): void {

@@ -67,6 +67,7 @@ describe('service specs that are refused', () => {
     [ports({ targetPort: 0 }), 'target port 0 is out of range'],
     [ports({ publishedPort: 65536 }), 'published port 65536 is out of range'],
     [ports({ publishedPort: 80 }, { publishedPort: 80 }), 'port 80/tcp is published twice by this service'],
+    [ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.2' }), 'published twice'],
     [ports({ publishedPort: 80, hostIp: 'lo' }), '"lo" is not an address to publish port 80 on'],
     [
       spec({ endpoint: EndpointSpec.create({ mode: 1, ports: [PortConfig.create({ targetPort: 80 })] }) }),
@@ -107,7 +108,10 @@ test('service specs that are accepted', () => {
   for (const accepted of [
     spec({ name: 'a.b-c_1' }),
     ports({ publishedPort: 80 }, { publishedPort: 80, protocol: 1 }, { publishedPort: 0 }),
-    ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.2' }),
+    ports(
+      { publishedPort: 80, hostIp: '10.0.0.1', publishMode: PublishMode.HOST },
+      { publishedPort: 80, hostIp: '10.0.0.2', publishMode: PublishMode.HOST },
+    ),
     ports({ publishedPort: 80, publishMode: PublishMode.HOST }),
     container({ env: ['A=', 'B=c=d', 'C'], stopSignal: 'SIGRTMIN+3', hostname: '{{.Node.Hostname}}-{{.Task.Slot}}' }),
     container({ stopSignal: 'term', hosts: ['10.0.0.1 a b'] }),

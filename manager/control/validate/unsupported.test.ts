@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest';
+import {
+  ContainerSpec,
+  EndpointSpec,
+  HealthConfig,
+  IPAMConfig,
+  LogDriver,
+  Mount,
+  MountType,
+  NetworkAttachmentConfig,
+  NetworkSpec,
+  PortConfig,
+  Privileges,
+  ResourceRequirements,
+  ServiceSpec,
+  TaskSpec,
+} from '../../../proto/gen/index.js';
+import { checkNetworkIsSupported, checkServiceIsSupported, ignoredParts } from './unsupported.js';
+
+const spec = (fields: Partial<ServiceSpec>, task: Partial<TaskSpec> = {}) =>
+  ServiceSpec.create({ name: 'web', replicated: { replicas: 1 }, task: TaskSpec.create(task), ...fields });
+const container = (fields: Partial<ContainerSpec>) => spec({}, { container: ContainerSpec.create(fields) });
+const mount = (fields: Partial<Mount>) => container({ mounts: [Mount.create({ target: '/data', ...fields })] });
+const health = (fields: Partial<HealthConfig>) => container({ healthcheck: HealthConfig.create(fields) });
+const port = (fields: Partial<PortConfig>) =>
+  spec({ endpoint: EndpointSpec.create({ ports: [PortConfig.create({ targetPort: 80, ...fields })] }) });
+const attached = (fields: Partial<NetworkAttachmentConfig>) =>
+  spec({}, { networks: [NetworkAttachmentConfig.create({ target: 'back', ...fields })] });
+const network = (fields: Partial<NetworkSpec>) => NetworkSpec.create({ name: 'back', ...fields });
+
+describe('services', () => {
+  test.each<[ServiceSpec, string]>([
+    [mount({ type: MountType.VOLUME, source: 'db' }), 'mount /data: volumes are not supported by this version'],
+    [health({ test: ['CMD-SHELL', 'true'] }), 'health checks are not supported by this version'],
+    [health({ retries: 3 }), 'health checks are not supported by this version'],
+    [container({ isolation: 'hyperv' }), 'isolation "hyperv" is not supported by this version'],
+    [container({ privileges: Privileges.create({ seccomp: '{}' }) }), 'seccomp profiles'],
+    [container({ privileges: Privileges.create({ apparmor: 'unconfined' }) }), 'AppArmor profiles'],
+    [port({ hostIp: '::1', publishedPort: 80 }), 'port 80: publishing on an IPv6 address is not supported'],
+    [port({ scheduler: 'lc', publishedPort: 80 }), 'port 80: spreading connections by "lc" is not supported'],
+    [port({ affinityTimeout: 1e9 }), 'port 80: affinity is not supported'],
+    [attached({ driverOptions: { a: 'b' } }), 'options of an attachment to a network are not supported'],
+    [spec({ schedule: { cron: '@daily', timeZone: '', overlap: '', missedRunWindow: 0 } }), 'jobs with a schedule'],
+    [spec({ autoscale: { min: 1, max: 2, cpuPercent: 50, requestsPerSecond: 0 } }), 'not scaled by load'],
+    [spec({ dependsOn: [{ service: 'db', condition: '' }] }), 'dependencies between services'],
+  ])('%#: %j is refused', (refused, message) => {
+    expect(() => checkServiceIsSupported(refused)).toThrow(expect.objectContaining({ code: 'UNIMPLEMENTED' }));
+    expect(() => checkServiceIsSupported(refused)).toThrow(message);
+  });
+
+  test.each<[ServiceSpec]>([
+    [mount({ type: MountType.TMPFS })],
+    [mount({ type: MountType.BIND, source: '/srv' })],
+    [health({ test: ['NONE'] })],
+    [container({ isolation: 'default', privileges: Privileges.create({ noNewPrivileges: true }) })],
+    [port({ hostIp: '203.0.113.1', scheduler: 'rr' })],
+  ])('%#: %j is done in full', (accepted) => {
+    checkServiceIsSupported(accepted);
+    expect(ignoredParts(accepted)).toEqual([]);
+  });
+
+  test.each<[ServiceSpec, string]>([
+    [spec({}, { logDriver: LogDriver.create({ name: 'syslog' }) }), 'log driver "syslog" is not used'],
+    [spec({}, { resources: ResourceRequirements.create({ memorySwappiness: 0 }) }), 'memory swappiness is not set'],
+    [attached({ aliases: ['www'] }), 'alias www has no effect'],
+    [spec({ endpoint: EndpointSpec.create({ mode: 1 }) }), 'endpoint mode dnsrr'],
+  ])('%#: %j runs, with a warning', (accepted, warning) => {
+    checkServiceIsSupported(accepted);
+    expect(ignoredParts(accepted)).toEqual([expect.stringContaining(warning)]);
+  });
+});
+
+describe('networks', () => {
+  test.each<[NetworkSpec, string]>([
+    [network({ driverOptions: { encrypted: '' } }), 'encrypted networks are not supported by this version'],
+    [network({ driverOptions: { mtu: '1400' } }), '"mtu" is not an option of overlay networks'],
+    [network({ driverOptions: { 'com.docker.network.driver.mtu': 'big' } }), '"big" is not an MTU'],
+    [network({ ipv6: true }), 'IPv6 networks are not supported by this version'],
+    [network({ ipam: [IPAMConfig.create({ subnet: 'fd00::/64' })] }), 'IPv6 networks are not supported'],
+    [network({ disableIpv4: true }), 'IPv6 networks are not supported'],
+    [network({ configFrom: 'base' }), 'networks made from a configuration'],
+    [network({ ipamOptions: { a: 'b' } }), 'options of address management'],
+  ])('%#: %j is refused', (refused, message) => {
+    expect(() => checkNetworkIsSupported(refused)).toThrow(message);
+  });
+
+  test('what overlays do is accepted', () => {
+    checkNetworkIsSupported(network({ internal: true, driverOptions: { 'com.docker.network.driver.mtu': '1400' } }));
+    checkNetworkIsSupported(network({ driverOptions: { 'com.docker.network.driver.overlay.vxlanid_list': '5000' } }));
+  });
+});

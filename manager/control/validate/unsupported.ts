@@ -1,0 +1,133 @@
+import { isIPv6 } from 'node:net';
+import { SwarmError } from '../../../lib/errors.js';
+import {
+  type ContainerSpec,
+  EndpointMode,
+  type HealthConfig,
+  type Mount,
+  MountType,
+  type NetworkSpec,
+  type PortConfig,
+  type ServiceSpec,
+} from '../../../proto/gen/index.js';
+
+/**
+ * What specs can say and this version does not do. What a service is not itself without is refused;
+ * what it runs without, only otherwise than its author may think, is told in a warning. Nothing is
+ * left out in silence. A feature that is added takes its line away here.
+ */
+
+const unsupported = (what: string, value: string, hint?: string) =>
+  new SwarmError('UNIMPLEMENTED', `${what} by this version`, { value, hint });
+
+/** @throws UNIMPLEMENTED that names the first such thing */
+export function checkServiceIsSupported(spec: ServiceSpec): void {
+  checkContainerIsSupported(spec.task.container);
+  for (const port of spec.endpoint.ports) checkPortIsSupported(port);
+  for (const { driverOptions } of spec.task.networks) {
+    const [option] = Object.keys(driverOptions);
+    if (option !== undefined) throw unsupported('options of an attachment to a network are not supported', option);
+  }
+  if (spec.schedule) throw unsupported('jobs with a schedule are not supported', spec.schedule.cron);
+  if (spec.autoscale)
+    throw unsupported('services are not scaled by load', `${spec.autoscale.min}-${spec.autoscale.max}`);
+  const [dependency] = spec.dependsOn;
+  if (dependency) throw unsupported('dependencies between services are not supported', dependency.service);
+}
+
+function checkContainerIsSupported(container: ContainerSpec): void {
+  const { healthcheck, isolation, privileges } = container;
+  for (const mount of container.mounts) checkMountIsSupported(mount);
+  if (healthcheck && asksForCheck(healthcheck)) {
+    throw unsupported(
+      'health checks are not supported',
+      healthcheck.test.slice(1).join(' '),
+      'Leave --health-* out: a task counts as healthy while its process runs.',
+    );
+  }
+  if (isolation !== '' && isolation !== 'default')
+    throw unsupported(`isolation "${isolation}" is not supported`, isolation);
+  for (const [name, profile] of [
+    ['seccomp', privileges?.seccomp ?? ''],
+    ['AppArmor', privileges?.apparmor ?? ''],
+  ] as const) {
+    if (profile !== '') throw unsupported(`${name} profiles of one's own are not supported`, profile);
+  }
+}
+
+/** `NONE` switches checks off, which is what happens. */
+function asksForCheck({ test, interval, timeout, startPeriod, startInterval, retries }: HealthConfig): boolean {
+  if (test[0] === 'NONE') return false;
+  return test.length > 0 || interval + timeout + startPeriod + startInterval + retries > 0;
+}
+
+function checkMountIsSupported({ type, source, target }: Mount): void {
+  if (type !== MountType.VOLUME) return;
+  throw unsupported(
+    `mount ${target}: volumes are not supported`,
+    source,
+    'Use type=bind with a path that each node has, or type=tmpfs.',
+  );
+}
+
+function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, affinityTimeout }: PortConfig): void {
+  const port = publishedPort || targetPort;
+  if (isIPv6(hostIp)) throw unsupported(`port ${port}: publishing on an IPv6 address is not supported`, hostIp);
+  if (scheduler !== '' && scheduler !== 'rr') {
+    throw unsupported(`port ${port}: spreading connections by "${scheduler}" is not supported`, scheduler, 'Use rr.');
+  }
+  if (affinityTimeout > 0) throw unsupported(`port ${port}: affinity is not supported`, String(affinityTimeout));
+}
+
+/** What is asked for and passed over. */
+export function ignoredParts(spec: ServiceSpec): string[] {
+  const { logDriver, networks, resources } = spec.task;
+  const aliases = networks.flatMap((network) => network.aliases);
+  const noNames = 'names of services do not resolve in this version: tasks reach each other by address';
+  return [
+    ...(logDriver ? [`log driver "${logDriver.name}" is not used: logs are kept on the nodes, in files`] : []),
+    ...((resources.memorySwappiness ?? -1) >= 0 ? ['memory swappiness is not set: the nodes decide'] : []),
+    ...(aliases.length > 0 ? [`alias ${aliases.join(', ')} has no effect: ${noNames}`] : []),
+    ...(spec.endpoint.mode === EndpointMode.DNSRR
+      ? [`endpoint mode dnsrr only leaves the virtual address out: ${noNames}`]
+      : []),
+  ];
+}
+
+const MTU = 'com.docker.network.driver.mtu';
+const VNI = 'com.docker.network.driver.overlay.vxlanid_list';
+/** RFC 791: what every IPv4 link must carry. */
+const LEAST_MTU = 68;
+
+/** @throws UNIMPLEMENTED, or INVALID_ARGUMENT for an option that does not exist */
+export function checkNetworkIsSupported(spec: NetworkSpec): void {
+  const { driverOptions } = spec;
+  if ('encrypted' in driverOptions && driverOptions.encrypted !== 'false') {
+    throw unsupported(
+      'encrypted networks are not supported',
+      'encrypted',
+      'Without it the traffic between nodes is not encrypted.',
+    );
+  }
+  for (const [option, value] of Object.entries(driverOptions)) {
+    if (option !== MTU && option !== VNI && option !== 'encrypted') {
+      throw new SwarmError('INVALID_ARGUMENT', `"${option}" is not an option of overlay networks`, {
+        value: option,
+        hint: `There are ${MTU} and ${VNI}.`,
+      });
+    }
+    const mtu = Number(value);
+    if (option === MTU && (!/^\d+$/.test(value) || mtu < LEAST_MTU || mtu > 65_535)) {
+      throw new SwarmError('INVALID_ARGUMENT', `"${value}" is not an MTU`, {
+        value,
+        hint: `It is a number of bytes from ${LEAST_MTU} to 65535.`,
+      });
+    }
+  }
+  const v6 = spec.ipam.find(({ subnet }) => subnet.includes(':'));
+  if (spec.ipv6 || spec.disableIpv4 || v6) throw unsupported('IPv6 networks are not supported', v6?.subnet ?? '--ipv6');
+  if (spec.configFrom !== '')
+    throw unsupported('networks made from a configuration are not supported', spec.configFrom);
+  const [ipamOption] = Object.keys(spec.ipamOptions);
+  if (ipamOption !== undefined) throw unsupported('options of address management are not supported', ipamOption);
+}
