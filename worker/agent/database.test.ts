@@ -88,4 +88,11 @@ describe('TaskDatabase', () => {
     await database.destroy();
     expect(await (await open()).node()).toBeUndefined();
   });
+
+  it('keeps the newest of the node objects that come while one is being written', async () => {
+    const database = await open();
+    const named = (id: string) => Node.create({ id });
+    await Promise.all(['a', 'b', 'c', 'd'].map((id) => database.saveNode(named(id))));
+    expect(await (await open()).node()).toEqual(named('d'));
+  });
 });

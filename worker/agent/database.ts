@@ -6,6 +6,7 @@ import { Assignment, AssignmentChange, AssignmentsMessage, Node } from '../../pr
 import { type Assignments, applyMessage, noAssignments, toSavedMessage } from './assignments.js';
 import { DurableFolder } from './durable-folder.js';
 import type { LocalTask } from './local-task.js';
+import { NewestWriter } from './newest-writer.js';
 
 const ASSIGNMENTS = 'assignments';
 const NODE = 'node';
@@ -23,8 +24,10 @@ export class TaskDatabase {
   readonly #tasks: DurableFolder;
   readonly #state: DurableFolder;
   readonly #log: Logger;
-  #newest: Assignments | undefined;
-  #saving: Promise<void> | undefined;
+  readonly #assignments = new NewestWriter<Assignments>((assignments) =>
+    this.#state.write(ASSIGNMENTS, AssignmentsMessage.encode(toSavedMessage(assignments))),
+  );
+  readonly #node = new NewestWriter<Node>((node) => this.#state.write(NODE, Node.encode(node)));
 
   private constructor(root: string, tasks: DurableFolder, state: DurableFolder, log: Logger) {
     this.#root = root;
@@ -61,33 +64,23 @@ export class TaskDatabase {
 
   /** Sets that come while one is being written are skipped but for the newest. */
   saveAssignments(assignments: Assignments): Promise<void> {
-    this.#newest = assignments;
-    this.#saving ??= this.#saveNewest().finally(() => {
-      this.#saving = undefined;
-    });
-    return this.#saving;
+    return this.#assignments.put(assignments);
   }
 
   async node(): Promise<Node | undefined> {
     return this.#read(this.#state, NODE, Node.decode);
   }
 
-  async saveNode(node: Node): Promise<void> {
-    await this.#state.write(NODE, Node.encode(node));
+  /** As assignments are saved. */
+  saveNode(node: Node): Promise<void> {
+    return this.#node.put(node);
   }
 
   /** Deletes all of it. The database is not to be used afterwards. */
   async destroy(): Promise<void> {
-    await this.#saving;
+    // Whether they succeed is for those who wait for them.
+    await Promise.allSettled([this.#assignments.idle(), this.#node.idle()]);
     await rm(this.#root, { recursive: true, force: true });
-  }
-
-  async #saveNewest(): Promise<void> {
-    while (this.#newest) {
-      const message = toSavedMessage(this.#newest);
-      this.#newest = undefined;
-      await this.#state.write(ASSIGNMENTS, AssignmentsMessage.encode(message));
-    }
   }
 
   /** Undefined for a file that is not there, and for one that cannot be read: that is set aside. */

@@ -1,0 +1,31 @@
+/** Writes values one at a time. Of those that come while one is being written only the newest is. */
+export class NewestWriter<T> {
+  readonly #write: (value: T) => Promise<void>;
+  #waiting: { readonly value: T } | undefined;
+  #running: Promise<void> | undefined;
+
+  constructor(write: (value: T) => Promise<void>) {
+    this.#write = write;
+  }
+
+  /** Resolves when this value, or a newer one, is written. @throws what `write` throws */
+  put(value: T): Promise<void> {
+    this.#waiting = { value };
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Resolves when nothing is being written. @throws what `write` throws */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (let next = this.#waiting; next; next = this.#waiting) {
+      this.#waiting = undefined;
+      await this.#write(next.value);
+    }
+  }
+}
