@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { systemClock } from '../../../../lib/clock.js';
@@ -7,10 +5,12 @@ import { errnoOf, failedPrecondition, messageOf } from '../../../../lib/errors.j
 import { type ContainerFolder, readIfThere } from '../container/folder.js';
 import { identify, isAlive, type ProcessIdentity, sendSignal } from '../container/process.js';
 import { parseJsonObject } from '../images/config.js';
-import { missingTool } from '../tool.js';
+import { posixSpawn, reap } from './posix-spawn.js';
 import { type Runtime, runtimeWords } from './runtime.js';
 
 const SIGKILL = 9;
+/** The whole line with the answer, among those of complaints. */
+const ANSWER = /^\{.*\}$/m;
 const MONITOR_POLL_MS = 5;
 const MONITOR_GRACE_MS = 5000;
 
@@ -34,22 +34,16 @@ export interface MonitorOptions {
  * @throws FAILED_PRECONDITION with the runtime's words
  */
 export async function createUnderMonitor(options: MonitorOptions): Promise<number> {
-  const child = spawn('conmon', monitorArgs(options), {
-    cwd: '/',
-    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, _OCI_SYNCPIPE: '3' },
-  });
-  const sync = child.stdio[3] as Readable;
-  const failed = once(child, 'error').then(([error]: unknown[]) => {
-    throw errnoOf(error) === 'ENOENT' ? missingTool('conmon') : error;
+  const { pid, output } = posixSpawn('conmon', monitorArgs(options), {
+    PATH: process.env.PATH ?? '',
+    _OCI_SYNCPIPE: '3',
   });
   try {
-    const complaint = text(child.stderr as Readable);
-    const answer = await Promise.race([firstLine(sync), failed]);
-    // Without an answer conmon has ended, and its standard error with it.
-    return parseAnswer(answer, answer === '' ? await complaint : '');
+    return parseAnswer(await answerIn(output));
   } finally {
-    sync.destroy();
+    output.destroy();
+    // It leaves the monitoring to a process of its own that it forks, and ends.
+    await reap(pid, systemClock);
   }
 }
 
@@ -77,24 +71,20 @@ function monitorArgs({
   ];
 }
 
-async function firstLine(stream: Readable): Promise<string> {
+/** Everything up to the answer; without one conmon has ended, and it is all that it complained of. */
+async function answerIn(output: Readable): Promise<string> {
   let all = '';
-  for await (const chunk of stream.setEncoding('utf8')) {
+  for await (const chunk of output.setEncoding('utf8')) {
     all += chunk;
-    if (all.includes('\n')) break;
+    if (ANSWER.test(all)) break;
   }
   return all;
 }
 
-async function text(stream: Readable): Promise<string> {
-  let all = '';
-  for await (const chunk of stream.setEncoding('utf8')) all += chunk;
-  return all;
-}
-
 /** @throws FAILED_PRECONDITION */
-export function parseAnswer(answer: string, complaint: string): number {
-  if (answer.trim() === '') throw failedPrecondition(`conmon failed: ${runtimeWords(complaint) || 'it said nothing'}`);
+export function parseAnswer(output: string): number {
+  const answer = ANSWER.exec(output)?.[0];
+  if (answer === undefined) throw failedPrecondition(`conmon failed: ${runtimeWords(output) || 'it said nothing'}`);
   try {
     const { data, message } = parseJsonObject(answer, "conmon's answer");
     if (typeof data === 'number' && data > 0) return data;

@@ -20,9 +20,11 @@ describe('words of a runtime', () => {
 
 describe("conmon's answer", () => {
   it('has a process or a reason', () => {
-    expect(parseAnswer('{"data": 42}\n', '')).toBe(42);
-    expect(() => parseAnswer('{"data": -1, "message": "no such thing"}', '')).toThrow('no such thing');
-    expect(() => parseAnswer('', 'conmon: unknown option')).toThrow('conmon failed: conmon: unknown option');
-    expect(() => parseAnswer('garbage', '')).toThrow('cannot create the container');
+    expect(parseAnswer('{"data": 42}\n')).toBe(42);
+    expect(parseAnswer('[conmon:w]: slow\n{"data": 42}\n')).toBe(42);
+    expect(() => parseAnswer('{"data": -1, "message": "no such thing"}')).toThrow('no such thing');
+    expect(() => parseAnswer('conmon: unknown option')).toThrow('conmon failed: conmon: unknown option');
+    expect(() => parseAnswer('{garbage}')).toThrow('cannot create the container');
+    expect(() => parseAnswer('')).toThrow('conmon failed: it said nothing');
   });
 });
