@@ -36,6 +36,8 @@ export interface DispatcherOptions extends LoopOptions {
 const GRACE_PERIODS = 3;
 /** Nodes have at least this long to find a manager that has just started; milliseconds. */
 const START_GRACE = 10_000;
+/** When a node's state could not be written, milliseconds until that is tried again. */
+const RETRY = 5_000;
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
 const JITTER = 0.1;
 
@@ -164,9 +166,12 @@ export class Dispatcher implements Reaction {
     const session = this.#sessions.get(nodeId);
     if (session) this.#end(session);
     this.#options.log.warn({ node: nodeId }, 'node is down: no heartbeat within the grace period');
-    this.#background(
-      this.#nodes.setState(nodeId, NodeState.DOWN, 'heartbeat failure', () => !this.#sessions.has(nodeId)),
-    );
+    const isSilent = () => !this.#sessions.has(nodeId);
+    this.#nodes.setState(nodeId, NodeState.DOWN, 'heartbeat failure', isSilent).catch((error: unknown) => {
+      this.#options.log.warn({ node: nodeId, err: error }, `cannot write that a node is down: ${messageOf(error)}`);
+      // Nobody else would notice: the node is looked at again.
+      if (this.#assigner && isSilent()) this.#liveness.heard(nodeId, RETRY);
+    });
   }
 
   #end(session: Session): void {
@@ -175,7 +180,7 @@ export class Dispatcher implements Reaction {
     this.#assigner?.close(this.#assigner.streamOf(session.nodeId));
   }
 
-  /** A write that no call waits for. When it fails, the loop fails in the same way and begins again. */
+  /** A write that no call waits for, of what will be noticed again. */
   #background(write: Promise<void>): void {
     write.catch((error) => this.#options.log.warn({ err: error }, `cannot write a node's state: ${messageOf(error)}`));
   }
