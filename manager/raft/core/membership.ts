@@ -10,8 +10,8 @@ import { type ConfChangeV2, type ConfState, None } from './types.js';
 
 /**
  * Applies a committed change; returns the configuration from now on.
- * @throws RaftError (conf-change-refused) when it does not fit; then nothing has changed here, while
- * other nodes may differ: the caller must treat it as fatal unless it was checked everywhere alike
+ * @throws RaftError (conf-change-refused) when it does not fit: then nothing has changed. Every node
+ * applies the same changes to the same configuration, so all refuse it.
  */
 export function applyConfChange(r: Raft, change: ConfChangeV2): ConfState {
   return switchToConfig(r, changed(r, change));

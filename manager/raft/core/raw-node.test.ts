@@ -282,6 +282,23 @@ describe('reads', () => {
     expect(cluster.member(2).reads).toEqual([{ index: cluster.node(2).raft.log.committed, requestCtx: bytes('r') }]);
   });
 
+  test('wait for that in a group of one, too: its commit index may be older than its last crash', () => {
+    const cluster = new Cluster([1]).elect(1);
+    cluster.node(1).propose(bytes('a'));
+    cluster.settle();
+    const { storage } = cluster.member(1);
+    // The commit index need not be synced: it may be lost in a crash.
+    storage.setHardState({ ...storage.initialState().hardState, commit: firstSnapshotIndex });
+    const restarted = { ...cluster.member(1), node: new RawNode(testConfig(1, storage)), reads: [] };
+    cluster.members.set(1, restarted);
+    restarted.node.campaign();
+    handleReady(restarted);
+    expect(restarted.node.status().raftState).toBe('StateLeader');
+    restarted.node.readIndex(bytes('r'));
+    cluster.settle();
+    expect(restarted.reads).toEqual([{ index: storage.lastIndex(), requestCtx: bytes('r') }]);
+  });
+
   test('with leases are answered at once', () => {
     const cluster = new Cluster([1, 2, 3], { readOnly: 'lease-based', checkQuorum: true }).elect(1);
     cluster.isolate(1);

@@ -72,8 +72,17 @@ export class RawNode {
     step(this.raft, message({ type: MsgType.MsgProp, from: this.raft.id, entries: [entry] }));
   }
 
-  /** To be called with each committed change, in order. @throws RaftError (conf-change-refused) */
-  applyConfChange(change: AnyConfChange): ConfState {
+  /**
+   * To be called with each committed change, in order; returns the configuration from now on.
+   *
+   * Undefined when a snapshot has replaced the log since the entry was handed out: its configuration
+   * is a later one already. Neither this entry nor any other handed out before must then be applied,
+   * though asynchronous storage still has to respond for them.
+   * @throws RaftError (conf-change-refused) for a change that cannot be applied to this configuration,
+   * on every node alike; nothing has changed then
+   */
+  applyConfChange(change: AnyConfChange): ConfState | undefined {
+    if (this.raft.log.hasNextOrInProgressSnapshot()) return undefined;
     return applyConfChange(this.raft, asV2(change));
   }
 

@@ -9,10 +9,10 @@ import { type Index, type Message, MsgType, None } from './types.js';
  * leader exists, answer with the index. Whoever reads then waits until it has applied that far.
  */
 export function handleReadIndex(r: Raft, request: Message): void {
-  if (r.tracker.isSingleton()) answer(r, request, r.log.committed);
   // A new leader has all committed entries, but does not know which they are until it commits one.
-  else if (committedInCurrentTerm(r)) startRead(r, request);
-  else r.earlyReads.push(request);
+  // That goes for a group of one, too: after a restart its commit index may be an old one.
+  if (!committedInCurrentTerm(r)) r.earlyReads.push(request);
+  else startRead(r, request);
 }
 
 /** To be called when the commit index has moved. */
@@ -32,7 +32,7 @@ export function handleReadAck(r: Raft, m: Message): void {
 }
 
 function startRead(r: Raft, request: Message): void {
-  if (r.config.readOnly === 'lease-based') {
+  if (r.config.readOnly === 'lease-based' || r.tracker.isSingleton()) {
     answer(r, request, r.log.committed);
     return;
   }

@@ -4,6 +4,7 @@ import { RaftError } from '../core/errors.js';
 import { MemoryStorage } from '../core/log/memory-storage.js';
 import type { Storage } from '../core/log/storage.js';
 import { RawNode } from '../core/raw-node.js';
+import { tolerate } from '../core/testing/cluster.js';
 import { deepFreeze } from '../core/testing/deep-freeze.js';
 import type { Random } from '../core/testing/random.js';
 import {
@@ -18,7 +19,7 @@ import {
   Snapshot,
   SnapshotMetadata,
 } from '../core/types.js';
-import type { History } from './history.js';
+import { type History, Violation } from './history.js';
 
 export type NodeConfig = Omit<Config, 'id' | 'storage' | 'random' | 'applied'>;
 
@@ -152,7 +153,7 @@ export class SimNode {
   }
 
   #respond(m: Message): readonly Message[] {
-    for (const response of m.responses) if (response.to === this.id) this.#raw?.step(response);
+    for (const response of m.responses) if (response.to === this.id) tolerate(() => this.#raw?.step(response));
     return m.responses.filter(({ to }) => to !== this.id);
   }
 
@@ -179,16 +180,19 @@ export class SimNode {
 
   #apply(raw: RawNode, entries: readonly Entry[]): void {
     for (const entry of entries) {
+      // A snapshot may have come in between that covers what was handed out before.
+      if (entry.index <= this.#machine.index) continue;
       if (entry.index !== this.#machine.index + 1)
-        throw new Error(`${this.id} has applied ${this.#machine.index} and is to apply ${entry.index}`);
+        throw new Violation(`${this.id} has applied ${this.#machine.index} and is to apply ${entry.index}`);
+      const confState = this.#configure(raw, entry);
+      if (!confState) return;
       this.#history.observeApply(this.id, entry);
-      const digest = digestOf(this.#machine.digest, entry);
-      this.#machine = { index: entry.index, digest, confState: this.#configure(raw, entry) };
+      this.#machine = { index: entry.index, digest: digestOf(this.#machine.digest, entry), confState };
     }
   }
 
   /** All nodes apply the same changes to the same configuration, so all refuse the same ones. */
-  #configure(raw: RawNode, entry: Entry): ConfState {
+  #configure(raw: RawNode, entry: Entry): ConfState | undefined {
     const change = confChangeOf(entry);
     if (!change) return this.#machine.confState;
     try {

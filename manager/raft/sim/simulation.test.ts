@@ -25,6 +25,7 @@ test('simulation - Raft keeps its promises under faults', { timeout: 30_000 + se
   if (seeds.length < 10) return;
   expect(total(({ crashes }) => crashes)).toBeGreaterThan(seeds.length);
   expect(total(({ terms }) => terms)).toBeGreaterThan(seeds.length * 2);
+  expect(total(({ stuck }) => (stuck ? 1 : 0))).toBeLessThanOrEqual(seeds.length / 20);
 });
 
 test('simulation - the seed determines the run', () => {

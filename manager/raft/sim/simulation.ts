@@ -1,6 +1,6 @@
 import { parseChanges } from '../core/confchange/change.js';
-import { RaftError } from '../core/errors.js';
 import type { RawNode } from '../core/raw-node.js';
+import { tolerate } from '../core/testing/cluster.js';
 import { Random } from '../core/testing/random.js';
 import {
   ConfChangeTransition,
@@ -20,6 +20,8 @@ export interface Outcome {
   readonly committed: number;
   readonly crashes: number;
   readonly terms: number;
+  /** No leader could be elected any more, by Raft's own rules: see Simulation's #needsRemoved(). */
+  readonly stuck: boolean;
 }
 
 const maxNodes = 7;
@@ -58,9 +60,9 @@ export class Simulation {
   /** @throws Violation */
   run(steps: number): Outcome {
     for (let i = 0; i < steps; i++) this.#step();
-    this.#converge();
+    const stuck = !this.#converge();
     const terms = Math.max(...this.#up().map(({ raft }) => raft.term));
-    return { committed: this.#history.lastCommitted, crashes: this.#crashes, terms };
+    return { committed: this.#history.lastCommitted, crashes: this.#crashes, terms, stuck };
   }
 
   #weighted(): readonly Action[] {
@@ -179,14 +181,16 @@ export class Simulation {
     return node;
   }
 
-  /** Without faults the members of the last configuration agree on all that was committed. */
-  #converge(): void {
+  /**
+   * Without faults the members of the last configuration agree on all that was committed. Who was
+   * removed is off, as an operator would have it: it could campaign for ever. False when stuck.
+   */
+  #converge(): boolean {
     this.#network.heal();
     for (const node of this.#all()) if (!node.raw) node.start();
     for (let round = 0; round < 3000; round++) {
-      // Who was removed is turned off, as an operator would: it could campaign for ever.
       const members = this.#members();
-      if (round > 20 && this.#agree(members)) return;
+      if (round > 20 && this.#agree(members)) return true;
       for (const { raw } of members) raw?.tick();
       for (let busy = true; busy; ) {
         busy = this.#settleOnce(members);
@@ -194,8 +198,23 @@ export class Simulation {
       }
       if (round % 10 === 0) this.#proposeAnywhere(members);
     }
+    if (this.#needsRemoved()) return false;
     const states = this.#members().map(({ id, applied, raw }) => `${id}: ${raw?.raft.state} applied ${applied}`);
     throw new Violation(`no progress without faults: committed ${this.#history.lastCommitted}, ${states.join('; ')}`);
+  }
+
+  /**
+   * A leader that removed or demoted itself, and crashed before it told the others, can hold a longer
+   * log than they: it refuses its vote, which they still need, and may not lead itself. Hence
+   * leadership is to be transferred before a leader is removed.
+   */
+  #needsRemoved(): boolean {
+    const members = this.#members();
+    const votersOf = ({ confState }: SimNode) => [...confState.voters, ...confState.votersOutgoing];
+    return members.some((node) => {
+      const needed = members.some((other) => votersOf(other).includes(node.id));
+      return needed && !votersOf(node).includes(node.id);
+    });
   }
 
   #settleOnce(members: readonly SimNode[]): boolean {
@@ -216,11 +235,21 @@ export class Simulation {
     if (leader) tolerate(() => leader.propose(Buffer.from(`p${this.#proposals++}`)));
   }
 
+  /**
+   * The members of the newest configuration, and of those that its members still know: until all
+   * have heard of a removal, the removed may be needed to elect a leader.
+   */
   #members(): readonly SimNode[] {
     const newest = this.#all().reduce((a, b) => (b.applied > a.applied ? b : a));
-    const { voters, votersOutgoing, learners, learnersNext } = newest.confState;
-    const ids = new Set([...voters, ...votersOutgoing, ...learners, ...learnersNext]);
-    return [...ids].map((id) => this.#nodes.get(id) ?? this.#add(id, Snapshot.create()));
+    const members = new Set<SimNode>();
+    const waiting = idsOf(newest.confState);
+    for (const id of waiting) {
+      const node = this.#nodes.get(id) ?? this.#add(id, Snapshot.create());
+      if (members.has(node)) continue;
+      members.add(node);
+      waiting.push(...idsOf(node.confState));
+    }
+    return [...members];
   }
 
   #agree(members: readonly SimNode[]): boolean {
@@ -246,10 +275,6 @@ function randomConfig(random: Random): NodeConfig {
   };
 }
 
-function tolerate(action: () => void): void {
-  try {
-    action();
-  } catch (error) {
-    if (!(error instanceof RaftError)) throw error;
-  }
+function idsOf({ voters, votersOutgoing, learners, learnersNext }: ConfState): NodeId[] {
+  return [...voters, ...votersOutgoing, ...learners, ...learnersNext];
 }

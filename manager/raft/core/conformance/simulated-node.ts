@@ -68,7 +68,7 @@ export class SimulatedNode {
     for (const entry of entries) {
       const change = confChangeOf(entry);
       const before = this.latestSnapshot;
-      const confState = change ? this.raw.applyConfChange(change) : before.metadata.confState;
+      const confState = (change && this.raw.applyConfChange(change)) ?? before.metadata.confState;
       const update = change ? asV2(change).context : entry.data;
       this.#history.push(
         deepFreeze({
