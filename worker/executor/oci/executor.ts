@@ -170,7 +170,7 @@ export class OciExecutor implements Executor {
       }
       container.exited.reject(unknown(id));
       container.gone.abort();
-      await this.#operations.discard(id);
+      await this.#operations.discard(id, container.settled);
       this.#containers.delete(id);
       if (this.#containers.size === 0) await this.#operations.removeCgroupParent();
     });

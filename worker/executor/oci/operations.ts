@@ -121,16 +121,19 @@ export class Operations {
   /** The exit of a container that runs as far as we know; undefined while it does. */
   async observe(container: Container, now: () => number): Promise<ContainerExit | undefined> {
     const { id, folder, process } = container;
+    if (process !== undefined && isAlive(process)) {
+      container.missing = 0;
+      return undefined;
+    }
     // Looked at before the note is read: a note that comes in between is not missed.
-    const alive = process !== undefined && isAlive(process);
     const monitored = (await monitorOf(folder)) !== undefined;
-    const noted = (await readExit(join(this.exitDir, id))) ?? (await readExit(join(folder.persist, 'exit')));
+    const noted = (await readExit(join(this.exitDir, id))) ?? (await readExit(folder.exit));
     if (noted) {
       const oom = noted.code !== 0 && (await this.#ranOutOfMemory(folder, id));
       return { code: noted.code, oomKilled: oom, finishedAt: noted.at };
     }
-    container.missing = alive ? 0 : container.missing + 1;
-    if (alive || (monitored && container.missing < PATIENCE)) return undefined;
+    container.missing++;
+    if (monitored && container.missing < PATIENCE) return undefined;
     this.#options.log.warn({ container: id }, 'the monitor was killed with its container: the exit code is not known');
     const oomKilled = await this.#ranOutOfMemory(folder, id);
     return { code: LOST_EXIT_CODE, oomKilled, finishedAt: now() };
@@ -141,15 +144,19 @@ export class Operations {
     const { id, folder } = container;
     if ((await folder.readRecord()) === undefined) return;
     await folder.writeRecord(container.record);
-    await this.#releaseExited(folder, id);
+    await this.#release(folder, id, true);
+    container.settled = true;
   }
 
-  /** Removes a container in whatever state it is, and all its traces. Fine when there are none. */
-  async discard(id: string): Promise<void> {
+  /**
+   * Removes a container in whatever state it is, and all its traces. Fine when there are none.
+   * @param settled only its folder is left
+   */
+  async discard(id: string, settled = false): Promise<void> {
     const folder = this.folder(id);
     // From here on it is not whole: if we are interrupted, the next one who opens goes on.
     await rm(folder.record, { force: true });
-    await this.#release(folder, id);
+    if (!settled) await this.#release(folder, id, false);
     await this.#options.images.release(folder.path);
     await rm(folder.path, { recursive: true, force: true });
   }
@@ -163,21 +170,18 @@ export class Operations {
     return `${this.#options.cgroupParent}/${id}`;
   }
 
-  /** For a container whose first process has ended: with it went all others of its process namespace. */
-  async #releaseExited(folder: ContainerFolder, id: string): Promise<void> {
+  /** @param exited its first process has ended, and with that all others of its process namespace */
+  async #release(folder: ContainerFolder, id: string, exited: boolean): Promise<void> {
     const { runtime, host } = this.#options;
+    const cgroup = this.#cgroup(id);
     // The cgroup goes only when no process is left in it; otherwise the runtime shall see to it.
-    if (await removeCgroup(host.cgroup, this.#cgroup(id))) await runtime.forget(id);
-    await this.#release(folder, id);
-  }
-
-  async #release(folder: ContainerFolder, id: string): Promise<void> {
-    const { runtime, host } = this.#options;
-    if (await isThere(runtime.folder(id))) await runtime.delete(id);
+    const bare = exited && (await removeCgroup(host.cgroup, cgroup));
+    if (bare) await runtime.forget(id);
+    else if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     unmount(folder.rootfs, { lazy: true });
     unmount(folder.files, { lazy: true });
-    await removeCgroup(host.cgroup, this.#cgroup(id));
+    if (!bare) await removeCgroup(host.cgroup, cgroup);
     await rm(join(this.exitDir, id), { force: true });
     await rm(join(this.#socketDir, id), { recursive: true, force: true });
   }
@@ -187,13 +191,7 @@ export class Operations {
     const { runtime } = this.#options;
     if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
-    const traces = [
-      folder.launchMark,
-      folder.pidFile,
-      folder.conmonPidFile,
-      join(folder.persist, 'exit'),
-      join(this.exitDir, id),
-    ];
+    const traces = [folder.launchMark, folder.pidFile, folder.conmonPidFile, folder.exit, join(this.exitDir, id)];
     await Promise.all(traces.map((path) => rm(path, { force: true })));
   }
 
@@ -208,7 +206,8 @@ export class Operations {
     if (record.exit) {
       container.finished(record.exit);
       // Again, in case it was interrupted; there is nothing to do when it was not.
-      await this.#releaseExited(folder, id);
+      await this.#release(folder, id, true);
+      container.settled = true;
     }
     return container;
   }
@@ -234,9 +233,7 @@ export class Operations {
   }
 
   async #ranOutOfMemory(folder: ContainerFolder, id: string): Promise<boolean> {
-    return (
-      (await isThere(join(folder.persist, 'oom'))) || (await oomKills(this.#options.host.cgroup, this.#cgroup(id))) > 0
-    );
+    return (await isThere(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.#cgroup(id))) > 0;
   }
 }
 

@@ -60,8 +60,8 @@ export async function prepareBundle(input: PrepareInput): Promise<string[]> {
 }
 
 async function makeFolders(folder: ContainerFolder): Promise<void> {
-  const { rootfs, upper, work, etc, files, logs, persist } = folder;
-  await Promise.all([rootfs, upper, work, etc, files, logs, persist].map((path) => mkdir(path, { recursive: true })));
+  const { rootfs, upper, work, etc, logs } = folder;
+  await Promise.all([rootfs, upper, work, etc, logs].map((path) => mkdir(path, { recursive: true })));
 }
 
 async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> {
@@ -82,11 +82,13 @@ async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> 
 }
 
 async function writeEtc(folder: ContainerFolder, settings: ContainerSettings, hostname: string): Promise<void> {
-  const [hosts, resolv] = await Promise.all(['/etc/hosts', '/etc/resolv.conf'].map(readOrEmpty));
+  // In a network of its own nothing of the node's hosts holds.
+  const hosts = settings.networkNamespace === '' ? await readOrEmpty('/etc/hosts') : '';
+  const resolv = await readOrEmpty('/etc/resolv.conf');
   await Promise.all([
-    writeFile(join(folder.etc, 'hosts'), hostsFile(settings, hostname, hosts ?? '')),
+    writeFile(join(folder.etc, 'hosts'), hostsFile(settings, hostname, hosts)),
     writeFile(join(folder.etc, 'hostname'), `${hostname}\n`),
-    writeFile(join(folder.etc, 'resolv.conf'), resolvFile(settings, resolv ?? '')),
+    writeFile(join(folder.etc, 'resolv.conf'), resolvFile(settings, resolv)),
   ]);
 }
 
@@ -102,6 +104,7 @@ async function readOrEmpty(path: string): Promise<string> {
 /** Secrets never touch a disk: they are on a tmpfs of the container's own, of just their size. */
 async function writeFiles(folder: ContainerFolder, files: readonly ContainerFile[]): Promise<void> {
   if (files.length === 0) return;
+  await mkdir(folder.files, { recursive: true });
   const pages = files.reduce((sum, { data }) => sum + Math.ceil(data.length / 4096) + 1, 1);
   mountTmpfs({
     target: folder.files,

@@ -17,6 +17,8 @@ export class Container {
   #exit: ContainerExit | undefined;
   /** Looks in a row that found neither the process nor a note of its exit. */
   missing = 0;
+  /** It has exited and gave the kernel's things back: only its folder is left. */
+  settled = false;
 
   constructor(folder: ContainerFolder, record: Pick<ContainerRecord, 'id' | 'name' | 'tty' | 'openStdin'>) {
     const { id, name, tty, openStdin } = record;

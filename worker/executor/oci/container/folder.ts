@@ -35,8 +35,10 @@ export class ContainerFolder {
   readonly files: string;
   readonly logs: string;
   readonly log: string;
-  /** Where conmon notes the exit and an OOM. */
-  readonly persist: string;
+  /** Conmon's note of the exit, which outlives the machine's run folder. */
+  readonly exit: string;
+  /** Conmon's note that the kernel killed for want of memory. */
+  readonly oom: string;
   /** There from just before the container's process is made: it may exist even without a noted start. */
   readonly launchMark: string;
   readonly pidFile: string;
@@ -53,7 +55,8 @@ export class ContainerFolder {
     this.files = join(this.path, 'files');
     this.logs = join(this.path, 'logs');
     this.log = join(this.logs, 'container.log');
-    this.persist = join(this.path, 'persist');
+    this.exit = join(this.path, 'exit');
+    this.oom = join(this.path, 'oom');
     this.launchMark = join(this.path, 'launching');
     this.pidFile = join(this.path, 'pid');
     this.conmonPidFile = join(this.path, 'conmon.pid');

@@ -62,7 +62,7 @@ function monitorArgs({
     ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', id],
     ...['--runtime', program, ...args.map((arg) => `--runtime-arg=${arg}`)],
     ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
-    ...['--exit-dir', exitDir, '--persist-dir', folder.persist, '--socket-dir-path', socketDir],
+    ...['--exit-dir', exitDir, '--persist-dir', folder.path, '--socket-dir-path', socketDir],
     ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax), '--log-level', 'error'],
     // The log outlives us; that it should outlive a crash of the machine is not worth an fsync at each exit.
     '--no-sync-log',
