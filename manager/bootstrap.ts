@@ -18,6 +18,7 @@ import {
   NodeStatus,
   RootCA,
 } from '../proto/gen/index.js';
+import { checkDataPathAddress } from './common/addresses.js';
 import { checkClusterSpec } from './control/cluster.js';
 import { newToken, rootDigest, sha256 } from './join/tokens.js';
 import type { Store } from './store/store.js';
@@ -75,6 +76,7 @@ export async function bootstrapSwarm(store: Store, options: BootstrapOptions, no
   const spec = withDefaults(options.spec);
   checkClusterSpec(spec);
   checkPools(pools, subnetSize);
+  checkDataPathAddress(options.dataPathAddress);
   if (!Number.isInteger(dataPathPort) || dataPathPort < 1024 || dataPathPort > 49151) {
     throw invalidArgument(`data path port ${dataPathPort} is out of range`, {
       value: String(dataPathPort),

@@ -17,6 +17,7 @@ import {
   type UpdateTaskStatusResponse,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { checkDataPathAddress } from '../common/addresses.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
 import { Assigner } from './assigner.js';
@@ -191,6 +192,7 @@ export class Dispatcher implements Reaction {
     const { store, log } = this.#options;
     if (!this.#assigner) throw notServing();
     const node = this.#options.authenticate(context);
+    if (request.dataPathAddress !== '') checkDataPathAddress(request.dataPathAddress);
     const session = this.#openSession(node.id, request.sessionId);
     const epoch = ++session.epoch;
     session.wake();

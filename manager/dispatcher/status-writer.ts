@@ -40,6 +40,14 @@ export class StatusWriter {
     }
     // A task's state never moves backwards: a late report, or one from before a restart, says nothing.
     if (status.state < task.status.state || status.state < TaskState.ACCEPTED) return;
-    draft.update('task', { ...task, status });
+    const words = { message: clip(status.message), error: clip(status.error) };
+    draft.update('task', { ...task, status: { ...status, ...words } });
   }
+}
+
+/** Characters of what a node says that are kept: no node may fill the log. */
+const MOST_WORDS = 5_000;
+
+function clip(text: string): string {
+  return text.length > MOST_WORDS ? `${text.slice(0, MOST_WORDS)}…` : text;
 }

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { Clock } from '../../lib/clock.js';
-import { failedPrecondition, invalidArgument, unauthenticated } from '../../lib/errors.js';
+import { failedPrecondition, unauthenticated } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import type { Logger } from '../../lib/log.js';
 import {
@@ -16,6 +15,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { checkDataPathAddress } from '../common/addresses.js';
 import type { Store, WriteView } from '../store/store.js';
 import { authenticate, provesToBe } from './authenticate.js';
 import { roleOfToken, sha256 } from './tokens.js';
@@ -26,20 +26,17 @@ export interface JoinOptions {
   readonly log: Logger;
 }
 
+const SECRET_BYTES = 32;
+
 export function joinHandlers({ store, clock, log }: JoinOptions): Handlers<typeof JoinService> {
   return {
     async joinSwarm(request: JoinRequest, context: CallContext): Promise<JoinResponse> {
       const cluster = store.view().cluster();
       const role = roleOfToken(request.token, cluster.rootCa.digest, cluster.joinTokens);
       const host = hostOf(request.advertiseAddress);
-      const dataPathAddress = request.dataPathAddress || host;
-      if (isIP(dataPathAddress) === 0) {
-        throw invalidArgument(`"${dataPathAddress}" is not an IP address for the data path`, {
-          value: dataPathAddress,
-          hint: 'Give the address of an interface that the other nodes reach, as in --data-path-addr 192.0.2.7.',
-        });
-      }
-      const secret = request.credential.length > 0 ? request.credential : randomBytes(32);
+      const dataPathAddress = checkDataPathAddress(request.dataPathAddress || host);
+      // A node that joins again keeps its credential, if it is as good as a new one.
+      const secret = request.credential.length === SECRET_BYTES ? request.credential : randomBytes(SECRET_BYTES);
       const nodeId = await store.update((draft) => {
         const known = knownNode(draft, request);
         const fields = { description: request.description, dataPathAddress };

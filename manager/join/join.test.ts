@@ -102,10 +102,19 @@ test('join - the manager token is refused', async () => {
   });
 });
 
-test('join - a data path that is a name is refused', async () => {
+test.each([
+  ['worker1:2377', 'worker1'],
+  ['[2001:db8::7]:2377', '2001:db8::7'],
+])('join - a data path that is no IPv4 address is refused: %s', async (advertiseAddress, value) => {
   const { join, request, tokens } = await serve();
-  const named = request({ token: tokens.worker, advertiseAddress: 'worker1:2377' });
-  await expect(join.joinSwarm(named)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value: 'worker1' });
+  const named = request({ token: tokens.worker, advertiseAddress });
+  await expect(join.joinSwarm(named)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value });
+});
+
+test('join - a credential that the node brings along is taken at full length only', async () => {
+  const { join, request, tokens } = await serve();
+  const weak = request({ token: tokens.worker, nodeId: 'unknown', credential: Uint8Array.of(1) });
+  expect((await join.joinSwarm(weak)).credential).toHaveLength(32);
 });
 
 test('re-join - with its credential a node stays itself; with another it is refused; removed, it is new', async () => {

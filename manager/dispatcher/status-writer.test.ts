@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { newId } from '../../lib/ids.js';
+import { silentLogger } from '../../lib/log.js';
+import { TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { newTask } from '../common/tasks.js';
+import { openTestStore } from '../store/testing.js';
+import { testService } from '../testing/objects.js';
+import { StatusWriter } from './status-writer.js';
+
+test("a report whose words are too many for the log is cut, and the other nodes' reports get through", async () => {
+  const store = await openTestStore();
+  const task = (nodeId: string) =>
+    newTask(testService('web', 1), { id: newId(), slot: 1, nodeId, desiredState: TaskState.RUNNING, now: 0 });
+  const [loud, other] = [task('a'), task('b')];
+  await store.update((draft) => [draft.create('task', loud), draft.create('task', other)]);
+  const writer = new StatusWriter(store, silentLogger);
+  const error = `skopeo: ${'x'.repeat(2 ** 21)}`;
+  await writer.write([
+    { nodeId: 'a', taskId: loud.id, status: TaskStatus.create({ state: TaskState.REJECTED, error }) },
+    { nodeId: 'b', taskId: other.id, status: TaskStatus.create({ state: TaskState.RUNNING }) },
+  ]);
+  expect(store.view().get('task', loud.id)?.status.error).toMatch(/^skopeo: x{4000,}…$/);
+  expect(store.view().get('task', other.id)?.status.state).toBe(TaskState.RUNNING);
+});
