@@ -63,6 +63,18 @@ describe('renderList', () => {
   it('says which fields there are', () => {
     expect(() => renderList(view, rows, { format: '{{.Nope}}', quiet: false })).toThrow('there is no field "Nope"');
   });
+
+  it.each(['{{.Nope}}', '{{if .ID}}{{$.Nope}}{{end}}', '{{upper (.Nope)}}', 'table {{.Nope}}'])(
+    'says so of %s too when there is nothing to list',
+    (format) => {
+      expect(() => renderList(view, [], { format, quiet: false })).toThrow('there is no field "Nope"');
+    },
+  );
+
+  it('takes fields of other things than the row for what they are', () => {
+    const format = '{{with .Name}}{{.Any}}{{end}}{{range .Label "x"}}{{.Any}}{{end}}{{json .}}{{.Label "x"}}';
+    expect(renderList(view, [], { format, quiet: false })).toBe('');
+  });
 });
 
 describe('renderInspected', () => {

@@ -5,8 +5,8 @@ import { Template } from './template.js';
 export interface ListView<Row extends object> {
   /** A template with tabs between the columns. */
   readonly table: string;
-  /** Column heads by field; they are what the template gives when it is run on them. */
-  readonly headers: { readonly [K in keyof Row]?: string };
+  /** Column heads by field; they are what the template gives when it is run on them. Functions need none. */
+  readonly headers: { readonly [K in keyof Row as Row[K] extends (key: unknown) => string ? never : K]: string };
   /** What `--quiet` prints. */
   readonly quiet: (row: Row) => string;
 }
@@ -30,6 +30,8 @@ export function renderList<Row extends object>(
   const isTable = format === 'table' || format.startsWith('table ');
   const source = format === 'table' ? view.table : isTable ? format.slice('table '.length) : format;
   const template = new Template(withEscapes(source));
+  // A mistake is told whatever there is to list.
+  template.check(headerRow(view));
   if (!isTable) return rows.map((row) => `${template.execute(row)}\n`).join('');
   return alignRows([headerRow(view), ...rows].map((row) => template.execute(row).split('\t')));
 }

@@ -1,5 +1,6 @@
 import { messageOf } from '../../lib/errors.js';
 import { goPrint, isMap, isObject, isTrue } from './go-print.js';
+import { fieldsTaken } from './template-fields.js';
 import { templateFunctions } from './template-functions.js';
 import { templateError } from './template-lexer.js';
 import { type Block, type Node, type Operand, type Pipeline, parseTemplate } from './template-parser.js';
@@ -21,6 +22,16 @@ export class Template {
   /** @throws INVALID_ARGUMENT for a field that the value does not have, naming those that it has */
   execute(value: unknown): string {
     return this.#block(this.#body, value, new Map([['', value]]));
+  }
+
+  /** @throws INVALID_ARGUMENT for a field that values of this shape do not have, as `execute` would */
+  check(shape: object): void {
+    const known = Object.keys(shape);
+    for (const field of fieldsTaken(this.#body)) if (!known.includes(field)) throw this.#noField(field, known);
+  }
+
+  #noField(field: string, known: readonly string[]): Error {
+    return this.#error(`there is no field "${field}"`, `There are ${known.join(', ')}.`);
   }
 
   #error(reason: string, hint?: string): Error {
@@ -127,8 +138,7 @@ export class Template {
     if (value === undefined || value === null)
       throw this.#error(`nothing to take the field "${field}" of: the value is not set`);
     if (!isObject(value)) throw this.#error(`${goPrint(value)} has no fields, so no "${field}"`);
-    if (!Object.hasOwn(value, field))
-      throw this.#error(`there is no field "${field}"`, `There are ${Object.keys(value).join(', ')}.`);
+    if (!Object.hasOwn(value, field)) throw this.#noField(field, Object.keys(value));
     const member = value[field];
     if (typeof member === 'function') return (member as (...a: unknown[]) => unknown)(...args);
     if (args.length > 0) throw this.#error(`"${field}" is a field, not a function: it takes no arguments`);
