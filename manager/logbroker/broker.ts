@@ -99,6 +99,7 @@ export class LogBroker {
     if (!node) void this.#finish(source, `node ${task.nodeId} is not in the swarm any more: its logs cannot be read`);
     else if (node.status.state === NodeState.DOWN) void this.#finish(source, downMessage(node));
     else this.#ask(source);
+    if (signal.aborted) close();
     await source.done.promise;
     signal.removeEventListener('abort', close);
   }

@@ -247,6 +247,15 @@ test("publish - lines for somebody else's subscription are refused", async () =>
   expect((await first).done).toBe(true);
 });
 
+test('logs - a reader that has gone before its log is opened leaves nothing open', async () => {
+  const store = await openTestStore();
+  const broker = new LogBroker({ store, clock: new ManualClock(), authenticate: () => expect.fail('nobody calls') });
+  const node = Node.create({ id: newId() });
+  await store.update((draft) => draft.create('node', node));
+  const task = Task.create({ id: newId(), nodeId: node.id });
+  await broker.stream(task, LogOptions.create({ follow: true }), new FanIn(1), AbortSignal.abort());
+});
+
 test('fan-in - writers wait for the reader, and are turned away at the end', async () => {
   const fanIn = new FanIn<number>(2);
   expect(await Promise.all([fanIn.push(1), fanIn.push(2)])).toEqual([true, true]);

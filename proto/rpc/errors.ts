@@ -1,5 +1,5 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
-import { type ErrorCode, messageOf, SwarmError } from '../../lib/errors.js';
+import { type ErrorCode, type ErrorDetails, messageOf, SwarmError } from '../../lib/errors.js';
 
 const DETAILS_KEY = 'tsswarm-error-bin';
 
@@ -30,10 +30,22 @@ export function toStatus(error: unknown): Partial<ServiceError> & { code: status
 
 /** The SwarmError that the other side threw, or one that says that nobody answered. */
 export function fromStatus(error: ServiceError): SwarmError {
-  const extra = error.metadata?.get(DETAILS_KEY)[0];
-  const details = extra === undefined ? {} : (JSON.parse(extra.toString()) as { value?: string; hint?: string });
   return new SwarmError(codeByStatus.get(error.code) ?? 'INTERNAL', error.details || error.message, {
-    ...details,
+    ...detailsOf(error.metadata),
     cause: error,
   });
+}
+
+/** The other side may be of another version, or no tsswarm at all: what it sends is taken for what it is. */
+function detailsOf(metadata: Metadata | undefined): ErrorDetails {
+  const extra = metadata?.get(DETAILS_KEY)[0];
+  if (extra === undefined) return {};
+  try {
+    const details = JSON.parse(extra.toString()) as Partial<Record<'value' | 'hint', unknown>> | null;
+    const text = (part: unknown) => (typeof part === 'string' ? part : undefined);
+    return { value: text(details?.value), hint: text(details?.hint) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return {};
+    throw error;
+  }
 }

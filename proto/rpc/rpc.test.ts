@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AsyncQueue, deferred } from '../../lib/async.js';
 import { invalidArgument, SwarmError } from '../../lib/errors.js';
@@ -14,6 +15,7 @@ import {
 } from '../gen/index.js';
 import { method } from '../runtime.js';
 import { Channel } from './client.js';
+import { fromStatus } from './errors.js';
 import { type CallContext, RpcServer } from './server.js';
 
 const Echo = {
@@ -136,4 +138,13 @@ describe('rpc over a unix socket', () => {
     });
     nobody.close();
   });
+});
+
+it('errors - what is sent with one and cannot be read is left out, and the error itself arrives', () => {
+  const metadata = new Metadata();
+  metadata.set('tsswarm-error-bin', Buffer.from('no JSON'));
+  const error = Object.assign(new Error('5'), { code: status.NOT_FOUND, details: 'no such thing', metadata });
+  expect(fromStatus(error)).toMatchObject({ code: 'NOT_FOUND', message: 'no such thing', hint: undefined });
+  metadata.set('tsswarm-error-bin', Buffer.from('{"hint":7,"value":"x"}'));
+  expect(fromStatus(error)).toMatchObject({ hint: undefined, value: 'x' });
 });
