@@ -37,15 +37,14 @@ export class SimNetwork {
     return !this.#cut.has(`${from}>${to}`);
   }
 
-  /** Cuts between two random halves, in both directions or in one. */
-  partition(ids: readonly NodeId[]): void {
-    const side = new Set(this.#random.subset(ids));
-    const oneWay = this.#random.chance(0.3);
-    for (const a of ids)
-      for (const b of ids) {
-        if (!side.has(a) || side.has(b)) continue;
-        this.#cut.add(`${a}>${b}`);
-        if (!oneWay) this.#cut.add(`${b}>${a}`);
+  /** Cuts these nodes off from the others: wholly, or so that they can only hear or only be heard. */
+  partition(side: readonly NodeId[], all: readonly NodeId[]): void {
+    const kind = this.#random.below(4);
+    for (const a of side)
+      for (const b of all) {
+        if (side.includes(b)) continue;
+        if (kind !== 1) this.#cut.add(`${a}>${b}`);
+        if (kind !== 2) this.#cut.add(`${b}>${a}`);
       }
   }
 
