@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { diffTable, pack } from './diff.js';
+import { diffTable, madeOf, pack } from './diff.js';
 import { type ActualTable, priorities, ruleDigest, type Table } from './table.js';
 
 const table: Table = {
@@ -128,6 +128,28 @@ describe('diffTable', () => {
     expect(transactions).toHaveLength(1);
     expect(transactions[0]?.[0]).toBe('delete table ip tsswarm');
     expect(transactions[0]).toContain('add element ip tsswarm gw { 256 : 02:42:0a:00:00:02 }');
+  });
+});
+
+describe('madeOf', () => {
+  const before = actualOf({
+    ...withSet('flows', ['10.0.0.7']),
+    chains: [{ name: 'old', rules: ['drop'] }],
+  });
+
+  test('differs in nothing any more', () => {
+    expect(diffTable(table, madeOf(table, before))).toEqual([]);
+    expect(madeOf(table, undefined)).toEqual(actualOf(table));
+  });
+
+  test('a journal keeps what was in it until it is settled', () => {
+    expect(madeOf(table, before).sets.get('flows')?.elements).toEqual(['10.0.0.1', '10.0.0.7']);
+    expect(madeOf(table, before, { settled: true }).sets.get('flows')?.elements).toEqual(['10.0.0.1']);
+  });
+
+  test('what was learned is still there when the journal is settled', () => {
+    const learned = actualOf(withSet('gw', ['256 : 02:42:0a:00:00:02']));
+    expect(madeOf(table, learned, { settled: true }).sets.get('gw')?.elements).toEqual(['256 : 02:42:0a:00:00:02']);
   });
 });
 

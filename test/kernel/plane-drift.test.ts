@@ -137,9 +137,10 @@ describe('drift - deleted by hand, it comes back', () => {
       expect(snapshot()).toEqual(before);
       return true;
     });
+    // Not how often each: a source port that was used before goes where it went.
     for (const protocol of ['tcp', 'udp'] as const)
-      expect(machines.ask('client', protocol, nodeAddress(1), 8080, 4).sort()).toEqual(
-        ['t1', 't1', 't2', 't2'].map((name) => `${name} ${CLIENT}`),
+      expect(new Set(machines.ask('client', protocol, nodeAddress(1), 8080, 4))).toEqual(
+        new Set([`t1 ${CLIENT}`, `t2 ${CLIENT}`]),
       );
   });
 
@@ -274,4 +275,32 @@ test('destroy - nothing is left', async () => {
   const links = machines.json<{ ifname: string }>('node1', 'ip', 'link').map(({ ifname }) => ifname);
   expect(links.sort()).toEqual(['eth0', 'lo', 'mine0']);
   expect(machines.inside('node1', 'nft', 'list', 'tables').trim()).toBe('table ip mine');
+});
+
+test('memory - where the kernel is not as it was left, it is read anew and mended in the same pass', async () => {
+  machines.addHost('node6', `${nodeAddress(6)}/24`);
+  const driver = await machines.driver('node6');
+  expect((await driver.apply(state(6))).problems).toEqual([]);
+  expect(await driver.apply(state(6))).toMatchObject({ operations: 0, problems: [] });
+  const theirs = machines.sandbox('node6', 'ingress_sbox');
+  machines.inside(theirs, 'nft', 'flush', 'ruleset');
+  machines.inside(theirs, 'ip', 'link', 'del', 'eth0');
+  const services = [...(swarm.services ?? []), { protocol: 'tcp', published: 9000, backends: ['t1'] } as const];
+  expect((await driver.apply(state(6, { ...swarm, services }))).problems).toEqual([]);
+  const marks = machines.inside(theirs, 'nft', 'list', 'map', 'ip', 'tsswarm', 'marks');
+  expect(marks.match(/\w+ \. \d+/g)?.sort()).toEqual(['tcp . 8080', 'tcp . 9000', 'udp . 8080']);
+  expect(machines.json(theirs, 'ip', 'link', 'show', 'eth0')).toHaveLength(1);
+  expect(await driver.apply(state(6, { ...swarm, services }))).toMatchObject({ operations: 0, problems: [] });
+});
+
+test('memory - a namespace that was made anew by hand is filled again', async () => {
+  machines.addHost('node7', `${nodeAddress(7)}/24`);
+  const driver = await machines.driver('node7');
+  await driver.apply(state(7));
+  const theirs = machines.sandbox('node7', 'ingress_sbox');
+  machines.inside('node7', 'umount', theirs);
+  machines.inside('node7', 'unshare', `--net=${theirs}`, 'true');
+  expect((await driver.apply(state(7))).problems).toEqual([]);
+  expect(machines.inside(theirs, 'nft', 'list', 'tables')).toContain('tsswarm');
+  expect(machines.json(theirs, 'ip', '-4', 'address', 'show', 'dev', 'eth0')).toHaveLength(1);
 });
