@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, messageOf, unavailable } from '../lib/errors.js';
+import { failedPrecondition, messageOf, SwarmError, unavailable } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import {
   type ControlService,
@@ -135,6 +135,16 @@ export class SwarmNode implements ControlSource {
   }
 
   async #init(request: InitRequest): Promise<InitResponse> {
+    if (request.forceNewCluster) {
+      throw new SwarmError(
+        'UNIMPLEMENTED',
+        'a cluster cannot be made anew from the state of a lost one by this version',
+        {
+          value: '--force-new-cluster',
+          hint: 'It has a single manager, which comes back with its state when tsswarmd starts.',
+        },
+      );
+    }
     this.#refuseMember();
     const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
     const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
