@@ -1,16 +1,21 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../lib/clock.js';
+import { newId } from '../lib/ids.js';
 import { silentLogger } from '../lib/log.js';
+import { Manager } from '../manager/manager.js';
 import { InitRequest, JoinSwarmRequest, NodeDescription, SwarmState } from '../proto/gen/index.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
+import { readMachine } from './machine.js';
 import { SwarmNode } from './node.js';
 import { parseOptions } from './options.js';
 
 /** A machine that is in no swarm: nothing of it runs. */
-async function open() {
+async function open(before: (dataRoot: string) => Promise<unknown> = async () => {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'node-'));
   const daemon = parseOptions(['--data-root', folder, '--run-root', path.join(folder, 'run')], '1');
   const images = await OciImageStore.open({ root: daemon.imageRoot, log: silentLogger });
@@ -18,6 +23,7 @@ async function open() {
     await images.close();
     rmSync(folder, { recursive: true });
   });
+  await before(folder);
   return SwarmNode.open({
     daemon,
     version: '1',
@@ -45,4 +51,24 @@ test('join and leave - what is missing is named, and the node stays in no swarm'
   });
   await expect(node.leave(false)).rejects.toThrow('This node is not part of a swarm');
   expect(node.info().state).toBe(SwarmState.INACTIVE);
+});
+
+const [own] = readMachine().addresses;
+
+test.skipIf(!own)('init - what an init left that broke off before the node knew of it is no obstacle', async () => {
+  let left = '';
+  const node = await open(async (dataRoot) => {
+    left = path.join(dataRoot, 'manager');
+    const manager = { dataRoot, log: silentLogger, clock: systemClock, nodeId: newId(), address: '192.0.2.1:2377' };
+    await Manager.bootstrap(manager, { dataPathAddress: '192.0.2.1' });
+  });
+  expect(existsSync(left)).toBe(true);
+  // With its port taken it gets as far as to the swarm that is there, and no further.
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => void server.close());
+  const listenAddress = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const init = node.init(InitRequest.create({ advertiseAddress: own?.address ?? '', listenAddress }));
+  await expect(init).rejects.toThrow('another program uses that port');
+  expect(existsSync(left)).toBe(false);
 });
