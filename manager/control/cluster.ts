@@ -60,9 +60,15 @@ export function checkClusterSpec(spec: ClusterSpec): void {
       hint: 'It is at least 1h.',
     });
   }
-  if (spec.autolockManagers) {
-    throw new SwarmError('UNIMPLEMENTED', 'this version does not encrypt the log, so managers cannot be locked', {
-      value: 'autolock',
-    });
+  if (spec.autolockManagers)
+    throw unsupported('this version does not encrypt the log, so managers cannot be locked', 'autolock');
+  const [external] = spec.ca.externalCas;
+  if (external) throw unsupported('external certificate authorities are not supported by this version', external.url);
+  if (spec.raft.keepOldSnapshots) {
+    throw unsupported('old snapshots are not kept by this version', String(spec.raft.keepOldSnapshots));
   }
+  if (spec.defaultLogDriver)
+    throw unsupported('log drivers are not supported by this version', spec.defaultLogDriver.name);
 }
+
+const unsupported = (message: string, value: string) => new SwarmError('UNIMPLEMENTED', message, { value });

@@ -1,12 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import {
+  CAConfig,
   ClusterSpec,
+  ExternalCA,
   type Filter,
   IPAMConfig,
   ListTasksRequest,
   NetworkSpec,
   NodeRole,
   NodeState,
+  RaftConfig,
   RemoveNodeRequest,
   TaskState,
   UpdateClusterRequest,
@@ -164,5 +167,23 @@ describe('watch', () => {
     expect((await change).value).toMatchObject({ synced: false, events: [{ action: 1, task: { id: task.id } }] });
     end.abort();
     expect(await messages.next()).toMatchObject({ done: true });
+  });
+});
+
+test.each<[Partial<ClusterSpec>, string]>([
+  [{ defaultLogDriver: { name: 'syslog', options: {} } }, 'log drivers are not supported'],
+  [{ raft: { ...RaftConfig.create(), snapshotInterval: 10, keepOldSnapshots: 2 } }, 'old snapshots are not kept'],
+  [
+    { ca: { ...CAConfig.create({ nodeCertificateExpiry: 90 * 86_400e9 }), externalCas: [ExternalCA.create()] } },
+    'external',
+  ],
+])('cluster - %j is refused: it would be passed over', async (fields, message) => {
+  const { control } = await openControl();
+  const { cluster } = await control.getCluster({}, context);
+  const spec = { ...cluster.spec, ...fields };
+  const request = UpdateClusterRequest.create({ version: cluster.meta.version, spec });
+  await expect(control.updateCluster(request, context)).rejects.toMatchObject({
+    code: 'UNIMPLEMENTED',
+    message: expect.stringContaining(message),
   });
 });
