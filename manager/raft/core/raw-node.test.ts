@@ -299,6 +299,17 @@ describe('reads', () => {
     expect(restarted.reads).toEqual([{ index: storage.lastIndex(), requestCtx: bytes('r') }]);
   });
 
+  test('are not answered alone by a leader that was demoted, though there is only one voter', () => {
+    const cluster = new Cluster([1, 2]).elect(1);
+    cluster.node(1).proposeConfChange(change('l1'));
+    cluster.settle();
+    expect(cluster.states()[1]).toBe('StateLeader');
+    cluster.isolate(1);
+    cluster.node(1).readIndex(bytes('r'));
+    cluster.settle();
+    expect(cluster.member(1).reads).toEqual([]);
+  });
+
   test('with leases are answered at once', () => {
     const cluster = new Cluster([1, 2, 3], { readOnly: 'lease-based', checkQuorum: true }).elect(1);
     cluster.isolate(1);

@@ -2,7 +2,7 @@ import { jointVote } from './quorum/joint.js';
 import type { Raft } from './raft.js';
 import { contextOf } from './read-only.js';
 import { broadcastHeartbeat } from './replication.js';
-import { type Index, type Message, MsgType, None } from './types.js';
+import { type Index, type Message, MsgType, type NodeId, None } from './types.js';
 
 /**
  * A leader's handling of MsgReadIndex (thesis 6.4): remember the commit index, confirm that no newer
@@ -25,21 +25,27 @@ export function releaseEarlyReads(r: Raft): void {
 
 /** A follower answered a heartbeat that carried the context of a read. */
 export function handleReadAck(r: Raft, m: Message): void {
-  if (r.config.readOnly !== 'safe' || m.context.length === 0) return;
-  const acks = r.reads.receiveAck(m.from, m.context);
-  if (jointVote(r.tracker.config.voters, acks) !== 'VoteWon') return;
-  for (const { request, index } of r.reads.advance(m.context)) answer(r, request, index);
+  if (r.config.readOnly === 'safe' && m.context.length > 0) confirm(r, m.from, m.context);
 }
 
 function startRead(r: Raft, request: Message): void {
-  if (r.config.readOnly === 'lease-based' || r.tracker.isSingleton()) {
+  if (r.config.readOnly === 'lease-based') {
     answer(r, request, r.log.committed);
     return;
   }
   const context = contextOf(request);
   r.reads.add(r.log.committed, request);
-  r.reads.receiveAck(r.id, context);
-  broadcastHeartbeat(r, context);
+  // The only voter need not ask anyone. A leader that is no voter any more must, even if there is
+  // only one: its own word counts nothing.
+  if (!confirm(r, r.id, context)) broadcastHeartbeat(r, context);
+}
+
+/** Counts `from` as a follower of this leader; true when that makes a quorum, and reads were answered. */
+function confirm(r: Raft, from: NodeId, context: Uint8Array): boolean {
+  const acks = r.reads.receiveAck(from, context);
+  if (jointVote(r.tracker.config.voters, acks) !== 'VoteWon') return false;
+  for (const { request, index } of r.reads.advance(context)) answer(r, request, index);
+  return true;
 }
 
 function answer(r: Raft, request: Message, index: Index): void {

@@ -85,7 +85,7 @@ export class Simulation {
       [3, () => this.#network.partition(this.#random.subset(this.#ids()), this.#ids())],
       [3, () => this.#network.partition(this.#leaders(), this.#ids())],
       [6, () => this.#random.pick(this.#all())?.compact(this.#random.below(4))],
-      [5, () => this.#onRaw((raw) => this.#changeMembers(raw))],
+      [20, () => this.#onRaw((raw) => this.#changeMembers(raw))],
       [3, () => this.#onRaw((raw) => raw.transferLeader(this.#anyId()))],
       [3, () => this.#onRaw((raw) => raw.campaign())],
       [3, () => this.#onRaw((raw) => raw.forgetLeader())],

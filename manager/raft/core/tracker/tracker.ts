@@ -83,10 +83,6 @@ export class ProgressTracker {
     return jointVote(this.#config.voters, votes) === 'VoteWon';
   }
 
-  isSingleton(): boolean {
-    return this.#config.voters.incoming.size === 1 && this.#config.voters.outgoing.size === 0;
-  }
-
   resetVotes(): void {
     this.#votes.clear();
   }
