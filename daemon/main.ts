@@ -13,7 +13,7 @@ import { describeNode } from '../worker/description.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
 import { controlGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
-import { listenLocally } from './local-socket.js';
+import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
 import { lockFolder } from './lock.js';
 import { SwarmNode } from './node.js';
 import { nodeAgentHandlers } from './node-agent.js';
@@ -27,6 +27,7 @@ const EXIT_USAGE = 2;
 /** Runs until SIGTERM or SIGINT. Containers and the network stay as they are: the next daemon takes them back. */
 async function serve(options: DaemonOptions, version: string, log: Logger): Promise<void> {
   requirePrivileges(process.platform, process.getuid?.());
+  process.umask(FILE_MODE_MASK);
   // Before anything enters a namespace: threads of the pool stay where they were started.
   await prewarmThreadPool();
   process.env.PATH = searchPath(process.env.PATH ?? '').join(':');
