@@ -265,6 +265,10 @@ export class SwarmNode implements ControlSource {
       log: log.child({ part: 'worker' }),
       clock,
       onManagers: (managers) => this.#remember(managers),
+      // A manager of another swarm, at an address that was one of ours, may have said otherwise before.
+      onNode: () => {
+        this.#removed = false;
+      },
       onRemoved: () => {
         if (!this.#removed) log.error({ node: state.nodeId }, 'the swarm does not know this node any more');
         this.#removed = true;
