@@ -1,8 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncQueue, Serial } from './async.js';
+import { AsyncQueue, allDone, deferred, Serial } from './async.js';
 import { Backoff, retry } from './backoff.js';
 import { ManualClock } from './clock.js';
 import { base36, isId, newId } from './ids.js';
+
+describe('allDone', () => {
+  it('waits for all, whichever fails first', async () => {
+    const last = deferred<number>();
+    let over = false;
+    const all = allDone([Promise.resolve(1), Promise.reject(new Error('second')), last.promise]).finally(() => {
+      over = true;
+    });
+    const failure = expect(all).rejects.toThrow('second');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(over).toBe(false);
+    last.resolve(3);
+    await failure;
+    expect(await allDone([Promise.resolve(1), last.promise])).toEqual([1, 3]);
+  });
+});
 
 describe('Serial', () => {
   it('keeps the order of the calls and goes on after a failure', async () => {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { allDone } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
@@ -119,15 +120,21 @@ export class Worker {
     return nodeProblems(problems, this.#assignments, (id) => this.#tasks?.get(id));
   }
 
-  /** Takes the node out of its swarm: stops and removes all tasks, the network and what is kept on disk. */
+  /**
+   * Takes the node out of its swarm: stops and removes all tasks, the network and what is kept on disk.
+   * @throws when a container cannot be removed: the others are, network and records stay, and it can be called again
+   */
   async leave(): Promise<void> {
     this.#stop.abort();
     await this.#running;
     const { executor, plane, database } = await this.#open();
-    const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
-    const containers = await executor.list();
-    await Promise.all(containers.map((container) => end(executor, container, tasks.get(container.id))));
-    await executor.close();
+    try {
+      const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
+      const containers = await executor.list();
+      await allDone(containers.map((container) => end(executor, container, tasks.get(container.id))));
+    } finally {
+      await executor.close();
+    }
     await plane.destroy();
     await database.destroy();
   }
