@@ -30,7 +30,7 @@ export interface NetworkPlaneOptions {
   readonly log: Logger;
   /** What spreads connections over backends. */
   readonly balancer?: 'nft';
-  /** Called after every pass: those of `apply` and those that look for drift. */
+  /** Called after every pass of `apply` that does not throw, and after all that look for drift. */
   readonly onReport?: (report: ApplyReport) => void;
   /** Milliseconds between two looks for drift; 3000 unless given. */
   readonly driftIntervalMs?: number;
@@ -102,6 +102,7 @@ export class NetworkPlane {
   /**
    * Makes the network so. One pass runs at a time; when several wait, all get the report of one pass with
    * the newest desired state.
+   * @throws when the kernel cannot be read: nothing was done
    */
   apply(desired: DesiredState): Promise<ApplyReport> {
     this.#desired = desired;
@@ -117,7 +118,13 @@ export class NetworkPlane {
   async run(signal: AbortSignal): Promise<void> {
     await this.#watch.run(signal, async () => {
       this.#memory.forget();
-      if (this.#desired) await this.apply(this.#desired);
+      if (!this.#desired) return;
+      try {
+        await this.apply(this.#desired);
+      } catch (error) {
+        // The next look tries again.
+        this.#onReport({ problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }], operations: 0 });
+      }
     });
   }
 
@@ -161,7 +168,7 @@ export class NetworkPlane {
     } catch (error) {
       this.#memory.forget();
       this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');
-      return { problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }], operations: 0 };
+      throw error;
     }
   }
 

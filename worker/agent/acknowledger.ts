@@ -20,9 +20,9 @@ export class Acknowledger {
     this.#wake.notify();
   }
 
-  /** The same sequence with other problems. */
+  /** The same sequence with other problems; before the first one, 0 stands for none. */
   problems(problems: readonly NodeProblem[]): void {
-    if (this.#newest) this.put(this.#newest.sequence, problems);
+    if (this.#newest || problems.length > 0) this.put(this.#newest?.sequence ?? 0, problems);
   }
 
   /** Sends what is new until the signal aborts. @throws what `send` throws */

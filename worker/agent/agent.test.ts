@@ -167,6 +167,22 @@ describe('agent - assignments', () => {
     expect(dispatcher.acknowledged[1]?.problems).toEqual(world.problems);
   });
 
+  it('tells problems of a set that the kernel does not show yet without acknowledging it', async () => {
+    await dispatcher.listen();
+    const sequence = dispatcher.assign([task('a')]);
+    const { world, agent } = start();
+    world.applyAtOnce = false;
+    await until('first set', () => world.assigned.length === 1);
+    world.problems = [NodeProblem.create({ subject: 'node', message: 'nft is gone' })];
+    agent.problemsChanged();
+    await until('told', () => dispatcher.acknowledged.length === 1);
+    expect(dispatcher.acknowledged[0]).toMatchObject({ sequence: 0, problems: world.problems });
+    world.assigned[0]?.applied.resolve();
+    world.problems = [];
+    await until('acknowledged', () => dispatcher.acknowledged.length === 2);
+    expect(dispatcher.acknowledged[1]).toMatchObject({ sequence, problems: [] });
+  });
+
   it('asks for everything again after a gap', async () => {
     await dispatcher.listen();
     const { world } = start();

@@ -35,7 +35,7 @@ export class NetworkController {
   readonly #options: NetworkControllerOptions;
   readonly #wake = new Wake();
   readonly #backoff = new Backoff({ initial: 200, max: 10_000 });
-  /** Those who wait for an apply that has not begun yet. */
+  /** Those who wait for an apply that has not begun yet, or for one more after one that failed. */
   #waiting: Deferred<void> = deferred();
   #sandboxes: ReadonlySet<string> = new Set();
   #problems: readonly ApplyProblem[] = [];
@@ -47,7 +47,10 @@ export class NetworkController {
     this.#options = options;
   }
 
-  /** Resolves when the kernel has been brought to a state that was computed after this call. */
+  /**
+   * Resolves when the kernel has been brought to a state that was computed after this call, but for
+   * `problems`. While the plane cannot work at all it stays pending: nothing has been done.
+   */
   changed(): Promise<void> {
     this.#wake.notify();
     return this.#waiting.promise;
@@ -91,9 +94,11 @@ export class NetworkController {
       cancelRetry();
       const applied = this.#waiting;
       this.#waiting = deferred();
-      if (!(await this.#apply()))
+      if (await this.#apply()) applied.resolve();
+      else {
+        void this.#waiting.promise.then(applied.resolve);
         cancelRetry = this.#options.clock.after(this.#backoff.next(), () => this.#wake.notify());
-      applied.resolve();
+      }
       this.#options.onChange();
     }
     cancelRetry();
