@@ -3,6 +3,7 @@ import { addressOf } from '../../lib/ip.js';
 import {
   EndpointMode,
   IPAMConfig,
+  ManagerStatus,
   NetworkAttachmentConfig,
   PortConfig,
   Protocol,
@@ -146,6 +147,25 @@ test('services - a virtual address per network, none on ingress, none with dnsrr
   await changeSpec(store, web.id, (spec) => ({ ...spec, endpoint: { mode: EndpointMode.DNSRR, ports: [] } }));
   await settle();
   expect(store.view().get('service', web.id)?.endpoint).toMatchObject({ virtualIps: [], ports: [], allocated: true });
+});
+
+test('services - ports that are left open are none that the swarm itself uses', async () => {
+  const { store, settle, add } = await swarm();
+  const managerStatus = ManagerStatus.create({ address: '203.0.113.1:30000' });
+  await store.update((draft) => {
+    draft.create('node', testNode('node1', { managerStatus }));
+    draft.update('cluster', { ...draft.cluster(), dataPathPort: 30000 });
+  });
+  await settle();
+  const ports = [port({}), port({ protocol: Protocol.UDP })];
+  const web = testService('web', 1, { endpoint: { mode: EndpointMode.VIP, ports } });
+  await add(web);
+  expect(
+    store
+      .view()
+      .get('service', web.id)
+      ?.endpoint.ports.map((p) => p.publishedPort),
+  ).toEqual([30001, 30001]);
 });
 
 test('services - ports that are left open skip those that are taken, and stay what they are', async () => {

@@ -1,7 +1,7 @@
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import { parseCidr } from '../../lib/ip.js';
 import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
-import { TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isStopped, isWanted } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
@@ -95,6 +95,7 @@ export class Allocator implements Reaction {
   // ---- what is learned from the store --------------------------------------------------------
 
   #useCluster(cluster: Cluster): void {
+    this.#ports.avoid('data path', Protocol.UDP, cluster.dataPathPort);
     this.#source = { pools: cluster.defaultAddressPools.map(parseCidr), prefix: cluster.subnetSize };
     for (const network of this.#networks.values()) if (!network.allocated) this.#dirty.network.add(network.id);
   }
@@ -125,12 +126,14 @@ export class Allocator implements Reaction {
   }
 
   #nodeSeen(node: Node): void {
+    this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, controlPort(node));
     for (const a of node.attachments) this.#ledger.claim(nodeOwner(node.id), a.networkId, a.addresses);
     const ingress = this.#ingress();
     if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
   }
 
   #nodeGone(node: Node): void {
+    this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, 0);
     this.#waiting.forget('node', node.id);
     this.#freed(this.#ledger.release(nodeOwner(node.id)));
   }
@@ -298,6 +301,11 @@ export class Allocator implements Reaction {
 /** Names of what can be waited for that is no object. */
 const INGRESS = 'ingress network';
 const PORTS = 'published ports';
+
+/** Where a manager listens; 0 for a worker. */
+function controlPort({ managerStatus }: Node): number {
+  return Number(/:(\d+)$/.exec(managerStatus?.address ?? '')?.[1] ?? 0);
+}
 
 function emptySets(): Record<Allocatable, Set<string>> {
   return { network: new Set(), node: new Set(), service: new Set(), task: new Set() };

@@ -8,6 +8,7 @@ export const LAST_DYNAMIC_PORT = 32767;
 export class PortTable {
   readonly #owners = new Map<string, string>();
   readonly #held = new Map<string, Set<string>>();
+  readonly #avoided = new Map<string, string>();
 
   /** False when another service has it. */
   claim(serviceId: string, port: PortConfig): boolean {
@@ -25,10 +26,21 @@ export class PortTable {
     return this.#owners.get(keyOf(port.protocol, port.publishedPort));
   }
 
+  /**
+   * A port of the machines themselves, such as a manager's: nobody is given it who leaves the choice open.
+   * @param reason what the port is for; has one port at a time. @param port 0 when it has none any more
+   */
+  avoid(reason: string, protocol: Protocol, port: number): void {
+    if (port === 0) this.#avoided.delete(reason);
+    else this.#avoided.set(reason, keyOf(protocol, port));
+  }
+
   /** The lowest free port of the dynamic range, claimed. @throws RESOURCE_EXHAUSTED */
   assign(serviceId: string, port: PortConfig): number {
+    const avoided = new Set(this.#avoided.values());
     for (let publishedPort = FIRST_DYNAMIC_PORT; publishedPort <= LAST_DYNAMIC_PORT; publishedPort++) {
-      if (this.#owners.has(keyOf(port.protocol, publishedPort))) continue;
+      const key = keyOf(port.protocol, publishedPort);
+      if (this.#owners.has(key) || avoided.has(key)) continue;
       this.claim(serviceId, { ...port, publishedPort });
       return publishedPort;
     }
