@@ -17,6 +17,8 @@ export interface JoinOptions {
   readonly dataPathAddress: string;
   readonly description: NodeDescription;
   readonly log: Logger;
+  /** Ends the asking. */
+  readonly signal: AbortSignal;
 }
 
 const TIMEOUT = 10_000;
@@ -25,10 +27,11 @@ const TIMEOUT = 10_000;
  * Asks one manager after another to let this machine in. A manager that refuses has the last word;
  * one that does not answer has not.
  * @throws what the manager that refused said
+ * @throws the signal's reason when aborted
  * @throws UNAVAILABLE that names every address when none answered
  */
 export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
-  const { request, log } = options;
+  const { request, log, signal } = options;
   if (request.token === '') {
     throw invalidArgument('a token is needed to join a swarm', {
       hint: '"tsswarm join-token worker" prints it on a manager: tsswarm join --token TOKEN HOST:PORT',
@@ -41,6 +44,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
     try {
       return await joinAt(address, options);
     } catch (error) {
+      signal.throwIfAborted();
       if (!['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(codeOf(error))) throw error;
       log.warn({ manager: address }, `cannot join there: ${messageOf(error)}`);
       failures.push(`${address} (${reason(error)})`);
@@ -56,7 +60,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
 }
 
 async function joinAt(address: string, options: JoinOptions): Promise<JoinResponse> {
-  const { request, advertiseAddress, dataPathAddress, description } = options;
+  const { request, advertiseAddress, dataPathAddress, description, signal } = options;
   const channel = new Channel(address);
   try {
     const message = JoinRequest.create({
@@ -66,7 +70,7 @@ async function joinAt(address: string, options: JoinOptions): Promise<JoinRespon
       dataPathAddress,
       availability: request.availability,
     });
-    return await channel.stubs(JoinService).joinSwarm(message, { timeout: TIMEOUT });
+    return await channel.stubs(JoinService).joinSwarm(message, { timeout: TIMEOUT, signal });
   } finally {
     channel.close();
   }

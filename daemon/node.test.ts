@@ -72,3 +72,22 @@ test.skipIf(!own)('init - what an init left that broke off before the node knew 
   await expect(init).rejects.toThrow('another program uses that port');
   expect(existsSync(left)).toBe(false);
 });
+
+test.skipIf(!own)('stop - ends a join that waits for an answer', async () => {
+  const node = await open();
+  const server = createServer().listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const manager = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const join = node.join(
+    JoinSwarmRequest.create({
+      advertiseAddress: own?.address ?? '',
+      token: 'SWMTKN-1-a-b',
+      remoteAddresses: [manager],
+    }),
+  );
+  const refused = expect(join).rejects.toThrow('tsswarmd is stopping');
+  await once(server, 'connection');
+  await node.stop();
+  await refused;
+});

@@ -56,6 +56,7 @@ export class SwarmNode implements ControlSource {
   readonly options: SwarmNodeOptions;
   readonly #file: NodeStateFile;
   readonly #serial = new Serial();
+  readonly #stopping = new AbortController();
   #state: NodeState | undefined;
   #manager: ManagerRole | undefined;
   #worker: Running<Worker> | undefined;
@@ -126,8 +127,9 @@ export class SwarmNode implements ControlSource {
     });
   }
 
-  /** Ends the roles. Containers and network go on. */
+  /** Ends the roles, for good. Containers and network go on. */
   async stop(): Promise<void> {
+    this.#stopping.abort(unavailable('tsswarmd is stopping'));
     await this.#serial.run(async () => {
       await this.#worker?.stop();
       await this.#manager?.stop();
@@ -181,7 +183,8 @@ export class SwarmNode implements ControlSource {
     const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
     const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
     await this.#forget();
-    const answer = await joinSwarm({ request, ...place, description: this.options.description, log: this.options.log });
+    const { description, log } = this.options;
+    const answer = await joinSwarm({ request, ...place, description, log, signal: this.#stopping.signal });
     const state: NodeState = {
       ...place,
       nodeId: answer.nodeId,
@@ -277,7 +280,7 @@ export class SwarmNode implements ControlSource {
     this.#worker = new Running(worker, onBroken);
   }
 
-  /** So that who has made or joined a swarm finds the node at work. @throws UNAVAILABLE when it takes too long */
+  /** So that who has made or joined a swarm finds the node at work. @throws UNAVAILABLE when it takes too long, or the daemon stops */
   async #untilConnected(): Promise<void> {
     const { clock } = this.options;
     const deadline = clock.now() + CONNECT_TIMEOUT;
@@ -287,7 +290,7 @@ export class SwarmNode implements ControlSource {
           hint: 'The attempt to join the swarm will continue in the background. Use the "tsswarm info" command to see the current swarm status of your node.',
         });
       }
-      await clock.sleep(CONNECT_POLL);
+      await clock.sleep(CONNECT_POLL, this.#stopping.signal);
     }
   }
 
