@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { createReadStream, readFileSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
-import { everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
@@ -163,5 +163,28 @@ describe('executor - after the end of the monitor', () => {
     executor = await ground.open();
     expect(await executor.list()).toEqual([]);
     expect(await readdir(join(ground.folder, 'containers'))).toEqual([]);
+  });
+});
+
+describe('executor - opened anew', () => {
+  it('keeps the STOPSIGNAL of the image, for a stop that names no signal', async () => {
+    const image = 'stops-by-usr1:1';
+    const tar = createReadStream(await busyboxTar(await mkdtemp(join(ground.folder, 'image-'))));
+    await ground.images.import(tar, { name: image, format: 'rootfs', changes: ['STOPSIGNAL SIGUSR1'] });
+    const script = 'trap "exit 6" USR1; trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done';
+    for (const [signal, code] of [
+      ['', 6],
+      ['SIGTERM', 5],
+    ] as const) {
+      executor = await ground.open();
+      const container = settings({ ...sh(script), image });
+      await executor.prepare(container, never);
+      await executor.start(container.id);
+      for await (const _ of executor.logs(container.id, { ...everything, follow: true }, never)) break;
+      await executor.close();
+      executor = await ground.open();
+      expect((await executor.stop(container.id, signal, 20_000)).code).toBe(code);
+      await executor.remove(container.id);
+    }
   });
 });

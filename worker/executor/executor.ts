@@ -22,7 +22,7 @@ export interface Executor {
   start(id: string): Promise<ContainerState>;
   /** Resolves when the container has exited; at once when it has already. @throws NOT_FOUND */
   wait(id: string, signal: AbortSignal): Promise<ContainerExit>;
-  /** `stopSignal`, then SIGKILL after `graceMs`. Resolves when it has exited. */
+  /** `stopSignal` (empty: the image's, or else SIGTERM), then SIGKILL after `graceMs`. Resolves when it has exited. */
   stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit>;
   kill(id: string, signal: string): Promise<void>;
   /** Kills what runs, unmounts, deletes the root filesystem, logs and all other traces. */

@@ -142,7 +142,7 @@ export class OciExecutor implements Executor {
   /** A container that never ran has nothing to stop: that counts as an exit with code 0 now. */
   async stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit> {
     const container = this.#need(id);
-    const signal = parseSignal(stopSignal || 'SIGTERM');
+    const signal = parseSignal(stopSignal || container.stopSignal || 'SIGTERM');
     await container.serial.run(() => undefined);
     if (!container.running) return container.exit ?? { code: 0, oomKilled: false, finishedAt: this.#clock.now() };
     container.signal(signal);

@@ -8,7 +8,7 @@ import { oomKills, removeCgroup } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import { ContainerFolder, readIfThere } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
-import { identify, isAlive } from './container/process.js';
+import { identify, isAlive, isSignal } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle } from './prepare.js';
 import { createUnderMonitor, monitorGone, monitorOf, settledStatus } from './runtime/conmon.js';
@@ -72,6 +72,7 @@ export class Operations {
       await mkdir(folder.path, { recursive: true, mode: 0o700 });
       const { registryAuth } = settings;
       const image = await images.acquire(settings.image, folder.path, { registryAuth, signal });
+      container.stopSignal = this.#stopSignal(id, image.config.stopSignal);
       const warnings = await prepareBundle({
         settings,
         folder,
@@ -164,6 +165,16 @@ export class Operations {
   /** Goes with the last container. */
   async removeCgroupParent(): Promise<void> {
     await removeCgroup(this.#options.host.cgroup, this.#options.cgroupParent);
+  }
+
+  /** Whatever an image says, its containers can be stopped. */
+  #stopSignal(id: string, stopSignal: string): string {
+    if (stopSignal === '' || isSignal(stopSignal)) return stopSignal;
+    this.#options.log.warn(
+      { container: id, stopSignal },
+      'the image has a STOPSIGNAL that is no signal: SIGTERM is used',
+    );
+    return '';
   }
 
   #cgroup(id: string): string {

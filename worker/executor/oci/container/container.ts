@@ -15,15 +15,21 @@ export class Container {
   #process: ProcessIdentity | undefined;
   #startedAt = 0;
   #exit: ContainerExit | undefined;
+  /** Of its image, as checked; empty when it has none. */
+  stopSignal: string;
   /** Looks in a row that found neither the process nor a note of its exit. */
   missing = 0;
   /** It has exited and gave the kernel's things back: only its folder is left. */
   settled = false;
 
-  constructor(folder: ContainerFolder, record: Pick<ContainerRecord, 'id' | 'name' | 'tty' | 'openStdin'>) {
+  constructor(
+    folder: ContainerFolder,
+    record: Pick<ContainerRecord, 'id' | 'name' | 'tty' | 'openStdin' | 'stopSignal'>,
+  ) {
     const { id, name, tty, openStdin } = record;
     this.id = id;
     this.folder = folder;
+    this.stopSignal = record.stopSignal ?? '';
     this.#settings = { name, tty, openStdin };
     // Removed before it ever ran, with nobody waiting.
     this.exited.promise.catch(() => undefined);
@@ -55,6 +61,7 @@ export class Container {
     return {
       id: this.id,
       ...this.#settings,
+      stopSignal: this.stopSignal,
       process: this.#process,
       startedAt: this.#startedAt,
       exit: this.#exit,

@@ -12,6 +12,8 @@ export interface ContainerRecord {
   readonly name: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** The image's; empty when it has none. */
+  readonly stopSignal?: string;
   readonly process: ProcessIdentity | undefined;
   /** Milliseconds since the epoch; 0 before the start. */
   readonly startedAt: number;

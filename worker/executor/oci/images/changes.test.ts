@@ -13,6 +13,7 @@ describe('changes of an image', () => {
       'WORKDIR data',
       'USER 1000:1000',
       'LABEL a=b "c d"=e',
+      'STOPSIGNAL SIGQUIT',
     ];
     expect(applyChanges(lines)).toEqual({
       Entrypoint: ['/bin/app', '-v'],
@@ -22,6 +23,7 @@ describe('changes of an image', () => {
       WorkingDir: '/srv/data',
       User: '1000:1000',
       Labels: { a: 'b', 'c d': 'e' },
+      StopSignal: 'SIGQUIT',
     });
     expect(applyChanges([])).toEqual({});
   });
@@ -33,6 +35,7 @@ describe('changes of an image', () => {
     ['CMD ["a", 1]', 'is not a list of strings'],
     ['ENV A', 'has no value'],
     ['ENV A=1 B', '"B" is not NAME=value'],
+    ['STOPSIGNAL SIGNONE', 'invalid signal: SIGNONE'],
     ['EXPOSE 70000', '"70000" is not a port'],
   ])('refuse %s', (line, message) => {
     expect(() => applyChanges([line])).toThrow(message);

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../../../lib/errors.js';
+import { parseSignal } from '../container/process.js';
 
 /** The `config` object of an image configuration (OCI image-spec, config.md), as far as changes can set it. */
 export interface ImageSettings {
@@ -9,9 +10,10 @@ export interface ImageSettings {
   WorkingDir?: string;
   User?: string;
   Labels?: Record<string, string>;
+  StopSignal?: string;
 }
 
-const HINT = 'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER and LABEL lines, as in a Dockerfile.';
+const HINT = 'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL and STOPSIGNAL lines, as in a Dockerfile.';
 
 /** `["a", "b"]` as a list, anything else as a shell's command line. */
 function command(argument: string, line: string): string[] {
@@ -96,6 +98,10 @@ export function applyChanges(lines: readonly string[]): ImageSettings {
         break;
       case 'LABEL':
         settings.Labels = { ...settings.Labels, ...Object.fromEntries(pairs(argument, line)) };
+        break;
+      case 'STOPSIGNAL':
+        parseSignal(argument);
+        settings.StopSignal = argument;
         break;
       default:
         throw invalidArgument(`"${match[1]}" cannot be changed at import`, { value: line, hint: HINT });
