@@ -19,6 +19,15 @@ http {
 `;
 
 /**
+ * All paths end at one task, which sees the client's own address: each path needs client ports of its
+ * own, or a port that was just used by another path meets that connection's TIME_WAIT there.
+ */
+interface MeasuredPath {
+  readonly url: string;
+  readonly clientPorts: string;
+}
+
+/**
  * Requests/s from the lab's client to one nginx task: straight to its host port, and through the
  * routing mesh on the task's own node (local) and on another (remote). In turns, wrk with 32
  * connections, kept alive and new for each request.
@@ -53,16 +62,17 @@ export async function mesh(): Promise<void> {
       '-c',
       '/nginx.conf',
     ]);
-    const paths: Record<string, string> = {
-      direct: `http://${labAddress('node2')}:8081/`,
-      local: `http://${labAddress('node2')}:8080/`,
-      remote: `http://${labAddress('node1')}:8080/`,
+    const paths: Record<string, MeasuredPath> = {
+      direct: { url: `http://${labAddress('node2')}:8081/`, clientPorts: '1024 22000' },
+      local: { url: `http://${labAddress('node2')}:8080/`, clientPorts: '22001 43000' },
+      remote: { url: `http://${labAddress('node1')}:8080/`, clientPorts: '43001 65000' },
     };
     const figures: Record<string, { keepAlive: number[]; fresh: number[] }> = Object.fromEntries(
       Object.keys(paths).map((name) => [name, { keepAlive: [], fresh: [] }]),
     );
     for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, url] of Object.entries(paths)) {
+      for (const [name, { url, clientPorts }] of Object.entries(paths)) {
+        run(...inNetns('lab-client', 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${clientPorts}`));
         figures[name]?.keepAlive.push(await requestsPerSecond(url));
         figures[name]?.fresh.push(await requestsPerSecond(url, '-H', 'Connection: close'));
       }
