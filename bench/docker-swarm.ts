@@ -83,7 +83,11 @@ export class DockerSwarm implements BenchSwarm {
     const filters = encodeURIComponent(
       JSON.stringify({ service: { [name]: true }, 'desired-state': { running: true } }),
     );
-    const tasks = JSON.parse(await this.#get(1, `/tasks?filters=${filters}`)) as { Status: { State: string } }[];
+    const answer = await this.#get(1, `/tasks?filters=${filters}`).catch((error: Error) => {
+      if (error.message.includes('not found')) return '[]'; // the service is still being created
+      throw error;
+    });
+    const tasks = JSON.parse(answer) as { Status: { State: string } }[];
     return tasks.filter((task) => task.Status.State === 'running').length;
   }
 
