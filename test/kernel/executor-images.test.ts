@@ -134,7 +134,7 @@ describe('images - use', () => {
     const options = { registryAuth: '', signal: never };
     await expect(store.acquire('localhost/nope', folder, options)).rejects.toThrow('No such image: localhost/nope');
     await expect(store.acquire('127.0.0.1:1/nope:3', folder, options)).rejects.toThrow(
-      /^No such image: 127.0.0.1:1\/nope:3 \(cannot pull .*connection refused/,
+      /^No such image: 127.0.0.1:1\/nope:3 \(not on this node; registry 127.0.0.1:1 cannot be reached: connection refused/,
     );
     await expect(store.acquire('Bad Name', folder, options)).rejects.toThrow('invalid reference format');
   });

@@ -30,10 +30,17 @@ describe('what a registry says', () => {
     ['reading manifest 1: manifest unknown', 'NOT_FOUND', 'manifest for r.example.com/app:1 not found'],
     ['unauthorized: authentication required', 'NOT_FOUND', 'pull access denied'],
     ['choosing image: no image found in manifest list for architecture x', 'NOT_FOUND', 'has no image for linux/'],
-    ['dial tcp: connection refused', 'UNAVAILABLE', 'cannot pull r.example.com/app:1: dial tcp: connection refused'],
+    [
+      'Error parsing image name \\"docker://r.example.com/app:1\\": pinging container registry r.example.com: ' +
+        'Get \\"https://r.example.com/v2/\\": dial tcp: lookup r.example.com on 192.0.2.53:53: ' +
+        'dial udp 192.0.2.53:53: connect: network is unreachable',
+      'UNAVAILABLE',
+      /^registry r.example.com cannot be reached: network is unreachable$/,
+    ],
+    ['writing blob: no space left', 'UNAVAILABLE', /^cannot pull r.example.com\/app:1: no space left$/],
   ])('%s', (message, code, text) => {
     expect(error(message).code).toBe(code);
-    expect(error(message).message).toContain(text);
+    expect(error(message).message).toMatch(text);
   });
 
   it('tells of --plain-http', () => {

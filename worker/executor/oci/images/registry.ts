@@ -89,7 +89,7 @@ export function authFile(domain: string, registryAuth: string): string {
   return JSON.stringify({ auths: { [key]: entry } });
 }
 
-/** What skopeo says, as an error that tells what to do. */
+/** What skopeo says, in short, as an error that tells what to do; all of it is in the cause. */
 export function registryError(name: ImageName, error: ToolError): SwarmError {
   const words = registryWords(error.words);
   const platform = `${hostPlatform.os}/${hostPlatform.architecture}`;
@@ -106,7 +106,9 @@ export function registryError(name: ImageName, error: ToolError): SwarmError {
       cause: error,
     });
   }
-  return unavailable(`cannot pull ${name.familiar}: ${words}`, {
+  const unreachable = /\b(?:dial|lookup|i\/o timeout|deadline exceeded|connection reset)\b/.test(words);
+  const what = unreachable ? `registry ${name.domain} cannot be reached` : `cannot pull ${name.familiar}`;
+  return unavailable(`${what}: ${lastCause(words)}`, {
     value: name.familiar,
     hint: /HTTP response to HTTPS client|x509|tls:/i.test(words)
       ? 'If the registry speaks plain HTTP, or has a certificate of its own, pull with --plain-http.'
@@ -114,6 +116,9 @@ export function registryError(name: ImageName, error: ToolError): SwarmError {
     cause: error,
   });
 }
+
+/** Go programs put each error before its cause: "pinging …: Get "https://…": dial tcp …: connection refused". */
+const lastCause = (words: string): string => words.split(': ').at(-1) ?? words;
 
 /** The message of skopeo's last log line, without time and level. */
 function registryWords(stderr: string): string {

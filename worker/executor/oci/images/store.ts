@@ -244,7 +244,9 @@ export class OciImageStore implements ImageStore {
     } catch (error) {
       if (codeOf(error) !== 'NOT_FOUND' && codeOf(error) !== 'UNAVAILABLE') throw error;
       const hint = error instanceof SwarmError && error.hint ? ` ${error.hint}` : '';
-      throw notFound(`No such image: ${ref} (${messageOf(error)})`, {
+      const cause = error instanceof SwarmError ? error.cause : undefined;
+      this.#log.warn({ image: ref, ...(cause === undefined ? {} : { cause: messageOf(cause) }) }, messageOf(error));
+      throw notFound(`No such image: ${ref} (not on this node; ${messageOf(error)})`, {
         value: ref,
         hint: `Import it on this node with \`image import\`, or make its registry reachable.${hint}`,
         cause: error,
