@@ -10,6 +10,7 @@ import { nftBalancer } from './balancer/nft.js';
 import { blueprint } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
 import { isKernelError } from './kernel/errors.js';
+import { readListeners } from './kernel/listeners.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { deleteGroup } from './kernel/rtnetlink.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE } from './names.js';
@@ -176,7 +177,8 @@ export class NetworkPlane {
   async #round(desired: DesiredState): Promise<Round> {
     const slices = new Slices();
     const { actual, current } = await this.#memory.read(slices);
-    const facts = factsOf(desired, actual, this.#clientAddress);
+    const listeners = publishes(desired) ? readListeners(this.#handles.get(NODE_NAMESPACE).namespace) : [];
+    const facts = factsOf(desired, actual, this.#clientAddress, listeners);
     const wanted = blueprint(desired, facts, this.#balancer);
     const { operations, problems } = plan(wanted, actual);
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
@@ -205,6 +207,10 @@ export class NetworkPlane {
     for (const problem of problems) this.#log.warn({ ...problem }, 'network problem');
     if (problems.length === 0) this.#log.info({}, 'network problems are solved');
   }
+}
+
+function publishes({ ingress, sandboxes }: DesiredState): boolean {
+  return (ingress?.services.length ?? 0) > 0 || sandboxes.some(({ hostPorts }) => hostPorts.length > 0);
 }
 
 function removeIfEmpty(directory: string): void {

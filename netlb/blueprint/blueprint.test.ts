@@ -12,6 +12,7 @@ const facts: Facts = {
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
   marks: new Map(),
+  occupation: { listeners: [], held: new Set() },
 };
 const desired: DesiredState = {
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
@@ -85,6 +86,49 @@ describe('problems - in words, each for itself', () => {
     ],
   ])('%s', (_, state, more, message) => {
     expect(problems(state, more)).toEqual([message]);
+  });
+
+  test.each([
+    [
+      'a process has first',
+      'tcp',
+      '',
+      new Set<string>(),
+      ['port 8080/tcp is in use by a process of this node: it is not published here'],
+      [],
+    ],
+    [
+      'a process has on 127.0.0.1',
+      'tcp',
+      '127.0.0.1',
+      new Set<string>(),
+      ['port 8080/tcp is in use by a process of this node: it is not published here'],
+      [],
+    ],
+    [
+      'a process took later',
+      'tcp',
+      '',
+      new Set(['6 . 8080']),
+      ['port 8080/tcp is in use by a process of this node too: it was published first, the process gets nothing'],
+      ['6 . 8080'],
+    ],
+    ['a process has for UDP', 'udp', '', new Set<string>(), [], ['6 . 8080']],
+  ] as const)('a port that %s', (_, protocol, address, held, messages, elements) => {
+    const occupation = { listeners: [{ protocol, address, port: 8080 }], held };
+    const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);
+    expect(made.problems).toEqual(messages.map((message) => ({ subject: { kind: 'ingress', id: 'net' }, message })));
+    const sets = made.namespaces?.[0]?.tables[0]?.sets;
+    expect(sets?.find(({ name }) => name === 'ingress_ports')?.elements).toEqual(elements);
+  });
+
+  test('a port at one address - a process at another does not matter', () => {
+    const at = (address: string) => ({
+      occupation: { listeners: [{ protocol: 'tcp' as const, address, port: 8080 }], held: new Set<string>() },
+    });
+    expect(problems(published({ hostAddress: '192.0.2.1' }), at('127.0.0.1'))).toEqual([]);
+    expect(problems(published({ hostAddress: '192.0.2.1' }), at('192.0.2.1'))).toHaveLength(1);
+    expect(problems(published({ hostAddress: '192.0.2.1' }), at(''))).toHaveLength(1);
   });
 
   test('nothing to say of a state that is right', () => {

@@ -8,6 +8,7 @@ import { ingressBlueprint } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { type HostForward, nodeBlueprint } from './node.js';
+import { unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { portKey } from './ports.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
@@ -87,7 +88,14 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
     if (facts.clientAddress === 'lost') problems.push({ subject, message: SOURCE_HIDDEN });
   }
-  const home = nodeBlueprint({ ...desired, published: sandbox ? published : [], forwards }, facts);
+  const tell = (message: string) =>
+    problems.push({ subject: { kind: 'ingress', id: ingress?.overlayId ?? '' }, message });
+  const input = {
+    ...desired,
+    published: unoccupied(sandbox ? published : [], facts.occupation, tell),
+    forwards: unoccupied(forwards, facts.occupation, tell),
+  };
+  const home = nodeBlueprint(input, facts);
   return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
 }
 

@@ -1,4 +1,5 @@
 import { addressOf, contains, formatAddress, parseAddress, parseCidr } from '../../lib/ip.js';
+import type { Occupation } from './occupied.js';
 
 /** What a blueprint takes from the machine instead of from the desired state. */
 export interface Facts {
@@ -15,6 +16,7 @@ export interface Facts {
   readonly gatewayAddresses: ReadonlyMap<string, string>;
   /** Marks by `protocol . published` (numbers), as they are now. */
   readonly marks: ReadonlyMap<string, number>;
+  readonly occupation: Occupation;
 }
 
 /** Marks of published ports start here, as Swarm's do. */

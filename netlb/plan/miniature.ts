@@ -60,6 +60,7 @@ const facts: Facts = {
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
   marks: new Map(),
+  occupation: { listeners: [], held: new Set() },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
 

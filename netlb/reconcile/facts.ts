@@ -1,11 +1,17 @@
 import { addressOf } from '../../lib/ip.js';
 import type { Facts } from '../blueprint/facts.js';
+import type { Listener } from '../kernel/listeners.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { ActualState } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 
 /** What a blueprint takes from the kernel. Pure. */
-export function factsOf(desired: DesiredState, actual: ActualState, clientAddress: Facts['clientAddress']): Facts {
+export function factsOf(
+  desired: DesiredState,
+  actual: ActualState,
+  clientAddress: Facts['clientAddress'],
+  listeners: readonly Listener[],
+): Facts {
   const node = actual.namespaces.get(NODE_NAMESPACE);
   const underlay = node?.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay.address);
   return {
@@ -14,6 +20,7 @@ export function factsOf(desired: DesiredState, actual: ActualState, clientAddres
     clientAddress,
     gatewayAddresses: gatewayAddresses(desired, actual),
     marks: marks(actual),
+    occupation: { listeners, held: held(actual) },
   };
 }
 
@@ -38,4 +45,13 @@ function marks(actual: ActualState): Map<string, number> {
       return [key, Number(mark)];
     }),
   );
+}
+
+/** Keys of the node's sets of published ports: `6 . 8080`, `192.0.2.1 . 6 . 8080`. */
+function held(actual: ActualState): Set<string> {
+  const sets = actual.namespaces.get(NODE_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets;
+  const elements = ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) => [
+    ...(sets?.get(name)?.elements ?? []),
+  ]);
+  return new Set(elements.map((element) => element.split(' : ')[0] ?? ''));
 }

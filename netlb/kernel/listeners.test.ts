@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest';
+import { parseListeners } from './listeners.js';
+
+const HEAD = '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode';
+const line = (local: string, state: string) => `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 0`;
+
+test('listeners of /proc/net/tcp - up to the first connection', () => {
+  const lines = [
+    HEAD,
+    line('00000000:0016', '0A'),
+    line('0100007F:0CEA', '0A'),
+    line('0100007F:0050', '01'),
+    line('00000000:0051', '0A'),
+  ];
+  expect(parseListeners('tcp', lines)).toEqual([
+    { protocol: 'tcp', address: '', port: 22 },
+    { protocol: 'tcp', address: '127.0.0.1', port: 3306 },
+  ]);
+});
+
+test('listeners of /proc/net/tcp6 - those that IPv4 reaches', () => {
+  const lines = [
+    HEAD,
+    line(`${'0'.repeat(32)}:0016`, '0A'),
+    line('0000000000000000FFFF0000010200C0:0050', '0A'),
+    line('00000000000000000000000001000000:0051', '0A'),
+  ];
+  expect(parseListeners('tcp', lines)).toEqual([
+    { protocol: 'tcp', address: '', port: 22 },
+    { protocol: 'tcp', address: '192.0.2.1', port: 80 },
+  ]);
+});
+
+test('listeners of /proc/net/udp - those that are not connected', () => {
+  expect(parseListeners('udp', [HEAD, line('0100007F:1000', '01'), line('00000000:0035', '07')])).toEqual([
+    { protocol: 'udp', address: '', port: 53 },
+  ]);
+});

@@ -1,0 +1,52 @@
+import { once } from 'node:events';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { HostPort } from '../../netlb/state.js';
+import { eventually, Machines } from './plane-fixture.js';
+import { CLIENT, desiredState, INGRESS, idOf, nodeAddress, type Swarm } from './plane-swarm.js';
+
+const port = { published: 8080, target: 80, hostAddress: '' } as const;
+const hostPorts: HostPort[] = (['tcp', 'udp'] as const).map((protocol) => ({ ...port, protocol }));
+const services = hostPorts.map(({ protocol }) => ({ ...port, protocol, backends: ['t1'] }));
+const mesh: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11 }], services };
+const host: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11, hostPorts }] };
+const problems = (words: string) =>
+  ['tcp', 'udp'].map((protocol) => ({
+    subject: { kind: 'ingress', id: INGRESS },
+    message: `port 8080/${protocol} is in use by a process of this node${words}`,
+  }));
+let machines: Machines;
+
+beforeEach(() => {
+  machines = new Machines();
+  machines.addHost('client', `${CLIENT}/24`);
+  machines.addHost('node1', `${nodeAddress(1)}/24`);
+});
+
+afterEach(() => machines.close());
+
+test.each<[string, Swarm]>([
+  ['the mesh', mesh],
+  ['mode host', host],
+])('a port of a process is published by %s when the process has gone', async (_, swarm) => {
+  const answers = (from: string, address: string) =>
+    new Set((['tcp', 'udp'] as const).flatMap((protocol) => machines.ask(from, protocol, address, 8080, 1)));
+  const local = await machines.serve('node1', 'local', 8080);
+  const driver = await machines.driver('node1', { driftIntervalMs: 500 });
+  expect((await driver.apply(desiredState(swarm, 1))).problems).toEqual(problems(': it is not published here'));
+  await machines.serve(machines.sandbox('node1', idOf('t1')), 't1');
+  expect(answers('client', nodeAddress(1))).toEqual(new Set([`local ${CLIENT}`]));
+  expect(answers('node1', '127.0.0.1')).toEqual(new Set(['local 127.0.0.1']));
+
+  await driver.watch();
+  local.kill();
+  await once(local, 'exit');
+  await eventually(() => {
+    expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
+    return true;
+  });
+
+  await machines.serve('node1', 'late', 8080);
+  const { problems: late } = await driver.apply(desiredState(swarm, 1));
+  expect(late).toEqual(problems(' too: it was published first, the process gets nothing'));
+  expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
+});
