@@ -9,7 +9,7 @@ const process = (argv: string, ...cgroups: string[]): Process => ({
   networkNamespace: 1,
 });
 const daemon = (runRoot: string) =>
-  process(`node /opt/bin/tsswarmd --data-root /x --run-root ${runRoot} --log-level info`);
+  process(`node --max-semi-space-size=4 /opt/bin/tsswarmd --data-root /x --run-root ${runRoot} --log-level info`);
 
 test('isDaemon - of a lab, of one node of it, never the machine’s own', () => {
   expect(isDaemon(daemon('/run/tsswarm/lab/node1'))).toBe(true);
@@ -17,7 +17,7 @@ test('isDaemon - of a lab, of one node of it, never the machine’s own', () => 
   expect(isDaemon(daemon('/run/tsswarm/lab/node11'), 'node1')).toBe(false);
   expect(isDaemon(daemon('/run/tsswarm'))).toBe(false);
   expect(isDaemon(process('node /opt/bin/tsswarmd'))).toBe(false);
-  expect(isDaemon(process('man -P less tsswarmd --run-root /run/tsswarm/lab/node1'))).toBe(false);
+  expect(isDaemon(process('man tsswarmd.8 tsswarmd --run-root /run/tsswarm/lab/node1'))).toBe(false);
 });
 
 test('isContainer - by cgroup', () => {

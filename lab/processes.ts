@@ -58,7 +58,9 @@ export interface Scope {
 /** Whether it is the daemon of a node (of this one, when named). */
 export function isDaemon({ argv }: Process, node?: string): boolean {
   const runRoot = argv[argv.indexOf('--run-root') + 1] ?? '';
-  if (!argv.slice(0, 2).some((arg) => path.basename(arg) === 'tsswarmd')) return false;
+  // `tsswarmd …`, or `node --its-flags …/tsswarmd …`
+  const [program = '', script = ''] = argv.filter((arg, i) => i === 0 || !arg.startsWith('-'));
+  if (path.basename(program) !== 'tsswarmd' && path.basename(script) !== 'tsswarmd') return false;
   return node === undefined ? runRoot.startsWith(`${RUN_ROOT}/`) : runRoot === path.join(RUN_ROOT, node);
 }
 
