@@ -19,7 +19,7 @@ import {
   RootCA,
 } from '../proto/gen/index.js';
 import { checkDataPathAddress } from './common/addresses.js';
-import { checkClusterSpec } from './control/cluster.js';
+import { CERTIFICATE_EXPIRY, checkClusterSpec } from './control/cluster.js';
 import { newToken, rootDigest, sha256 } from './join/tokens.js';
 import type { Store } from './store/store.js';
 
@@ -39,7 +39,6 @@ export interface BootstrapOptions {
   readonly spec?: ClusterSpec | undefined;
 }
 
-const DAY = 24 * 3600e9;
 const INGRESS_SUBNET = '10.0.0.0/24';
 const DEFAULT_POOL = '10.0.0.0/8';
 const DEFAULT_DATA_PATH_PORT = 4789;
@@ -59,7 +58,7 @@ export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterS
       heartbeatTick: spec.raft.heartbeatTick || 1,
       electionTick: spec.raft.electionTick || 10,
     },
-    ca: { ...spec.ca, nodeCertificateExpiry: spec.ca.nodeCertificateExpiry || 90 * DAY },
+    ca: { ...spec.ca, nodeCertificateExpiry: spec.ca.nodeCertificateExpiry || CERTIFICATE_EXPIRY },
   };
 }
 

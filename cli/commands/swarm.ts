@@ -74,7 +74,7 @@ function addressOptions(command: Command): void {
 function clusterOptions(command: Command): void {
   command
     .option('--autolock', 'Lock managers when they stop')
-    .option('--cert-expiry <DURATION>', 'Validity of node certificates (default 2160h)')
+    .option('--cert-expiry <DURATION>', 'Validity of node certificates; only 2160h until there are any')
     .option('--dispatcher-heartbeat <DURATION>', "Period of the nodes' heartbeats (default 5s)")
     .option('--max-snapshots <N>', 'Old Raft snapshots to keep (default 0)')
     .option('--snapshot-interval <N>', 'Log entries between Raft snapshots (default 10000)')
