@@ -19,7 +19,7 @@ export interface ControlOptions {
 export function controlHandlers(store: Store, { clock, logs }: ControlOptions): Handlers<typeof ControlService> {
   return {
     ...clusterHandlers(store),
-    ...nodeHandlers(store),
+    ...nodeHandlers(store, clock),
     ...serviceHandlers(store, clock),
     ...taskHandlers(store),
     ...networkHandlers(store),

@@ -1,3 +1,4 @@
+import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
 import {
   type ControlService,
@@ -25,7 +26,7 @@ const TESTS: Readonly<Record<string, Test<Node>>> = {
   'node.label': (node, value) => hasLabel(node.spec.labels, value),
 };
 
-export function nodeHandlers(store: Store): NodeHandlers {
+export function nodeHandlers(store: Store, clock: Clock): NodeHandlers {
   return {
     async listNodes({ filters }) {
       const nodes = [...store.view().list('node')].filter(predicate(filters, TESTS));
@@ -55,9 +56,13 @@ export function nodeHandlers(store: Store): NodeHandlers {
 
     async removeNode({ ref, force }) {
       const { id } = resolve(store.view(), 'node', ref);
-      // The tasks go with the node: nobody is left to report on them. They are many, the node is one,
-      // so the node goes last and alone.
-      checkIsRemovable(resolve(store.view(), 'node', id), force);
+      // First nothing new may be placed on it, nor its agent come back. Then the tasks go: nobody is
+      // left to report on them. They are many, the node is one, so the node goes last and alone.
+      await store.update((draft) => {
+        const node = resolve(draft, 'node', id);
+        checkIsRemovable(node, force);
+        draft.update('node', shutOut(node, clock.now()));
+      });
       const tasks = [...store.view().tasksOfNode(id)].map((task) => task.id);
       const { failed } = await store.batch(tasks, abandonTask);
       for (const error of failed.values()) throw error;
@@ -92,6 +97,13 @@ function checkIsRemovable(node: Node, force: boolean): void {
     value: name,
     hint: 'Run "tsswarm leave" on that node first, or remove it with --force.',
   });
+}
+
+/** DOWN, and without the credential by which its agent could open another session. */
+function shutOut(node: Node, now: number): Node {
+  const since = node.status.state === NodeState.DOWN ? node.status.since : now;
+  const status = { ...node.status, state: NodeState.DOWN, message: 'the node is being removed', since };
+  return { ...node, status, credentialDigest: new Uint8Array(0) };
 }
 
 function abandonTask(draft: WriteView, taskId: string): void {

@@ -9,12 +9,15 @@ import {
   NetworkSpec,
   NodeRole,
   NodeState,
+  NodeStateName,
   RaftConfig,
   RemoveNodeRequest,
   TaskState,
+  TaskStateName,
   UpdateClusterRequest,
   WatchRequest,
 } from '../../proto/gen/index.js';
+import { isEvent } from '../store/store.js';
 import { addNode, addTask, context, filter, openControl } from './testing.js';
 
 describe('networks', () => {
@@ -90,6 +93,27 @@ describe('nodes', () => {
     await remove('worker1', true);
     expect(store.view().get('node', id)).toBeUndefined();
     expect(store.view().get('task', task.id)?.status.state).toBe(TaskState.ORPHANED);
+  });
+
+  test('remove - the node is down before its tasks end, so that none of them is placed there again', async () => {
+    const { store, control } = await openControl();
+    const id = await addNode(store, 'worker1');
+    const task = await addTask(store, { nodeId: id });
+    const done = new AbortController();
+    const { commits } = store.watch(done.signal, ['node', 'task']);
+    await control.removeNode(RemoveNodeRequest.create({ ref: 'worker1', force: true }), context);
+    const seen: string[] = [];
+    for await (const { events } of commits) {
+      for (const event of events) {
+        if (event.action === 'remove') seen.push(`${event.kind} removed`);
+        else if (isEvent(event, 'node')) seen.push(`node ${NodeStateName[event.object.status.state]}`);
+        else if (isEvent(event, 'task')) seen.push(`task ${TaskStateName[event.object.status.state]}`);
+      }
+      if (seen.includes('node removed')) break;
+    }
+    done.abort();
+    expect(seen).toEqual(['node DOWN', 'task ORPHANED', 'node removed']);
+    expect(store.view().get('task', task.id)?.nodeId).toBe(id);
   });
 
   test('update - availability and labels; another role is refused', async () => {
@@ -177,6 +201,7 @@ test.each<[Partial<ClusterSpec>, string]>([
     { ca: { ...CAConfig.create({ nodeCertificateExpiry: 90 * 86_400e9 }), externalCas: [ExternalCA.create()] } },
     'external',
   ],
+  [{ ca: CAConfig.create({ nodeCertificateExpiry: 3600e9 }) }, 'nodes have no certificates'],
 ])('cluster - %j is refused: it would be passed over', async (fields, message) => {
   const { control } = await openControl();
   const { cluster } = await control.getCluster({}, context);
