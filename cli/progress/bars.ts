@@ -29,7 +29,7 @@ export function barLines(view: ProgressView): string[] {
   return view.slots.map((slot) => `${slot.label}: ${bar(slot)}`);
 }
 
-/** The same without bars, for output that is no terminal. */
+/** The same without bars, for output that is no terminal: each state with its own reason only, as lines stay. */
 export function plainLines(view: ProgressView): string[] {
   if (view.slots.length > MAX_BARS) return [];
   return view.slots
@@ -41,8 +41,8 @@ function stateName(state: TaskState | undefined): string {
   return state === undefined ? '' : TaskStateName[state].toLowerCase();
 }
 
-function bar({ state, reason }: SlotView): string {
-  if (reason !== '') return reason;
+function bar({ state, reason, failure }: SlotView): string {
+  if (reason !== '' || failure !== '') return reason || failure;
   if (state === undefined) return '';
   const step = state === TaskState.COMPLETE ? STEPS.length - 1 : STEPS.indexOf(state);
   if (step < 0) return stateName(state);

@@ -61,7 +61,7 @@ describe('ServiceProgress - replicated', () => {
     expect(progress.view()).toMatchObject({ done: 2, total: 1, verdict: { kind: 'waiting' } });
     put(progress, task('a', 1, TaskState.RUNNING, { desiredState: TaskState.REMOVE }));
     expect(progress.view()).toMatchObject({ done: 1, verdict: { kind: 'converged' } });
-    expect(progress.view().slots).toEqual([{ label: '1/1', state: TaskState.RUNNING, reason: '' }]);
+    expect(progress.view().slots).toEqual([{ label: '1/1', state: TaskState.RUNNING, reason: '', failure: '' }]);
   });
 
   it('scaled to nothing it is done when nothing runs', () => {
@@ -79,7 +79,16 @@ describe('ServiceProgress - replicated', () => {
       task('b', 2, TaskState.FAILED, { status: failed, desiredState: TaskState.SHUTDOWN }),
       task('c', 2, TaskState.READY, { meta: Meta.create({ createdAt: 5 }) }),
     );
-    expect(progress.view().slots.map((slot) => slot.reason)).toEqual(['no suitable node', 'task: non-zero exit (1)']);
+    const view = progress.view();
+    expect(barLines(view)).toEqual(['1/2: no suitable node', '2/2: task: non-zero exit (1)']);
+    expect(plainLines(view)).toEqual(['1/2: pending: no suitable node', '2/2: ready']);
+  });
+
+  it('says why a task has failed with the state that it failed in', () => {
+    const rejected = TaskStatus.create({ state: TaskState.REJECTED, error: 'No such image: web:1' });
+    const progress = put(new ServiceProgress(undefined), service(1, spec('web:1')));
+    put(progress, task('a', 1, TaskState.REJECTED, { status: rejected }));
+    expect(plainLines(progress.view())).toEqual(['1/2: rejected: No such image: web:1']);
   });
 
   it('forgets removed tasks and fails when the service is removed', () => {

@@ -22,8 +22,10 @@ export interface SlotView {
   readonly label: string;
   /** Undefined while there is no task. */
   readonly state: TaskState | undefined;
-  /** Why it waits, or why the task before it failed. */
+  /** Why the task itself waits or has failed. */
   readonly reason: string;
+  /** Why the task before it failed, while this one does not run. */
+  readonly failure: string;
 }
 
 export type Verdict =
@@ -160,16 +162,16 @@ const EMPTY: ProgressView = {
   verdict: WAITING,
 };
 
-/** The newest task of a slot; while it does not run, why, or why the one before it failed. */
-function slotState(tasks: readonly Task[]): { state: TaskState | undefined; reason: string } {
+/** The newest task of a slot; while it does not run, why, and why the one before it failed. */
+function slotState(tasks: readonly Task[]): Omit<SlotView, 'label'> {
   const [newest, ...older] = [...tasks].sort(
     (a, b) => b.meta.createdAt - a.meta.createdAt || b.desiredStateSince - a.desiredStateSince,
   );
-  if (!newest) return { state: undefined, reason: '' };
+  if (!newest) return { state: undefined, reason: '', failure: '' };
   const { state } = newest.status;
-  const isFine = state === TaskState.RUNNING || state === TaskState.COMPLETE;
-  const failure = older.find((task) => task.status.state > TaskState.COMPLETE);
-  return { state, reason: isFine ? '' : reasonOf(newest) || (failure ? reasonOf(failure) : '') };
+  if (state === TaskState.RUNNING || state === TaskState.COMPLETE) return { state, reason: '', failure: '' };
+  const failed = older.find((task) => task.status.state > TaskState.COMPLETE);
+  return { state, reason: reasonOf(newest), failure: failed ? reasonOf(failed) : '' };
 }
 
 /** Whether a task is as the service's spec asks; one made for an older version may well be. */
