@@ -29,12 +29,22 @@ export function barLines(view: ProgressView): string[] {
   return view.slots.map((slot) => `${slot.label}: ${bar(slot)}`);
 }
 
-/** The same without bars, for output that is no terminal: each state with its own reason only, as lines stay. */
+/** The same without bars, for output that is no terminal: where each task is that has not failed. */
 export function plainLines(view: ProgressView): string[] {
   if (view.slots.length > MAX_BARS) return [];
   return view.slots
-    .filter((slot) => slot.state !== undefined)
-    .map(({ label, state, reason }) => `${label}: ${stateName(state)}${reason === '' ? '' : `: ${reason}`}`);
+    .filter(({ state }) => state !== undefined && state <= TaskState.COMPLETE)
+    .map(({ label, state, reason }) => line(label, state, reason));
+}
+
+/** How tasks failed. Lines of their own: a task's successor, which is on its way already, has not failed. */
+export function failureLines(view: ProgressView): string[] {
+  if (view.slots.length > MAX_BARS) return [];
+  return view.slots.flatMap(({ label, failure }) => (failure ? [line(label, failure.state, failure.reason)] : []));
+}
+
+function line(label: string, state: TaskState | undefined, reason: string): string {
+  return `${label}: ${stateName(state)}${reason === '' ? '' : `: ${reason}`}`;
 }
 
 function stateName(state: TaskState | undefined): string {
@@ -42,7 +52,8 @@ function stateName(state: TaskState | undefined): string {
 }
 
 function bar({ state, reason, failure }: SlotView): string {
-  if (reason !== '' || failure !== '') return reason || failure;
+  const words = reason || failure?.reason;
+  if (words) return words;
   if (state === undefined) return '';
   const step = state === TaskState.COMPLETE ? STEPS.length - 1 : STEPS.indexOf(state);
   if (step < 0) return stateName(state);

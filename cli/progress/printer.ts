@@ -1,5 +1,5 @@
 import type { Io } from '../io.js';
-import { barLines, overallLine, plainLines } from './bars.js';
+import { barLines, failureLines, overallLine, plainLines } from './bars.js';
 import type { ProgressView } from './progress.js';
 
 /** Where progress goes: a terminal, lines, or nowhere. */
@@ -57,7 +57,8 @@ class LinePrinter implements ProgressPrinter {
   show(view: ProgressView): void {
     this.#changed('overall', overallLine(view));
     if (view.notice !== undefined) this.#changed('rollback', `rollback: ${view.notice}`);
-    for (const line of plainLines(view)) this.#changed(line.split(':', 1)[0] ?? '', line);
+    for (const line of failureLines(view)) this.#changed(`failure of ${labelOf(line)}`, line);
+    for (const line of plainLines(view)) this.#changed(labelOf(line), line);
   }
 
   say(line: string): void {
@@ -69,4 +70,8 @@ class LinePrinter implements ProgressPrinter {
     this.#last.set(key, line);
     this.#io.out(`${line}\n`);
   }
+}
+
+function labelOf(line: string): string {
+  return line.split(':', 1)[0] ?? '';
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { WatchEvent, WatchEventAction } from '../../proto/gen/control.js';
 import { Meta, Service, Task, TaskState, TaskStatus, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
 import { ContainerSpec, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
-import { barLines, overallLine, plainLines } from './bars.js';
+import { barLines, failureLines, overallLine, plainLines } from './bars.js';
 import { progressPrinter } from './printer.js';
 import { ServiceProgress } from './progress.js';
 
@@ -61,7 +61,7 @@ describe('ServiceProgress - replicated', () => {
     expect(progress.view()).toMatchObject({ done: 2, total: 1, verdict: { kind: 'waiting' } });
     put(progress, task('a', 1, TaskState.RUNNING, { desiredState: TaskState.REMOVE }));
     expect(progress.view()).toMatchObject({ done: 1, verdict: { kind: 'converged' } });
-    expect(progress.view().slots).toEqual([{ label: '1/1', state: TaskState.RUNNING, reason: '', failure: '' }]);
+    expect(progress.view().slots).toEqual([{ label: '1/1', state: TaskState.RUNNING, reason: '', failure: undefined }]);
   });
 
   it('scaled to nothing it is done when nothing runs', () => {
@@ -82,13 +82,27 @@ describe('ServiceProgress - replicated', () => {
     const view = progress.view();
     expect(barLines(view)).toEqual(['1/2: no suitable node', '2/2: task: non-zero exit (1)']);
     expect(plainLines(view)).toEqual(['1/2: pending: no suitable node', '2/2: ready']);
+    expect(failureLines(view)).toEqual(['2/2: failed: task: non-zero exit (1)']);
   });
 
-  it('says why a task has failed with the state that it failed in', () => {
+  it('says once, with the state that it failed in, why tasks fail', () => {
     const rejected = TaskStatus.create({ state: TaskState.REJECTED, error: 'No such image: web:1' });
     const progress = put(new ServiceProgress(undefined), service(1, spec('web:1')));
     put(progress, task('a', 1, TaskState.REJECTED, { status: rejected }));
-    expect(plainLines(progress.view())).toEqual(['1/2: rejected: No such image: web:1']);
+    const printed: string[] = [];
+    const printer = progressPrinter({ columns: undefined, out: (text: string) => printed.push(text) }, false);
+    printer.show(progress.view());
+    const again = { meta: Meta.create({ createdAt: 5 }) };
+    for (const state of [TaskState.ASSIGNED, TaskState.PREPARING]) {
+      printer.show(put(progress, task('b', 1, state, again)).view());
+    }
+    printer.show(put(progress, task('b', 1, TaskState.REJECTED, { ...again, status: rejected })).view());
+    expect(printed).toEqual([
+      'overall progress: 0 out of 2 tasks\n',
+      '1/2: rejected: No such image: web:1\n',
+      '1/2: assigned\n',
+      '1/2: preparing\n',
+    ]);
   });
 
   it('forgets removed tasks and fails when the service is removed', () => {

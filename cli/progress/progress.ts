@@ -24,8 +24,8 @@ export interface SlotView {
   readonly state: TaskState | undefined;
   /** Why the task itself waits or has failed. */
   readonly reason: string;
-  /** Why the task before it failed, while this one does not run. */
-  readonly failure: string;
+  /** Until a task runs: how the last one that failed ended, which may be this one. */
+  readonly failure: { readonly state: TaskState; readonly reason: string } | undefined;
 }
 
 export type Verdict =
@@ -162,16 +162,18 @@ const EMPTY: ProgressView = {
   verdict: WAITING,
 };
 
-/** The newest task of a slot; while it does not run, why, and why the one before it failed. */
+/** The newest task of a slot; while it does not run, why, and how the last one failed. */
 function slotState(tasks: readonly Task[]): Omit<SlotView, 'label'> {
-  const [newest, ...older] = [...tasks].sort(
+  const sorted = [...tasks].sort(
     (a, b) => b.meta.createdAt - a.meta.createdAt || b.desiredStateSince - a.desiredStateSince,
   );
-  if (!newest) return { state: undefined, reason: '', failure: '' };
+  const [newest] = sorted;
+  if (!newest) return { state: undefined, reason: '', failure: undefined };
   const { state } = newest.status;
-  if (state === TaskState.RUNNING || state === TaskState.COMPLETE) return { state, reason: '', failure: '' };
-  const failed = older.find((task) => task.status.state > TaskState.COMPLETE);
-  return { state, reason: reasonOf(newest), failure: failed ? reasonOf(failed) : '' };
+  if (state === TaskState.RUNNING || state === TaskState.COMPLETE) return { state, reason: '', failure: undefined };
+  const failed = sorted.find((task) => task.status.state > TaskState.COMPLETE);
+  const failure = failed && { state: failed.status.state, reason: reasonOf(failed) };
+  return { state, reason: reasonOf(newest), failure };
 }
 
 /** Whether a task is as the service's spec asks; one made for an older version may well be. */
