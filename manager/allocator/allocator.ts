@@ -5,7 +5,7 @@ import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isStopped, isWanted } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
-import { attach, attachTask, nodeOwner, taskOwner } from './attachment.js';
+import { attach, attachTask, isBlocked, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
 import { allocateNetwork, isOverlay, type Occupied, type SubnetSource } from './network.js';
 import { PortTable } from './ports.js';
@@ -67,9 +67,12 @@ export class Allocator implements Reaction {
   }
 
   async act(): Promise<void> {
-    const { failed } = await this.#options.store.batch(this.#drain(), (draft, item) => this.#allocate(draft, item));
-    for (const [item, error] of failed) {
-      this.#options.log.warn({ ...item, err: error }, `cannot allocate: ${messageOf(error)}`);
+    // What is given back on the way wakes others. It ends: one that waits on is woken by its own network only.
+    while (ORDER.some((kind) => this.#dirty[kind].size > 0)) {
+      const { failed } = await this.#options.store.batch(this.#drain(), (draft, item) => this.#allocate(draft, item));
+      for (const [item, error] of failed) {
+        this.#options.log.warn({ ...item, err: error }, `cannot allocate: ${messageOf(error)}`);
+      }
     }
   }
 
@@ -245,24 +248,23 @@ export class Allocator implements Reaction {
       this.#explain(draft, stored, service.problems.join('; ') || 'waiting for addresses and ports of the service');
       return;
     }
-    try {
-      const networks = attachTask(this.#ledger, task, {
-        byId: (networkId) => draft.get('network', networkId),
-        ingress: () => this.#ingress(),
-      });
-      const status = TaskStatus.create({
-        state: TaskState.PENDING,
-        timestamp: this.#options.clock.now(),
-        message: 'pending task scheduling',
-      });
-      draft.update('task', { ...task, networks, status });
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error;
-      this.#freed(this.#ledger.release(taskOwner(id)));
-      for (const { target } of task.spec.networks) this.#waiting.add(target, { kind: 'task', id });
-      this.#waiting.add(this.#ingress()?.id ?? INGRESS, { kind: 'task', id });
-      this.#explain(draft, stored, messageOf(error));
+    const networks = attachTask(this.#ledger, task, {
+      byId: (networkId) => draft.get('network', networkId),
+      ingress: () => this.#ingress(),
+    });
+    if (isBlocked(networks)) {
+      // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
+      this.#waiting.add(networks.blockedBy ?? INGRESS, { kind: 'task', id });
+      this.#freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
+      this.#explain(draft, stored, networks.why);
+      return;
     }
+    const status = TaskStatus.create({
+      state: TaskState.PENDING,
+      timestamp: this.#options.clock.now(),
+      message: 'pending task scheduling',
+    });
+    draft.update('task', { ...task, networks, status });
   }
 
   #explain(draft: WriteView, task: Task, why: string): void {

@@ -1,4 +1,4 @@
-import { failedPrecondition } from '../../lib/errors.js';
+import { failedPrecondition, SwarmError } from '../../lib/errors.js';
 import { addressOf, macOf } from '../../lib/ip.js';
 import { type Network, NetworkAttachment, type NetworkAttachmentConfig, type Task } from '../../proto/gen/index.js';
 import { publishesOnIngress } from '../common/tasks.js';
@@ -27,29 +27,45 @@ export function attach(
   });
 }
 
+/** What kept a task from an endpoint: the network to wait for, undefined for an ingress network yet to come. */
+export interface Blocked {
+  readonly blockedBy: string | undefined;
+  readonly why: string;
+}
+
 /**
  * The task's endpoints: in its own networks in the order of its spec, then in the ingress network
- * when it is reached through every node.
- * @throws FAILED_PRECONDITION when a network is missing or not ready, or as AddressLedger.assign
+ * when it is reached through every node. The first network that cannot give one ends it; what the
+ * others gave is the owner's still, and the caller's to release.
  */
 export function attachTask(
   ledger: AddressLedger,
   task: Task,
   networks: { byId(id: string): Network | undefined; ingress(): Network | undefined },
-): readonly NetworkAttachment[] {
-  const owner = taskOwner(task.id);
-  const configs = new Map(task.spec.networks.map((config) => [config.target, config]));
-  const attachments = [...configs].map(([id, config]) => {
-    const network = networks.byId(id);
-    if (!network) throw failedPrecondition(`network ${id} does not exist`, { value: id });
-    return attach(ledger, owner, allocated(network), config);
-  });
+): readonly NetworkAttachment[] | Blocked {
+  const configs = new Map<string, NetworkAttachmentConfig | undefined>();
+  for (const config of task.spec.networks) configs.set(config.target, config);
   if (publishesOnIngress(task.endpoint.ports)) {
     const ingress = networks.ingress();
-    if (!ingress) throw failedPrecondition('there is no ingress network, which published ports need');
-    if (!configs.has(ingress.id)) attachments.push(attach(ledger, owner, allocated(ingress)));
+    if (!ingress) return { blockedBy: undefined, why: 'there is no ingress network, which published ports need' };
+    if (!configs.has(ingress.id)) configs.set(ingress.id, undefined);
+  }
+  const attachments: NetworkAttachment[] = [];
+  for (const [id, config] of configs) {
+    try {
+      const network = networks.byId(id);
+      if (!network) throw failedPrecondition(`network ${id} does not exist`, { value: id });
+      attachments.push(attach(ledger, taskOwner(task.id), allocated(network), config));
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error;
+      return { blockedBy: id, why: error.message };
+    }
   }
   return attachments;
+}
+
+export function isBlocked(result: readonly NetworkAttachment[] | Blocked): result is Blocked {
+  return 'blockedBy' in result;
 }
 
 function allocated(network: Network): Network {
