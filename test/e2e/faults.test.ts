@@ -41,10 +41,21 @@ async function nodesReady(): Promise<void> {
   });
 }
 
-/** Pids of the web servers in the containers: the same ones as long as no container was restarted. */
+/**
+ * Pids of the web servers in the containers: the same ones as long as no container was restarted.
+ * The children that a server forks for requests look alike; their parent is a server.
+ */
 async function servers(): Promise<readonly string[]> {
-  const { stdout } = await execute('pgrep', ['-x', '-f', IMAGE_SERVER]);
-  return stdout.split('\n').filter(Boolean).sort();
+  const { stdout } = await execute('ps', ['-eww', '-o', 'pid=,ppid=,args=']);
+  const rows = stdout.split('\n').flatMap((line) => {
+    const [, pid = '', parent = '', args = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+    return args.trimEnd() === IMAGE_SERVER ? [{ pid, parent }] : [];
+  });
+  const pids = new Set(rows.map(({ pid }) => pid));
+  return rows
+    .filter(({ parent }) => !pids.has(parent))
+    .map(({ pid }) => pid)
+    .sort();
 }
 
 async function nothingRestarted(work: () => Promise<void>): Promise<void> {
