@@ -1,4 +1,4 @@
-import { codeOf, invalidArgument } from '../../../../lib/errors.js';
+import { codeOf, invalidArgument, notFound, type SwarmError } from '../../../../lib/errors.js';
 import type { StoredImage } from '../../executor.js';
 import type { Descriptor, ImageConfig } from './config.js';
 import { parseImageName } from './name.js';
@@ -136,4 +136,11 @@ export function match(images: readonly StoredImage[], ref: string): StoredImage 
     });
   }
   return found[0];
+}
+
+export function noSuchImage(ref: string): SwarmError {
+  return notFound(`No such image: ${ref}`, {
+    value: ref,
+    hint: 'See the images of this node with `image ls`; get one with `image pull` or `image import`.',
+  });
 }

@@ -21,6 +21,7 @@ import {
   imagesOf,
   isNameOf,
   match,
+  noSuchImage,
   shortId,
   withImage,
   withNameOfSource,
@@ -392,11 +393,4 @@ export class OciImageStore implements ImageStore {
   #locked<T>(work: () => Promise<T>): Promise<T> {
     return withFileLock(join(this.#root, 'locks', 'store'), work);
   }
-}
-
-function noSuchImage(ref: string): SwarmError {
-  return notFound(`No such image: ${ref}`, {
-    value: ref,
-    hint: 'See the images of this node with `image ls`; get one with `image pull` or `image import`.',
-  });
 }
