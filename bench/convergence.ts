@@ -16,7 +16,7 @@ const ROUNDS = 3;
 
 /**
  * From the command to "running as the manager knows", side by side with a Docker Swarm of three
- * nodes on this machine, in turns. "Gone" is until no process of the removed tasks is left.
+ * nodes on this machine. Each round has an overlay network of its own, new to all nodes. "Gone" is until no process of the removed tasks is left.
  */
 export async function convergence(): Promise<void> {
   if (!have('dockerd')) throw new Error('the comparison needs dockerd: apt-get install docker.io');
@@ -25,11 +25,12 @@ export async function convergence(): Promise<void> {
     const swarm = make();
     try {
       await swarm.up();
-      await swarm.createNetwork('bench');
       const idleBytes = swarm.nodeMemory(2);
       results[swarm.name] = [];
       for (let round = 0; round < ROUNDS; round++) {
-        const figures = { ...(await measure(swarm)), idleBytes };
+        const network = `bench${round}`;
+        await swarm.createNetwork(network);
+        const figures = { ...(await measure(swarm, network)), idleBytes };
         console.log(swarm.name, JSON.stringify(figures));
         results[swarm.name]?.push(figures);
       }
@@ -40,14 +41,14 @@ export async function convergence(): Promise<void> {
   report(results);
 }
 
-async function measure(swarm: BenchSwarm): Promise<Omit<Figures, 'idleBytes'>> {
+async function measure(swarm: BenchSwarm, network: string): Promise<Omit<Figures, 'idleBytes'>> {
   const running = (n: number) => async () => (await swarm.running('sleepers')) === n && taskProcesses() === n;
   const gone = (n: number) => () => taskProcesses() === n;
   const timed = async (command: () => Promise<void>, done: () => Promise<boolean> | boolean) => {
     const [, converged] = await Promise.all([command(), until(done, 120_000, swarm.name)]);
     return converged;
   };
-  const createFive = await timed(() => swarm.createService('sleepers', 5, 'bench'), running(5));
+  const createFive = await timed(() => swarm.createService('sleepers', 5, network), running(5));
   const scaleToFifty = await timed(() => swarm.scale('sleepers', 50), running(50));
   const loadedBytes = swarm.nodeMemory(2);
   const fiftyToFiveGone = await timed(() => swarm.scale('sleepers', 5), gone(5));

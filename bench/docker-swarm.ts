@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import http from 'node:http';
 import path from 'node:path';
 import { inNetns, run, runAsync } from './run.js';
-import { type BenchSwarm, cmdline, MARKER, pids, residentBytes, until } from './swarm.js';
+import { type BenchSwarm, cmdline, pids, residentBytes, TASK_COMMAND, taskRootfs, until } from './swarm.js';
 
 const NODES = [1, 2, 3] as const;
 const address = (node: number) => `198.51.100.${node}`;
@@ -33,8 +33,7 @@ export class DockerSwarm implements BenchSwarm {
       );
     }
     const image = path.join(this.#folder, 'image');
-    mkdirSync(path.join(image, 'bin'), { recursive: true });
-    run('cp', ['/bin/busybox', path.join(image, 'bin/sleep')]);
+    run('sh', ['-c', taskRootfs(image)]);
     run('tar', ['-C', image, '-cf', `${image}.tar`, '.']);
     for (const node of NODES) run('docker', this.#host(node, 'import', `${image}.tar`, 'bench:1'));
     run('docker', this.#host(1, 'swarm', 'init', '--advertise-addr', address(1)));
@@ -69,8 +68,7 @@ export class DockerSwarm implements BenchSwarm {
         '--stop-grace-period',
         '1s',
         'bench:1',
-        'sleep',
-        MARKER,
+        ...TASK_COMMAND,
       ),
     );
   }

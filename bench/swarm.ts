@@ -6,7 +6,7 @@ export interface BenchSwarm {
   readonly name: string;
   up(): Promise<void>;
   createNetwork(name: string): Promise<void>;
-  /** Returns when the swarm has accepted it, not when it runs. Tasks run `sleep MARKER`. */
+  /** Returns when the swarm has accepted it, not when it runs. Tasks run `TASK_COMMAND`. */
   createService(name: string, replicas: number, network: string): Promise<void>;
   scale(name: string, replicas: number): Promise<void>;
   /** Tasks that the managers know to be running and that shall run. */
@@ -18,7 +18,14 @@ export interface BenchSwarm {
 }
 
 /** What every task of a comparison sleeps, so that its processes are found whatever started them. */
-export const MARKER = '86399';
+const MARKER = '86399';
+
+/** Ends at once when it is asked to, as a server should; as process 1, a bare sleep would ignore SIGTERM. */
+export const TASK_COMMAND: readonly string[] = ['sh', '-c', `trap 'exit 0' TERM; sleep ${MARKER} & wait`];
+
+/** Shell lines that make the tasks' root filesystem in a folder. */
+export const taskRootfs = (folder: string): string =>
+  `mkdir -p ${folder}/bin && cp /bin/busybox ${folder}/bin/ && ln -sf busybox ${folder}/bin/sh && ln -sf busybox ${folder}/bin/sleep`;
 
 /** Processes on this machine whose command line is the tasks' own. */
 export function taskProcesses(): number {

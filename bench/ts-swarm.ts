@@ -2,7 +2,7 @@ import path from 'node:path';
 import { ControlService, Filter, ListTasksRequest, TaskState } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import { root, run, runAsync } from './run.js';
-import { type BenchSwarm, cmdline, MARKER, pids, residentBytes } from './swarm.js';
+import { type BenchSwarm, cmdline, pids, residentBytes, TASK_COMMAND, taskRootfs } from './swarm.js';
 
 export const CLI = path.join(root, 'bin/tsswarm');
 const RUN_ROOT = '/run/tsswarm/lab';
@@ -23,10 +23,7 @@ export class TsSwarm implements BenchSwarm {
   async up(): Promise<void> {
     run(CLI, ['lab', 'up', '--nodes', '3']);
     const image = '/var/tmp/bench-tsswarm-image';
-    run('sh', [
-      '-c',
-      `mkdir -p ${image}/bin && cp /bin/busybox ${image}/bin/sleep && tar -C ${image} -cf ${image}.tar .`,
-    ]);
+    run('sh', ['-c', `${taskRootfs(image)} && tar -C ${image} -cf ${image}.tar .`]);
     run(CLI, ['image', 'import', `${image}.tar`, 'bench:1']);
     run('rm', ['-rf', image, `${image}.tar`]);
     this.#channel = new Channel(`unix://${RUN_ROOT}/node1/tsswarm.sock`);
@@ -50,8 +47,7 @@ export class TsSwarm implements BenchSwarm {
       '--stop-grace-period',
       '1s',
       'bench:1',
-      'sleep',
-      MARKER,
+      ...TASK_COMMAND,
     ]);
   }
 
