@@ -291,7 +291,10 @@ export class OciImageStore implements ImageStore {
       const layout = await this.#layoutWithOurBlobs(join(folder, 'layout'));
       try {
         const target = `oci:${layout.root}:${ONLY}`;
-        await runTool('skopeo', ['--insecure-policy', '--tmpdir', work, 'copy', source, target]);
+        // Layers stay as they are. Compressing on the way wastes time, and lets skopeo's cache, which all
+        // its runs share, put another run's uncompressed blob under a gzip media type.
+        const asTheyAre = '--dest-oci-accept-uncompressed-layers';
+        await runTool('skopeo', ['--insecure-policy', '--tmpdir', work, 'copy', asTheyAre, source, target]);
       } catch (error) {
         if (!(error instanceof ToolError)) throw error;
         throw invalidArgument(`the archive has no usable image: ${error.words}`, { cause: error });
