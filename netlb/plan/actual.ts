@@ -23,3 +23,15 @@ export interface ActualNamespace {
   /** By `family name`; only tables that are named as ours. */
   readonly tables: ReadonlyMap<string, ActualTable>;
 }
+
+/** A namespace that shows nothing, or is not there yet. */
+export const NOTHING_ACTUAL: ActualNamespace = {
+  links: [],
+  addresses: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  fdb: [],
+  sysctls: new Map(),
+  tables: new Map(),
+};

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Link } from '../kernel/rtnetlink.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 import type { DesiredState } from '../state.js';
-import type { ActualNamespace, ActualState } from './actual.js';
+import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
 import { desired, endpoint, made, NET, OVERLAY, sandbox, TASK, wanted } from './miniature.js';
 import { plan } from './plan.js';
 
@@ -35,17 +35,7 @@ describe('plan', () => {
   });
 
   test('on an empty machine everything is made, each thing after what it needs', () => {
-    const bare: ActualNamespace = {
-      links: [],
-      addresses: [],
-      routes: [],
-      rules: [],
-      neighbours: [],
-      fdb: [],
-      sysctls: new Map(),
-      tables: new Map(),
-    };
-    expect(kinds({ namespaces: new Map([[NODE_NAMESPACE, bare]]), staleFiles: [] })).toMatchInlineSnapshot(`
+    expect(kinds({ namespaces: new Map([[NODE_NAMESPACE, NOTHING_ACTUAL]]), staleFiles: [] })).toMatchInlineSnapshot(`
       [
         "node set-sysctl",
         "node create-bridge",

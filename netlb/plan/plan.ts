@@ -1,7 +1,7 @@
 import type { Blueprint, NamespaceBlueprint, Subject } from '../blueprint/model.js';
 import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { ApplyProblem } from '../state.js';
-import type { ActualNamespace, ActualState } from './actual.js';
+import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
 import { planAddressing } from './addressing.js';
 import { type LinkPlan, planLinks, staleLinks } from './links.js';
 import type { Operation } from './operation.js';
@@ -14,17 +14,6 @@ export interface Plan {
   /** What cannot be made because something foreign is in its place. */
   readonly problems: readonly ApplyProblem[];
 }
-
-const NOTHING: ActualNamespace = {
-  links: [],
-  addresses: [],
-  routes: [],
-  rules: [],
-  neighbours: [],
-  fdb: [],
-  sysctls: new Map(),
-  tables: new Map(),
-};
 
 /**
  * What to do so that the kernel shows the blueprint. Pure. Objects that are right are not touched, and of
@@ -76,7 +65,7 @@ function planNamespace(
   links: LinkPlan,
 ): Operation[] {
   const { subject, name: namespace } = wanted;
-  const actual = existing ?? NOTHING;
+  const actual = existing ?? NOTHING_ACTUAL;
   const sysctls = wanted.sysctls.filter(
     ({ key, value, optional }) =>
       actual.sysctls.get(key) !== value && !(optional && existing && !actual.sysctls.has(key)),

@@ -2,7 +2,7 @@
 import { TABLE_MAIN } from '../kernel/routes.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import { GATEWAY_BRIDGE, isOverlayNamespace, NODE_NAMESPACE } from '../names.js';
-import type { ActualNamespace } from '../plan/actual.js';
+import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { NamespaceHandle } from './handles.js';
 
 /** Routing table of the way back (blueprint/wayback.ts). */
@@ -51,23 +51,12 @@ const readers: { readonly [P in Part]: (handle: NamespaceHandle, kind: Kind) => 
   }),
 };
 
-const NOTHING: ActualNamespace = {
-  links: [],
-  addresses: [],
-  routes: [],
-  rules: [],
-  neighbours: [],
-  fdb: [],
-  sysctls: new Map(),
-  tables: new Map(),
-};
-
 /** @param before what was read earlier: its other parts are taken over */
 export function readNamespace(
   name: string,
   handle: NamespaceHandle,
   parts: Iterable<Part>,
-  before: ActualNamespace = NOTHING,
+  before: ActualNamespace = NOTHING_ACTUAL,
 ): ActualNamespace {
   const kind = kindOf(name);
   return Object.assign({}, before, ...[...parts].map((part) => readers[part](handle, kind)));
