@@ -1,8 +1,15 @@
 import type { Writable } from 'node:stream';
-import { type ClientReadableStream, Client as GrpcClient, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  Client as GrpcClient,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
 import type { Method } from '../runtime.js';
 import { channelCredentials, credentialMetadata, type NodeCredential } from './credentials.js';
 import { fromStatus } from './errors.js';
+import { bufferOf, firstOf } from './streams.js';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
@@ -10,17 +17,31 @@ export interface CallOptions {
   readonly timeout?: number;
 }
 
+/** Milliseconds without a sign of life before the other side is asked for one, and how long it may then take. */
+export interface KeepAlive {
+  readonly interval: number;
+  readonly timeout: number;
+}
+
+const patient: KeepAlive = { interval: 10_000, timeout: 5_000 };
+
 type AnyMethod = Method<unknown, unknown, boolean, boolean>;
 type Stub<M> =
   M extends Method<infer Req, infer Res, infer ReqStream, infer ResStream>
     ? ReqStream extends true
-      ? (messages: AsyncIterable<Req>, options?: CallOptions) => Promise<Res>
+      ? (
+          messages: AsyncIterable<Req>,
+          options?: CallOptions,
+        ) => ResStream extends true ? AsyncIterable<Res> : Promise<Res>
       : ResStream extends true
         ? (request: Req, options?: CallOptions) => AsyncIterable<Res>
         : (request: Req, options?: CallOptions) => Promise<Res>
     : never;
 
-/** One function per RPC: unary ones give a promise, server streams an AsyncIterable. All throw SwarmError. */
+/**
+ * One function per RPC: those with one answer give a promise, those with a stream of answers an AsyncIterable, whose
+ * call begins when it is read. All throw SwarmError. When a call is over, what it sends is not read any further.
+ */
 export type Stubs<S> = { readonly [K in keyof S]: Stub<S[K]> };
 
 /** One HTTP/2 connection to a daemon; any number of services share it. */
@@ -29,13 +50,13 @@ export class Channel {
   readonly #credential: NodeCredential | undefined;
 
   /** @param target `host:port` or `unix:///path` */
-  constructor(target: string, credential?: NodeCredential) {
+  constructor(target: string, credential?: NodeCredential, keepAlive = patient) {
     this.#credential = credential;
     this.#client = new GrpcClient(target, channelCredentials(), {
       'grpc.max_receive_message_length': 64 << 20,
       'grpc.max_send_message_length': 64 << 20,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.keepalive_time_ms': keepAlive.interval,
+      'grpc.keepalive_timeout_ms': keepAlive.timeout,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 2_000,
       'grpc.enable_http_proxy': 0,
@@ -53,8 +74,10 @@ export class Channel {
   }
 
   #stub(m: AnyMethod): unknown {
-    if (m.requestStream)
-      return (messages: AsyncIterable<unknown>, options?: CallOptions) => this.#clientStream(m, messages, options);
+    if (m.requestStream) {
+      return (messages: AsyncIterable<unknown>, options?: CallOptions) =>
+        m.responseStream ? this.#bidiStream(m, messages, options) : this.#clientStream(m, messages, options);
+    }
     if (m.responseStream) return (request: unknown, options?: CallOptions) => this.#serverStream(m, request, options);
     return (request: unknown, options?: CallOptions) => this.#unary(m, request, options);
   }
@@ -89,59 +112,83 @@ export class Channel {
         (error, value) => (error ? reject(fromStatus(error)) : resolve(value)),
       );
       cancelOn(options?.signal, call);
-      const pump = async () => {
-        for await (const message of messages) {
-          if (call.destroyed) return;
-          if (!call.write(message)) await drained(call);
-        }
-        call.end();
-      };
-      pump().catch((error) => {
+      pump(messages, call).catch((error) => {
         call.cancel();
         reject(error);
       });
     });
   }
 
-  async *#serverStream(m: AnyMethod, request: unknown, options?: CallOptions): AsyncIterable<unknown> {
-    const call: ClientReadableStream<unknown> = this.#client.makeServerStreamRequest(
-      m.path,
-      serializer(m),
-      m.response.decode,
-      request,
-      credentialMetadata(this.#credential),
-      this.#deadline(options),
+  #serverStream(m: AnyMethod, request: unknown, options?: CallOptions): AsyncIterable<unknown> {
+    return answers(options, () =>
+      this.#client.makeServerStreamRequest(
+        m.path,
+        serializer(m),
+        m.response.decode,
+        request,
+        credentialMetadata(this.#credential),
+        this.#deadline(options),
+      ),
     );
-    cancelOn(options?.signal, call);
-    try {
-      for await (const message of call) yield message;
-    } catch (error) {
-      if (isServiceError(error)) {
-        if (error.code === status.CANCELLED && options?.signal?.aborted) return;
-        throw fromStatus(error);
-      }
-      throw error;
-    } finally {
-      call.cancel();
-    }
+  }
+
+  #bidiStream(m: AnyMethod, messages: AsyncIterable<unknown>, options?: CallOptions): AsyncIterable<unknown> {
+    return answers(options, (fail) => {
+      const call = this.#client.makeBidiStreamRequest(
+        m.path,
+        serializer(m),
+        m.response.decode,
+        credentialMetadata(this.#credential),
+        this.#deadline(options),
+      );
+      pump(messages, call).catch((error) => fail(error));
+      return call;
+    });
   }
 }
 
-const serializer = (m: AnyMethod) => (message: unknown) => Buffer.from(m.request.encode(message));
+type Incoming = ClientReadableStream<unknown> | ClientDuplexStream<unknown, unknown>;
+
+/** @param open starts the call; what it gives to `fail` ends it, and is thrown to the reader */
+async function* answers(
+  options: CallOptions | undefined,
+  open: (fail: (error: unknown) => void) => Incoming,
+): AsyncIterable<unknown> {
+  let failure: { readonly error: unknown } | undefined;
+  const call = open((error) => {
+    failure = { error };
+    call.cancel();
+  });
+  cancelOn(options?.signal, call);
+  try {
+    for await (const message of call) yield message;
+  } catch (error) {
+    if (failure) throw failure.error;
+    if (!isServiceError(error)) throw error;
+    if (error.code === status.CANCELLED && options?.signal?.aborted) return;
+    throw fromStatus(error);
+  } finally {
+    call.cancel();
+  }
+}
+
+const serializer = (m: AnyMethod) => (message: unknown) => bufferOf(m.request.encode(message));
+
+/** Sends what the source gives, as fast as the other side takes it, until the source ends or the call is over. */
+async function pump(messages: AsyncIterable<unknown>, call: Writable): Promise<void> {
+  let over = false;
+  call.on('status', () => {
+    over = true;
+  });
+  for await (const message of messages) {
+    if (over) return;
+    if (!call.write(message)) await firstOf(call, 'drain', 'status');
+  }
+  call.end();
+}
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && typeof (error as Partial<ServiceError>).code === 'number';
-}
-
-/** Resolves when the stream takes more, or when it is over. */
-function drained(call: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      call.off('drain', done).off('close', done);
-      resolve();
-    };
-    call.on('drain', done).on('close', done);
-  });
 }
 
 function cancelOn(

@@ -8,10 +8,13 @@ export interface NodeCredential {
   readonly nodeId: string;
   /** 32 random bytes; managers keep only the sha256. */
   readonly secret: Uint8Array;
+  /** 32 bytes that all managers share: one that is far behind knows no digest of a newer one's own secret yet. */
+  readonly managerSecret?: Uint8Array;
 }
 
 const NODE_ID = 'tsswarm-node-id';
 const NODE_SECRET = 'tsswarm-node-secret-bin';
+const MANAGER_SECRET = 'tsswarm-manager-secret-bin';
 
 export function channelCredentials(): ChannelCredentials {
   return ChannelCredentials.createInsecure();
@@ -26,6 +29,7 @@ export function credentialMetadata(credential: NodeCredential | undefined): Meta
   if (credential) {
     metadata.set(NODE_ID, credential.nodeId);
     metadata.set(NODE_SECRET, Buffer.from(credential.secret));
+    if (credential.managerSecret) metadata.set(MANAGER_SECRET, Buffer.from(credential.managerSecret));
   }
   return metadata;
 }
@@ -35,5 +39,6 @@ export function claimedCredential(metadata: Metadata): NodeCredential | undefine
   const nodeId = metadata.get(NODE_ID)[0];
   const secret = metadata.get(NODE_SECRET)[0];
   if (typeof nodeId !== 'string' || !Buffer.isBuffer(secret)) return undefined;
-  return { nodeId, secret };
+  const managerSecret = metadata.get(MANAGER_SECRET)[0];
+  return Buffer.isBuffer(managerSecret) ? { nodeId, secret, managerSecret } : { nodeId, secret };
 }

@@ -1,7 +1,8 @@
+import type { EventEmitter } from 'node:events';
 import {
   Server as GrpcServer,
   type handleBidiStreamingCall,
-  type Metadata,
+  type ServerDuplexStream,
   type ServerReadableStream,
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -13,6 +14,7 @@ import type { Logger } from '../../lib/log.js';
 import type { Method } from '../runtime.js';
 import { claimedCredential, type NodeCredential, serverCredentials } from './credentials.js';
 import { toStatus } from './errors.js';
+import { bufferOf, firstOf } from './streams.js';
 
 /** What a handler knows of the call it serves. */
 export interface CallContext {
@@ -28,13 +30,19 @@ type AnyMethod = Method<unknown, unknown, boolean, boolean>;
 type Handler<M> =
   M extends Method<infer Req, infer Res, infer ReqStream, infer ResStream>
     ? ReqStream extends true
-      ? (messages: AsyncIterable<Req>, context: CallContext) => Promise<Res>
+      ? (
+          messages: AsyncIterable<Req>,
+          context: CallContext,
+        ) => ResStream extends true ? AsyncIterable<Res> : Promise<Res>
       : ResStream extends true
         ? (request: Req, context: CallContext) => AsyncIterable<Res>
         : (request: Req, context: CallContext) => Promise<Res>
     : never;
 
-/** One function per RPC. A SwarmError that it throws reaches the caller whole; anything else as INTERNAL. */
+/**
+ * One function per RPC. A SwarmError that it throws reaches the caller whole; anything else as INTERNAL.
+ * The messages that a caller streams end when it says so; when it has gone before, reading them throws CANCELLED.
+ */
 export type Handlers<S> = { readonly [K in keyof S]: Handler<S[K]> };
 
 /** A gRPC server on any number of addresses. */
@@ -60,9 +68,9 @@ export class RpcServer {
         path: m.path,
         requestStream: m.requestStream,
         responseStream: m.responseStream,
-        requestSerialize: (v: unknown) => Buffer.from(m.request.encode(v)),
+        requestSerialize: (v: unknown) => bufferOf(m.request.encode(v)),
         requestDeserialize: m.request.decode,
-        responseSerialize: (v: unknown) => Buffer.from(m.response.encode(v)),
+        responseSerialize: (v: unknown) => bufferOf(m.response.encode(v)),
         responseDeserialize: m.response.decode,
       };
       this.#server.addService({ [name]: grpcMethod }, { [name]: this.#implementation(m, handler) });
@@ -96,17 +104,16 @@ export class RpcServer {
 
   #implementation(m: AnyMethod, handler: (arg: unknown, context: CallContext) => unknown): UntypedHandleCall {
     if (m.responseStream) {
-      return (call: ServerWritableStream<unknown, unknown>) =>
+      return (call: Answering) =>
         void this.#stream(m, call, handler as (arg: unknown, c: CallContext) => AsyncIterable<unknown>);
     }
     const unary = (
       call: ServerUnaryCall<unknown, unknown> | ServerReadableStream<unknown, unknown>,
       done: sendUnaryData<unknown>,
     ) => {
-      const { context } = contextOf(call);
-      const argument = m.requestStream ? call : (call as ServerUnaryCall<unknown, unknown>).request;
+      const context = contextOf(call);
       Promise.resolve()
-        .then(() => handler(argument, context))
+        .then(() => handler(argumentOf(call, context), context))
         .then(
           (value) => done(null, value),
           (error) => done(this.#report(m, error)),
@@ -117,14 +124,14 @@ export class RpcServer {
 
   async #stream(
     m: AnyMethod,
-    call: ServerWritableStream<unknown, unknown>,
+    call: Answering,
     handler: (arg: unknown, c: CallContext) => AsyncIterable<unknown>,
   ): Promise<void> {
-    const { context, closed } = contextOf(call);
+    const context = contextOf(call);
     try {
-      for await (const message of handler(call.request, context)) {
+      for await (const message of handler(argumentOf(call, context), context)) {
         if (context.signal.aborted) return;
-        if (!call.write(message)) await Promise.race([new Promise((resolve) => call.once('drain', resolve)), closed]);
+        if (!call.write(message)) await firstOf(call, 'drain', 'cancelled', 'close');
       }
       call.end();
     } catch (error) {
@@ -139,24 +146,27 @@ export class RpcServer {
   }
 }
 
-interface ServerCall {
-  readonly metadata: Metadata;
-  getPeer(): string;
-  on(event: string, listener: () => void): unknown;
+type Answering = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+type Reading = ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+type AnyCall = ServerUnaryCall<unknown, unknown> | Answering | Reading;
+
+function contextOf(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>): CallContext {
+  const controller = new AbortController();
+  const end = () => controller.abort();
+  call.on('cancelled', end);
+  call.on('close', end);
+  return { signal: controller.signal, peer: call.getPeer(), credential: claimedCredential(call.metadata) };
 }
 
-function contextOf(call: ServerCall): { context: CallContext; closed: Promise<void> } {
-  const controller = new AbortController();
-  const closed = new Promise<void>((resolve) => {
-    const end = () => {
-      controller.abort();
-      resolve();
-    };
-    call.on('cancelled', end);
-    call.on('close', end);
-  });
-  return {
-    context: { signal: controller.signal, peer: call.getPeer(), credential: claimedCredential(call.metadata) },
-    closed,
-  };
+function argumentOf(call: AnyCall, context: CallContext): unknown {
+  return 'request' in call ? call.request : received(call, context);
+}
+
+/** The call is left as it is when the handler has read enough: it still is to be answered. */
+async function* received(call: Reading, { signal }: CallContext): AsyncIterable<unknown> {
+  try {
+    for await (const message of call.iterator({ destroyOnReturn: false })) yield message;
+  } catch (error) {
+    throw signal.aborted ? new SwarmError('CANCELLED', 'the caller has gone', { cause: error }) : error;
+  }
 }
