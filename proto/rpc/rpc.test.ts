@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Metadata, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { AsyncQueue, deferred } from '../../lib/async.js';
+import { AsyncQueue, type Deferred, deferred } from '../../lib/async.js';
 import { invalidArgument, SwarmError } from '../../lib/errors.js';
 import { silentLogger } from '../../lib/log.js';
 import {
@@ -30,11 +30,14 @@ describe('rpc over a unix socket', () => {
   let channel: Channel;
   let ended = deferred<void>();
   let last: CallContext | undefined;
+  /** What a client stream was read to: its bytes, or why it could not be. */
+  let summed: Deferred<unknown>;
 
   beforeEach(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'rpc-'));
     server = new RpcServer(silentLogger);
     ended = deferred();
+    summed = deferred();
     server.add(Echo, {
       ask: async (request, context) => {
         last = context;
@@ -52,14 +55,27 @@ describe('rpc over a unix socket', () => {
         }
         if (request.name === 'fails') throw invalidArgument('stopped');
       },
-      sum: async (messages) => {
+      sum: async (messages, context) => {
         let bytes = 0;
-        for await (const message of messages) bytes += message.data.length;
+        try {
+          for await (const message of messages) {
+            bytes += message.data.length;
+            ended.resolve();
+          }
+        } catch (error) {
+          summed.resolve(error);
+          throw error;
+        }
+        summed.resolve(context.signal.aborted ? 'gone' : bytes);
         return ImportImageResponse.create({ image: { ...ImportImageResponse.create().image, sizeBytes: bytes } });
       },
     });
     await server.listen(`unix://${folder}/s`);
-    channel = new Channel(`unix://${folder}/s`, { nodeId: 'n1', secret: Uint8Array.of(1, 2) });
+    channel = new Channel(`unix://${folder}/s`, {
+      nodeId: 'n1',
+      secret: Uint8Array.of(1, 2),
+      managerSecret: Uint8Array.of(3),
+    });
   });
 
   afterEach(() => {
@@ -72,6 +88,7 @@ describe('rpc over a unix socket', () => {
     await expect(channel.stubs(Echo).ask({ ref: 'x' })).resolves.toEqual({ ref: 'x' });
     expect(last?.credential?.nodeId).toBe('n1');
     expect([...(last?.credential?.secret ?? [])]).toEqual([1, 2]);
+    expect([...(last?.credential?.managerSecret ?? [])]).toEqual([3]);
   });
 
   it('unary - a SwarmError arrives whole', async () => {
@@ -129,6 +146,18 @@ describe('rpc over a unix socket', () => {
     broken.push(ImportImageRequest.create());
     broken.fail(new Error('disk'));
     await expect(sum(broken)).rejects.toThrow('disk');
+    expect(await summed.promise).toBe(10_000);
+  });
+
+  it('client stream - one that is cut short is not taken for one that ends', async () => {
+    const messages = new AsyncQueue<ImportImageRequest>();
+    messages.push(ImportImageRequest.create({ data: new Uint8Array(1000) }));
+    const controller = new AbortController();
+    const sum = channel.stubs(Echo).sum(messages, { signal: controller.signal });
+    await ended.promise;
+    controller.abort();
+    await expect(sum).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect(await summed.promise).toMatchObject({ code: 'CANCELLED' });
   });
 
   it('says UNAVAILABLE when nobody listens', async () => {

@@ -9,6 +9,7 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
+import { yieldToLoop } from '../../lib/async.js';
 import { internal, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { Method } from '../runtime.js';
@@ -131,7 +132,7 @@ export class RpcServer {
     try {
       for await (const message of handler(argumentOf(call, context), context)) {
         if (context.signal.aborted) return;
-        if (!call.write(message)) await firstOf(call, 'drain', 'cancelled', 'close');
+        if (!call.write(message)) await firstOf(call, 'drain', 'cancelled');
       }
       call.end();
     } catch (error) {
@@ -152,9 +153,8 @@ type AnyCall = ServerUnaryCall<unknown, unknown> | Answering | Reading;
 
 function contextOf(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>): CallContext {
   const controller = new AbortController();
-  const end = () => controller.abort();
-  call.on('cancelled', end);
-  call.on('close', end);
+  // Emitted at the end of every call, however it ends.
+  call.on('cancelled', () => controller.abort());
   return { signal: controller.signal, peer: call.getPeer(), credential: claimedCredential(call.metadata) };
 }
 
@@ -162,11 +162,16 @@ function argumentOf(call: AnyCall, context: CallContext): unknown {
   return 'request' in call ? call.request : received(call, context);
 }
 
-/** The call is left as it is when the handler has read enough: it still is to be answered. */
+/**
+ * The call is left as it is when the handler has read enough: it still is to be answered. A caller
+ * that has gone looks at first like one that has said all: the next turn of the event loop tells.
+ */
 async function* received(call: Reading, { signal }: CallContext): AsyncIterable<unknown> {
   try {
     for await (const message of call.iterator({ destroyOnReturn: false })) yield message;
+    await yieldToLoop();
   } catch (error) {
-    throw signal.aborted ? new SwarmError('CANCELLED', 'the caller has gone', { cause: error }) : error;
+    if (!signal.aborted) throw error;
   }
+  if (signal.aborted) throw new SwarmError('CANCELLED', 'the caller has gone');
 }
