@@ -43,8 +43,8 @@ export function newHeader(id: FileId, key: StorageKey): { readonly sector: Buffe
  */
 export function openHeader(folder: string, id: FileId, head: Buffer, keys: KeyRing): FileKey {
   const file = path.join(folder, fileName(id));
+  if (head.length < FIRST_FRAME) throw damaged(file, head.length, 'it ends within its header');
   const header = Buffer.from(head.subarray(0, HEADER_BYTES));
-  if (header.length < HEADER_BYTES) throw damaged(file, header.length, 'it ends within its header');
   if (!header.subarray(0, 8).equals(MAGIC[id.kind])) throw damaged(file, 0, `it does not begin as a ${id.kind} file`);
   if (crc32c(header.subarray(0, CRC_AT)) !== header.readUInt32LE(CRC_AT))
     throw damaged(file, 0, 'its header does not match its checksum');

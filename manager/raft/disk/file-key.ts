@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { internal } from '../../../lib/errors.js';
 
 /** An AES-256 key that files of a manager are sealed with. Kept by the caller, beside the node's own key. */
 export interface StorageKey {
@@ -9,7 +10,13 @@ export interface StorageKey {
 }
 
 /** Newest first: [0] seals new files, all open old ones. */
-export type KeyRing = readonly [StorageKey, ...StorageKey[]];
+export type KeyRing = readonly StorageKey[];
+
+export function newestKey(keys: KeyRing): StorageKey {
+  const [newest] = keys;
+  if (!newest) throw internal('there is no key to seal the raft log with');
+  return newest;
+}
 
 export function newStorageKey(random: (bytes: number) => Uint8Array = randomBytes): StorageKey {
   return { id: Buffer.from(random(8)).toString('hex'), key: random(32) };

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { InvariantError } from '../core/errors.js';
-import { newStorageKey } from './file-key.js';
+import { newestKey, newStorageKey } from './file-key.js';
 import { entries, entry, hardState, openDisk, recover, snapshotAt, testFolder, testKeys, text } from './testing.js';
 
 const segments = (folder: string) => readdirSync(folder).filter((name) => /^wal-\d/.test(name));
@@ -209,7 +209,7 @@ test('keys - without its key a file says which one is missing; with a wrong one,
   const { disk } = await openDisk(folder);
   await disk.append({ entries: entries(1, 2) }, true);
   await disk.close();
-  const [{ id }] = testKeys;
+  const { id } = newestKey(testKeys);
   const missing = `is sealed with key ${id}, which this manager does not have`;
   await expect(recover(folder, { keys: [newStorageKey()] })).rejects.toThrow(missing);
   const wrong = { ...newStorageKey(), id };

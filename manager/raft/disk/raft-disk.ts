@@ -5,7 +5,7 @@ import type { Logger } from '../../../lib/log.js';
 import { WalFrame } from '../../../proto/gen/wal.js';
 import { InvariantError } from '../core/errors.js';
 import type { Entry, HardState, Index, SnapshotMetadata } from '../core/types.js';
-import type { KeyRing } from './file-key.js';
+import { type KeyRing, newestKey } from './file-key.js';
 import { damaged, type FileId, fileName, isTemporary, makeFolder, parseFileName, syncFolder } from './files.js';
 import type { RecoveredState } from './replay.js';
 import { publishSnapshot, readSnapshotFile, snapshotId, writeSnapshotFile } from './snapshot-file.js';
@@ -59,7 +59,9 @@ export class RaftDisk {
    * Begins or recovers a log. Nothing is changed before all of it has been read and found sound.
    * @throws INTERNAL for damage, with file and offset; for a file whose key is not in the ring
    */
-  static async open(options: RaftDiskOptions): Promise<{ readonly disk: RaftDisk; readonly state: RecoveredState }> {
+  static async open(
+    options: RaftDiskOptions,
+  ): Promise<{ readonly disk: RaftDisk; readonly state: RecoveredState; readonly isNew: boolean }> {
     const { folder, keys, log, segmentBytes = SEGMENT_BYTES } = options;
     await makeFolder(folder);
     const { segments, snapshots, temporaries } = await listFolder(folder);
@@ -79,14 +81,15 @@ export class RaftDisk {
     await disk.#removeUnneeded(false);
     const { snapshot, entries, hardState } = state;
     log.info({ folder, hardState, snapshot: snapshot?.index, entries: entries.length }, 'raft log is open');
-    return { disk, state };
+    return { disk, state, isNew: segments.length === 0 };
   }
 
   /**
    * One write: the entries in order, then the hard state; whole or not at all after a crash. An entry
    * replaces what was at its index and cuts off what was after it, within one call too. Durable when
-   * it resolves if `sync`; a hard state alone without it stays in memory until the next frame, for
-   * there is never more than one frame that is not durable. Calls must not overlap each other or `adopt`.
+   * it resolves if `sync`. There is never more than one frame that is not durable: so entries always
+   * are, and a hard state alone without `sync` stays in memory until the next frame. Calls must not
+   * overlap each other or `adopt`.
    */
   async append(
     { entries, hardState }: { readonly entries: readonly Entry[]; readonly hardState?: HardState | undefined },
@@ -113,7 +116,7 @@ export class RaftDisk {
   ): Promise<void> {
     const { folder, keys } = this.#options;
     const { signal } = this.#ending;
-    const temporary = await writeSnapshotFile(folder, keys[0], metadata, chunks, signal);
+    const temporary = await writeSnapshotFile(folder, newestKey(keys), metadata, chunks, signal);
     await publishSnapshot(folder, temporary, metadata);
     await this.#orFail('write a snapshot', syncFolder(folder));
   }

@@ -4,7 +4,7 @@ import { messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { WalFrame } from '../../../proto/gen/wal.js';
 import type { HardState, Index, SnapshotMetadata } from '../core/types.js';
-import type { KeyRing } from './file-key.js';
+import { type KeyRing, newestKey } from './file-key.js';
 import { type FileId, fileName, syncFolder } from './files.js';
 import { type RecoveredState, replay } from './replay.js';
 import { BlankSegment, Segment } from './segment.js';
@@ -31,15 +31,21 @@ export interface RecoveredWal {
 }
 
 /**
- * Newest first, for each segment says where the one before it ends.
+ * Read newest first, for each segment says where the one before it ends.
  * @param ids by sequence, oldest first
+ * @param read gives the bytes of a file
  * @throws INTERNAL for damage, with file and offset; when a key is not in the ring
  */
-export async function recoverWal(folder: string, ids: readonly FileId[], keys: KeyRing): Promise<RecoveredWal> {
+export async function recoverWal(
+  folder: string,
+  ids: readonly FileId[],
+  keys: KeyRing,
+  read: (file: string) => Promise<Buffer> | Buffer = readFile,
+): Promise<RecoveredWal> {
   const segments: SegmentContents[] = [];
   let writtenEnd: number | undefined;
   for (const id of ids.toReversed()) {
-    const contents = readSegment(folder, id, await readFile(path.join(folder, fileName(id))), keys, writtenEnd);
+    const contents = readSegment(folder, id, await read(path.join(folder, fileName(id))), keys, writtenEnd);
     writtenEnd = contents.previousEnd;
     segments.unshift(contents);
   }
@@ -70,7 +76,7 @@ export class Wal {
     const id: FileId = { kind: 'wal', numbers: [(before?.id.numbers[0] ?? 0) + 1, last + 1] };
     const { hardState, snapshot } = state;
     const first = WalFrame.create({ hardState, snapshot, previousEnd: before?.end ?? 0 });
-    const segment = await Segment.create(blank, id, keys[0], first);
+    const segment = await Segment.create(blank, id, newestKey(keys), first);
     return new Wal(
       options,
       segments.map(({ id }) => id),
@@ -96,7 +102,7 @@ export class Wal {
     this.#next = undefined;
     const id: FileId = { kind: 'wal', numbers: [full.id.numbers[0] + 1, last + 1] };
     const first = WalFrame.create({ hardState, snapshot, previousEnd: full.end });
-    this.#segment = await Segment.create(blank, id, keys[0], first);
+    this.#segment = await Segment.create(blank, id, newestKey(keys), first);
     this.#ids.push(id);
     await full.close();
   }
