@@ -1,3 +1,4 @@
+import { connect, createServer, type Socket } from 'node:net';
 import { onTestFinished, vi } from 'vitest';
 import { systemClock } from '../../../lib/clock.js';
 import { silentLogger } from '../../../lib/log.js';
@@ -87,4 +88,34 @@ export function until(condition: () => boolean): Promise<void> {
 
 export function app(to: NodeId, index: number, data = new Uint8Array(0)): Message {
   return message({ type: MsgType.MsgApp, to, from: 1, term: 1, index, entries: [{ term: 1, index, type: 0, data }] });
+}
+
+/** A way to a port of this machine through which nothing comes while it is frozen, though it stays open. */
+export async function relay(port: number): Promise<{ address: string; freeze(): void; thaw(): void }> {
+  const sockets = new Set<Socket>();
+  let frozen = false;
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1');
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('data', (data) => to.write(data));
+      from.on('close', () => to.destroy());
+      from.on('error', () => to.destroy());
+      if (frozen) from.pause();
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const each = (freeze: boolean) => {
+    frozen = freeze;
+    for (const socket of sockets) freeze ? socket.pause() : socket.resume();
+  };
+  const address = `127.0.0.1:${(server.address() as { port: number }).port}`;
+  return { address, freeze: () => each(true), thaw: () => each(false) };
 }
