@@ -15,6 +15,9 @@ export interface JoinOptions {
   /** host:port */
   readonly advertiseAddress: string;
   readonly dataPathAddress: string;
+  /** What this machine will be called, and prove itself by: chosen here, so that asking twice makes one node. */
+  readonly nodeId: string;
+  readonly credential: Uint8Array;
   readonly description: NodeDescription;
   readonly log: Logger;
   /** Ends the asking. */
@@ -45,7 +48,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
       return await joinAt(address, options);
     } catch (error) {
       signal.throwIfAborted();
-      if (!['UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(codeOf(error))) throw error;
+      if (!['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'UNKNOWN'].includes(codeOf(error))) throw error;
       log.warn({ manager: address }, `cannot join there: ${messageOf(error)}`);
       failures.push(`${address} (${reason(error)})`);
     }
@@ -60,7 +63,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
 }
 
 async function joinAt(address: string, options: JoinOptions): Promise<JoinResponse> {
-  const { request, advertiseAddress, dataPathAddress, description, signal } = options;
+  const { request, advertiseAddress, dataPathAddress, nodeId, credential, description, signal } = options;
   const channel = new Channel(address);
   try {
     const message = JoinRequest.create({
@@ -69,6 +72,8 @@ async function joinAt(address: string, options: JoinOptions): Promise<JoinRespon
       advertiseAddress,
       dataPathAddress,
       availability: request.availability,
+      nodeId,
+      credential,
     });
     return await channel.stubs(JoinService).joinSwarm(message, { timeout: TIMEOUT, signal });
   } finally {

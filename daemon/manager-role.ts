@@ -1,8 +1,9 @@
 import type { Clock } from '../lib/clock.js';
 import { codeOf, failedPrecondition, messageOf } from '../lib/errors.js';
-import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
-import { Manager } from '../manager/manager.js';
+import { forceNewGroup } from '../manager/force-new-group.js';
+import type { ManagerIdentity } from '../manager/identity.js';
+import { type BootstrapResult, Manager, type ManagerOptions } from '../manager/manager.js';
 import type { ControlService, InfoResponse, InitRequest, NodeDescription } from '../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
 
@@ -11,22 +12,14 @@ export interface ManagerRoleOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly nodeId: string;
+  /** 32 bytes by which the node proves itself. */
+  readonly nodeSecret: Uint8Array;
+  readonly identity: ManagerIdentity;
   /** host:port at which other nodes reach it. */
   readonly advertiseAddress: string;
   /** host:port that it listens on. */
   readonly listenAddress: string;
   onBroken(error: unknown): void;
-}
-
-/** What a new swarm's first node has to remember and to tell. */
-export interface NewSwarm {
-  readonly role: ManagerRole;
-  readonly nodeId: string;
-  readonly clusterId: string;
-  readonly credential: Uint8Array;
-  readonly dataPathPort: number;
-  readonly workerToken: string;
-  readonly managerToken: string;
 }
 
 /** A manager at work, with the port at which other machines find it. */
@@ -44,15 +37,13 @@ export class ManagerRole {
    * @throws FAILED_PRECONDITION when the port is taken, INVALID_ARGUMENT for pools and ports that cannot be
    */
   static async create(
-    options: Omit<ManagerRoleOptions, 'nodeId'>,
+    options: ManagerRoleOptions,
     request: InitRequest,
     node: { readonly description: NodeDescription; readonly dataPathAddress: string },
-  ): Promise<NewSwarm> {
-    // The port first: it is what is refused most often, and nothing is on disk yet.
-    const server = await listen(options);
-    try {
-      const nodeId = newId();
-      const swarm = await Manager.bootstrap(managerOptions({ ...options, nodeId }), {
+  ): Promise<{ readonly role: ManagerRole; readonly swarm: BootstrapResult }> {
+    let swarm: BootstrapResult | undefined;
+    const role = await ManagerRole.#open(options, 'begin', async (manager) => {
+      swarm = await manager.bootstrap({
         ...node,
         dataPathPort: request.dataPathPort,
         defaultAddressPools: request.defaultAddressPools,
@@ -60,39 +51,66 @@ export class ManagerRole {
         availability: request.availability,
         spec: request.spec,
       });
-      return { ...swarm, nodeId, role: await ManagerRole.#start({ ...options, nodeId }, server) };
-    } catch (error) {
-      server.close();
-      throw error;
-    }
+    });
+    if (!swarm) throw new RangeError('a role that is open was not prepared');
+    return { role, swarm };
+  }
+
+  /** Takes part as a new member: the others send it the swarm's state. @throws FAILED_PRECONDITION when the port is taken */
+  static join(options: ManagerRoleOptions): Promise<ManagerRole> {
+    return ManagerRole.#open(options, 'wait');
   }
 
   /** Manages the swarm that is in the data root. */
-  static async resume(options: ManagerRoleOptions): Promise<ManagerRole> {
-    const server = await listen(options);
-    try {
-      return await ManagerRole.#start(options, server);
-    } catch (error) {
-      server.close();
-      throw error;
-    }
+  static resume(options: ManagerRoleOptions): Promise<ManagerRole> {
+    return ManagerRole.#open(options, 'refuse');
   }
 
-  static async #start(options: ManagerRoleOptions, server: RpcServer): Promise<ManagerRole> {
-    const manager = new Manager(managerOptions(options));
-    await manager.start();
-    manager.registerRemote(server);
-    return new ManagerRole(manager, server);
+  /**
+   * Makes a swarm of one manager from the state that is in the data root, and manages it.
+   * @param options.identity of the new group
+   */
+  static async rebuild(options: ManagerRoleOptions): Promise<ManagerRole> {
+    const { dataRoot, log, identity } = options;
+    await forceNewGroup({ dataRoot, log, identity });
+    return ManagerRole.#open(options, 'refuse', (manager) => manager.reclaim());
+  }
+
+  /** The port first: it is what is refused most often, and nothing is on disk yet. */
+  static async #open(
+    options: ManagerRoleOptions,
+    onEmptyLog: 'begin' | 'wait' | 'refuse',
+    prepare: (manager: Manager) => Promise<unknown> = async () => {},
+  ): Promise<ManagerRole> {
+    const server = await listen(options);
+    const manager = new Manager({ ...managerOptions(options), onEmptyLog });
+    try {
+      manager.registerRemote(server);
+      await prepare(manager);
+      await manager.start();
+      return new ManagerRole(manager, server);
+    } catch (error) {
+      server.close();
+      await manager.stop();
+      throw error;
+    }
   }
 
   get control(): Handlers<typeof ControlService> {
     return this.#manager.control;
   }
 
+  /** Whether this manager has a vote, and somebody leads. */
+  get settled(): boolean {
+    return this.#manager.settled;
+  }
+
   /** What only managers know, for `info`. */
   summary(): Partial<InfoResponse> {
     const view = this.#manager.store.view();
-    const { defaultAddressPools, subnetSize } = view.cluster();
+    const [cluster] = view.list('cluster');
+    if (!cluster) return {};
+    const { defaultAddressPools, subnetSize } = cluster;
     const nodes = [...view.list('node')];
     return {
       nodes: nodes.length,
@@ -102,13 +120,23 @@ export class ManagerRole {
     };
   }
 
+  /** Tokens of the swarm. @throws FAILED_PRECONDITION before its state has come */
+  tokens(): { readonly worker: string; readonly manager: string } {
+    return this.#manager.store.view().cluster().joinTokens;
+  }
+
+  /** Lets another manager lead, if this one does. @throws UNAVAILABLE when nobody takes over */
+  handOver(): Promise<void> {
+    return this.#manager.handOver();
+  }
+
   async stop(): Promise<void> {
-    this.#server.close();
     await this.#manager.stop();
+    this.#server.close();
   }
 }
 
-async function listen({ listenAddress, log }: Omit<ManagerRoleOptions, 'nodeId'>): Promise<RpcServer> {
+async function listen({ listenAddress, log }: ManagerRoleOptions): Promise<RpcServer> {
   const server = new RpcServer(log.child({ part: 'rpc' }));
   try {
     await server.listen(listenAddress);
@@ -124,8 +152,8 @@ async function listen({ listenAddress, log }: Omit<ManagerRoleOptions, 'nodeId'>
   }
 }
 
-function managerOptions({ dataRoot, clock, log, nodeId, advertiseAddress, onBroken }: ManagerRoleOptions) {
-  return { dataRoot, clock, log: log.child({ part: 'manager' }), nodeId, address: advertiseAddress, onFatal: onBroken };
+function managerOptions({ advertiseAddress, log, onBroken, ...options }: ManagerRoleOptions): ManagerOptions {
+  return { ...options, log: log.child({ part: 'manager' }), address: advertiseAddress, onFatal: onBroken };
 }
 
 /** gRPC's words for a port that cannot be bound hold the system's, which say it best. */

@@ -1,21 +1,22 @@
+import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, messageOf, SwarmError, unavailable } from '../lib/errors.js';
+import { failedPrecondition, internal, messageOf, unavailable } from '../lib/errors.js';
+import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
+import { newGroup } from '../manager/identity.js';
 import {
   type ControlService,
   InfoResponse,
   type InitRequest,
   type InitResponse,
-  JoinService,
   type JoinSwarmRequest,
   type JoinSwarmResponse,
   type NodeDescription,
   NodeRole,
   SwarmState,
 } from '../proto/gen/index.js';
-import { Channel } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import type { Handlers } from '../proto/rpc/server.js';
 import type { OciImageStore } from '../worker/executor/oci/index.js';
@@ -23,10 +24,14 @@ import { Worker } from '../worker/worker.js';
 import { CONTROL_PORT, chooseAddress, formatHostPort, parseHostPort } from './addresses.js';
 import type { ControlSource } from './control-gate.js';
 import { removeDurably } from './files.js';
+import { readIdentity, storeIdentity } from './identity-file.js';
 import { joinSwarm } from './join.js';
 import { readMachine } from './machine.js';
-import { ManagerRole } from './manager-role.js';
+import { ManagerRole, type ManagerRoleOptions } from './manager-role.js';
 import type { DaemonOptions } from './options.js';
+import { readdress } from './readdress.js';
+import { askForPlace, resign, stillNeeded, tellManagers } from './resign.js';
+import { RoleFollower } from './role-follower.js';
 import { Running } from './running.js';
 import { type NodeState, NodeStateFile } from './state.js';
 
@@ -42,7 +47,7 @@ export interface SwarmNodeOptions {
   onBroken(error: unknown): void;
 }
 
-const LEAVE_TIMEOUT = 5_000;
+const CREDENTIAL_BYTES = 32;
 const CONNECT_TIMEOUT = 15_000;
 const CONNECT_POLL = 10;
 
@@ -60,6 +65,7 @@ export class SwarmNode implements ControlSource {
   #state: NodeState | undefined;
   #manager: ManagerRole | undefined;
   #worker: Running<Worker> | undefined;
+  #roles: RoleFollower | undefined;
   /** Managers say that this node is none of theirs. */
   #removed = false;
 
@@ -73,8 +79,9 @@ export class SwarmNode implements ControlSource {
     const node = new SwarmNode(options);
     const state = await node.#file.load();
     if (state) {
-      if (state.role === 'manager') node.#manager = await ManagerRole.resume({ ...node.#managerOptions(), ...state });
-      node.#enter(state);
+      const now = await node.#readdressed(state);
+      if (now.role === 'manager') node.#manager = await ManagerRole.resume(node.#managerOptions(now));
+      node.#enter(now);
     }
     return node;
   }
@@ -95,8 +102,10 @@ export class SwarmNode implements ControlSource {
     return this.#serial.run(() => this.#init(request));
   }
 
-  join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
-    return this.#serial.run(() => this.#join(request));
+  async join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
+    const answer = await this.#serial.run(() => this.#join(request));
+    if (answer.role === NodeRole.MANAGER) await this.#untilManager();
+    return answer;
   }
 
   leave(force: boolean): Promise<void> {
@@ -111,7 +120,9 @@ export class SwarmNode implements ControlSource {
     const containers = worker?.containers();
     return InfoResponse.create({
       state: this.#removed ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
-      error: this.#removed ? 'the swarm does not know this node any more: "tsswarm leave" lets it go' : '',
+      error: this.#removed
+        ? 'the swarm does not know this node any more: "tsswarm leave" lets it go'
+        : (this.#roles?.error ?? ''),
       nodeId: state.nodeId,
       clusterId: state.clusterId,
       role: state.role === 'manager' ? NodeRole.MANAGER : NodeRole.WORKER,
@@ -137,70 +148,74 @@ export class SwarmNode implements ControlSource {
   }
 
   async #init(request: InitRequest): Promise<InitResponse> {
-    if (request.forceNewCluster) {
-      throw new SwarmError(
-        'UNIMPLEMENTED',
-        'a cluster cannot be made anew from the state of a lost one by this version',
-        {
-          value: '--force-new-cluster',
-          hint: 'It has a single manager, which comes back with its state when tsswarmd starts.',
-        },
-      );
-    }
+    if (request.forceNewCluster) return this.#rebuild(request);
     this.#refuseMember();
-    const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
-    const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
+    const place = this.#place(request);
     await this.#forget();
-    const listenAddress = formatHostPort(listen);
+    const identity = newGroup();
+    const own = { nodeId: newId(), credential: randomBytes(CREDENTIAL_BYTES).toString('hex') };
+    const state = { ...place, ...own, role: 'manager', managers: [place.advertiseAddress] } as const;
     const node = { description: this.options.description, dataPathAddress: place.dataPathAddress };
-    const swarm = await ManagerRole.create({ ...this.#managerOptions(), ...place, listenAddress }, request, node);
-    const state: NodeState = {
-      ...place,
-      nodeId: swarm.nodeId,
-      credential: Buffer.from(swarm.credential).toString('hex'),
-      role: 'manager',
-      clusterId: swarm.clusterId,
-      listenAddress,
-      dataPathPort: swarm.dataPathPort,
-      managers: [place.advertiseAddress],
-    };
+    const manager = storeIdentity(identity);
+    const { role, swarm } = await ManagerRole.create(this.#managerOptions({ ...state, manager }), request, node);
+    const { clusterId, dataPathPort, workerToken, managerToken } = swarm;
+    await this.#saveOr({ ...state, manager, clusterId, dataPathPort }, async () => {
+      await role.stop();
+      await this.#forget();
+    });
+    this.#manager = role;
+    this.#enter({ ...state, manager, clusterId, dataPathPort });
+    await this.#untilConnected();
+    return { nodeId: state.nodeId, workerToken, managerToken, advertiseAddress: place.advertiseAddress };
+  }
+
+  /** A swarm of this manager alone, from what it has: the way back when the quorum is lost for good. */
+  async #rebuild(request: InitRequest): Promise<InitResponse> {
+    const before = this.#state;
+    if (!before?.manager) {
+      throw failedPrecondition('this node is not a manager: it has no state from which a new cluster could be made', {
+        value: '--force-new-cluster',
+        hint: 'Run it on a manager that is left of the swarm.',
+      });
+    }
+    const listenAddress = request.listenAddress === '' ? before.listenAddress : listenAddressOf(request.listenAddress);
+    const { port } = parseHostPort(listenAddress, CONTROL_PORT);
+    const place =
+      request.advertiseAddress === '' ? {} : this.#advertised(request.advertiseAddress, request.dataPathAddress, port);
+    const { group, secret } = newGroup();
+    const identity = { ...readIdentity(before.manager), group, secret, peers: [] };
+    const merged = { ...before, ...place, listenAddress };
+    const state: NodeState = { ...merged, manager: storeIdentity(identity), managers: [merged.advertiseAddress] };
+    await this.#manager?.stop();
+    this.#manager = undefined;
     try {
+      this.#manager = await ManagerRole.rebuild(this.#managerOptions(state));
       await this.#file.save(state);
     } catch (error) {
-      await swarm.role.stop();
-      await this.#forget();
+      // The old manager, over what is on the disk now.
+      this.#manager ??= await ManagerRole.resume(this.#managerOptions(before));
       throw error;
     }
-    this.#manager = swarm.role;
+    await this.#worker?.stop();
     this.#enter(state);
     await this.#untilConnected();
-    const { nodeId, workerToken, managerToken } = swarm;
-    return { nodeId, workerToken, managerToken, advertiseAddress: place.advertiseAddress };
+    const { worker, manager } = this.#manager.tokens();
+    const { nodeId, advertiseAddress } = state;
+    return { nodeId, workerToken: worker, managerToken: manager, advertiseAddress };
   }
 
   async #join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
     this.#refuseMember();
-    const listen = parseHostPort(request.listenAddress || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT);
-    const place = this.#place(request.advertiseAddress, request.dataPathAddress, listen.port);
+    const place = this.#place(request);
     await this.#forget();
     const { description, log } = this.options;
-    const answer = await joinSwarm({ request, ...place, description, log, signal: this.#stopping.signal });
-    const state: NodeState = {
-      ...place,
-      nodeId: answer.nodeId,
-      credential: Buffer.from(answer.credential).toString('hex'),
-      role: 'worker',
-      clusterId: answer.clusterId,
-      listenAddress: formatHostPort(listen),
-      dataPathPort: answer.dataPathPort,
-      managers: answer.managers,
-    };
-    try {
-      await this.#file.save(state);
-    } catch (error) {
-      await this.#tellManagers(state);
-      throw error;
-    }
+    const own = { nodeId: newId(), credential: randomBytes(CREDENTIAL_BYTES) };
+    const answer = await joinSwarm({ request, ...place, ...own, description, log, signal: this.#stopping.signal });
+    const { nodeId, clusterId, dataPathPort, managers } = answer;
+    const credential = Buffer.from(answer.credential).toString('hex');
+    // A manager begins as a worker too: its role comes with the first word of its node's.
+    const state: NodeState = { ...place, nodeId, credential, role: 'worker', clusterId, dataPathPort, managers };
+    await this.#saveOr(state, () => tellManagers(state, credentialOf(state), log));
     this.#enter(state);
     await this.#untilConnected();
     return { nodeId: state.nodeId, role: answer.role };
@@ -210,12 +225,7 @@ export class SwarmNode implements ControlSource {
     const state = this.#state;
     const worker = this.#worker;
     if (!state || !worker) throw failedPrecondition('This node is not part of a swarm');
-    if (state.role === 'manager' && !force) {
-      throw failedPrecondition(
-        'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message.',
-      );
-    }
-    if (state.role === 'worker' && !this.#removed) await this.#tellManagers(state);
+    if (!this.#removed) await this.#resign(state, force);
     await worker.stop();
     await worker.part.leave();
     await this.#manager?.stop();
@@ -228,9 +238,89 @@ export class SwarmNode implements ControlSource {
     this.options.log.info({ node: state.nodeId }, 'left the swarm');
   }
 
-  #managerOptions() {
+  /** @throws FAILED_PRECONDITION when the swarm needs this manager, unless forced */
+  async #resign(state: NodeState, force: boolean): Promise<void> {
+    const { log } = this.options;
+    const manager = this.#manager;
+    if (!manager) return tellManagers(state, credentialOf(state), log);
+    const isLast = manager.summary().managerCount === 1;
+    if (isLast && force) return;
+    if (isLast) {
+      throw failedPrecondition(
+        'You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message.',
+      );
+    }
+    try {
+      await manager.handOver();
+      await resign([state.advertiseAddress, ...state.managers], credentialOf(state));
+    } catch (error) {
+      if (!force) throw stillNeeded(error);
+      log.warn({ err: error }, `leaving although the other managers do not let it go: ${messageOf(error)}`);
+    }
+  }
+
+  async #takeRole(role: 'manager' | 'worker'): Promise<void> {
+    const state = this.#state;
+    if (!state || state.role === role) return;
+    if (role === 'manager') await this.#becomeManager(state);
+    else await this.#becomeWorker(state);
+    this.options.log.info({ node: state.nodeId, role }, 'this node has another role now');
+  }
+
+  /** Until the state is saved a restart finds a worker, which asks for a place anew. */
+  async #becomeManager(state: NodeState): Promise<void> {
+    const { advertiseAddress, managers } = state;
+    const identity = await askForPlace(managers, credentialOf(state), advertiseAddress, this.#stopping.signal);
+    await this.#forgetManager();
+    const next: NodeState = { ...state, role: 'manager', manager: storeIdentity(identity) };
+    const role = await ManagerRole.join(this.#managerOptions(next));
+    await this.#saveOr(next, async () => {
+      await role.stop();
+      await this.#forgetManager();
+    });
+    this.#state = next;
+    this.#manager = role;
+  }
+
+  /** It is out of the group already: its log is of no use to anyone. */
+  async #becomeWorker(state: NodeState): Promise<void> {
+    const { manager: _, ...rest } = state;
+    const next: NodeState = { ...rest, role: 'worker' };
+    await this.#file.save(next);
+    this.#state = next;
+    const manager = this.#manager;
+    this.#manager = undefined;
+    await manager?.stop();
+    await this.#forgetManager();
+  }
+
+  async #saveOr(state: NodeState, undo: () => Promise<void>): Promise<void> {
+    try {
+      await this.#file.save(state);
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+  }
+
+  async #readdressed(state: NodeState): Promise<NodeState> {
+    const now = readdress(state, readMachine());
+    if (now === state) return state;
+    const { advertiseAddress } = now;
+    this.options.log.warn(
+      { before: state.advertiseAddress, now: advertiseAddress },
+      'the address of this node has changed',
+    );
+    await this.#file.save(now);
+    return now;
+  }
+
+  #managerOptions(state: Omit<NodeState, 'clusterId' | 'dataPathPort'>): ManagerRoleOptions {
     const { daemon, clock, log, onBroken } = this.options;
-    return { dataRoot: daemon.dataRoot, clock, log, onBroken };
+    const { nodeId, credential, manager, advertiseAddress, listenAddress } = state;
+    if (!manager) throw internal(`node ${nodeId} has no place in the group of managers`);
+    const own = { nodeId, nodeSecret: Buffer.from(credential, 'hex'), identity: readIdentity(manager) };
+    return { dataRoot: daemon.dataRoot, clock, log, onBroken, ...own, advertiseAddress, listenAddress };
   }
 
   #refuseMember(): void {
@@ -240,22 +330,45 @@ export class SwarmNode implements ControlSource {
     );
   }
 
-  #place(advertise: string, dataPath: string, port: number) {
+  #place({ advertiseAddress, dataPathAddress, listenAddress }: InitRequest | JoinSwarmRequest) {
+    const listen = listenAddressOf(listenAddress);
+    const { port } = parseHostPort(listen, CONTROL_PORT);
+    return { ...this.#advertised(advertiseAddress, dataPathAddress, port), listenAddress: listen };
+  }
+
+  #advertised(advertise: string, dataPath: string, port: number) {
     const machine = readMachine();
     const address = chooseAddress(advertise, port, machine, '--advertise-addr');
     const data = chooseAddress(dataPath || address.host, port, machine, '--data-path-addr');
-    return { advertiseAddress: formatHostPort(address), dataPathAddress: data.host };
+    const link = machine.addresses.find((candidate) => candidate.address === address.host);
+    return {
+      advertiseAddress: formatHostPort(address),
+      dataPathAddress: data.host,
+      ...(link && { interface: link.name }),
+    };
   }
 
   /** Removes what only a member needs: what of it is there now, an init, join or leave that broke off has left. */
   async #forget(): Promise<void> {
-    for (const folder of ['manager', 'worker']) await removeDurably(path.join(this.options.daemon.dataRoot, folder));
+    await this.#forgetManager();
+    await removeDurably(path.join(this.options.daemon.dataRoot, 'worker'));
+  }
+
+  #forgetManager(): Promise<void> {
+    return removeDurably(path.join(this.options.daemon.dataRoot, 'manager'));
   }
 
   /** Begins to be the node that the state describes. */
   #enter(state: NodeState): void {
     const { daemon, version, images, clock, log, onBroken } = this.options;
     this.#state = state;
+    const roles = new RoleFollower({
+      take: (role) => this.#serial.run(() => this.#takeRole(role)),
+      clock,
+      log,
+      signal: this.#stopping.signal,
+    });
+    this.#roles = roles;
     const worker = new Worker({
       ...daemon,
       version,
@@ -269,8 +382,9 @@ export class SwarmNode implements ControlSource {
       clock,
       onManagers: (managers) => this.#remember(managers),
       // A manager of another swarm, at an address that was one of ours, may have said otherwise before.
-      onNode: () => {
+      onNode: (node) => {
         this.#removed = false;
+        roles.see(node);
       },
       onRemoved: () => {
         if (!this.#removed) log.error({ node: state.nodeId }, 'the swarm does not know this node any more');
@@ -294,6 +408,20 @@ export class SwarmNode implements ControlSource {
     }
   }
 
+  /** So that a manager that has joined can be asked. Not in the way of the role that is waited for. @throws UNAVAILABLE likewise */
+  async #untilManager(): Promise<void> {
+    const { clock } = this.options;
+    const deadline = clock.now() + CONNECT_TIMEOUT;
+    while (!this.#manager?.settled) {
+      if (clock.now() > deadline) {
+        throw unavailable('this node has joined, but is not a manager yet', {
+          hint: this.#roles?.error || 'It goes on trying: "tsswarm node ls" on another manager shows when it is.',
+        });
+      }
+      await clock.sleep(CONNECT_POLL, this.#stopping.signal);
+    }
+  }
+
   #remember(managers: readonly string[]): void {
     this.#serial
       .run(async () => {
@@ -305,26 +433,12 @@ export class SwarmNode implements ControlSource {
         this.options.log.error({ err: error }, `cannot save the managers: ${messageOf(error)}`),
       );
   }
-
-  /** So that they count this node's tasks as gone at once. They find out without it too, only later. */
-  async #tellManagers(state: NodeState): Promise<void> {
-    for (const address of state.managers) {
-      const channel = new Channel(address, credentialOf(state));
-      try {
-        await channel.stubs(JoinService).leaveSwarm({}, { timeout: LEAVE_TIMEOUT });
-        return;
-      } catch (error) {
-        this.options.log.warn(
-          { manager: address },
-          `cannot tell the manager that this node leaves: ${messageOf(error)}`,
-        );
-      } finally {
-        channel.close();
-      }
-    }
-  }
 }
 
 function credentialOf(state: NodeState): NodeCredential {
   return { nodeId: state.nodeId, secret: Buffer.from(state.credential, 'hex') };
+}
+
+function listenAddressOf(given: string): string {
+  return formatHostPort(parseHostPort(given || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT));
 }

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { newGroup } from '../manager/identity.js';
+import { readIdentity, storeIdentity } from './identity-file.js';
 import { type NodeState, NodeStateFile, parseNodeState } from './state.js';
 
 const STATE: NodeState = {
@@ -26,8 +28,11 @@ test('NodeStateFile - loads what was saved, and nothing after removal', async ()
   const file = new NodeStateFile(folder);
   expect(await file.load()).toBeUndefined();
   await file.save(STATE);
-  await file.save({ ...STATE, role: 'manager' });
-  expect(await new NodeStateFile(folder).load()).toEqual({ ...STATE, role: 'manager' });
+  const manager = storeIdentity(newGroup());
+  await file.save({ ...STATE, role: 'manager', manager });
+  const loaded = await new NodeStateFile(folder).load();
+  expect(loaded).toEqual({ ...STATE, role: 'manager', manager });
+  expect(loaded?.manager && storeIdentity(readIdentity(loaded.manager))).toEqual(manager);
   await file.remove();
   await file.remove();
   expect(await file.load()).toBeUndefined();
@@ -50,6 +55,15 @@ test.each([
   ['{}', '"nodeId" is missing'],
   [JSON.stringify({ ...STATE, role: 'king' }), '"role" is "king"'],
   [JSON.stringify({ ...STATE, managers: [1] }), '"managers" is missing'],
+  [JSON.stringify({ ...STATE, role: 'manager' }), '"manager" names no member of a group'],
+  [
+    JSON.stringify({ ...STATE, role: 'manager', manager: { ...storeIdentity(newGroup()), secret: '00' } }),
+    '"manager.secret" is not 32 bytes in hex',
+  ],
+  [
+    JSON.stringify({ ...STATE, role: 'manager', manager: { ...storeIdentity(newGroup()), keys: [] } }),
+    '"manager.keys" are missing',
+  ],
 ])('parseNodeState - %s is refused', (text, words) => {
   expect(() => parseNodeState(text, '/x/node.json')).toThrow('/x/node.json is damaged');
   expect(() => parseNodeState(text, '/x/node.json')).toThrow(words);

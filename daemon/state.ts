@@ -2,6 +2,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, internal } from '../lib/errors.js';
 import { removeDurably, writeFileAtomic } from './files.js';
+import { identityFault, type StoredIdentity } from './identity-file.js';
 
 /** What a node must remember to be the same node after a restart. */
 export interface NodeState {
@@ -17,6 +18,10 @@ export interface NodeState {
   readonly dataPathPort: number;
   /** host:port of the managers, newest list. */
   readonly managers: readonly string[];
+  /** The interface that had the advertised address when the node joined. */
+  readonly interface?: string;
+  /** On a manager: its place in the group. */
+  readonly manager?: StoredIdentity;
 }
 
 /** The node's state on disk: `node.json` in the data root, readable by root alone. */
@@ -81,5 +86,7 @@ export function parseNodeState(text: string, file: string): NodeState {
   if (typeof state.dataPathPort !== 'number') throw damaged('"dataPathPort" is missing');
   if (!Array.isArray(state.managers) || !state.managers.every((m) => typeof m === 'string'))
     throw damaged('"managers" is missing');
+  const fault = state.role === 'manager' ? identityFault(state.manager) : undefined;
+  if (fault !== undefined) throw damaged(fault);
   return parsed as NodeState;
 }

@@ -45,7 +45,7 @@ const READY_DEADLINE = 20_000;
 const POLL = 30;
 
 /**
- * Makes a swarm of real daemons on this machine: node1 is its manager, the others join it. Resolves
+ * Makes a swarm of real daemons on this machine: node1 is its first manager, the others join it. Resolves
  * when every node is ready for tasks. When anything fails, or `signal` aborts, all is taken down again.
  * @param progress is told each step as it begins
  * @throws ALREADY_EXISTS when there is a lab, or anything left of one
@@ -86,12 +86,6 @@ function check({ nodes, managers }: LabOptions): void {
   if (!Number.isInteger(managers) || managers < 1 || managers > nodes) {
     throw invalidArgument(`a lab of ${nodes} nodes cannot have ${managers} managers`, { value: String(managers) });
   }
-  if (managers > 1) {
-    throw new SwarmError('UNIMPLEMENTED', `a swarm with ${managers} managers is not supported yet`, {
-      value: String(managers),
-      hint: 'Leave --managers out, or give 1: node1 is then the manager.',
-    });
-  }
   if (process.getuid?.() !== 0) {
     throw failedPrecondition('a lab needs root', {
       hint: 'It makes network namespaces, cgroups and mounts: run it with sudo.',
@@ -119,12 +113,15 @@ async function formSwarm(nodes: readonly NodeLayout[], options: LabOptions): Pro
     spec: ClusterSpec.create({ name: 'default', dispatcherHeartbeat: options.dispatcherHeartbeat }),
   });
   const swarm = await withAgent(first, (agent) => agent.init(init, { timeout: JOIN_TIMEOUT }));
-  await all(others, (node) => join(node, swarm));
+  const managers = others.slice(0, options.managers - 1);
+  // One after another: each is a voter before the next one comes, so that none of them waits for a majority of newcomers.
+  for (const node of managers) await all([node], (one) => join(one, swarm, swarm.managerToken));
+  await all(others.slice(managers.length), (node) => join(node, swarm, swarm.workerToken));
 }
 
-async function join(node: NodeLayout, swarm: InitResponse): Promise<void> {
+async function join(node: NodeLayout, swarm: InitResponse, token: string): Promise<void> {
   const request = JoinSwarmRequest.create({
-    token: swarm.workerToken,
+    token,
     remoteAddresses: [swarm.advertiseAddress],
     advertiseAddress: node.address,
   });

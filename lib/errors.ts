@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'RESOURCE_EXHAUSTED'
   /** Nobody answers now; the same call may succeed later. */
   | 'UNAVAILABLE'
+  /** It may have been done or not: who was asked was cut off before it could tell. Not to be repeated blindly. */
+  | 'UNKNOWN'
   | 'DEADLINE_EXCEEDED'
   | 'CANCELLED'
   | 'UNIMPLEMENTED'

@@ -28,6 +28,8 @@ export interface BootstrapOptions {
   readonly nodeId: string;
   /** 32 random bytes by which the first node proves itself. */
   readonly credential: Uint8Array;
+  /** Its number in the group of managers; 1 when left out. */
+  readonly raftId?: number;
   /** host:port advertised. */
   readonly address: string;
   readonly dataPathAddress: string;
@@ -43,6 +45,7 @@ const INGRESS_SUBNET = '10.0.0.0/24';
 const DEFAULT_POOL = '10.0.0.0/8';
 const DEFAULT_DATA_PATH_PORT = 4789;
 export const DEFAULT_SNAPSHOT_INTERVAL = 10_000;
+export const DEFAULT_SLOW_FOLLOWER_ENTRIES = 500;
 
 /** Fills what an operator left open in a cluster's spec with Swarm's defaults. */
 export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterSpec {
@@ -54,7 +57,7 @@ export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterS
     raft: {
       snapshotInterval: spec.raft.snapshotInterval || DEFAULT_SNAPSHOT_INTERVAL,
       keepOldSnapshots: spec.raft.keepOldSnapshots ?? 0,
-      logEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers || 500,
+      logEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers || DEFAULT_SLOW_FOLLOWER_ENTRIES,
       heartbeatTick: spec.raft.heartbeatTick || 1,
       electionTick: spec.raft.electionTick || 10,
     },
@@ -129,7 +132,12 @@ function firstNode(options: BootstrapOptions, now: number): Node {
       since: now,
     }),
     role: NodeRole.MANAGER,
-    managerStatus: ManagerStatus.create({ raftId: 1, address: options.address, leader: true, reachable: true }),
+    managerStatus: ManagerStatus.create({
+      raftId: options.raftId ?? 1,
+      address: options.address,
+      leader: true,
+      reachable: true,
+    }),
     dataPathAddress: options.dataPathAddress,
     credentialDigest: sha256(options.credential),
   });

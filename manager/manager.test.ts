@@ -9,6 +9,7 @@ import { ControlService, CreateServiceRequest, NodeDescription, TaskState, Watch
 import { Channel } from '../proto/rpc/client.js';
 import { RpcServer } from '../proto/rpc/server.js';
 import { specOf } from './control/testing.js';
+import { newGroup } from './identity.js';
 import { Manager } from './manager.js';
 
 let dataRoot: string;
@@ -26,10 +27,13 @@ const options = () => ({
   log: silentLogger,
   clock: systemClock,
   nodeId,
+  nodeSecret: Buffer.alloc(32, 1),
+  identity,
   address: '203.0.113.1:2377',
   onFatal: (error: unknown) => expect.fail(String(error)),
 });
 const nodeId = newId();
+const identity = newGroup();
 const init = {
   dataPathAddress: '203.0.113.1',
   description: NodeDescription.create({ hostname: 'node1' }),
@@ -40,8 +44,7 @@ async function start() {
   const manager = new Manager(options());
   await manager.start();
   const server = new RpcServer(silentLogger);
-  manager.registerLocal(server);
-  manager.registerRemote(server);
+  server.add(ControlService, manager.control);
   const target = `unix://${path.join(dataRoot, 'tsswarm.sock')}`;
   await server.listen(target);
   const channel = new Channel(target);
@@ -53,14 +56,24 @@ async function start() {
   return { manager, control: channel.stubs(ControlService), stop };
 }
 
+/** Makes a swarm in the data root and closes it again. */
+async function bootstrap(how: Parameters<Manager['bootstrap']>[0] = init) {
+  const manager = new Manager({ ...options(), onEmptyLog: 'begin' });
+  try {
+    return await manager.bootstrap(how);
+  } finally {
+    await manager.stop();
+  }
+}
+
 test('bootstrap - makes the swarm once', async () => {
-  const made = await Manager.bootstrap(options(), init);
+  const made = await bootstrap();
   expect(made.workerToken).toMatch(/^SWMTKN-1-[0-9a-z]{50}-[0-9a-z]{25}$/);
-  await expect(Manager.bootstrap(options(), init)).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+  await expect(bootstrap()).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
 });
 
 test('manager - a published service gets a port and tasks that say why they wait; all of it survives a restart', async () => {
-  await Manager.bootstrap(options(), init);
+  await bootstrap();
   const first = await start();
   cleanups.push(() => first.stop());
   const spec = specOf({ replicated: { replicas: 2 }, ports: [{ publishedPort: 8080 }] });
@@ -96,8 +109,17 @@ test.each([
   [{ defaultAddressPools: ['10.0.0.0'] }, '"10.0.0.0" is not a subnet'],
   [{ defaultAddressPools: ['10.1.0.0/16'], subnetSize: 8 }, 'subnet size 8 does not fit address pool 10.1.0.0/16'],
 ])('bootstrap - %j is refused', async (wrong, message) => {
-  await expect(Manager.bootstrap(options(), { ...init, ...wrong })).rejects.toMatchObject({
+  await expect(bootstrap({ ...init, ...wrong })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
     message,
+  });
+});
+
+test('manager - one whose log is gone does not start with an empty one', async () => {
+  await bootstrap();
+  rmSync(path.join(dataRoot, 'manager'), { recursive: true });
+  await expect(new Manager(options()).start()).rejects.toMatchObject({
+    code: 'INTERNAL',
+    message: expect.stringContaining('the log of this manager is gone'),
   });
 });

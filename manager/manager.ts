@@ -1,21 +1,38 @@
-import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import type { Clock } from '../lib/clock.js';
+import { unavailable } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
-import { ControlService, DispatcherService, JoinService, LogBrokerService } from '../proto/gen/index.js';
+import {
+  ControlService,
+  DispatcherService,
+  JoinService,
+  LogBrokerService,
+  NodeRole,
+  RaftTransportService,
+} from '../proto/gen/index.js';
 import type { CallContext, Handlers, RpcServer } from '../proto/rpc/server.js';
 import { Allocator } from './allocator/allocator.js';
-import { type BootstrapOptions, bootstrapSwarm, DEFAULT_SNAPSHOT_INTERVAL } from './bootstrap.js';
+import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
+import type { ManagerIdentity } from './identity.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
+import { LeaderDuties } from './leader-duties.js';
 import { LogBroker } from './logbroker/broker.js';
 import { LogReader } from './logbroker/reader.js';
+import { RoleKeeper } from './membership/role-keeper.js';
+import { Roster } from './membership/roster.js';
 import { Orchestrator } from './orchestrator/orchestrator.js';
 import { TaskReaper } from './orchestrator/reaper.js';
+import type { Group } from './raft/member/group.js';
+import { noQuorum } from './raft/member/no-quorum.js';
+import { RaftMember } from './raft/member/raft-member.js';
+import { managersControl, routedControl } from './routing/control.js';
+import { routedJoin } from './routing/join.js';
+import { LeaderClient } from './routing/leader-client.js';
 import { Scheduler } from './scheduler/scheduler.js';
-import { LocalLog } from './store/local-log.js';
+import { keepOldSnapshots, snapshotPolicy } from './snapshot-policy.js';
 import { MemoryStore } from './store/memory-store.js';
 import type { Store } from './store/store.js';
 import { type Loop, supervise } from './supervise.js';
@@ -26,69 +43,92 @@ export interface ManagerOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly nodeId: string;
-  /** host:port that this manager advertises to nodes. */
+  /** 32 bytes by which the node proves itself. */
+  readonly nodeSecret: Uint8Array;
+  readonly identity: ManagerIdentity;
+  /** host:port at which nodes and other managers reach this one. */
   readonly address: string;
-  /** Called when the disk fails so that going on would lose data. Must end the process; aborts it when left out. */
-  readonly onFatal?: (error: unknown) => void;
+  /** What an empty log means; refused when left out: see RaftMember. */
+  readonly onEmptyLog?: 'begin' | 'wait' | 'refuse';
+  /** Called when the disk fails so that going on would lose data. Must end the process. */
+  readonly onFatal: (error: unknown) => void;
 }
 
-/** What the first node has to keep, and to tell the operator. */
+/** What the operator of a new swarm is told. */
 export interface BootstrapResult {
   readonly clusterId: string;
-  /** 32 bytes by which the node proves itself. */
-  readonly credential: Uint8Array;
   readonly workerToken: string;
   readonly managerToken: string;
   readonly dataPathPort: number;
 }
 
-/** All that runs on a manager: the store, the control loops, and the answers to operators and nodes. */
+/**
+ * All that runs on a manager: the replicated store, the answers to operators and nodes, and, while it
+ * leads, the control loops.
+ */
 export class Manager {
   readonly #options: ManagerOptions;
+  readonly #member: RaftMember;
   readonly #store: MemoryStore;
   readonly #broker: LogBroker;
   readonly #dispatcher: Dispatcher;
-  readonly #stopping = new AbortController();
-  #loops: Promise<unknown> = Promise.resolve();
+  readonly #roster: Roster;
+  readonly #leader: LeaderClient;
+  readonly #duties: LeaderDuties;
+  readonly #local: Handlers<typeof ControlService>;
+  #opened: Promise<void> | undefined;
 
-  /** The handlers of Control, for a server that adds conditions of its own. */
+  /** Control for the operators of this machine. */
   readonly control: Handlers<typeof ControlService>;
 
   constructor(options: ManagerOptions) {
-    const { clock, log } = options;
+    const { clock, log, nodeId, nodeSecret, identity, onFatal } = options;
     this.#options = options;
-    this.#store = openStore(options);
+    const credential = { nodeId, secret: nodeSecret, managerSecret: identity.secret };
+    this.#member = new RaftMember({
+      folder: path.join(options.dataRoot, 'manager'),
+      keys: identity.keys,
+      raftId: identity.raftId,
+      nodeId,
+      group: identity.group,
+      address: options.address,
+      credential,
+      onEmpty: options.onEmptyLog ?? 'refuse',
+      initialPeers: new Map(identity.peers.map((peer) => [peer.raftId, peer.address])),
+      addressOf: (raftId) => this.#addressOf(raftId),
+      policy: () => snapshotPolicy(this.#store),
+      keepOldSnapshots: () => keepOldSnapshots(this.#store),
+      clock,
+      log: part(log, 'raft'),
+      onFatal,
+    });
+    this.#store = new MemoryStore({ proposer: this.#member, clock, log: part(log, 'store') });
     const store = this.#store;
+    const group = () => this.#group();
     const authenticated = (context: CallContext) => authenticate(store, context);
+    const leader = () => this.#member.standing().leader;
     this.#broker = new LogBroker({ store, clock, authenticate: authenticated });
-    this.#dispatcher = new Dispatcher({ store, clock, log: part(log, 'dispatcher'), authenticate: authenticated });
-    this.control = controlHandlers(store, { clock, logs: new LogReader(store, this.#broker) });
-  }
-
-  /**
-   * Makes a new swarm in an empty data root and closes it again; `start` a Manager on it then.
-   * @throws ALREADY_EXISTS when there is one already
-   */
-  static async bootstrap(
-    options: ManagerOptions,
-    init: Omit<BootstrapOptions, 'nodeId' | 'address' | 'credential'>,
-  ): Promise<BootstrapResult> {
-    const store = openStore(options);
-    const { nodeId, address, clock } = options;
-    const credential = randomBytes(32);
-    await store.start();
-    try {
-      const cluster = await bootstrapSwarm(store, { ...init, nodeId, address, credential }, clock.now());
-      return {
-        clusterId: cluster.id,
-        credential,
-        workerToken: cluster.joinTokens.worker,
-        managerToken: cluster.joinTokens.manager,
-        dataPathPort: cluster.dataPathPort,
-      };
-    } finally {
-      await store.stop();
-    }
+    this.#dispatcher = new Dispatcher({
+      store,
+      clock,
+      log: part(log, 'dispatcher'),
+      authenticate: authenticated,
+      leader,
+    });
+    this.#roster = new Roster({ store, group, identity, clock, log: part(log, 'roster') });
+    this.#leader = new LeaderClient({
+      source: this.#member,
+      clock,
+      credential,
+      noLeader: () => noQuorum(group().members()),
+    });
+    this.#duties = new LeaderDuties(this.#member, (signal) => this.#lead(signal));
+    this.#local = controlHandlers(store, { clock, managers: this.#roster, logs: new LogReader(store, this.#broker) });
+    this.control = routedControl({
+      local: this.#local,
+      leader: this.#leader,
+      barrier: () => this.#member.barrier(),
+    });
   }
 
   /** The replicated state, for reading. */
@@ -96,14 +136,102 @@ export class Manager {
     return this.#store;
   }
 
-  /** Restores the state and starts the loops. @throws INTERNAL when the log is damaged, with file and offset */
+  /** Whether this manager has a vote, and somebody leads. */
+  get settled(): boolean {
+    const members = this.#member.group?.members() ?? [];
+    const own = members.find(({ raftId }) => raftId === this.#options.identity.raftId);
+    return own?.voter === true && this.#member.standing().leader !== undefined;
+  }
+
+  get leads(): boolean {
+    return this.#member.standing().leading;
+  }
+
+  /**
+   * Makes a new swarm in an empty data root; to be called before `start`.
+   * @throws ALREADY_EXISTS when there is one already
+   */
+  async bootstrap(
+    init: Omit<BootstrapOptions, 'nodeId' | 'address' | 'credential' | 'raftId'>,
+  ): Promise<BootstrapResult> {
+    const { nodeId, nodeSecret, identity, address, clock } = this.#options;
+    await this.#openAlone();
+    const own = { nodeId, address, credential: nodeSecret, raftId: identity.raftId };
+    const cluster = await bootstrapSwarm(this.#store, { ...init, ...own }, clock.now());
+    return {
+      clusterId: cluster.id,
+      workerToken: cluster.joinTokens.worker,
+      managerToken: cluster.joinTokens.manager,
+      dataPathPort: cluster.dataPathPort,
+    };
+  }
+
+  /**
+   * Makes this the only manager in the replicated state too, after `forceNewGroup`; to be called before
+   * `start`. The others are workers from now on: those that come back learn it and give their logs up.
+   */
+  async reclaim(): Promise<void> {
+    await this.#openAlone();
+    const others = [...this.#store.view().list('node')].filter(
+      ({ id, role, spec }) =>
+        id !== this.#options.nodeId && (role === NodeRole.MANAGER || spec.desiredRole === NodeRole.MANAGER),
+    );
+    await this.#store.batch(others, (draft, { id }) => {
+      const node = draft.get('node', id);
+      if (!node) return;
+      const spec = { ...node.spec, desiredRole: NodeRole.WORKER };
+      draft.update('node', { ...node, spec, role: NodeRole.WORKER, managerStatus: undefined });
+    });
+  }
+
+  /** Restores the state and takes part. @throws INTERNAL when the log is damaged, with file and offset */
   async start(): Promise<void> {
+    await this.#open();
+    this.#duties.start();
+  }
+
+  /** Ends the loops, hands the leadership over, closes the log. */
+  async stop(): Promise<void> {
+    await this.#duties.stop();
+    this.#leader.close();
+    await this.#store.stop();
+  }
+
+  /** Lets another manager lead, if this one does. @throws UNAVAILABLE when nobody takes over */
+  async handOver(): Promise<void> {
+    if (this.leads) await this.#group().transferLeadership();
+  }
+
+  /** What other machines are offered. */
+  registerRemote(server: RpcServer): void {
     const { clock, log } = this.#options;
-    await this.#store.start();
-    this.#store.view().cluster();
-    await this.#announce();
+    const join = joinHandlers({ store: this.#store, clock, log: part(log, 'join'), managers: this.#roster });
+    server.add(DispatcherService, this.#dispatcher.handlers);
+    server.add(JoinService, routedJoin(join, this.#leader));
+    server.add(LogBrokerService, this.#broker.handlers());
+    server.add(RaftTransportService, this.#member.handlers);
+    server.add(
+      ControlService,
+      managersControl(this.#local, this.#member, (context) => this.#member.isPeer(context)),
+    );
+  }
+
+  #open(): Promise<void> {
+    this.#opened ??= this.#store.start();
+    return this.#opened;
+  }
+
+  /** For what only the one manager of a group does. */
+  async #openAlone(): Promise<void> {
+    await this.#open();
+    await this.#member.untilLeading(AbortSignal.timeout(ELECTION_TIMEOUT));
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
     const common = { store: this.#store, clock };
     const loops: Readonly<Record<string, Loop>> = {
+      roles: new RoleKeeper({ ...common, group: this.#group(), log: part(log, 'roles') }),
       allocator: new Allocator({ ...common, log: part(log, 'allocator') }),
       scheduler: new Scheduler({ ...common, log: part(log, 'scheduler') }),
       orchestrator: new Orchestrator({ ...common, log: part(log, 'orchestrator') }),
@@ -111,61 +239,26 @@ export class Manager {
       dispatcher: this.#dispatcher,
       logbroker: this.#broker,
     };
-    const { signal } = this.#stopping;
-    this.#loops = Promise.all(
+    await Promise.all(
       Object.entries(loops).map(([name, loop]) => supervise(name, loop, { clock, log: part(log, name), signal })),
     );
   }
 
-  /** Ends the loops, finishes the running transaction, closes the log. */
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    await this.#loops;
-    await this.#store.stop();
+  #group(): Group {
+    const { group } = this.#member;
+    if (!group) throw unavailable('this manager is just starting, or is stopping');
+    return group;
   }
 
-  /** What the local socket offers to operators. */
-  registerLocal(server: RpcServer): void {
-    server.add(ControlService, this.control);
-  }
-
-  /** What other machines are offered. */
-  registerRemote(server: RpcServer): void {
-    const { clock, log } = this.#options;
-    server.add(DispatcherService, this.#dispatcher.handlers);
-    server.add(JoinService, joinHandlers({ store: this.#store, clock, log: part(log, 'join') }));
-    server.add(LogBrokerService, this.#broker.handlers());
-  }
-
-  /** The address at which nodes find this manager can have changed since it ran last. */
-  async #announce(): Promise<void> {
-    const { nodeId, address } = this.#options;
-    await this.#store.update((draft) => {
-      const node = draft.get('node', nodeId);
-      if (!node?.managerStatus) return;
-      draft.update('node', {
-        ...node,
-        managerStatus: { ...node.managerStatus, address, leader: true, reachable: true },
-      });
-    });
+  #addressOf(raftId: number): string | undefined {
+    for (const { role, managerStatus } of this.#store.view().list('node')) {
+      if (role === NodeRole.MANAGER && managerStatus?.raftId === raftId) return managerStatus.address;
+    }
+    return undefined;
   }
 }
+
+/** Milliseconds in which a manager without others leads. */
+const ELECTION_TIMEOUT = 10_000;
 
 const part = (log: Logger, name: string): Logger => log.child({ part: name });
-
-function openStore({ dataRoot, log, clock, onFatal }: ManagerOptions): MemoryStore {
-  const proposer = new LocalLog({
-    folder: path.join(dataRoot, 'manager'),
-    log: part(log, 'log'),
-    snapshotInterval: () => snapshotInterval(store),
-    ...(onFatal ? { onFatal } : {}),
-  });
-  const store = new MemoryStore({ proposer, clock, log: part(log, 'store') });
-  return store;
-}
-
-/** What the cluster's spec says. A swarm that is being made has no cluster object yet. */
-function snapshotInterval(store: Store): number {
-  for (const cluster of store.view().list('cluster')) return cluster.spec.raft.snapshotInterval;
-  return DEFAULT_SNAPSHOT_INTERVAL;
-}

@@ -25,7 +25,7 @@ export interface Reaction {
 }
 
 /** The store cannot commit now, or has cut off a watcher that did not keep up: a new snapshot mends both. */
-const TRANSIENT: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'ABORTED', 'RESOURCE_EXHAUSTED']);
+const TRANSIENT: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'UNKNOWN', 'ABORTED', 'RESOURCE_EXHAUSTED']);
 
 /**
  * Drives a Reaction: acts at once on the first change, and folds what arrives while it acts into the

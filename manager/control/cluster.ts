@@ -63,12 +63,9 @@ export function checkClusterSpec(spec: ClusterSpec): void {
     );
   }
   if (spec.autolockManagers)
-    throw unsupported('this version does not encrypt the log, so managers cannot be locked', 'autolock');
+    throw unsupported('this version cannot lock managers: the key of their logs is kept on their disks', 'autolock');
   const [external] = spec.ca.externalCas;
   if (external) throw unsupported('external certificate authorities are not supported by this version', external.url);
-  if (spec.raft.keepOldSnapshots) {
-    throw unsupported('old snapshots are not kept by this version', String(spec.raft.keepOldSnapshots));
-  }
   if (spec.defaultLogDriver)
     throw unsupported('log drivers are not supported by this version', spec.defaultLogDriver.name);
 }

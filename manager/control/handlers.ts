@@ -4,22 +4,26 @@ import type { Handlers } from '../../proto/rpc/server.js';
 import type { Store } from '../store/store.js';
 import { clusterHandlers } from './cluster.js';
 import { networkHandlers } from './networks.js';
-import { nodeHandlers } from './nodes.js';
+import { type Managers, nodeHandlers } from './nodes.js';
 import { serviceHandlers } from './services.js';
 import { taskHandlers } from './tasks.js';
 import { watchObjects } from './watch.js';
 
 export interface ControlOptions {
   readonly clock: Clock;
+  readonly managers: Managers;
   /** Lines of the containers of a service or task, until all are read or, when following, the signal aborts. */
   readonly logs: { read(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogBatch> };
 }
 
 /** The API that operators use. Whoever can open the daemon's socket may call all of it. */
-export function controlHandlers(store: Store, { clock, logs }: ControlOptions): Handlers<typeof ControlService> {
+export function controlHandlers(
+  store: Store,
+  { clock, managers, logs }: ControlOptions,
+): Handlers<typeof ControlService> {
   return {
     ...clusterHandlers(store),
-    ...nodeHandlers(store, clock),
+    ...nodeHandlers(store, clock, managers),
     ...serviceHandlers(store, clock),
     ...taskHandlers(store),
     ...networkHandlers(store),

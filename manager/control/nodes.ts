@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
-import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import {
   type ControlService,
   type Node,
@@ -9,7 +9,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
-import type { Store, WriteView } from '../store/store.js';
+import type { ReadView, Store, WriteView } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
@@ -26,7 +26,15 @@ const TESTS: Readonly<Record<string, Test<Node>>> = {
   'node.label': (node, value) => hasLabel(node.spec.labels, value),
 };
 
-export function nodeHandlers(store: Store, clock: Clock): NodeHandlers {
+/** How a node ceases to be a manager. */
+export interface Managers {
+  /** @throws FAILED_PRECONDITION with the reason why the swarm needs this manager */
+  checkDismissal(view: ReadView, node: Node): void;
+  /** Resolves when the node is a worker and out of the group. @throws FAILED_PRECONDITION likewise */
+  dismiss(nodeId: string, signal: AbortSignal): Promise<void>;
+}
+
+export function nodeHandlers(store: Store, clock: Clock, managers: Managers): NodeHandlers {
   return {
     async listNodes({ filters }) {
       const nodes = [...store.view().list('node')].filter(predicate(filters, TESTS));
@@ -48,14 +56,17 @@ export function nodeHandlers(store: Store, clock: Clock): NodeHandlers {
       const found = resolve(store.view(), 'node', id);
       await store.update((draft) => {
         const node = resolve(draft, 'node', found.id);
-        if (spec.desiredRole !== node.spec.desiredRole) throw roleIsFixed(node, spec.desiredRole);
+        if (spec.desiredRole === NodeRole.WORKER && node.spec.desiredRole === NodeRole.MANAGER) {
+          managers.checkDismissal(draft, node);
+        }
         draft.update('node', { ...node, spec, meta: { ...node.meta, version } });
       });
       return { node: redact('node', resolve(store.view(), 'node', found.id)) };
     },
 
-    async removeNode({ ref, force }) {
-      const { id } = resolve(store.view(), 'node', ref);
+    async removeNode({ ref, force }, context) {
+      const { id, role } = resolve(store.view(), 'node', ref);
+      if (force && role === NodeRole.MANAGER) await managers.dismiss(id, context.signal);
       // First nothing new may be placed on it, nor its agent come back. Then the tasks go: nobody is
       // left to report on them. They are many, the node is one, so the node goes last and alone.
       await store.update((draft) => {
@@ -76,20 +87,12 @@ export function nodeHandlers(store: Store, clock: Clock): NodeHandlers {
   };
 }
 
-function roleIsFixed(node: Node, role: NodeRole): SwarmError {
-  const name = node.description.hostname;
-  const wanted = role === NodeRole.MANAGER ? 'promoted to a manager' : 'demoted to a worker';
-  return new SwarmError('UNIMPLEMENTED', `node ${name} cannot be ${wanted}: this version runs a single manager`, {
-    value: name,
-  });
-}
-
 function checkIsRemovable(node: Node, force: boolean): void {
   const name = node.description.hostname || node.id;
   if (node.role === NodeRole.MANAGER) {
-    throw failedPrecondition(`node ${name} is the swarm's only manager and cannot be removed`, {
+    throw failedPrecondition(`node ${name} is a manager and cannot be removed`, {
       value: name,
-      hint: 'To give up the swarm, run "tsswarm leave --force" on it.',
+      hint: `Demote it to a worker first ("tsswarm node demote ${name}"), or remove it with --force.`,
     });
   }
   if (force || node.status.state === NodeState.DOWN) return;

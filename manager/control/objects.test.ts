@@ -10,7 +10,6 @@ import {
   NodeRole,
   NodeState,
   NodeStateName,
-  RaftConfig,
   RemoveNodeRequest,
   TaskState,
   TaskStateName,
@@ -82,14 +81,15 @@ describe('nodes', () => {
     expect(error).toMatchObject({ message: expect.stringContaining(`${b} (twin, down)`) });
   });
 
-  test('remove - only when down or forced, and never the manager', async () => {
+  test('remove - only when down or forced, and never the last manager', async () => {
     const { store, control } = await openControl();
     const id = await addNode(store, 'worker1');
     const task = await addTask(store, { nodeId: id });
     const remove = (ref: string, force = false) =>
       control.removeNode(RemoveNodeRequest.create({ ref, force }), context);
     await expect(remove('worker1')).rejects.toThrow('node worker1 is not down and cannot be removed');
-    await expect(remove('node1', true)).rejects.toThrow("node node1 is the swarm's only manager");
+    await expect(remove('node1')).rejects.toThrow('node node1 is a manager and cannot be removed');
+    await expect(remove('node1', true)).rejects.toThrow('it is the last manager of the swarm');
     await remove('worker1', true);
     expect(store.view().get('node', id)).toBeUndefined();
     expect(store.view().get('task', task.id)?.status.state).toBe(TaskState.ORPHANED);
@@ -116,7 +116,7 @@ describe('nodes', () => {
     expect(store.view().get('task', task.id)?.nodeId).toBe(id);
   });
 
-  test('update - availability and labels; another role is refused', async () => {
+  test('update - availability, labels and role; the last manager stays one', async () => {
     const { control } = await openControl();
     const { node } = await control.getNode({ ref: 'node1' }, context);
     expect(node.credentialDigest).toHaveLength(0);
@@ -126,7 +126,7 @@ describe('nodes', () => {
     expect(after.spec).toEqual(spec);
     await expect(control.updateNode(request, context)).rejects.toMatchObject({ code: 'ABORTED' });
     const demoted = { ...request, version: after.meta.version, spec: { ...spec, desiredRole: NodeRole.WORKER } };
-    await expect(control.updateNode(demoted, context)).rejects.toThrow('this version runs a single manager');
+    await expect(control.updateNode(demoted, context)).rejects.toThrow('it is the last manager of the swarm');
     expect((await control.listNodes({ filters: [filter('node.label', 'zone=a')] }, context)).nodes).toHaveLength(1);
     expect((await control.listNodes({ filters: [filter('role', 'worker')] }, context)).nodes).toHaveLength(0);
   });
@@ -196,7 +196,6 @@ describe('watch', () => {
 
 test.each<[Partial<ClusterSpec>, string]>([
   [{ defaultLogDriver: { name: 'syslog', options: {} } }, 'log drivers are not supported'],
-  [{ raft: { ...RaftConfig.create(), snapshotInterval: 10, keepOldSnapshots: 2 } }, 'old snapshots are not kept'],
   [
     { ca: { ...CAConfig.create({ nodeCertificateExpiry: 90 * 86_400e9 }), externalCas: [ExternalCA.create()] } },
     'external',

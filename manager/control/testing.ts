@@ -20,6 +20,7 @@ import {
 import { bootstrapSwarm } from '../bootstrap.js';
 import type { MemoryStore } from '../store/memory-store.js';
 import { openTestStore } from '../store/testing.js';
+import { testRoster } from '../testing/sole-member.js';
 import { controlHandlers } from './handlers.js';
 
 /** A call from the local socket. */
@@ -41,7 +42,7 @@ export async function openControl() {
     clock.now(),
   );
   const logs = { read: () => assert.fail('no test reads logs here') };
-  const control = controlHandlers(store, { clock, logs });
+  const control = controlHandlers(store, { clock, managers: testRoster(store), logs });
   const create = async (fields: Partial<ServiceSpec> & { ports?: Partial<PortConfig>[]; networks?: string[] } = {}) =>
     (await control.createService(CreateServiceRequest.create({ spec: specOf(fields) }), context)).service;
   return { store, clock, control, create };

@@ -31,6 +31,8 @@ import { StatusWriter } from './status-writer.js';
 export interface DispatcherOptions extends LoopOptions {
   /** The node that makes a call. @throws UNAUTHENTICATED or PERMISSION_DENIED when it is none */
   readonly authenticate: (context: CallContext) => Node;
+  /** host:port of the manager that leads, if another one does. */
+  readonly leader?: () => string | undefined;
 }
 
 /** Periods without a heartbeat after which a node is down. */
@@ -190,7 +192,7 @@ export class Dispatcher implements Reaction {
 
   async *#session(request: SessionRequest, context: CallContext): AsyncIterable<SessionMessage> {
     const { store, log } = this.#options;
-    if (!this.#assigner) throw notServing();
+    if (!this.#assigner) throw this.#notServing();
     const node = this.#options.authenticate(context);
     if (request.dataPathAddress !== '') checkDataPathAddress(request.dataPathAddress);
     const session = this.#openSession(node.id, request.sessionId);
@@ -236,7 +238,7 @@ export class Dispatcher implements Reaction {
   async *#assignments(request: AssignmentsRequest, context: CallContext): AsyncIterable<AssignmentsMessage> {
     const session = this.#of(request.sessionId, context);
     const assigner = this.#assigner;
-    if (!assigner) throw notServing();
+    if (!assigner) throw this.#notServing();
     const stream = assigner.open(session.nodeId, session.sequence);
     const close = () => assigner.close(stream);
     context.signal.addEventListener('abort', close, { once: true });
@@ -273,16 +275,19 @@ export class Dispatcher implements Reaction {
     return {};
   }
 
+  /** The value is where to ask instead: agents follow it. */
+  #notServing() {
+    const leader = this.#options.leader?.();
+    const hint = leader === undefined ? undefined : `The leader is ${leader}.`;
+    return unavailable('this manager is not the leader, or is just starting', { value: leader, hint });
+  }
+
   /** @throws FAILED_PRECONDITION when the caller's session is not this one (any more) */
   #of(sessionId: string, context: CallContext): Session {
-    if (!this.#assigner) throw notServing();
+    if (!this.#assigner) throw this.#notServing();
     const node = this.#options.authenticate(context);
     const session = this.#sessions.get(node.id);
     if (session && session.id === sessionId) return session;
     throw failedPrecondition(`session ${sessionId} is not known: begin a new one`, { value: sessionId });
   }
-}
-
-function notServing() {
-  return unavailable('this manager is not the leader, or is just starting');
 }

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../lib/clock.js';
-import { failedPrecondition, unauthenticated } from '../../lib/errors.js';
-import { newId } from '../../lib/ids.js';
+import { unauthenticated } from '../../lib/errors.js';
+import { isId, newId } from '../../lib/ids.js';
 import type { Logger } from '../../lib/log.js';
 import {
+  type BecomeManagerRequest,
+  type BecomeManagerResponse,
   type JoinRequest,
   type JoinResponse,
   type JoinService,
@@ -24,11 +26,21 @@ export interface JoinOptions {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly managers: ManagerRoster;
+}
+
+/** How nodes become managers and cease to be them. */
+export interface ManagerRoster {
+  /** Gives a node whose role is manager its place in the group. @throws FAILED_PRECONDITION */
+  admit(node: Node, request: BecomeManagerRequest): Promise<BecomeManagerResponse>;
+  /** Resolves when the node is a worker and out of the group. @throws FAILED_PRECONDITION when the quorum would be lost */
+  dismiss(nodeId: string, signal: AbortSignal): Promise<void>;
 }
 
 const SECRET_BYTES = 32;
 
-export function joinHandlers({ store, clock, log }: JoinOptions): Handlers<typeof JoinService> {
+/** As the leader answers them. */
+export function joinHandlers({ store, clock, log, managers }: JoinOptions): Handlers<typeof JoinService> {
   return {
     async joinSwarm(request: JoinRequest, context: CallContext): Promise<JoinResponse> {
       const cluster = store.view().cluster();
@@ -48,7 +60,8 @@ export function joinHandlers({ store, clock, log }: JoinOptions): Handlers<typeo
           since: clock.now(),
         });
         const spec = NodeSpec.create({ availability: request.availability, desiredRole: role });
-        const node = Node.create({ id: newId(), ...fields, spec, role, status, credentialDigest: sha256(secret) });
+        const id = newNodeId(draft, request);
+        const node = Node.create({ id, ...fields, spec, role, status, credentialDigest: sha256(secret) });
         return draft.create('node', node).id;
       });
       log.info({ node: nodeId, hostname: request.description.hostname, peer: context.peer }, 'node joined');
@@ -63,13 +76,18 @@ export function joinHandlers({ store, clock, log }: JoinOptions): Handlers<typeo
     },
 
     async leaveSwarm(_request, context) {
-      const { id } = authenticate(store, context);
+      const { id, role } = authenticate(store, context);
+      if (role === NodeRole.MANAGER) await managers.dismiss(id, context.signal);
       const tasks = [...store.view().tasksOfNode(id)].map((task) => task.id);
       await store.update((draft) => markLeft(draft, id, clock.now()));
       // After the node is DOWN, so that nothing new is placed on it in between.
       await store.batch(tasks, (draft, taskId) => orphan(draft, taskId, clock.now()));
       log.info({ node: id }, 'node left');
       return {};
+    },
+
+    async becomeManager(request, context) {
+      return managers.admit(authenticate(store, context), request);
     },
   };
 }
@@ -83,15 +101,14 @@ function knownNode(draft: WriteView, request: JoinRequest): Node | undefined {
   throw unauthenticated(`the credential is not that of node ${request.nodeId}`, { value: request.nodeId });
 }
 
+/** The one that the machine has chosen, so that asking twice makes one node. */
+function newNodeId(draft: WriteView, { nodeId }: JoinRequest): string {
+  return isId(nodeId) && !draft.get('node', nodeId) ? nodeId : newId();
+}
+
 function markLeft(draft: WriteView, id: string, now: number): void {
   const node = draft.get('node', id);
   if (!node) return;
-  if (node.role === NodeRole.MANAGER) {
-    throw failedPrecondition(`node ${node.description.hostname} is the only manager: without it there is no swarm`, {
-      value: id,
-      hint: 'To give up the swarm, run "tsswarm leave --force" on that machine.',
-    });
-  }
   const status = { ...node.status, state: NodeState.DOWN, message: 'the node has left the swarm', since: now };
   draft.update('node', { ...node, status, credentialDigest: new Uint8Array(0) });
 }

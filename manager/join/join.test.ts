@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ManualClock } from '../../lib/clock.js';
+import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
 import {
   ControlService,
@@ -19,6 +20,7 @@ import { Channel } from '../../proto/rpc/client.js';
 import { RpcServer } from '../../proto/rpc/server.js';
 import { controlHandlers } from '../control/handlers.js';
 import { openControl, specOf } from '../control/testing.js';
+import { testRoster } from '../testing/sole-member.js';
 import { authenticate } from './authenticate.js';
 import { joinHandlers } from './handlers.js';
 
@@ -37,9 +39,10 @@ async function serve() {
   const { store } = await openControl();
   const clock = new ManualClock();
   const server = new RpcServer(silentLogger);
+  const managers = testRoster(store);
   const logs = { read: () => expect.fail('not asked for') };
-  server.add(ControlService, controlHandlers(store, { clock, logs }));
-  server.add(JoinService, joinHandlers({ store, clock, log: silentLogger }));
+  server.add(ControlService, controlHandlers(store, { clock, managers, logs }));
+  server.add(JoinService, joinHandlers({ store, clock, log: silentLogger, managers }));
   const target = `unix://${path.join(folder, 'manager.sock')}`;
   await server.listen(target);
   const channel = new Channel(target);
@@ -94,12 +97,44 @@ test('join - tells a malformed token, one of another swarm, and a replaced one a
   }
 });
 
-test('join - the manager token is refused', async () => {
-  const { join, request, tokens } = await serve();
-  await expect(join.joinSwarm(request({ token: tokens.manager }))).rejects.toMatchObject({
-    code: 'FAILED_PRECONDITION',
-    message: expect.stringContaining('this version runs a single manager'),
-  });
+test('join - the manager token makes a manager, which then gets its place in the group', async () => {
+  const { store, target, join, request, tokens } = await serve();
+  const { nodeId, credential, role } = await join.joinSwarm(request({ token: tokens.manager }));
+  expect(role).toBe(NodeRole.MANAGER);
+  const channel = new Channel(target, { nodeId, secret: credential });
+  try {
+    const place = await channel.stubs(JoinService).becomeManager({ address: '203.0.113.2:2377' });
+    expect(place).toMatchObject({ group: 'test', peers: [{ raftId: 1, address: '203.0.113.1:2377' }] });
+    expect(store.view().get('node', nodeId)?.managerStatus).toMatchObject({
+      raftId: place.raftId,
+      address: '203.0.113.2:2377',
+    });
+  } finally {
+    channel.close();
+  }
+});
+
+test('join - a worker gets no place among the managers', async () => {
+  const { target, join, request, tokens } = await serve();
+  const { nodeId, credential } = await join.joinSwarm(request({ token: tokens.worker }));
+  const channel = new Channel(target, { nodeId, secret: credential });
+  try {
+    await expect(channel.stubs(JoinService).becomeManager({ address: '203.0.113.2:2377' })).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: 'node worker1 is not to be a manager',
+    });
+  } finally {
+    channel.close();
+  }
+});
+
+test('join - asked twice by a machine that has chosen its id, there is one node', async () => {
+  const { control, join, request, tokens } = await serve();
+  const chosen = { nodeId: newId(), credential: Buffer.alloc(32, 7) };
+  const once = request({ token: tokens.worker, ...chosen });
+  expect(await join.joinSwarm(once)).toMatchObject({ nodeId: chosen.nodeId });
+  expect(await join.joinSwarm(once)).toMatchObject({ nodeId: chosen.nodeId });
+  expect((await control.listNodes(ListNodesRequest.create())).nodes).toHaveLength(2);
 });
 
 test.each([
@@ -117,7 +152,7 @@ test('join - a credential that the node brings along is taken at full length onl
   expect((await join.joinSwarm(weak)).credential).toHaveLength(32);
 });
 
-test('re-join - with its credential a node stays itself; with another it is refused; removed, it is new', async () => {
+test('re-join - with its credential a node stays itself; with another it is refused; removed, it has to ask again', async () => {
   const { control, join, request, tokens } = await serve();
   const { nodeId, credential } = await join.joinSwarm(request({ token: tokens.worker }));
   const again = request({ token: tokens.worker, nodeId, credential, dataPathAddress: '203.0.113.9' });
@@ -125,7 +160,7 @@ test('re-join - with its credential a node stays itself; with another it is refu
   const forged = { ...again, credential: Buffer.alloc(32) };
   await expect(join.joinSwarm(forged)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   await control.removeNode({ ref: nodeId, force: true });
-  expect((await join.joinSwarm(again)).nodeId).not.toBe(nodeId);
+  expect(await join.joinSwarm(again)).toMatchObject({ nodeId, role: NodeRole.WORKER });
 });
 
 test('leave - the node is down and its credential is worth nothing', async () => {

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { failedPrecondition, type SwarmError, unauthenticated } from '../../lib/errors.js';
+import { type SwarmError, unauthenticated } from '../../lib/errors.js';
 import { base36 } from '../../lib/ids.js';
 import { type JoinTokens, NodeRole } from '../../proto/gen/index.js';
 
@@ -21,7 +21,6 @@ export function newToken(digest: string, random: (size: number) => Uint8Array = 
 /**
  * The role that a token gives the right to. No message repeats the token: it is a secret.
  * @throws UNAUTHENTICATED that tells a malformed token, one of another swarm and a replaced one apart
- * @throws FAILED_PRECONDITION for the manager token
  */
 export function roleOfToken(token: string, digest: string, tokens: JoinTokens): NodeRole {
   const match = TOKEN.exec(token.trim());
@@ -37,11 +36,7 @@ export function roleOfToken(token: string, digest: string, tokens: JoinTokens): 
   // Both are compared, whatever the first one gives, so that the time tells nothing.
   const isManager = sameSecret(token.trim(), tokens.manager);
   const isWorker = sameSecret(token.trim(), tokens.worker);
-  if (isManager) {
-    throw failedPrecondition('this version runs a single manager: the manager token cannot be used to join', {
-      hint: 'Join as a worker, with the token that "tsswarm swarm join-token worker" prints.',
-    });
-  }
+  if (isManager) return NodeRole.MANAGER;
   if (isWorker) return NodeRole.WORKER;
   throw refused(
     'the join token is not valid any more: it has been replaced by a new one',

@@ -146,9 +146,8 @@ export class MemoryStore implements Store, StateMachine {
     this.#publish({ version: index, events });
   }
 
-  snapshot(): { readonly index: number; readonly chunks: Iterable<Uint8Array> } {
-    const view = this.#view;
-    return { index: view.version, chunks: snapshotChunks(allObjects(view)) };
+  snapshot(): { readonly chunks: Iterable<Uint8Array> } {
+    return { chunks: snapshotChunks(allObjects(this.#view)) };
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {

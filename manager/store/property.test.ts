@@ -10,9 +10,9 @@ import {
   TaskSpec,
 } from '../../proto/gen/index.js';
 import { MemoryStore } from './memory-store.js';
-import type { Proposer, StateMachine } from './proposer.js';
 import { type Commit, KINDS, type ReadView, type WriteView } from './store.js';
 import { openTestStore } from './testing.js';
+import { VolatileLog } from './volatile-log.js';
 
 /** mulberry32: a failing seed can be replayed. */
 function random(seed: number): (below: number) => number {
@@ -26,19 +26,13 @@ function random(seed: number): (below: number) => number {
 }
 
 /** A log in memory that keeps its entries, so that they can be applied elsewhere. */
-class KeptLog implements Proposer {
+class KeptLog extends VolatileLog {
   readonly entries: Uint8Array[] = [];
-  #machine: StateMachine | undefined;
 
-  async start(machine: StateMachine): Promise<void> {
-    this.#machine = machine;
+  override async propose(payload: Uint8Array): Promise<number> {
+    this.entries.push(payload);
+    return super.propose(payload);
   }
-  async propose(payload: Uint8Array): Promise<number> {
-    this.#machine?.apply(this.entries.push(payload), payload);
-    return this.entries.length;
-  }
-  async barrier(): Promise<void> {}
-  async stop(): Promise<void> {}
 }
 
 function randomChange(next: (below: number) => number, draft: WriteView): void {
@@ -137,7 +131,7 @@ describe.each(Array.from({ length: 10 }, (_, i) => i + 1))('store, seed %i', (se
     const snapshot = replica.snapshot();
     const restored = new MemoryStore(options);
     await restored.restore(
-      snapshot.index,
+      half,
       (async function* () {
         yield* snapshot.chunks;
       })(),

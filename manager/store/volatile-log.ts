@@ -1,5 +1,5 @@
 import { unavailable } from '../../lib/errors.js';
-import type { Proposer, StateMachine } from './proposer.js';
+import type { Proposer, Standing, StateMachine } from './proposer.js';
 
 /** A log that keeps nothing: what it applies is gone with the process. For tests and simulations. */
 export class VolatileLog implements Proposer {
@@ -18,6 +18,15 @@ export class VolatileLog implements Proposer {
   }
 
   async barrier(): Promise<void> {}
+
+  standing(): Standing {
+    return { leading: true, leader: undefined };
+  }
+
+  /** It leads for as long as it is open. */
+  onStanding(): () => void {
+    return () => {};
+  }
 
   async stop(): Promise<void> {
     this.#machine = undefined;

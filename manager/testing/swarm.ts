@@ -10,21 +10,23 @@ import { RpcServer } from '../../proto/rpc/server.js';
 import { Allocator } from '../allocator/allocator.js';
 import { isWanted } from '../common/tasks.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
+import { newGroup } from '../identity.js';
 import { authenticate } from '../join/authenticate.js';
 import { sha256 } from '../join/tokens.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { TaskReaper } from '../orchestrator/reaper.js';
 import { Scheduler } from '../scheduler/scheduler.js';
-import { LocalLog } from '../store/local-log.js';
 import { MemoryStore } from '../store/memory-store.js';
 import { FakeAgent } from './fake-agent.js';
 import { ingressNetwork, testCluster, testNode, testService } from './objects.js';
+import { soleMember } from './sole-member.js';
 
 /** A manager with all its loops over a log on disk, and fake agents on the other side of a real server. */
 export class TestSwarm {
   readonly agents: FakeAgent[] = [];
   readonly ingress = ingressNetwork();
   readonly #folder: string;
+  readonly #identity = newGroup();
   readonly #heartbeat: number;
   readonly #log: Logger;
   #store: MemoryStore;
@@ -99,7 +101,7 @@ export class TestSwarm {
   }
 
   #newStore(): MemoryStore {
-    const proposer = new LocalLog({ folder: path.join(this.#folder, 'log'), log: this.#log, snapshotInterval: 10_000 });
+    const proposer = soleMember(path.join(this.#folder, 'log'), this.#identity, this.#log);
     return new MemoryStore({ proposer, clock: systemClock, log: this.#log });
   }
 

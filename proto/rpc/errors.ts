@@ -13,6 +13,7 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   PERMISSION_DENIED: status.PERMISSION_DENIED,
   RESOURCE_EXHAUSTED: status.RESOURCE_EXHAUSTED,
   UNAVAILABLE: status.UNAVAILABLE,
+  UNKNOWN: status.UNKNOWN,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   CANCELLED: status.CANCELLED,
   UNIMPLEMENTED: status.UNIMPLEMENTED,
@@ -22,9 +23,10 @@ const codeByStatus = new Map<status, ErrorCode>(Object.entries(statusOf).map(([c
 
 /** What a server answers for a thrown thing: its code, its words, and the value and hint as metadata. */
 export function toStatus(error: unknown): Partial<ServiceError> & { code: status; details: string } {
-  if (!(error instanceof SwarmError)) return { code: status.INTERNAL, details: messageOf(error) };
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(JSON.stringify({ value: error.value, hint: error.hint })));
+  const details = error instanceof SwarmError ? { value: error.value, hint: error.hint } : {};
+  metadata.set(DETAILS_KEY, Buffer.from(JSON.stringify(details)));
+  if (!(error instanceof SwarmError)) return { code: status.INTERNAL, details: messageOf(error), metadata };
   return { code: statusOf[error.code], details: error.message, metadata };
 }
 
@@ -49,3 +51,20 @@ function detailsOf(metadata: Metadata | undefined): ErrorDetails {
     throw error;
   }
 }
+
+/** Whether the other side itself answered with this error. False when its connection could not be made, or ended. */
+export function wasAnswered(error: unknown): boolean {
+  const cause = error instanceof SwarmError ? (error.cause as Partial<ServiceError> | undefined) : undefined;
+  return typeof cause?.code === 'number' && cause.metadata?.get(DETAILS_KEY)[0] !== undefined;
+}
+
+/**
+ * Whether an error of a call says that the connection ended before an answer came: what was asked may
+ * have been done. False when the call never left, because nobody listens there.
+ */
+export function connectionBroke(error: unknown): boolean {
+  if (!(error instanceof SwarmError) || wasAnswered(error)) return false;
+  return BROKEN.has(error.code) && !/^No connection established/.test(error.message);
+}
+
+const BROKEN: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'CANCELLED', 'INTERNAL', 'UNKNOWN']);

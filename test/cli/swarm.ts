@@ -17,6 +17,7 @@ import { Scheduler } from '../../manager/scheduler/scheduler.js';
 import { MemoryStore } from '../../manager/store/memory-store.js';
 import { VolatileLog } from '../../manager/store/volatile-log.js';
 import { supervise } from '../../manager/supervise.js';
+import { testRoster } from '../../manager/testing/sole-member.js';
 import {
   ControlService,
   DoctorResponse,
@@ -82,7 +83,7 @@ export class TestSwarm {
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
     this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
     const logs = { read: (request: LogsRequest) => this.#logs(request) };
-    const control = controlHandlers(store, { clock: systemClock, logs });
+    const control = controlHandlers(store, { clock: systemClock, managers: testRoster(store), logs });
     const isManager = () => this.#isManager;
     const source = {
       get control() {

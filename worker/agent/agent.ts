@@ -1,10 +1,11 @@
 import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
-import { codeOf, messageOf } from '../../lib/errors.js';
+import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { SessionMessage } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
+import { wasAnswered } from '../../proto/rpc/errors.js';
 import { ManagerList } from './manager-list.js';
 import { Session, type SessionNode } from './session.js';
 
@@ -96,8 +97,19 @@ export class Agent {
   #failed(address: string, error: unknown): void {
     // The session is resumed only where its manager may still know it.
     if (codeOf(error) === 'FAILED_PRECONDITION') this.#sessionId = '';
+    const leader = leaderIn(error);
+    if (leader !== undefined && leader !== address) {
+      this.#managers.prefer(leader);
+      this.#backoff.reset();
+      return;
+    }
     if (this.#connected) return;
     this.#managers.failed(address);
     if (REMOVED.has(codeOf(error))) this.#options.onRemoved();
   }
+}
+
+/** host:port of the leader, when a manager that is none answers that another one is. */
+function leaderIn(error: unknown): string | undefined {
+  return error instanceof SwarmError && error.code === 'UNAVAILABLE' && wasAnswered(error) ? error.value : undefined;
 }

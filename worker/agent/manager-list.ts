@@ -24,6 +24,11 @@ export class ManagerList {
     this.#addresses = [...this.#addresses.slice(1), address];
   }
 
+  /** Asks this one next: another manager says that it leads. */
+  prefer(address: string): void {
+    this.#addresses = [...new Set([address, ...this.#addresses])];
+  }
+
   /** Takes the swarm's own list, heaviest first, but keeps asking the one that answers. */
   replace(managers: readonly ManagerAddress[]): void {
     if (managers.length === 0) return;

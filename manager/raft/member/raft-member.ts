@@ -1,0 +1,428 @@
+import { timingSafeEqual } from 'node:crypto';
+import { Serial } from '../../../lib/async.js';
+import type { Clock } from '../../../lib/clock.js';
+import { internal, messageOf, type SwarmError, unavailable } from '../../../lib/errors.js';
+import type { Logger } from '../../../lib/log.js';
+import type { NodeCredential } from '../../../proto/rpc/credentials.js';
+import type { CallContext } from '../../../proto/rpc/server.js';
+import type { Proposer, Standing, StateMachine } from '../../store/proposer.js';
+import { RawNode } from '../core/raw-node.js';
+import { type Entry, type Index, type Message, MsgType, type NodeId, None, type SoftState } from '../core/types.js';
+import { type KeyRing, RaftDisk, type RecoveredState } from '../disk/raft-disk.js';
+import { RaftTransport } from '../transport/transport.js';
+import { AddressBook, membersOf } from './address-book.js';
+import { AppendWorker } from './append-worker.js';
+import { ApplyWorker } from './apply-worker.js';
+import { Contact } from './contact.js';
+import { coreLogger } from './core-logger.js';
+import { Engine } from './engine.js';
+import type { Group } from './group.js';
+import { GroupChanges } from './group-changes.js';
+import { Leadership } from './leadership.js';
+import { noQuorum } from './no-quorum.js';
+import { PendingProposals } from './pending.js';
+import { Reads } from './reads.js';
+import { beginGroup, recover } from './recover.js';
+import {
+  CAMPAIGN_SPREAD,
+  ELECTION_TICKS,
+  HEARTBEAT_TICKS,
+  MAX_APPLY_BYTES,
+  MAX_INFLIGHT_MESSAGES,
+  MAX_MESSAGE_BYTES,
+  TICK,
+} from './settings.js';
+import { type SnapshotPolicy, Snapshotter } from './snapshotter.js';
+
+export interface RaftMemberOptions {
+  /** Where log and snapshots are. */
+  readonly folder: string;
+  /** What they are encrypted with. */
+  readonly keys: KeyRing;
+  readonly raftId: NodeId;
+  readonly nodeId: string;
+  /** Names the group: members of another one, or of one that this was made anew from, are refused. */
+  readonly group: string;
+  /** host:port at which the others reach this manager. */
+  readonly address: string;
+  readonly credential: Required<NodeCredential>;
+  /**
+   * What a disk without a log means: the beginning of a new group, a new member that a leader will send
+   * the log to, or one that has lost it. The last is refused: it could vote again where it has voted.
+   */
+  readonly onEmpty: 'begin' | 'wait' | 'refuse';
+  /** The members as they were when this one joined. */
+  readonly initialPeers: ReadonlyMap<NodeId, string>;
+  /** A member's address by the replicated state. */
+  readonly addressOf: (id: NodeId) => string | undefined;
+  readonly policy: () => SnapshotPolicy;
+  /** Snapshots that are kept besides the one in force. */
+  readonly keepOldSnapshots: () => number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random?: () => number;
+  /** The disk has failed, or the log contradicts itself: must end the process. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+interface Parts {
+  readonly disk: RaftDisk;
+  readonly raw: RawNode;
+  readonly engine: Engine;
+  readonly appender: AppendWorker;
+  readonly applier: ApplyWorker;
+  readonly snapshotter: Snapshotter;
+  readonly reads: Reads;
+  readonly group: GroupChanges;
+}
+
+/** Ticks between two looks at what needs no hurry: lost reads, addresses. */
+const SLOW = 5;
+
+/**
+ * One member of the group of managers: the Raft core with disk, network, clock and state machine.
+ * What it is for is in Proposer; who else is a member, in Group.
+ */
+export class RaftMember implements Proposer {
+  readonly #options: RaftMemberOptions;
+  readonly #random: () => number;
+  readonly #book: AddressBook;
+  readonly #leadership: Leadership;
+  readonly #pending: PendingProposals;
+  readonly #contact = new Contact();
+  readonly #receiving = new Serial();
+  readonly #transport: RaftTransport;
+  #parts: Parts | undefined;
+  #cancelTick: () => void = () => {};
+  #cancelCampaign: () => void = () => {};
+  #ticks = 0;
+
+  constructor(options: RaftMemberOptions) {
+    const { raftId, nodeId, group, address, credential, clock, log, random = Math.random } = options;
+    this.#options = options;
+    this.#random = random;
+    this.#book = new AddressBook(raftId, options.addressOf, options.initialPeers);
+    const addressOf = (id: NodeId) => (id === raftId ? address : this.#book.addressOf(id));
+    this.#leadership = new Leadership(raftId, addressOf);
+    this.#pending = new PendingProposals(clock);
+    this.#transport = new RaftTransport({
+      self: { raftId, nodeId, group, address },
+      credential,
+      log,
+      clock,
+      random,
+      onMessages: (messages) => this.#parts?.engine.step(messages),
+      onSnapshot: (message, chunks) => this.#receiving.run(() => this.#receive(message, chunks)),
+      onUnreachable: (peer) => this.#parts?.engine.input((raw) => raw.reportUnreachable(peer)),
+      onConnectionLost: (peer, refused) => this.#connectionLost(peer, refused),
+      onPeerAddress: (peer, where) => this.#heard(peer, where),
+      authorise: () => {},
+    });
+  }
+
+  /** To be added to the server that other managers reach. */
+  get handlers() {
+    return this.#transport.handlers;
+  }
+
+  /** Undefined before the start. */
+  get group(): Group | undefined {
+    return this.#parts?.group;
+  }
+
+  async start(machine: StateMachine): Promise<void> {
+    const { folder, keys, log, keepOldSnapshots, onFatal, onEmpty, raftId } = this.#options;
+    const opened = await RaftDisk.open({ folder, keys, log, keepOldSnapshots, onFatal });
+    const { disk, isNew } = opened;
+    let { state } = opened;
+    if (isNew && onEmpty === 'refuse') {
+      await disk.close();
+      throw logLost(folder);
+    }
+    if (!state.snapshot && onEmpty === 'begin') state = { ...state, snapshot: await beginGroup(disk, raftId) };
+    const parts = await this.#assemble(disk, state, machine);
+    this.#parts = parts;
+    this.#updatePeers();
+    this.#tick();
+    const { voters } = parts.applier.confState;
+    const { index } = parts.applier;
+    log.info({ folder, index, entries: state.entries.length, voters, term: state.hardState.term }, 'log is open');
+    this.#campaignIfAlone(parts);
+  }
+
+  /** Resolves when this manager leads. @throws the signal's reason when aborted before */
+  untilLeading(signal: AbortSignal): Promise<void> {
+    return this.#leadership.until(({ standing }) => standing.leading, signal);
+  }
+
+  async propose(payload: Uint8Array): Promise<Index> {
+    if (!this.#leadership.standing.leading || !this.#parts) throw this.#notLeading();
+    let applied: Promise<Index> | undefined;
+    const taken = this.#parts.engine.input((raw) => {
+      raw.propose(payload);
+      applied = this.#pending.add(raw.raft.log.lastIndex(), raw.raft.term);
+    });
+    if (!taken || !applied) throw this.#notLeading();
+    return applied;
+  }
+
+  async barrier(): Promise<void> {
+    if (!this.#parts) throw unavailable('the log is not open');
+    await this.#parts.reads.barrier();
+  }
+
+  standing(): Standing {
+    return this.#leadership.standing;
+  }
+
+  onStanding(listener: (standing: Standing) => void): () => void {
+    return this.#leadership.listen(listener);
+  }
+
+  /** Whether the caller proves to be a manager of this group. */
+  isPeer(context: CallContext): boolean {
+    const secret = context.credential?.managerSecret;
+    const ours = this.#options.credential.managerSecret;
+    return secret?.length === ours.length && timingSafeEqual(secret, ours);
+  }
+
+  async stop(): Promise<void> {
+    const parts = this.#parts;
+    if (!parts) return;
+    await this.#handOver(parts);
+    this.#parts = undefined;
+    this.#cancelTick();
+    this.#cancelCampaign();
+    parts.engine.stop();
+    this.#transport.stop();
+    parts.reads.stop();
+    this.#pending.stop();
+    await parts.snapshotter.stop();
+    await parts.appender.idle();
+    await parts.disk.close();
+  }
+
+  async #assemble(disk: RaftDisk, state: RecoveredState, machine: StateMachine): Promise<Parts> {
+    const { raftId, policy, clock, log, onFatal } = this.#options;
+    const storage = await recover(disk, state, machine);
+    const { index, confState } = storage.snapshot().metadata;
+    const applier: ApplyWorker = new ApplyWorker({
+      machine,
+      index,
+      confState,
+      applyConfChange: (change) => raw.applyConfChange(change),
+      onApplied: (entry) => this.#applied(entry),
+      onDone: (message) => engine.deliver([message], raftId),
+      onFatal,
+    });
+    const appender: AppendWorker = new AppendWorker({
+      disk,
+      storage,
+      machine,
+      onReplace: (metadata) => {
+        applier.replacedBy(metadata);
+        snapshotter.replacedBy(metadata.index);
+        this.#pending.replacedBy(metadata.index);
+        this.#updatePeers();
+      },
+      onDurable: (messages) => engine.deliver(messages, raftId),
+      onFatal,
+    });
+    const snapshotter = new Snapshotter({ disk, storage, machine, appender, applier, policy, log }, index);
+    const raw: RawNode = new RawNode({
+      id: raftId,
+      electionTick: ELECTION_TICKS,
+      heartbeatTick: HEARTBEAT_TICKS,
+      storage: snapshotter.coreStorage,
+      random: this.#random,
+      logger: coreLogger(log),
+      applied: index,
+      asyncStorageWrites: true,
+      maxSizePerMsg: MAX_MESSAGE_BYTES,
+      maxCommittedSizePerReady: MAX_APPLY_BYTES,
+      maxInflightMsgs: MAX_INFLIGHT_MESSAGES,
+      checkQuorum: true,
+      preVote: true,
+      disableProposalForwarding: true,
+      stepDownOnRemoval: true,
+    });
+    const engine: Engine = new Engine(
+      raw,
+      {
+        send: (messages) => this.#send(messages),
+        append: (message) => appender.push(message),
+        apply: (message) => applier.push(message),
+        read: (read) => reads.confirmed(read),
+        soft: (soft) => this.#soft(soft, raw),
+        fatal: onFatal,
+      },
+      log,
+    );
+    const reads = new Reads({
+      id: raftId,
+      clock,
+      random: this.#random,
+      readIndex: (context) => engine.input((core) => core.readIndex(context)),
+      applied: () => applier.index,
+      noQuorum: () => this.#noQuorum(),
+    });
+    const group = new GroupChanges({
+      self: raftId,
+      raw,
+      engine,
+      leadership: this.#leadership,
+      pending: this.#pending,
+      contact: this.#contact,
+      confState: () => applier.confState,
+      applied: () => applier.index,
+      addressOf: (id) => (id === raftId ? this.#options.address : this.#book.addressOf(id)),
+      peers: () => this.#transport.peers,
+    });
+    return { disk, raw, engine, appender, applier, snapshotter, reads, group };
+  }
+
+  #tick(): void {
+    this.#cancelTick = this.#options.clock.after(TICK, () => {
+      const parts = this.#parts;
+      if (!parts) return;
+      this.#ticks++;
+      parts.engine.input((raw) => raw.tick());
+      this.#campaignIfAlone(parts);
+      if (this.#leadership.lead === this.#options.raftId) this.#contact.tick(parts.raw.raft.tracker.progress);
+      if (this.#ticks % SLOW === 0) {
+        parts.reads.retry();
+        this.#updatePeers();
+        this.#leadership.refresh();
+      }
+      this.#tick();
+    });
+  }
+
+  /** Nobody else could lead, so there is nothing to wait for. */
+  #campaignIfAlone({ applier, engine }: Parts): void {
+    const { voters, votersOutgoing } = applier.confState;
+    const alone = voters.length === 1 && voters[0] === this.#options.raftId && votersOutgoing.length === 0;
+    if (alone && this.#leadership.lead === None) engine.input((raw) => raw.campaign());
+  }
+
+  #soft(soft: SoftState, raw: RawNode): void {
+    const led = this.#leadership.lead === this.#options.raftId;
+    this.#leadership.soft(soft, raw.raft.term);
+    const leads = this.#leadership.lead === this.#options.raftId;
+    if (led === leads) return;
+    this.#contact.clear();
+    if (!leads) this.#pending.leadershipLost();
+  }
+
+  #applied(entry: Entry): void {
+    const parts = this.#parts;
+    this.#pending.applied(entry);
+    this.#leadership.applied(entry);
+    if (!parts) return;
+    parts.reads.applied();
+    parts.snapshotter.applied();
+    if (entry.type !== 0) this.#reconfigured(parts);
+  }
+
+  #reconfigured({ applier }: Parts): void {
+    const members = membersOf(applier.confState);
+    for (const id of this.#transport.peers.keys()) if (!members.includes(id)) this.#book.forget(id);
+    this.#updatePeers();
+    const { voters, learners } = applier.confState;
+    this.#options.log.info({ voters, learners, index: applier.index }, 'the group of managers is another one now');
+  }
+
+  #updatePeers(): void {
+    if (this.#parts) this.#transport.setPeers(this.#book.peers(this.#parts.applier.confState));
+  }
+
+  #heard(peer: NodeId, address: string): void {
+    this.#book.heard(peer, address);
+    this.#updatePeers();
+    this.#leadership.refresh();
+  }
+
+  #send(messages: readonly Message[]): void {
+    const plain = messages.filter(({ type }) => type !== MsgType.MsgSnap);
+    if (plain.length > 0) this.#transport.send(plain);
+    for (const message of messages) if (message.type === MsgType.MsgSnap) this.#sendSnapshot(message);
+  }
+
+  #sendSnapshot(message: Message): void {
+    const parts = this.#parts;
+    const { to, snapshot } = message;
+    const { log } = this.#options;
+    const chunks = snapshot && parts?.snapshotter.stateAt(snapshot.metadata.index);
+    const report = (delivered: boolean) => parts?.engine.input((raw) => raw.reportSnapshot(to, delivered));
+    if (!chunks) {
+      log.warn({ to, index: snapshot?.metadata.index }, 'the state of a snapshot is not there any more');
+      // Not from within the round that sends it.
+      queueMicrotask(() => report(false));
+      return;
+    }
+    this.#transport.sendSnapshot(message, chunks).then(
+      () => report(true),
+      (error: unknown) => {
+        log.warn({ to, err: error }, `a snapshot was not delivered: ${messageOf(error)}`);
+        report(false);
+      },
+    );
+  }
+
+  /** The state first: what the core accepts must be on disk already. */
+  async #receive(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const parts = this.#parts;
+    if (!parts || !message.snapshot) throw unavailable('this manager is not ready for a snapshot');
+    await parts.disk.writeSnapshot(message.snapshot.metadata, chunks);
+    parts.engine.step([message]);
+  }
+
+  /**
+   * The leader's process is gone, which its machine says at once. No need to wait for the time-out of a
+   * silent one: this member campaigns, after a moment that is another one for each. Should the leader
+   * live, the others, who still hear it, refuse the pre-vote.
+   */
+  #connectionLost(peer: NodeId, refused: boolean): void {
+    const { log, clock } = this.#options;
+    if (!refused || peer === None || peer !== this.#leadership.lead) return;
+    log.info({ peer }, 'the leader is gone');
+    this.#parts?.engine.input((raw) => raw.forgetLeader());
+    this.#cancelCampaign();
+    this.#cancelCampaign = clock.after(this.#random() * CAMPAIGN_SPREAD, () => {
+      if (this.#leadership.lead === None) this.#parts?.engine.input((raw) => raw.campaign());
+    });
+  }
+
+  async #handOver({ group }: Parts): Promise<void> {
+    const { raftId, log } = this.#options;
+    const others = group.members().some(({ raftId: id, voter, reachable }) => id !== raftId && voter && reachable);
+    if (this.#leadership.lead !== raftId || !others) return;
+    try {
+      await group.transferLeadership();
+    } catch (error) {
+      // They elect one without it, only later.
+      log.warn({ err: error }, `stopping while leading: ${messageOf(error)}`);
+    }
+  }
+
+  #notLeading(): SwarmError {
+    const { leader } = this.#leadership.standing;
+    if (leader !== undefined)
+      return unavailable(`this manager does not lead the swarm: ${leader} does`, { value: leader });
+    return this.#noQuorum();
+  }
+
+  /** Names those who are missing: that is what an operator has to mend. */
+  #noQuorum(): SwarmError {
+    return noQuorum(this.#parts?.group.members() ?? []);
+  }
+}
+
+function logLost(folder: string): SwarmError {
+  return internal(`the log of this manager is gone: there is none in ${folder}`, {
+    value: folder,
+    hint:
+      'Restore the folder from a backup. Else remove this node from the swarm on another manager ("tsswarm node rm --force"), ' +
+      'delete the data root here, and join anew.',
+  });
+}

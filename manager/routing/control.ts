@@ -1,0 +1,105 @@
+import { permissionDenied, unavailable } from '../../lib/errors.js';
+import { ControlService, type LogBatch, type LogsRequest } from '../../proto/gen/index.js';
+import type { Channel } from '../../proto/rpc/client.js';
+import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import type { StandingSource } from '../leader-duties.js';
+import type { LeaderClient } from './leader-client.js';
+
+type Control = Handlers<typeof ControlService>;
+type Unary = (request: unknown, context: CallContext) => Promise<unknown>;
+type Unaries = Readonly<Record<string, Unary>>;
+
+export interface RoutedControlOptions {
+  /** What this manager answers from its own state. */
+  readonly local: Control;
+  readonly leader: LeaderClient;
+  /** Resolves when all that was acknowledged anywhere is applied here. */
+  readonly barrier: () => Promise<void>;
+}
+
+/**
+ * Control as every manager offers it to its operators. Reads are answered here, from a state that is
+ * no older than the question; writes are made by the leader. So each command does the same on any of
+ * the managers.
+ */
+export function routedControl({ local, leader, barrier }: RoutedControlOptions): Control {
+  const handlers = local as unknown as Unaries;
+  const entries = Object.keys(ControlService).map((name) => {
+    const here: Unary = (request, context) => call(handlers, name, request, context);
+    const read: Unary = async (request, context) => {
+      await barrier();
+      return here(request, context);
+    };
+    const write: Unary = (request, context) =>
+      leader.call({
+        here: () => here(request, context),
+        there: (channel, signal) => remote(channel)[name]?.(request, { signal }) ?? Promise.reject(missing(name)),
+        signal: context.signal,
+      });
+    return [name, isRead(name) ? read : write] as const;
+  });
+  return {
+    ...(Object.fromEntries(entries) as unknown as Control),
+    async *watch(request, context) {
+      await barrier();
+      yield* local.watch(request, context);
+    },
+    logs: (request, context) => routedLogs(local, leader, request, context),
+  };
+}
+
+/** The nodes that have the lines hold their sessions with the leader. */
+async function* routedLogs(
+  local: Control,
+  leader: LeaderClient,
+  request: LogsRequest,
+  context: CallContext,
+): AsyncIterable<LogBatch> {
+  const channel = await leader.channel(context.signal);
+  if (channel) yield* channel.stubs(ControlService).logs(request, { signal: context.signal });
+  else yield* local.logs(request, context);
+}
+
+/** Control as the leader offers it to other managers: for those alone, and never passed on again. */
+export function managersControl(
+  local: Control,
+  source: StandingSource,
+  isManager: (context: CallContext) => boolean,
+): Control {
+  const check = (context: CallContext) => {
+    if (!isManager(context)) throw permissionDenied('only managers may ask this of another manager');
+    if (!source.standing().leading) throw unavailable('this manager does not lead the swarm');
+  };
+  const handlers = local as unknown as Unaries;
+  const entries = Object.entries(ControlService).map(([name, { responseStream }]) => {
+    if (!responseStream) {
+      const unary: Unary = async (request, context) => {
+        check(context);
+        return call(handlers, name, request, context);
+      };
+      return [name, unary] as const;
+    }
+    const stream = async function* (request: unknown, context: CallContext) {
+      check(context);
+      yield* call(handlers, name, request, context) as unknown as AsyncIterable<unknown>;
+    };
+    return [name, stream] as const;
+  });
+  return Object.fromEntries(entries) as unknown as Control;
+}
+
+const isRead = (name: string) => name.startsWith('get') || name.startsWith('list');
+
+function call(handlers: Unaries, name: string, request: unknown, context: CallContext): Promise<unknown> {
+  const handler = handlers[name];
+  if (!handler) throw missing(name);
+  return handler(request, context);
+}
+
+type RemoteUnaries = Readonly<
+  Record<string, (request: unknown, options: { readonly signal: AbortSignal }) => Promise<unknown>>
+>;
+
+const remote = (channel: Channel) => channel.stubs(ControlService) as unknown as RemoteUnaries;
+
+const missing = (name: string) => new RangeError(`Control has no ${name}`);
