@@ -42,7 +42,7 @@ export class ManagerRole {
     node: { readonly description: NodeDescription; readonly dataPathAddress: string },
   ): Promise<{ readonly role: ManagerRole; readonly swarm: BootstrapResult }> {
     let swarm: BootstrapResult | undefined;
-    const role = await ManagerRole.#open(options, 'begin', async (manager) => {
+    const role = await ManagerRole.#open(options, 'begin', await listen(options), async (manager) => {
       swarm = await manager.bootstrap({
         ...node,
         dataPathPort: request.dataPathPort,
@@ -56,14 +56,29 @@ export class ManagerRole {
     return { role, swarm };
   }
 
-  /** Takes part as a new member: the others send it the swarm's state. @throws FAILED_PRECONDITION when the port is taken */
-  static join(options: ManagerRoleOptions): Promise<ManagerRole> {
-    return ManagerRole.#open(options, 'wait');
+  /**
+   * Takes part as a new member: the others send it the swarm's state.
+   * @param ask for its place in the group
+   * @throws FAILED_PRECONDITION when the port is taken; what `ask` throws
+   */
+  static async join(
+    options: Omit<ManagerRoleOptions, 'identity'>,
+    ask: () => Promise<ManagerIdentity>,
+  ): Promise<{ readonly role: ManagerRole; readonly identity: ManagerIdentity }> {
+    const server = await listen(options);
+    let identity: ManagerIdentity;
+    try {
+      identity = await ask();
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    return { role: await ManagerRole.#open({ ...options, identity }, 'wait', server), identity };
   }
 
   /** Manages the swarm that is in the data root. */
-  static resume(options: ManagerRoleOptions): Promise<ManagerRole> {
-    return ManagerRole.#open(options, 'refuse');
+  static async resume(options: ManagerRoleOptions): Promise<ManagerRole> {
+    return ManagerRole.#open(options, 'refuse', await listen(options));
   }
 
   /**
@@ -72,17 +87,23 @@ export class ManagerRole {
    */
   static async rebuild(options: ManagerRoleOptions): Promise<ManagerRole> {
     const { dataRoot, log, identity } = options;
-    await forceNewGroup({ dataRoot, log, identity });
-    return ManagerRole.#open(options, 'refuse', (manager) => manager.reclaim());
+    const server = await listen(options);
+    try {
+      await forceNewGroup({ dataRoot, log, identity });
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    return ManagerRole.#open(options, 'refuse', server, (manager) => manager.reclaim());
   }
 
-  /** The port first: it is what is refused most often, and nothing is on disk yet. */
+  /** @param server the port first: it is what is refused most often, and nothing is on disk yet */
   static async #open(
     options: ManagerRoleOptions,
     onEmptyLog: 'begin' | 'wait' | 'refuse',
+    server: RpcServer,
     prepare: (manager: Manager) => Promise<unknown> = async () => {},
   ): Promise<ManagerRole> {
-    const server = await listen(options);
     const manager = new Manager({ ...managerOptions(options), onEmptyLog });
     try {
       manager.registerRemote(server);
@@ -136,7 +157,7 @@ export class ManagerRole {
   }
 }
 
-async function listen({ listenAddress, log }: ManagerRoleOptions): Promise<RpcServer> {
+async function listen({ listenAddress, log }: Pick<ManagerRoleOptions, 'listenAddress' | 'log'>): Promise<RpcServer> {
   const server = new RpcServer(log.child({ part: 'rpc' }));
   try {
     await server.listen(listenAddress);

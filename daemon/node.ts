@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, internal, messageOf, unavailable } from '../lib/errors.js';
+import { failedPrecondition, messageOf, unavailable } from '../lib/errors.js';
 import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
-import { newGroup } from '../manager/identity.js';
 import {
   type ControlService,
   InfoResponse,
@@ -24,10 +23,9 @@ import { Worker } from '../worker/worker.js';
 import { CONTROL_PORT, chooseAddress, formatHostPort, parseHostPort } from './addresses.js';
 import type { ControlSource } from './control-gate.js';
 import { removeDurably } from './files.js';
-import { readIdentity, storeIdentity } from './identity-file.js';
 import { joinSwarm } from './join.js';
 import { readMachine } from './machine.js';
-import { ManagerRole, type ManagerRoleOptions } from './manager-role.js';
+import { Managing } from './managing.js';
 import type { DaemonOptions } from './options.js';
 import { readdress } from './readdress.js';
 import { askForPlace, resign, stillNeeded, tellManagers } from './resign.js';
@@ -60,10 +58,10 @@ const CONNECT_POLL = 10;
 export class SwarmNode implements ControlSource {
   readonly options: SwarmNodeOptions;
   readonly #file: NodeStateFile;
+  readonly #managing: Managing;
   readonly #serial = new Serial();
   readonly #stopping = new AbortController();
   #state: NodeState | undefined;
-  #manager: ManagerRole | undefined;
   #worker: Running<Worker> | undefined;
   #roles: RoleFollower | undefined;
   /** Managers say that this node is none of theirs. */
@@ -71,7 +69,9 @@ export class SwarmNode implements ControlSource {
 
   private constructor(options: SwarmNodeOptions) {
     this.options = options;
-    this.#file = new NodeStateFile(options.daemon.dataRoot);
+    const { daemon, clock, log, onBroken } = options;
+    this.#file = new NodeStateFile(daemon.dataRoot);
+    this.#managing = new Managing({ dataRoot: daemon.dataRoot, file: this.#file, clock, log, onBroken });
   }
 
   /** Goes on where the last daemon of this data root was. */
@@ -80,7 +80,7 @@ export class SwarmNode implements ControlSource {
     const state = await node.#file.load();
     if (state) {
       const now = await node.#readdressed(state);
-      if (now.role === 'manager') node.#manager = await ManagerRole.resume(node.#managerOptions(now));
+      if (now.role === 'manager') await node.#managing.resume(now);
       node.#enter(now);
     }
     return node;
@@ -95,7 +95,7 @@ export class SwarmNode implements ControlSource {
   }
 
   get control(): Handlers<typeof ControlService> | undefined {
-    return this.#manager?.control;
+    return this.#managing.role?.control;
   }
 
   init(request: InitRequest): Promise<InitResponse> {
@@ -126,7 +126,7 @@ export class SwarmNode implements ControlSource {
       nodeId: state.nodeId,
       clusterId: state.clusterId,
       role: state.role === 'manager' ? NodeRole.MANAGER : NodeRole.WORKER,
-      controlAvailable: this.#manager !== undefined,
+      controlAvailable: this.#managing.role !== undefined,
       advertiseAddress: state.advertiseAddress,
       dataPathAddress: state.dataPathAddress,
       dataPathPort: state.dataPathPort,
@@ -134,7 +134,7 @@ export class SwarmNode implements ControlSource {
       containersRunning: containers?.running ?? 0,
       containersTotal: containers?.total ?? 0,
       problems: worker?.problems() ?? [],
-      ...this.#manager?.summary(),
+      ...this.#managing.role?.summary(),
     });
   }
 
@@ -143,7 +143,7 @@ export class SwarmNode implements ControlSource {
     this.#stopping.abort(unavailable('tsswarmd is stopping'));
     await this.#serial.run(async () => {
       await this.#worker?.stop();
-      await this.#manager?.stop();
+      await this.#managing.stop();
     });
   }
 
@@ -152,19 +152,15 @@ export class SwarmNode implements ControlSource {
     this.#refuseMember();
     const place = this.#place(request);
     await this.#forget();
-    const identity = newGroup();
     const own = { nodeId: newId(), credential: randomBytes(CREDENTIAL_BYTES).toString('hex') };
-    const state = { ...place, ...own, role: 'manager', managers: [place.advertiseAddress] } as const;
     const node = { description: this.options.description, dataPathAddress: place.dataPathAddress };
-    const manager = storeIdentity(identity);
-    const { role, swarm } = await ManagerRole.create(this.#managerOptions({ ...state, manager }), request, node);
-    const { clusterId, dataPathPort, workerToken, managerToken } = swarm;
-    await this.#saveOr({ ...state, manager, clusterId, dataPathPort }, async () => {
-      await role.stop();
-      await this.#forget();
-    });
-    this.#manager = role;
-    this.#enter({ ...state, manager, clusterId, dataPathPort });
+    const { state, swarm } = await this.#managing.create(
+      { ...place, ...own, role: 'manager', managers: [place.advertiseAddress] },
+      request,
+      node,
+    );
+    this.#enter(state);
+    const { workerToken, managerToken } = swarm;
     await this.#untilConnected();
     return { nodeId: state.nodeId, workerToken, managerToken, advertiseAddress: place.advertiseAddress };
   }
@@ -182,24 +178,12 @@ export class SwarmNode implements ControlSource {
     const { port } = parseHostPort(listenAddress, CONTROL_PORT);
     const place =
       request.advertiseAddress === '' ? {} : this.#advertised(request.advertiseAddress, request.dataPathAddress, port);
-    const { group, secret } = newGroup();
-    const identity = { ...readIdentity(before.manager), group, secret, peers: [] };
-    const merged = { ...before, ...place, listenAddress };
-    const state: NodeState = { ...merged, manager: storeIdentity(identity), managers: [merged.advertiseAddress] };
-    await this.#manager?.stop();
-    this.#manager = undefined;
-    try {
-      this.#manager = await ManagerRole.rebuild(this.#managerOptions(state));
-      await this.#file.save(state);
-    } catch (error) {
-      // The old manager, over what is on the disk now.
-      this.#manager ??= await ManagerRole.resume(this.#managerOptions(before));
-      throw error;
-    }
+    const moved = { ...before, ...place, listenAddress };
+    const state = await this.#managing.rebuild(before, { ...moved, managers: [moved.advertiseAddress] });
     await this.#worker?.stop();
     this.#enter(state);
     await this.#untilConnected();
-    const { worker, manager } = this.#manager.tokens();
+    const { worker = '', manager = '' } = this.#managing.role?.tokens() ?? {};
     const { nodeId, advertiseAddress } = state;
     return { nodeId, workerToken: worker, managerToken: manager, advertiseAddress };
   }
@@ -215,7 +199,12 @@ export class SwarmNode implements ControlSource {
     const credential = Buffer.from(answer.credential).toString('hex');
     // A manager begins as a worker too: its role comes with the first word of its node's.
     const state: NodeState = { ...place, nodeId, credential, role: 'worker', clusterId, dataPathPort, managers };
-    await this.#saveOr(state, () => tellManagers(state, credentialOf(state), log));
+    try {
+      await this.#file.save(state);
+    } catch (error) {
+      await tellManagers(state, credentialOf(state), log);
+      throw error;
+    }
     this.#enter(state);
     await this.#untilConnected();
     return { nodeId: state.nodeId, role: answer.role };
@@ -228,12 +217,11 @@ export class SwarmNode implements ControlSource {
     if (!this.#removed) await this.#resign(state, force);
     await worker.stop();
     await worker.part.leave();
-    await this.#manager?.stop();
+    await this.#managing.stop();
     await this.#file.remove();
     await this.#forget();
     this.#state = undefined;
     this.#worker = undefined;
-    this.#manager = undefined;
     this.#removed = false;
     this.options.log.info({ node: state.nodeId }, 'left the swarm');
   }
@@ -241,7 +229,7 @@ export class SwarmNode implements ControlSource {
   /** @throws FAILED_PRECONDITION when the swarm needs this manager, unless forced */
   async #resign(state: NodeState, force: boolean): Promise<void> {
     const { log } = this.options;
-    const manager = this.#manager;
+    const manager = this.#managing.role;
     if (!manager) return tellManagers(state, credentialOf(state), log);
     const isLast = manager.summary().managerCount === 1;
     if (isLast && force) return;
@@ -262,45 +250,15 @@ export class SwarmNode implements ControlSource {
   async #takeRole(role: 'manager' | 'worker'): Promise<void> {
     const state = this.#state;
     if (!state || state.role === role) return;
-    if (role === 'manager') await this.#becomeManager(state);
-    else await this.#becomeWorker(state);
-    this.options.log.info({ node: state.nodeId, role }, 'this node has another role now');
-  }
-
-  /** Until the state is saved a restart finds a worker, which asks for a place anew. */
-  async #becomeManager(state: NodeState): Promise<void> {
     const { advertiseAddress, managers } = state;
-    const identity = await askForPlace(managers, credentialOf(state), advertiseAddress, this.#stopping.signal);
-    await this.#forgetManager();
-    const next: NodeState = { ...state, role: 'manager', manager: storeIdentity(identity) };
-    const role = await ManagerRole.join(this.#managerOptions(next));
-    await this.#saveOr(next, async () => {
-      await role.stop();
-      await this.#forgetManager();
-    });
-    this.#state = next;
-    this.#manager = role;
-  }
-
-  /** It is out of the group already: its log is of no use to anyone. */
-  async #becomeWorker(state: NodeState): Promise<void> {
-    const { manager: _, ...rest } = state;
-    const next: NodeState = { ...rest, role: 'worker' };
-    await this.#file.save(next);
-    this.#state = next;
-    const manager = this.#manager;
-    this.#manager = undefined;
-    await manager?.stop();
-    await this.#forgetManager();
-  }
-
-  async #saveOr(state: NodeState, undo: () => Promise<void>): Promise<void> {
-    try {
-      await this.#file.save(state);
-    } catch (error) {
-      await undo();
-      throw error;
-    }
+    const { signal } = this.#stopping;
+    this.#state =
+      role === 'worker'
+        ? await this.#managing.quit(state)
+        : await this.#managing.become(state, () =>
+            askForPlace(managers, credentialOf(state), advertiseAddress, signal),
+          );
+    this.options.log.info({ node: state.nodeId, role }, 'this node has another role now');
   }
 
   async #readdressed(state: NodeState): Promise<NodeState> {
@@ -313,14 +271,6 @@ export class SwarmNode implements ControlSource {
     );
     await this.#file.save(now);
     return now;
-  }
-
-  #managerOptions(state: Omit<NodeState, 'clusterId' | 'dataPathPort'>): ManagerRoleOptions {
-    const { daemon, clock, log, onBroken } = this.options;
-    const { nodeId, credential, manager, advertiseAddress, listenAddress } = state;
-    if (!manager) throw internal(`node ${nodeId} has no place in the group of managers`);
-    const own = { nodeId, nodeSecret: Buffer.from(credential, 'hex'), identity: readIdentity(manager) };
-    return { dataRoot: daemon.dataRoot, clock, log, onBroken, ...own, advertiseAddress, listenAddress };
   }
 
   #refuseMember(): void {
@@ -350,12 +300,8 @@ export class SwarmNode implements ControlSource {
 
   /** Removes what only a member needs: what of it is there now, an init, join or leave that broke off has left. */
   async #forget(): Promise<void> {
-    await this.#forgetManager();
+    await this.#managing.forget();
     await removeDurably(path.join(this.options.daemon.dataRoot, 'worker'));
-  }
-
-  #forgetManager(): Promise<void> {
-    return removeDurably(path.join(this.options.daemon.dataRoot, 'manager'));
   }
 
   /** Begins to be the node that the state describes. */
@@ -412,7 +358,7 @@ export class SwarmNode implements ControlSource {
   async #untilManager(): Promise<void> {
     const { clock } = this.options;
     const deadline = clock.now() + CONNECT_TIMEOUT;
-    while (!this.#manager?.settled) {
+    while (!this.#managing.role?.settled) {
       if (clock.now() > deadline) {
         throw unavailable('this node has joined, but is not a manager yet', {
           hint: this.#roles?.error || 'It goes on trying: "tsswarm node ls" on another manager shows when it is.',

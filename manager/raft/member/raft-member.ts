@@ -6,33 +6,30 @@ import type { Logger } from '../../../lib/log.js';
 import type { NodeCredential } from '../../../proto/rpc/credentials.js';
 import type { CallContext } from '../../../proto/rpc/server.js';
 import type { Proposer, Standing, StateMachine } from '../../store/proposer.js';
-import { RawNode } from '../core/raw-node.js';
-import { type Entry, type Index, type Message, MsgType, type NodeId, None, type SoftState } from '../core/types.js';
-import { type KeyRing, RaftDisk, type RecoveredState } from '../disk/raft-disk.js';
+import type { MemoryStorage } from '../core/log/memory-storage.js';
+import {
+  type Entry,
+  EntryType,
+  type Index,
+  type Message,
+  MsgType,
+  type NodeId,
+  None,
+  type SoftState,
+  type Term,
+} from '../core/types.js';
+import { type KeyRing, RaftDisk } from '../disk/raft-disk.js';
 import { RaftTransport } from '../transport/transport.js';
 import { AddressBook, membersOf } from './address-book.js';
-import { AppendWorker } from './append-worker.js';
-import { ApplyWorker } from './apply-worker.js';
 import { Contact } from './contact.js';
-import { coreLogger } from './core-logger.js';
-import { Engine } from './engine.js';
 import type { Group } from './group.js';
-import { GroupChanges } from './group-changes.js';
 import { Leadership } from './leadership.js';
 import { noQuorum } from './no-quorum.js';
+import { assemble, type Parts } from './parts.js';
 import { PendingProposals } from './pending.js';
-import { Reads } from './reads.js';
 import { beginGroup, recover } from './recover.js';
-import {
-  CAMPAIGN_SPREAD,
-  ELECTION_TICKS,
-  HEARTBEAT_TICKS,
-  MAX_APPLY_BYTES,
-  MAX_INFLIGHT_MESSAGES,
-  MAX_MESSAGE_BYTES,
-  TICK,
-} from './settings.js';
-import { type SnapshotPolicy, Snapshotter } from './snapshotter.js';
+import { CAMPAIGN_SPREAD, TICK } from './settings.js';
+import type { SnapshotPolicy } from './snapshotter.js';
 
 export interface RaftMemberOptions {
   /** Where log and snapshots are. */
@@ -63,17 +60,6 @@ export interface RaftMemberOptions {
   readonly random?: () => number;
   /** The disk has failed, or the log contradicts itself: must end the process. */
   readonly onFatal: (error: unknown) => void;
-}
-
-interface Parts {
-  readonly disk: RaftDisk;
-  readonly raw: RawNode;
-  readonly engine: Engine;
-  readonly appender: AppendWorker;
-  readonly applier: ApplyWorker;
-  readonly snapshotter: Snapshotter;
-  readonly reads: Reads;
-  readonly group: GroupChanges;
 }
 
 /** Ticks between two looks at what needs no hurry: lost reads, addresses. */
@@ -140,7 +126,7 @@ export class RaftMember implements Proposer {
       throw logLost(folder);
     }
     if (!state.snapshot && onEmpty === 'begin') state = { ...state, snapshot: await beginGroup(disk, raftId) };
-    const parts = await this.#assemble(disk, state, machine);
+    const parts = this.#assemble(disk, await recover(disk, state, machine), machine);
     this.#parts = parts;
     this.#updatePeers();
     this.#tick();
@@ -202,83 +188,24 @@ export class RaftMember implements Proposer {
     await parts.disk.close();
   }
 
-  async #assemble(disk: RaftDisk, state: RecoveredState, machine: StateMachine): Promise<Parts> {
-    const { raftId, policy, clock, log, onFatal } = this.#options;
-    const storage = await recover(disk, state, machine);
-    const { index, confState } = storage.snapshot().metadata;
-    const applier: ApplyWorker = new ApplyWorker({
-      machine,
-      index,
-      confState,
-      applyConfChange: (change) => raw.applyConfChange(change),
-      onApplied: (entry) => this.#applied(entry),
-      onDone: (message) => engine.deliver([message], raftId),
-      onFatal,
-    });
-    const appender: AppendWorker = new AppendWorker({
+  #assemble(disk: RaftDisk, storage: MemoryStorage, machine: StateMachine): Parts {
+    return assemble({
+      ...this.#options,
       disk,
       storage,
       machine,
-      onReplace: (metadata) => {
-        applier.replacedBy(metadata);
-        snapshotter.replacedBy(metadata.index);
-        this.#pending.replacedBy(metadata.index);
-        this.#updatePeers();
-      },
-      onDurable: (messages) => engine.deliver(messages, raftId),
-      onFatal,
-    });
-    const snapshotter = new Snapshotter({ disk, storage, machine, appender, applier, policy, log }, index);
-    const raw: RawNode = new RawNode({
-      id: raftId,
-      electionTick: ELECTION_TICKS,
-      heartbeatTick: HEARTBEAT_TICKS,
-      storage: snapshotter.coreStorage,
       random: this.#random,
-      logger: coreLogger(log),
-      applied: index,
-      asyncStorageWrites: true,
-      maxSizePerMsg: MAX_MESSAGE_BYTES,
-      maxCommittedSizePerReady: MAX_APPLY_BYTES,
-      maxInflightMsgs: MAX_INFLIGHT_MESSAGES,
-      checkQuorum: true,
-      preVote: true,
-      disableProposalForwarding: true,
-      stepDownOnRemoval: true,
-    });
-    const engine: Engine = new Engine(
-      raw,
-      {
-        send: (messages) => this.#send(messages),
-        append: (message) => appender.push(message),
-        apply: (message) => applier.push(message),
-        read: (read) => reads.confirmed(read),
-        soft: (soft) => this.#soft(soft, raw),
-        fatal: onFatal,
-      },
-      log,
-    );
-    const reads = new Reads({
-      id: raftId,
-      clock,
-      random: this.#random,
-      readIndex: (context) => engine.input((core) => core.readIndex(context)),
-      applied: () => applier.index,
-      noQuorum: () => this.#noQuorum(),
-    });
-    const group = new GroupChanges({
-      self: raftId,
-      raw,
-      engine,
       leadership: this.#leadership,
       pending: this.#pending,
       contact: this.#contact,
-      confState: () => applier.confState,
-      applied: () => applier.index,
-      addressOf: (id) => (id === raftId ? this.#options.address : this.#book.addressOf(id)),
+      addressOf: (id) => (id === this.#options.raftId ? this.#options.address : this.#book.addressOf(id)),
       peers: () => this.#transport.peers,
+      send: (messages) => this.#send(messages),
+      onSoft: (soft, term) => this.#soft(soft, term),
+      onApplied: (entry) => this.#applied(entry),
+      onReplaced: () => this.#updatePeers(),
+      noQuorum: () => this.#noQuorum(),
     });
-    return { disk, raw, engine, appender, applier, snapshotter, reads, group };
   }
 
   #tick(): void {
@@ -305,9 +232,9 @@ export class RaftMember implements Proposer {
     if (alone && this.#leadership.lead === None) engine.input((raw) => raw.campaign());
   }
 
-  #soft(soft: SoftState, raw: RawNode): void {
+  #soft(soft: SoftState, term: Term): void {
     const led = this.#leadership.lead === this.#options.raftId;
-    this.#leadership.soft(soft, raw.raft.term);
+    this.#leadership.soft(soft, term);
     const leads = this.#leadership.lead === this.#options.raftId;
     if (led === leads) return;
     this.#contact.clear();
@@ -321,7 +248,7 @@ export class RaftMember implements Proposer {
     if (!parts) return;
     parts.reads.applied();
     parts.snapshotter.applied();
-    if (entry.type !== 0) this.#reconfigured(parts);
+    if (entry.type !== EntryType.EntryNormal) this.#reconfigured(parts);
   }
 
   #reconfigured({ applier }: Parts): void {
