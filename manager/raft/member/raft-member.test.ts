@@ -1,0 +1,118 @@
+import { expect, test } from 'vitest';
+import { TestGroup, until } from './testing.js';
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
+
+test('member - what is acknowledged is applied by all, in one order, and told by none before', async () => {
+  const group = await TestGroup.start(3);
+  const leader = await group.leader();
+  for (const line of numbers(1, 50)) await leader.propose(line);
+  expect(leader.lines).toEqual(numbers(1, 50));
+  for (const follower of await group.followers()) {
+    await follower.member.barrier();
+    expect(follower.lines).toEqual(numbers(1, 50));
+  }
+});
+
+test('member - a follower refuses proposals and says who leads', async () => {
+  const group = await TestGroup.start(2);
+  const leader = await group.leader();
+  const [follower] = await group.followers();
+  await expect(follower?.propose('x')).rejects.toMatchObject({ code: 'UNAVAILABLE', value: leader.address });
+  expect(leader.lines).toEqual([]);
+});
+
+test('member - one that stops hands its leadership over, and is not missed', async () => {
+  const group = await TestGroup.start(3);
+  const first = await group.leader();
+  await first.propose('before');
+  await first.stop();
+  const next = await group.leader();
+  expect(next).not.toBe(first);
+  await next.propose('after');
+  await first.restart();
+  await first.member.barrier();
+  expect(first.lines).toEqual(['before', 'after']);
+});
+
+test('member - a leader that is gone without a word is replaced; what it acknowledged stays', async () => {
+  const group = await TestGroup.start(3);
+  const acknowledged: string[] = [];
+  for (let round = 1; round <= 3; round++) {
+    const leader = await group.leader();
+    for (const line of numbers(round * 10, round * 10 + 4)) {
+      await leader.propose(line);
+      acknowledged.push(line);
+    }
+    await leader.stop(true);
+    expect((await group.leader()).lines).toEqual(acknowledged);
+    await leader.restart();
+    await leader.member.barrier();
+    expect(leader.lines).toEqual(acknowledged);
+  }
+});
+
+test('member - without a quorum nothing is acknowledged, and the words name who is missing', async () => {
+  const group = await TestGroup.start(3);
+  const leader = await group.leader();
+  const [one, other] = await group.followers();
+  await one?.stop(true);
+  await other?.stop(true);
+  const failure = leader.propose('lost').catch((error: unknown) => error);
+  expect(await failure).toMatchObject({ code: 'UNKNOWN' });
+  await until(() => !leader.member.standing().leading);
+  await expect(leader.member.barrier()).rejects.toMatchObject({
+    code: 'UNAVAILABLE',
+    message: expect.stringMatching(
+      /2 of its 3 managers cannot be reached from here \(127[^)]+, 127[^)]+\), and 2 are needed/,
+    ),
+  });
+  await one?.restart();
+  await (await group.leader()).propose('again');
+});
+
+test('member - one that was away for long catches up by a snapshot', async () => {
+  const group = await TestGroup.start(3, { interval: 20, keepEntries: 5 });
+  const [late] = await group.followers();
+  await late?.stop();
+  const leader = await group.leader();
+  for (const line of numbers(1, 200)) await leader.propose(line);
+  await late?.restart();
+  await late?.member.barrier();
+  expect(late?.lines).toEqual(numbers(1, 200));
+  await late?.stop();
+  await late?.restart();
+  await late?.member.barrier();
+  expect(late?.lines).toEqual(numbers(1, 200));
+});
+
+test('group - a new member is a learner until it has caught up, and a removed one is out', async () => {
+  const group = await TestGroup.start(2, { interval: 10, keepEntries: 2 });
+  const leader = await group.leader();
+  for (const line of numbers(1, 60)) await leader.propose(line);
+  const late = await group.add();
+  await group.join(late);
+  await late.member.barrier();
+  expect(late.lines).toEqual(numbers(1, 60));
+  await leader.group.remove(late.raftId);
+  expect(leader.group.members().map(({ raftId }) => raftId)).toEqual([1, 2]);
+  await leader.propose('without it');
+  expect(late.lines).toEqual(numbers(1, 60));
+});
+
+test('group - leadership goes to whom it is given', async () => {
+  const group = await TestGroup.start(3);
+  const [chosen] = await group.followers();
+  const leader = await group.leader();
+  await leader.group.transferLeadership(chosen?.raftId);
+  expect(await group.leader()).toBe(chosen);
+});
+
+test('member - many at once share entries on disk, and each knows its own index', async () => {
+  const group = await TestGroup.start(3);
+  const leader = await group.leader();
+  const indexes = await Promise.all(numbers(1, 500).map((line) => leader.propose(line)));
+  expect(new Set(indexes).size).toBe(500);
+  expect(indexes).toEqual([...indexes].sort((a, b) => a - b));
+  expect(leader.lines).toEqual(numbers(1, 500));
+});
