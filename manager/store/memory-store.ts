@@ -55,6 +55,7 @@ export class MemoryStore implements Store, StateMachine {
     this.#writer = new Writer({
       draft: () => new Draft(this.#view.version, this.#tables, options.clock.now()),
       propose: (payload) => options.proposer.propose(payload),
+      confirm: () => options.proposer.barrier(),
     });
   }
 

@@ -94,9 +94,11 @@ export interface Store {
   view(): ReadView;
   /**
    * Runs `change` on a draft and commits what it wrote. When it throws, nothing happens; when it
-   * writes nothing, nothing is proposed. Resolves after the change is durable and applied.
+   * writes nothing, nothing is proposed. Resolves after the change is durable and applied. What it
+   * answers, and what it throws, is of a state no older than the call.
    * @throws what `change` throws
-   * @throws UNAVAILABLE when this manager cannot commit (lost leadership, no quorum, stopping)
+   * @throws UNAVAILABLE when this manager cannot commit (lost leadership, no quorum, stopping): nothing was done
+   * @throws UNKNOWN when it lost its leadership before it knew whether it was committed
    * @throws RESOURCE_EXHAUSTED for more than MAX_CHANGES objects or MAX_BYTES in one transaction
    */
   update<T>(change: (draft: WriteView) => T): Promise<T>;

@@ -18,14 +18,23 @@ interface Job {
 export class Writer {
   readonly #newDraft: () => Draft;
   readonly #propose: (payload: Uint8Array) => Promise<unknown>;
+  readonly #confirm: () => Promise<void>;
   readonly #waiting: Job[] = [];
   #running: Promise<void> | undefined;
   #stopped = false;
 
-  /** @param options.draft a draft of the newest applied state */
-  constructor(options: { draft: () => Draft; propose: (payload: Uint8Array) => Promise<unknown> }) {
+  /**
+   * @param options.draft a draft of the newest applied state
+   * @param options.confirm resolves when that state is no older than the call
+   */
+  constructor(options: {
+    draft: () => Draft;
+    propose: (payload: Uint8Array) => Promise<unknown>;
+    confirm: () => Promise<void>;
+  }) {
     this.#newDraft = options.draft;
     this.#propose = options.propose;
+    this.#confirm = options.confirm;
   }
 
   async submit<T>(change: (draft: WriteView) => T): Promise<T> {
@@ -52,27 +61,37 @@ export class Writer {
 
   async #commitGroup(): Promise<void> {
     const draft = this.#newDraft();
-    const results: { readonly job: Job; readonly value: unknown }[] = [];
+    const settle: (() => void)[] = [];
+    const jobs: Job[] = [];
     while (draft.changes.length < MAX_CHANGES && draft.bytes < MAX_BYTES) {
       const job = this.#waiting.shift();
       if (!job) break;
+      jobs.push(job);
       const before = draft.savepoint();
       try {
         const value = job.change(draft);
         checkLimits(draft, before);
-        results.push({ job, value });
+        settle.push(() => job.done.resolve(value));
       } catch (error) {
         draft.rollback(before);
-        job.done.reject(error);
+        settle.push(() => job.done.reject(error));
       }
     }
     try {
       if (draft.changes.length > 0) await this.#propose(StoreTransaction.encode({ changes: draft.changes }));
+      else await this.#confirmState(draft.version);
     } catch (error) {
-      for (const { job } of results) job.done.reject(error);
+      for (const { done } of jobs) done.reject(error);
       return;
     }
-    for (const { job, value } of results) job.done.resolve(value);
+    for (const answer of settle) answer();
+  }
+
+  /** A refusal, too, is an answer about the newest state: a manager that was deposed must not give one. */
+  async #confirmState(version: number): Promise<void> {
+    await this.#confirm();
+    if (this.#newDraft().version === version) return;
+    throw unavailable('the state has changed while it was looked at: nothing was done');
   }
 }
 
