@@ -124,11 +124,7 @@ export class Manager {
     });
     this.#duties = new LeaderDuties(this.#member, (signal) => this.#lead(signal));
     this.#local = controlHandlers(store, { clock, managers: this.#roster, logs: new LogReader(store, this.#broker) });
-    this.control = routedControl({
-      local: this.#local,
-      leader: this.#leader,
-      barrier: () => this.#member.barrier(),
-    });
+    this.control = routedControl({ local: this.#local, leader: this.#leader, barrier: () => this.#member.barrier() });
   }
 
   /** The replicated state, for reading. */
@@ -210,10 +206,14 @@ export class Manager {
     server.add(JoinService, routedJoin(join, this.#leader));
     server.add(LogBrokerService, this.#broker.handlers());
     server.add(RaftTransportService, this.#member.handlers);
-    server.add(
-      ControlService,
-      managersControl(this.#local, this.#member, (context) => this.#member.isPeer(context)),
-    );
+    const member = this.#member;
+    const control = managersControl({
+      local: this.#local,
+      source: member,
+      barrier: () => member.barrier(),
+      isManager: (context) => member.isPeer(context),
+    });
+    server.add(ControlService, control);
   }
 
   #open(): Promise<void> {

@@ -19,16 +19,15 @@ export interface RoutedControlOptions {
 
 /**
  * Control as every manager offers it to its operators. Reads are answered here, from a state that is
- * no older than the question; writes are made by the leader. So each command does the same on any of
- * the managers.
+ * no older than the question; writes are made by the leader, and looked at from such a state too, lest
+ * one that was deposed refuses what it does not know. So each command does the same on any manager.
  */
 export function routedControl({ local, leader, barrier }: RoutedControlOptions): Control {
   const handlers = local as unknown as Unaries;
   const entries = Object.keys(ControlService).map((name) => {
-    const here: Unary = (request, context) => call(handlers, name, request, context);
-    const read: Unary = async (request, context) => {
+    const here: Unary = async (request, context) => {
       await barrier();
-      return here(request, context);
+      return call(handlers, name, request, context);
     };
     const write: Unary = (request, context) =>
       leader.call({
@@ -36,7 +35,7 @@ export function routedControl({ local, leader, barrier }: RoutedControlOptions):
         there: (channel, signal) => remote(channel)[name]?.(request, { signal }) ?? Promise.reject(missing(name)),
         signal: context.signal,
       });
-    return [name, isRead(name) ? read : write] as const;
+    return [name, isRead(name) ? here : write] as const;
   });
   return {
     ...(Object.fromEntries(entries) as unknown as Control),
@@ -60,27 +59,29 @@ async function* routedLogs(
   else yield* local.logs(request, context);
 }
 
+export interface ManagersControlOptions extends Pick<RoutedControlOptions, 'local' | 'barrier'> {
+  readonly source: StandingSource;
+  readonly isManager: (context: CallContext) => boolean;
+}
+
 /** Control as the leader offers it to other managers: for those alone, and never passed on again. */
-export function managersControl(
-  local: Control,
-  source: StandingSource,
-  isManager: (context: CallContext) => boolean,
-): Control {
-  const check = (context: CallContext) => {
+export function managersControl({ local, barrier, source, isManager }: ManagersControlOptions): Control {
+  const check = async (context: CallContext) => {
     if (!isManager(context)) throw permissionDenied('only managers may ask this of another manager');
     if (!source.standing().leading) throw unavailable('this manager does not lead the swarm');
+    await barrier();
   };
   const handlers = local as unknown as Unaries;
   const entries = Object.entries(ControlService).map(([name, { responseStream }]) => {
     if (!responseStream) {
       const unary: Unary = async (request, context) => {
-        check(context);
+        await check(context);
         return call(handlers, name, request, context);
       };
       return [name, unary] as const;
     }
     const stream = async function* (request: unknown, context: CallContext) {
-      check(context);
+      await check(context);
       yield* call(handlers, name, request, context) as unknown as AsyncIterable<unknown>;
     };
     return [name, stream] as const;
