@@ -2,11 +2,13 @@ import { connect } from 'node:net';
 import { errnoOf, messageOf, unavailable } from '../../lib/errors.js';
 
 /**
- * Resolves when a server at the target shows that it is alive: HTTP/2 servers speak first (RFC 9113, 3.4). A machine's
- * kernel accepts connections for a process that is frozen, so that being connected says nothing.
+ * Resolves when a server at the target shows that it is alive: over plain TCP, HTTP/2 servers speak
+ * first (RFC 9113, 3.4). A connection alone says little: a machine's kernel accepts it for a process
+ * that is frozen, too.
  *
- * gRPC has no end to an attempt to connect but the kernel's, after minutes, and its closed channels keep the sockets
- * of theirs. A knock leaves nothing behind: a channel that is opened after it connects at once.
+ * gRPC gives up an attempt to connect only when the kernel does, after minutes, and a channel that is
+ * closed before keeps its socket. After a knock a channel connects at once, and a knock in vain leaves
+ * nothing behind.
  * @param target as a Channel's
  * @throws UNAVAILABLE, with the system's error as cause; what the signal was aborted with
  */

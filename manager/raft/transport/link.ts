@@ -114,7 +114,8 @@ export class Link {
       this.#fail(error);
       if (proven) this.#backoff.reset();
       const pause = proven ? 0 : this.#backoff.next() - (clock.now() - began);
-      if (pause > 0) await clock.sleep(pause, this.#hurry.signal).catch(() => 'woken');
+      // Rejects when the pause is cut short, which is all that there is to it.
+      if (pause > 0) await clock.sleep(pause, this.#hurry.signal).catch(() => undefined);
     }
   }
 

@@ -28,7 +28,7 @@ export class Outbox {
     return true;
   }
 
-  /** The time, by the reader's `now`, since when the batch that was read last is being written; undefined when none is. */
+  /** Since when, by the reader's `now`, the last batch is being written; undefined when none is. */
   get busySince(): number | undefined {
     return this.#busySince;
   }

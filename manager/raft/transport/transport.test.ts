@@ -121,7 +121,7 @@ it('silence - a peer that accepts and says nothing is not lost', async () => {
   await until(() => one.unreachable.length > 0);
 });
 
-it('silence - a connection that nothing comes through any more is given up, and made anew when something does', async () => {
+it('silence - a connection through which nothing comes is given up, and made anew when something does', async () => {
   const [one, two] = [await TestManager.start(1), await TestManager.start(2)];
   const between = await relay(two.port);
   one.transport.setPeers(new Map([[2, between.address]]));

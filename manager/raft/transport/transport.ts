@@ -26,7 +26,10 @@ export interface TransportOptions {
   readonly random?: () => number;
   /** Messages of one peer come in the order of their sending. */
   onMessages(messages: readonly Message[]): void;
-  /** Resolves when the snapshot is written and handed to the core. Rejects to refuse it. The chunks throw when it is cut short. */
+  /**
+   * Resolves when the snapshot is written and handed to the core. Rejects to refuse it. The chunks
+   * throw when it is cut short.
+   */
   onSnapshot(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** Messages to this peer were dropped: reported once per failed attempt, broken stream or full queue. */
   onUnreachable(peer: NodeId): void;
@@ -36,7 +39,10 @@ export interface TransportOptions {
    * want the caller, is not lost.
    */
   onConnectionLost(peer: NodeId, refused: boolean): void;
-  /** A manager said that it is reached at another address than is dialled, or is no peer yet. A peer is dialled there from now on. */
+  /**
+   * The address that a manager gives for itself, when it is not the one that is dialled or the
+   * manager is no peer yet. A peer is dialled there from now on.
+   */
   onPeerAddress(peer: NodeId, address: string): void;
   /** Throws to refuse a caller. It has proved to be a manager of this group already. */
   authorise(hello: RaftHello, context: CallContext): void;
@@ -79,7 +85,10 @@ export class RaftTransport {
     return new Map([...this.#peers].map(([id, { link }]) => [id, link.state]));
   }
 
-  /** All peers, by their addresses (host:port). An address that has not changed since the last call does not undo one that was learned from the peer. */
+  /**
+   * All peers, by their addresses (host:port). One that is the same as in the last call does not undo
+   * what the peer itself has said since.
+   */
   setPeers(addresses: ReadonlyMap<NodeId, string>): void {
     if (this.#stopped) return;
     for (const [id, { link }] of this.#peers) {
