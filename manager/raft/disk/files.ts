@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { internal, type SwarmError } from '../../../lib/errors.js';
 
@@ -16,14 +16,24 @@ export function fileName({ kind, numbers: [first, second] }: FileId): string {
 }
 
 /** Undefined for a file that is not ours, or not finished. */
-export function parseFileName(name: string): FileId | undefined {
+function parseFileName(name: string): FileId | undefined {
   const match = NAME.exec(name);
   return match ? { kind: match[1] as FileId['kind'], numbers: [Number(match[2]), Number(match[3])] } : undefined;
 }
 
-/** What a crash left half made. */
-export function isTemporary(name: string): boolean {
-  return TEMPORARY.test(name);
+/** Segments by sequence and snapshots by index, oldest first; the names of what a crash left half made. */
+export async function listFolder(folder: string): Promise<{
+  readonly segments: readonly FileId[];
+  readonly snapshots: readonly FileId[];
+  readonly temporaries: readonly string[];
+}> {
+  const names = await readdir(folder);
+  const ids = names.flatMap((name) => parseFileName(name) ?? []);
+  return {
+    segments: ids.filter(({ kind }) => kind === 'wal').sort((a, b) => a.numbers[0] - b.numbers[0]),
+    snapshots: ids.filter(({ kind }) => kind === 'snapshot').sort((a, b) => a.numbers[1] - b.numbers[1]),
+    temporaries: names.filter((name) => TEMPORARY.test(name)),
+  };
 }
 
 /** Makes creations, renames and removals in a folder durable. */

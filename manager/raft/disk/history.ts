@@ -10,7 +10,7 @@ export interface Step {
   readonly durable: boolean;
 }
 
-function append(added: readonly Entry[], newest?: HardState, sync = true): Step {
+export function append(added: readonly Entry[], newest?: HardState, sync = true): Step {
   return {
     run: (disk) => disk.append({ entries: added, hardState: newest }, sync),
     after: (state) => ({
@@ -27,7 +27,7 @@ export function contents({ index, term }: SnapshotMetadata): string[] {
   return [`state at ${index} `, `of term ${term}`, '-'.repeat(600)];
 }
 
-function write(metadata: SnapshotMetadata): Step {
+export function write(metadata: SnapshotMetadata): Step {
   return {
     run: (disk) =>
       disk.writeSnapshot(
@@ -39,7 +39,7 @@ function write(metadata: SnapshotMetadata): Step {
   };
 }
 
-function adopt(metadata: SnapshotMetadata, replace: boolean): Step {
+export function adopt(metadata: SnapshotMetadata, replace: boolean): Step {
   return {
     run: (disk) => disk.adopt(metadata, { replace }),
     after: ({ hardState: { term, vote, commit }, entries: log }) => ({

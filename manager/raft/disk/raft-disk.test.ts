@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { InvariantError } from '../core/errors.js';
@@ -94,6 +94,22 @@ test('append - what a log could not be recovered from is refused before it is wr
   await first;
   await disk.close();
   expect((await recover(folder)).entries).toEqual(entries(1, 4));
+});
+
+test('open - a segment that is missing, or that stands in the place of another, is damage', async () => {
+  const folder = testFolder();
+  const { disk } = await openDisk(folder);
+  for (const one of entries(1, 60)) await disk.append({ entries: [one] }, true);
+  await disk.close();
+  const [first = '', second = '', third = ''] = segments(folder).map((name) => path.join(folder, name));
+  const gap = () => expect(openDisk(folder)).rejects;
+  renameSync(second, `${second}.away`);
+  await gap().toThrow(`${third} is damaged at offset 0: segment 2, before it, is missing`);
+  copyFileSync(third, second);
+  await gap().toThrow(`${second} is damaged at offset 48: its header says that it is ${path.basename(third)}`);
+  renameSync(`${second}.away`, second);
+  rmSync(first);
+  await gap().toThrow(/at offset \d+: entries 1 to \d+, before the first segment, are missing$/);
 });
 
 test('snapshot - its chunks come back as they were given', async () => {

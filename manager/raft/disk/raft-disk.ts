@@ -1,4 +1,4 @@
-import { access, readdir, rm } from 'node:fs/promises';
+import { access, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf, unavailable } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
@@ -6,7 +6,7 @@ import { WalFrame } from '../../../proto/gen/wal.js';
 import { InvariantError } from '../core/errors.js';
 import type { Entry, HardState, Index, SnapshotMetadata } from '../core/types.js';
 import { type KeyRing, newestKey } from './file-key.js';
-import { damaged, type FileId, fileName, isTemporary, makeFolder, parseFileName, syncFolder } from './files.js';
+import { damaged, type FileId, fileName, listFolder, makeFolder, syncFolder } from './files.js';
 import type { RecoveredState } from './replay.js';
 import { publishSnapshot, readSnapshotFile, snapshotId, writeSnapshotFile } from './snapshot-file.js';
 import { recoverWal, Wal } from './wal.js';
@@ -220,15 +220,4 @@ export class RaftDisk {
       this.#options.log.error({ file, err: error }, 'cannot remove a file that is not needed any more'),
     );
   }
-}
-
-/** Segments by sequence, snapshots by index, both oldest first. */
-async function listFolder(folder: string) {
-  const names = await readdir(folder);
-  const ids = names.flatMap((name) => parseFileName(name) ?? []);
-  return {
-    segments: ids.filter(({ kind }) => kind === 'wal').sort((a, b) => a.numbers[0] - b.numbers[0]),
-    snapshots: ids.filter(({ kind }) => kind === 'snapshot').sort((a, b) => a.numbers[1] - b.numbers[1]),
-    temporaries: names.filter(isTemporary),
-  };
 }
