@@ -102,7 +102,6 @@ export class RaftMember implements Proposer {
       onUnreachable: (peer) => this.#parts?.engine.input((raw) => raw.reportUnreachable(peer)),
       onConnectionLost: (peer, refused) => this.#connectionLost(peer, refused),
       onPeerAddress: (peer, where) => this.#heard(peer, where),
-      authorise: () => {},
     });
   }
 

@@ -127,11 +127,15 @@ export class TestGroup {
   /** What a member could not survive; a test that ends with one has failed. */
   fatal: unknown;
 
-  private constructor(
-    readonly folder: string,
-    readonly interval: number,
-    readonly keepEntries: number,
-  ) {}
+  readonly folder: string;
+  readonly interval: number;
+  readonly keepEntries: number;
+
+  private constructor(folder: string, interval: number, keepEntries: number) {
+    this.folder = folder;
+    this.interval = interval;
+    this.keepEntries = keepEntries;
+  }
 
   /** @param size of voters, which all know each other when this resolves */
   static async start(size: number, { interval = 1_000, keepEntries = 100 } = {}): Promise<TestGroup> {

@@ -46,7 +46,6 @@ export class TestManager {
       onUnreachable: (peer) => this.unreachable.push(peer),
       onConnectionLost: (peer, refused) => this.lost.push({ peer, refused }),
       onPeerAddress: (peer, address) => this.learned.push({ peer, address }),
-      authorise: () => undefined,
       ...changes,
     });
     server.add(RaftTransportService, this.transport.handlers);

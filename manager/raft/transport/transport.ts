@@ -44,8 +44,6 @@ export interface TransportOptions {
    * manager is no peer yet. A peer is dialled there from now on.
    */
   onPeerAddress(peer: NodeId, address: string): void;
-  /** Throws to refuse a caller. It has proved to be a manager of this group already. */
-  authorise(hello: RaftHello, context: CallContext): void;
 }
 
 interface Peer {
@@ -204,7 +202,6 @@ export class RaftTransport {
   #admit(claimed: RaftHello | undefined, context: CallContext): void {
     const { self, credential } = this.#options;
     const hello = checkCaller(claimed, context, { ...self, managerSecret: credential.managerSecret });
-    this.#options.authorise(hello, context);
     const link = this.#peers.get(hello.from)?.link;
     if (link?.state.address !== hello.address) {
       link?.moveTo(hello.address);
