@@ -131,13 +131,14 @@ export class ManagerRole {
     const view = this.#manager.store.view();
     const [cluster] = view.list('cluster');
     if (!cluster) return {};
-    const { defaultAddressPools, subnetSize } = cluster;
+    const { defaultAddressPools, subnetSize, spec } = cluster;
     const nodes = [...view.list('node')];
     return {
       nodes: nodes.length,
       managerCount: nodes.filter((node) => node.managerStatus !== undefined).length,
       defaultAddressPools,
       subnetSize,
+      spec,
     };
   }
 

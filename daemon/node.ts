@@ -176,8 +176,9 @@ export class SwarmNode implements ControlSource {
     }
     const listenAddress = request.listenAddress === '' ? before.listenAddress : listenAddressOf(request.listenAddress);
     const { port } = parseHostPort(listenAddress, CONTROL_PORT);
-    const place =
-      request.advertiseAddress === '' ? {} : this.#advertised(request.advertiseAddress, request.dataPathAddress, port);
+    const { advertiseAddress: advertise, dataPathAddress: data } = request;
+    const moves = advertise !== '' || data !== '';
+    const place = moves ? this.#advertised(advertise || before.advertiseAddress, data, port) : {};
     const moved = { ...before, ...place, listenAddress };
     const state = await this.#managing.rebuild(before, { ...moved, managers: [moved.advertiseAddress] });
     await this.#worker?.stop();

@@ -5,6 +5,7 @@ import { newStorageKey } from '../manager/raft/disk/raft-disk.js';
 import { JoinService } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
+import { wasAnswered } from '../proto/rpc/errors.js';
 
 const LEAVE_TIMEOUT = 5_000;
 /** A manager goes when the others have taken it out of their group. */
@@ -29,7 +30,8 @@ async function askManagers<T>(
       return await ask(channel.stubs(JoinService));
     } catch (error) {
       if (!ASK_ANOTHER.has(codeOf(error))) throw error;
-      last = error;
+      // What a manager says tells more than that another one cannot be reached.
+      if (!wasAnswered(last)) last = error;
     } finally {
       channel.close();
     }
