@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/log.js';
 import { RaftDisk, type RecoveredState } from './raft-disk.js';
-import { text } from './testing.js';
+import { text } from './testing/disk.js';
 
 const key = randomBytes(32);
 let folder: string;
@@ -17,14 +17,14 @@ let child: string;
 beforeAll(() => {
   folder = mkdtempSync(path.join(tmpdir(), 'crash-'));
   const built = path.join(folder, 'built');
-  const source = path.join(import.meta.dirname, 'crash-child.ts');
+  const source = path.join(import.meta.dirname, 'testing/crash-child.ts');
   const root = path.join(import.meta.dirname, '../../..');
   const flags = ['--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck', '--rootDir', root];
   const compiler = path.join(root, 'node_modules/.bin/tsc');
   execFileSync(compiler, ['--ignoreConfig', ...flags, '--outDir', built, source], { cwd: root });
   writeFileSync(path.join(built, 'package.json'), '{"type":"module"}');
   symlinkSync(path.join(root, 'node_modules'), path.join(built, 'node_modules'));
-  child = path.join(built, 'manager/raft/disk/crash-child.js');
+  child = path.join(built, 'manager/raft/disk/testing/crash-child.js');
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -6,8 +6,8 @@ import { SwarmError } from '../../../lib/errors.js';
 import { FIRST_FRAME } from './file-header.js';
 import { type FileId, fileName, listFolder } from './files.js';
 import { SECTOR } from './frame.js';
-import { adopt, append, describeState, nothing, type Step, write } from './history.js';
-import { entries, entry, hardState, openDisk, recover, snapshotAt, testFolder, testKeys } from './testing.js';
+import { entries, entry, hardState, openDisk, recover, snapshotAt, testFolder, testKeys } from './testing/disk.js';
+import { adopt, append, describeState, nothing, type Step, write } from './testing/history.js';
 import { recoverWal } from './wal.js';
 
 /** A frame: where it begins, where its body ends (filler follows), and what there was without it and with it. */

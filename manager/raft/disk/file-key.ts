@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { internal } from '../../../lib/errors.js';
 
 /** An AES-256 key that files of a manager are sealed with. Kept by the caller, beside the node's own key. */
@@ -34,12 +34,12 @@ const CIPHER = 'aes-256-gcm';
  * torn frame. The file's header is authenticated with each frame.
  */
 export class FileKey {
-  readonly #key: Uint8Array;
+  readonly #key: KeyObject;
   readonly #header: Uint8Array;
 
   /** @param purpose keeps the keys of different kinds of files apart */
   constructor(storageKey: StorageKey, purpose: string, salt: Uint8Array, header: Uint8Array) {
-    this.#key = new Uint8Array(hkdfSync('sha256', storageKey.key, salt, purpose, 32));
+    this.#key = createSecretKey(new Uint8Array(hkdfSync('sha256', storageKey.key, salt, purpose, 32)));
     this.#header = header;
   }
 

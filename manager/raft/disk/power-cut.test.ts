@@ -7,11 +7,11 @@ import { expect, test } from 'vitest';
 import { messageOf } from '../../../lib/errors.js';
 import { fileName, listFolder, writeAt } from './files.js';
 import { SECTOR } from './frame.js';
-import { append, contents, describeState, history, nothing } from './history.js';
-import { type Image, PowerCut } from './power-cut.js';
 import type { RecoveredState } from './raft-disk.js';
 import type { SegmentContents } from './segment-reader.js';
-import { entry, openDisk, testFolder, testKeys, text } from './testing.js';
+import { entry, openDisk, testFolder, testKeys, text } from './testing/disk.js';
+import { append, contents, describeState, history, nothing } from './testing/history.js';
+import { type Image, PowerCut } from './testing/power-cut.js';
 import { recoverWal } from './wal.js';
 
 interface Claim {

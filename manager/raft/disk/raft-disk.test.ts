@@ -3,14 +3,30 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { InvariantError } from '../core/errors.js';
 import { newestKey, newStorageKey } from './file-key.js';
-import { entries, entry, hardState, openDisk, recover, snapshotAt, testFolder, testKeys, text } from './testing.js';
+import {
+  entries,
+  entry,
+  hardState,
+  openDisk,
+  recover,
+  snapshotAt,
+  testFolder,
+  testKeys,
+  text,
+} from './testing/disk.js';
 
 const segments = (folder: string) => readdirSync(folder).filter((name) => /^wal-\d/.test(name));
 const snapshots = (folder: string) => readdirSync(folder).filter((name) => name.startsWith('snapshot-'));
 
 test('open - a new folder has nothing to remember', async () => {
-  const state = await recover(testFolder());
+  const folder = testFolder();
+  const { disk, state, isNew } = await openDisk(folder);
+  await disk.close();
+  expect(isNew).toBe(true);
   expect(state).toEqual({ hardState: hardState(0, 0, 0), snapshot: undefined, entries: [] });
+  const again = await openDisk(folder);
+  await again.disk.close();
+  expect(again.isNew).toBe(false);
 });
 
 test('append - entries and hard state are there after a restart, and after another', async () => {
@@ -94,6 +110,15 @@ test('append - what a log could not be recovered from is refused before it is wr
   await first;
   await disk.close();
   expect((await recover(folder)).entries).toEqual(entries(1, 4));
+});
+
+test('open - snapshots without a log are damage', async () => {
+  const folder = testFolder();
+  const { disk } = await openDisk(folder);
+  await disk.writeSnapshot(snapshotAt(7), []);
+  await disk.close();
+  for (const name of segments(folder)) rmSync(path.join(folder, name));
+  await expect(openDisk(folder)).rejects.toThrow('there are snapshots, but no log');
 });
 
 test('open - a segment that is missing, or that stands in the place of another, is damage', async () => {

@@ -11,6 +11,9 @@ import type { RecoveredState } from './replay.js';
 import { publishSnapshot, readSnapshotFile, snapshotId, writeSnapshotFile } from './snapshot-file.js';
 import { recoverWal, Wal } from './wal.js';
 
+export { type KeyRing, newStorageKey, type StorageKey } from './file-key.js';
+export type { RecoveredState } from './replay.js';
+
 export interface RaftDiskOptions {
   readonly folder: string;
   readonly keys: KeyRing;
@@ -25,9 +28,6 @@ export interface RaftDiskOptions {
    */
   readonly onFatal?: (error: unknown) => void;
 }
-
-export { type KeyRing, newStorageKey, type StorageKey } from './file-key.js';
-export type { RecoveredState } from './replay.js';
 
 const SEGMENT_BYTES = 8 * 1024 * 1024;
 
@@ -57,6 +57,7 @@ export class RaftDisk {
 
   /**
    * Begins or recovers a log. Nothing is changed before all of it has been read and found sound.
+   * `isNew` says that there was none.
    * @throws INTERNAL for damage, with file and offset; for a file whose key is not in the ring
    */
   static async open(

@@ -6,7 +6,7 @@ import { SwarmError } from '../../../lib/errors.js';
 import { fileName } from './files.js';
 import { SECTOR } from './frame.js';
 import { snapshotId } from './snapshot-file.js';
-import { entries, openDisk, snapshotAt, testFolder, text } from './testing.js';
+import { entries, openDisk, snapshotAt, testFolder, text } from './testing/disk.js';
 
 const metadata = snapshotAt(7, 3);
 

@@ -1,6 +1,6 @@
-import { createLogger } from '../../../lib/log.js';
-import { Entry, EntryType, type Index, SnapshotMetadata } from '../core/types.js';
-import { RaftDisk } from './raft-disk.js';
+import { createLogger } from '../../../../lib/log.js';
+import { Entry, EntryType, type Index, SnapshotMetadata } from '../../core/types.js';
+import { RaftDisk } from '../raft-disk.js';
 
 /**
  * For crash.test.ts: votes in the next term, then appends groups of entries until it is killed, with

@@ -1,6 +1,6 @@
-import type { Entry, HardState, SnapshotMetadata } from '../core/types.js';
-import type { RaftDisk, RecoveredState } from './raft-disk.js';
-import { entries, entry, hardState, snapshotAt } from './testing.js';
+import type { Entry, HardState, SnapshotMetadata } from '../../core/types.js';
+import type { RaftDisk, RecoveredState } from '../raft-disk.js';
+import { entries, entry, hardState, snapshotAt } from './disk.js';
 
 /** For the crash tests: one call, and what it makes of a state. */
 export interface Step {

@@ -2,10 +2,10 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
-import { silentLogger } from '../../../lib/log.js';
-import { Entry, HardState, SnapshotMetadata } from '../core/types.js';
-import { type KeyRing, newStorageKey } from './file-key.js';
-import { RaftDisk, type RaftDiskOptions } from './raft-disk.js';
+import { silentLogger } from '../../../../lib/log.js';
+import { Entry, HardState, SnapshotMetadata } from '../../core/types.js';
+import { type KeyRing, newStorageKey } from '../file-key.js';
+import { RaftDisk, type RaftDiskOptions } from '../raft-disk.js';
 
 export const testKeys: KeyRing = [newStorageKey()];
 
