@@ -1,9 +1,7 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { AsyncQueue } from '../../../lib/async.js';
-import { permissionDenied } from '../../../lib/errors.js';
 import { type RaftBatch, RaftHello, RaftTransportService, SnapshotPart } from '../../../proto/gen/raft-transport.js';
 import { Channel } from '../../../proto/rpc/client.js';
-import type { CallContext } from '../../../proto/rpc/server.js';
 import { app, managerSecret, TestManager, until } from './testing.js';
 
 /** Waits for what the peers state says of the one peer. */
@@ -28,24 +26,6 @@ it('refusal - of one that has another managers secret', async () => {
   const two = await TestManager.start(2);
   one.knows(two);
   expect(await errorOf(one)).toBe('the caller does not prove to be a manager of this swarm');
-});
-
-it('refusal - of one that the owner does not want, and taken up again when it does', async () => {
-  let wanted = false;
-  const seen: { hello: RaftHello; context: CallContext }[] = [];
-  const one = await TestManager.start(1);
-  const two = await TestManager.start(2, {
-    authorise(hello, context) {
-      seen.push({ hello, context });
-      if (!wanted) throw permissionDenied(`node ${hello.nodeId} was removed`);
-    },
-  });
-  one.knows(two);
-  expect(await errorOf(one)).toBe('node node1 was removed');
-  expect(seen[0]?.hello).toEqual({ group: 'swarm', from: 1, nodeId: 'node1', address: one.address });
-  expect(seen[0]?.context.credential?.nodeId).toBe('node1');
-  wanted = true;
-  await one.connectedTo(2);
 });
 
 it('refusal - of a manager that runs as the same member', async () => {
