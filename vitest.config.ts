@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: rooms.map((room) => `${room}/**/*.test.ts`),
+          include: [...rooms.map((room) => `${room}/**/*.test.ts`), 'test/linearizability/**/*.test.ts'],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
