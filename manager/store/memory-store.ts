@@ -19,6 +19,7 @@ import {
   type WriteView,
 } from './store.js';
 import { drop, EMPTY_TABLES, put, type Tables } from './tables.js';
+import { TablesBuilder } from './tables-builder.js';
 import { TablesView } from './view.js';
 import { Writer } from './writer.js';
 
@@ -152,7 +153,7 @@ export class MemoryStore implements Store, StateMachine {
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    let tables = EMPTY_TABLES;
+    const builder = new TablesBuilder();
     for await (const bytes of chunks) {
       const chunk = StoreSnapshotChunk.decode(bytes);
       if (chunk.format !== SNAPSHOT_FORMAT) {
@@ -162,11 +163,11 @@ export class MemoryStore implements Store, StateMachine {
         const kind = kindOf(stored.kind);
         const object = decodeObject(kind, stored.object);
         this.#options.onObject?.(object);
-        tables = put(tables, kind, object);
+        builder.put(kind, object);
       }
     }
-    this.#tables = tables;
-    this.#view = new TablesView(index, tables);
+    this.#tables = builder.build();
+    this.#view = new TablesView(index, this.#tables);
     for (const { queue } of this.#watchers) queue.fail(unavailable('the state has been replaced by a snapshot'));
     this.#watchers.clear();
   }

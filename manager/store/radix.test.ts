@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { RadixTree } from './radix.js';
+import { RadixBuilder } from './radix-builder.js';
 
 /** xorshift32: a failing seed can be replayed. */
 function random(seed: number): (below: number) => number {
@@ -48,3 +49,25 @@ test('radix - deleting what is not there gives the same tree', () => {
   const tree = RadixTree.empty<object>().set('abc', {}).set('abd', {});
   for (const key of ['', 'a', 'ab', 'abcd', 'x']) expect(tree.delete(key)).toBe(tree);
 });
+
+test.each(Array.from({ length: 20 }, (_, i) => i + 1))(
+  'radix builder - makes the tree that one entry after another makes (seed %i)',
+  (seed) => {
+    const next = random(seed);
+    const builder = new RadixBuilder<{ n: number }>();
+    let tree = RadixTree.empty<{ n: number }>();
+    for (let n = next(200); n > 0; n--) {
+      const key = Array.from({ length: next(6) }, () => 'ab\u0000c'.charAt(next(4))).join('');
+      builder.set(key, { n });
+      tree = tree.set(key, { n });
+    }
+    const built = builder.build();
+    expect(built.size).toBe(tree.size);
+    expect([...built.values()]).toEqual([...tree.values()]);
+    // What is changed later leaves it alone.
+    const values = [...built.values()];
+    expect(built.set('abc', { n: 0 }).delete('a').get('abc')).toEqual({ n: 0 });
+    expect([...built.values()]).toEqual(values);
+    expect([...builder.build().values()]).toEqual([]);
+  },
+);

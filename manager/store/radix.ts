@@ -19,6 +19,11 @@ export class RadixTree<V extends object> {
     return RadixTree.#empty;
   }
 
+  /** Of a tree that nobody else changes any more. */
+  static of<V extends object>(root: Node<V> | undefined, size: number): RadixTree<V> {
+    return root ? new RadixTree(root, size) : RadixTree.empty();
+  }
+
   get(key: string): V | undefined {
     let node = this.#root;
     let at = 0;
@@ -73,7 +78,7 @@ export class RadixTree<V extends object> {
  * Invariants: children are sorted by the first character of their prefix, which `labels` repeats in
  * the same order; a node without a value has at least two children; no child has an empty prefix.
  */
-interface Node<V> {
+export interface Node<V> {
   readonly prefix: string;
   readonly value: V | undefined;
   readonly labels: string;
@@ -89,7 +94,7 @@ function childOf<V>(node: Node<V>, label: string): Node<V> | undefined {
   return index < 0 ? undefined : node.children[index];
 }
 
-function commonLength(a: string, b: string): number {
+export function commonLength(a: string, b: string): number {
   const end = Math.min(a.length, b.length);
   let length = 0;
   while (length < end && a.charCodeAt(length) === b.charCodeAt(length)) length++;

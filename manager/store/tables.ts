@@ -43,7 +43,19 @@ function networksOfTask(task: Task): string[] {
   return [...new Set([...task.networks.map((n) => n.networkId), ...task.spec.networks.map((n) => n.target)])];
 }
 
-function networksOfService(service: Service): string[] {
+/** Under which keys a task is found in each of its indexes. */
+export const TASK_KEYS: Readonly<Record<TaskIndex, (task: Task) => readonly string[]>> = {
+  service: (task) => [task.serviceId + END + task.slot],
+  node: (task) => (task.nodeId ? [task.nodeId] : []),
+  network: networksOfTask,
+};
+
+export function namesOf<K extends Kind>(kind: K, object: ObjectTypes[K]): readonly string[] {
+  const name = nameOf(kind, object);
+  return name === undefined ? [] : [name];
+}
+
+export function networksOfService(service: Service): string[] {
   return [
     ...new Set([
       ...service.spec.task.networks.map((n) => n.target),
@@ -90,15 +102,9 @@ function reindex<K extends Kind>(
     return {
       ...next,
       tasks: {
-        service: change(
-          tables.tasks.service,
-          of((t) => [t.serviceId + END + t.slot]),
-        ),
-        node: change(
-          tables.tasks.node,
-          of((t) => (t.nodeId ? [t.nodeId] : [])),
-        ),
-        network: change(tables.tasks.network, of(networksOfTask)),
+        service: change(tables.tasks.service, of(TASK_KEYS.service)),
+        node: change(tables.tasks.node, of(TASK_KEYS.node)),
+        network: change(tables.tasks.network, of(TASK_KEYS.network)),
       },
     };
   }

@@ -9,7 +9,7 @@ class Deposed extends VolatileLog {
   confirms = true;
   /** Another leader's entry that turns up while this one asks whether it still leads. */
   late: Uint8Array | undefined;
-  last = new Uint8Array(0);
+  last: Uint8Array | undefined;
 
   override async propose(payload: Uint8Array): Promise<number> {
     this.last = payload;
