@@ -1,9 +1,10 @@
 import { convergence } from './convergence.js';
 import { mesh } from './mesh.js';
 import { overlay } from './overlay.js';
+import { raft } from './raft/raft.js';
 
 /** Comparisons by name; `npm run bench` runs all, `npm run bench -- mesh` one. */
-const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, overlay };
+const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, overlay, raft };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in comparisons));
