@@ -9,7 +9,6 @@ export interface KvTarget {
 
 /** What another process needs to open the target. */
 export interface TargetDescription {
-  readonly kind: 'etcd';
   /** `host:port` of each member; client n talks to member n modulo their number. */
   readonly members: readonly string[];
 }

@@ -50,7 +50,7 @@ export class EtcdCluster implements Cluster {
   }
 
   target(): TargetDescription {
-    return { kind: 'etcd', members: this.#members.map(({ client }) => client) };
+    return { members: this.#members.map(({ client }) => client) };
   }
 
   async killLeader(): Promise<number> {

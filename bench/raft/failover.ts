@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deferred } from '../../lib/async.js';
 import { until } from '../swarm.js';
 import type { Cluster, KvTarget } from './cluster.js';
-import { openTarget } from './targets.js';
+import { openTarget } from './kv.js';
 
 const VALUE = Buffer.alloc(256);
 /** Milliseconds after which the client asks another member too; what it asked before may still be answered. */

@@ -2,8 +2,8 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { TargetDescription } from './cluster.js';
+import { openTarget } from './kv.js';
 import { type LoadFigures, type LoadOptions, load } from './load.js';
-import { openTarget } from './targets.js';
 
 interface Job {
   readonly target: TargetDescription;

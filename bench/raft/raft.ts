@@ -6,6 +6,7 @@ import { EtcdCluster } from './etcd.js';
 import { failovers } from './failover.js';
 import type { LoadFigures, LoadOptions } from './load.js';
 import { loadApart } from './load-process.js';
+import { ManagerCluster } from './managers.js';
 
 const ROUNDS = 3;
 const FAILOVERS = 20;
@@ -26,7 +27,10 @@ interface Figures {
 export async function raft(): Promise<void> {
   if (!have('etcd')) throw new Error('the comparison needs etcd: apt-get install etcd-server');
   const folder = mkdtempSync('/var/tmp/bench-raft-');
-  const clusters: readonly Cluster[] = [new EtcdCluster(path.join(folder, 'etcd'))];
+  const clusters: readonly Cluster[] = [
+    new EtcdCluster(path.join(folder, 'etcd')),
+    new ManagerCluster(path.join(folder, 'managers')),
+  ];
   const figures = new Map<Cluster, Figures>(
     clusters.map((cluster) => [cluster, { loads: LOADS.map((options) => ({ options, rounds: [] })), failovers: [] }]),
   );

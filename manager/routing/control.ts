@@ -32,8 +32,9 @@ export function routedControl({ local, leader, barrier }: RoutedControlOptions):
     const write: Unary = (request, context) =>
       leader.call({
         here: () => here(request, context),
-        there: (channel, signal) => remote(channel)[name]?.(request, { signal }) ?? Promise.reject(missing(name)),
-        signal: context.signal,
+        there: (channel) =>
+          remote(channel)[name]?.(request, { signal: context.signal }) ?? Promise.reject(missing(name)),
+        caller: context,
       });
     return [name, isRead(name) ? here : write] as const;
   });
@@ -54,7 +55,7 @@ async function* routedLogs(
   request: LogsRequest,
   context: CallContext,
 ): AsyncIterable<LogBatch> {
-  const channel = await leader.channel(context.signal);
+  const channel = await leader.channel(context);
   if (channel) yield* channel.stubs(ControlService).logs(request, { signal: context.signal });
   else yield* local.logs(request, context);
 }

@@ -4,6 +4,7 @@ import { Channel } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { connectionBroke, wasAnswered } from '../../proto/rpc/errors.js';
 import type { StandingSource } from '../leader-duties.js';
+import type { Standing } from '../store/proposer.js';
 
 export interface LeaderClientOptions {
   readonly source: StandingSource;
@@ -17,12 +18,19 @@ export interface LeaderClientOptions {
 /** What a call does. Exactly one of the two is done, once, unless it answers that nothing was done. */
 export interface LeaderCall<T> {
   readonly here: () => Promise<T> | T;
-  readonly there: (channel: Channel, signal: AbortSignal) => Promise<T>;
+  readonly there: (channel: Channel) => Promise<T>;
   /** Of the caller, where the leader must know it; this manager's own when left out. */
   readonly credential?: NodeCredential | undefined;
-  readonly signal: AbortSignal;
+  /** Whose signal ends the waiting: looked at only when there is any, since making it has its price. */
+  readonly caller: { readonly signal: AbortSignal };
   /** Doing it twice is as good as once. */
   readonly repeatable?: boolean;
+}
+
+/** A call that the leader has not answered. */
+interface Wait {
+  readonly leader: string;
+  readonly reject: (error: unknown) => void;
 }
 
 /** Milliseconds in which a leader must be found: an election lasts less. */
@@ -37,10 +45,13 @@ const PAUSE = 50;
  */
 export class LeaderClient {
   readonly #options: LeaderClientOptions;
+  readonly #waits = new Set<Wait>();
+  readonly #unlisten: () => void;
   #channel: { readonly address: string; readonly channel: Channel } | undefined;
 
   constructor(options: LeaderClientOptions) {
     this.#options = options;
+    this.#unlisten = options.source.onStanding((standing) => this.#standingChanged(standing));
   }
 
   /**
@@ -56,47 +67,55 @@ export class LeaderClient {
         if (leading) return await call.here();
         if (leader !== undefined) return await this.#ask(leader, call);
       } catch (error) {
-        if (!isUndone(error, call.repeatable === true) || call.signal.aborted) throw error;
+        if (!isUndone(error, call.repeatable === true) || call.caller.signal.aborted) throw error;
         // Who does not even take the connection says nothing to a person.
         last = leading || wasAnswered(error) || codeOf(error) === 'UNKNOWN' ? error : undefined;
       }
       if (clock.now() >= deadline) throw last ?? noLeader();
-      await this.#pause(call.signal);
+      await this.#pause(call.caller.signal);
     }
   }
 
   /** Resolves with the leader's channel, or undefined when this manager leads. @throws UNAVAILABLE */
-  channel(signal: AbortSignal): Promise<Channel | undefined> {
-    return this.call({ here: () => undefined, there: (channel) => Promise.resolve(channel), signal });
+  channel(caller: { readonly signal: AbortSignal }): Promise<Channel | undefined> {
+    return this.call({ here: () => undefined, there: (channel) => Promise.resolve(channel), caller });
   }
 
   close(): void {
+    this.#unlisten();
     this.#channel?.channel.close();
     this.#channel = undefined;
   }
 
-  async #ask<T>(leader: string, { there, credential, signal }: LeaderCall<T>): Promise<T> {
+  async #ask<T>(leader: string, { there, credential, caller }: LeaderCall<T>): Promise<T> {
     const own = credential === undefined;
     const channel = own ? this.#channelTo(leader) : new Channel(leader, credential);
-    const gone = new AbortController();
-    // A leader that is frozen would not even say that it leads no more.
-    const unlisten = this.#options.source.onStanding((standing) => {
-      if (standing.leader !== leader) gone.abort();
-    });
     try {
-      return await there(channel, AbortSignal.any([signal, gone.signal]));
+      return await this.#unlessDeposed(leader, there(channel));
     } catch (error) {
-      if (!signal.aborted && (gone.signal.aborted || connectionBroke(error))) throw cutOff(leader, error);
+      if (connectionBroke(error) && !caller.signal.aborted) throw cutOff(leader, error);
       throw error;
     } finally {
-      unlisten();
       if (!own) channel.close();
     }
   }
 
+  /** A leader that is frozen would not even say that it leads no more. */
+  #unlessDeposed<T>(leader: string, answer: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const wait: Wait = { leader, reject };
+      this.#waits.add(wait);
+      answer.then(resolve, reject).finally(() => this.#waits.delete(wait));
+    });
+  }
+
+  #standingChanged({ leader }: Standing): void {
+    for (const wait of this.#waits) if (wait.leader !== leader) wait.reject(cutOff(wait.leader));
+  }
+
   #channelTo(address: string): Channel {
     if (this.#channel?.address === address) return this.#channel.channel;
-    this.close();
+    this.#channel?.channel.close();
     this.#channel = { address, channel: new Channel(address, this.#options.credential) };
     return this.#channel.channel;
   }
@@ -123,7 +142,7 @@ function isUndone(error: unknown, repeatable: boolean): boolean {
   return code === 'UNAVAILABLE' || (repeatable && code === 'UNKNOWN');
 }
 
-function cutOff(leader: string, cause: unknown): SwarmError {
+function cutOff(leader: string, cause?: unknown): SwarmError {
   return new SwarmError('UNKNOWN', `the leader ${leader} went away before it answered: the change may have been made`, {
     value: leader,
     hint: 'Look at the object again before you repeat the command.',

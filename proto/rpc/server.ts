@@ -112,7 +112,7 @@ export class RpcServer {
       call: ServerUnaryCall<unknown, unknown> | ServerReadableStream<unknown, unknown>,
       done: sendUnaryData<unknown>,
     ) => {
-      const context = contextOf(call);
+      const context = new Context(call);
       Promise.resolve()
         .then(() => handler(argumentOf(call, context), context))
         .then(
@@ -128,7 +128,7 @@ export class RpcServer {
     call: Answering,
     handler: (arg: unknown, c: CallContext) => AsyncIterable<unknown>,
   ): Promise<void> {
-    const context = contextOf(call);
+    const context = new Context(call);
     try {
       for await (const message of handler(argumentOf(call, context), context)) {
         if (context.signal.aborted) return;
@@ -151,12 +151,40 @@ type Answering = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unk
 type Reading = ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
 type AnyCall = ServerUnaryCall<unknown, unknown> | Answering | Reading;
 
-function contextOf(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>): CallContext {
-  const controller = new AbortController();
-  // Emitted at the end of every call, however it ends.
-  call.on('cancelled', () => controller.abort());
-  return { signal: controller.signal, peer: call.getPeer(), credential: claimedCredential(call.metadata) };
+/** Made for each call: what a handler does not ask for is not made. */
+class Context implements CallContext {
+  readonly #call: Pick<AnyCall, 'getPeer' | 'metadata'>;
+  #controller: AbortController | undefined;
+  #ended = false;
+
+  constructor(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>) {
+    this.#call = call;
+    // Emitted at the end of every call, however it ends.
+    call.on('cancelled', () => {
+      this.#ended = true;
+      this.#controller?.abort(ENDED);
+    });
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#ended) this.#controller.abort(ENDED);
+    }
+    return this.#controller.signal;
+  }
+
+  get peer(): string {
+    return this.#call.getPeer();
+  }
+
+  get credential(): NodeCredential | undefined {
+    return claimedCredential(this.#call.metadata);
+  }
 }
+
+/** Why signals of calls abort; one for all, since making an error for each costs more than most calls. */
+const ENDED = new SwarmError('CANCELLED', 'the call has ended');
 
 function argumentOf(call: AnyCall, context: CallContext): unknown {
   return 'request' in call ? call.request : received(call, context);

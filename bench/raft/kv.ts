@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs';
 import { Channel } from '../../proto/rpc/client.js';
 import { type MessageType, method } from '../../proto/runtime.js';
-import type { KvTarget } from './cluster.js';
+import type { KvTarget, TargetDescription } from './cluster.js';
 
 /** The fields of etcd's rpc.proto and kv.proto that are used here; the others are skipped when read. */
 const { root } = protobuf.parse(`
@@ -37,7 +37,8 @@ function messageType<T extends object>(name: string): MessageType<T> {
   };
 }
 
-const Kv = {
+/** etcd's v3 API, of which both systems serve these two calls: the clients are the same. */
+export const Kv = {
   put: method(
     '/etcdserverpb.KV/Put',
     messageType<PutRequest>('PutRequest'),
@@ -54,8 +55,8 @@ const Kv = {
   ),
 } as const;
 
-/** A client of etcd's v3 API. A range is linearizable unless it asks for less. */
-export function openEtcd(members: readonly string[]): KvTarget {
+/** A client of that API. A range is linearizable unless it asks for less. */
+export function openTarget({ members }: TargetDescription): KvTarget {
   const channels = members.map((member) => new Channel(member));
   const stubs = channels.map((channel) => channel.stubs(Kv));
   const memberOf = (client: number) => {
