@@ -28,20 +28,25 @@ export class Context {
     return this.host ?? this.io.env.TSSWARM_HOST;
   }
 
-  /** The managers' API. @throws UNAVAILABLE when no daemon answers */
+  /** The managers' API; reads are repeated when the daemon goes away. @throws UNAVAILABLE when no daemon answers */
   async control(): Promise<Control> {
-    const [channel, { ControlService }] = await Promise.all([this.#connect(), import('../proto/gen/control.js')]);
-    return channel.stubs(ControlService);
+    const { ControlService } = await import('../proto/gen/control.js');
+    return this.#stubs(ControlService);
   }
 
   /** The daemon's own. @throws UNAVAILABLE when no daemon answers */
   async agent(): Promise<NodeAgent> {
-    const [channel, { NodeAgentService }] = await Promise.all([this.#connect(), import('../proto/gen/node.js')]);
-    return channel.stubs(NodeAgentService);
+    const { NodeAgentService } = await import('../proto/gen/node.js');
+    return this.#stubs(NodeAgentService);
   }
 
   async close(): Promise<void> {
     (await this.#channel?.catch(() => undefined))?.close();
+  }
+
+  async #stubs<S extends object>(service: S): Promise<Stubs<S>> {
+    const [channel, { repeatReads }] = await Promise.all([this.#connect(), import('./retry.js')]);
+    return repeatReads(channel.stubs(service), this.io.clock);
   }
 
   #connect(): Promise<Channel> {

@@ -49,6 +49,25 @@ describe('init and join', () => {
     expect(() => initRequest(new Flags(flags))).toThrow(words);
   });
 
+  it.each([
+    [{ defaultAddrPool: ['10.1.0.0/16'] }, '--default-addr-pool cannot be used with --force-new-cluster'],
+    [{ dataPathPort: '4790' }, '--data-path-port cannot be used with --force-new-cluster'],
+    [{ availability: 'drain' }, '--availability cannot be used with --force-new-cluster'],
+    [{ snapshotInterval: '500' }, '--snapshot-interval cannot be used with --force-new-cluster'],
+  ])('a new cluster keeps what it has: refuses %j', (flags, words) => {
+    expect(() => initRequest(new Flags({ ...flags, forceNewCluster: true }))).toThrow(words);
+  });
+
+  it('a new cluster may have other addresses', () => {
+    const addresses = { advertiseAddr: '192.0.2.1', listenAddr: '192.0.2.1', dataPathAddr: '198.51.100.1' };
+    expect(initRequest(new Flags({ ...addresses, forceNewCluster: true }))).toMatchObject({
+      forceNewCluster: true,
+      advertiseAddress: '192.0.2.1',
+      listenAddress: '192.0.2.1',
+      dataPathAddress: '198.51.100.1',
+    });
+  });
+
   it('prints the line that joins', () => {
     expect(joinText('worker', 'T', 'A:2377')).toBe(
       'To add a worker to this swarm, run the following command:\n\n    tsswarm join --token T A:2377\n\n',

@@ -1,9 +1,10 @@
 import { type InfoResponse, SwarmState, SwarmStateName } from '../../proto/gen/node.js';
 import type { KernelFeature, Node } from '../../proto/gen/objects.js';
-import { NodeRoleName } from '../../proto/gen/specs.js';
+import { type ClusterSpec, NodeRoleName } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
-import { humanBytes } from '../format/human.js';
+import { dockerClusterSpec } from '../format/docker-objects.js';
+import { humanBytes, humanDuration, naturalOrder } from '../format/human.js';
 import { renderInspectedOne } from '../format/list.js';
 import { type PrettyLine, prettyLines } from '../format/pretty.js';
 
@@ -54,6 +55,7 @@ export function dockerInfo(info: InfoResponse) {
       DataPathPort: info.dataPathPort,
       DefaultAddrPool: info.defaultAddressPools,
       SubnetSize: info.subnetSize,
+      Cluster: info.spec && { ID: info.clusterId, Spec: dockerClusterSpec(info.spec) },
     },
   };
 }
@@ -102,9 +104,25 @@ function swarmLines(info: InfoResponse): PrettyLine[] {
     ['Default Address Pool', info.defaultAddressPools.join(' ') || undefined, 1],
     ['SubnetSize', info.subnetSize || undefined, 1],
     ['Data Path Port', info.dataPathPort || undefined, 1],
+    ...(info.spec ? clusterLines(info.spec) : []),
     ['Node Address', info.advertiseAddress, 1],
     ['Data Path', info.dataPathAddress || undefined, 1],
     ['Manager Addresses', info.managers.length > 0 ? '' : undefined, 1],
-    ...info.managers.map((address, i): PrettyLine => [String(i + 1), address, 2]),
+    ...[...info.managers].sort(naturalOrder).map((address): PrettyLine => ['', address, 2]),
+  ];
+}
+
+/** What managers keep to, in Docker's words. */
+function clusterLines({ taskHistoryLimit, raft, dispatcherHeartbeat }: ClusterSpec): PrettyLine[] {
+  return [
+    ['Orchestration', '', 1],
+    ['Task History Retention Limit', taskHistoryLimit, 2],
+    ['Raft', '', 1],
+    ['Snapshot Interval', raft.snapshotInterval, 2],
+    ['Number of Old Snapshots to Retain', raft.keepOldSnapshots ?? 0, 2],
+    ['Heartbeat Tick', raft.heartbeatTick, 2],
+    ['Election Tick', raft.electionTick, 2],
+    ['Dispatcher', '', 1],
+    ['Heartbeat Period', humanDuration(dispatcherHeartbeat / 1e6), 2],
   ];
 }

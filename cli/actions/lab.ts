@@ -31,6 +31,7 @@ export async function labUpAction({ io }: Context, flags: UpFlags): Promise<void
     balancer: flags.balancer ?? '',
   };
   const nodes = await labUp(options, (step) => io.err(`${step}\n`), io.interrupted());
+  const last = nodes.at(-1);
   const stations = nodes.map(({ name, address }) => `${name} ${address}`);
   io.out(`The lab is up: ${stations.join(', ')}, client ${CLIENT_ADDRESS}.
 
@@ -38,6 +39,8 @@ To see it:
     tsswarm lab ls
     tsswarm node ls
     tsswarm lab exec node1 -- ip address
+To talk to another daemon than node1's:
+    tsswarm -H ${last?.host} info
 To ask a published port from outside of the nodes:
     ip netns exec ${namespaceOf(CLIENT)} curl http://${nodes[0]?.address}:8080/
 To take it down:

@@ -1,4 +1,4 @@
-import { invalidArgument, SwarmError } from '../../lib/errors.js';
+import { codeOf, invalidArgument } from '../../lib/errors.js';
 import { contains, overlaps, parseAddress, parseCidr } from '../../lib/ip.js';
 import { type IPAMConfig, NetworkSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
@@ -8,11 +8,22 @@ import { dockerNetwork } from '../format/docker-objects.js';
 import { naturalOrder } from '../format/human.js';
 import { renderInspected, renderList } from '../format/list.js';
 import { networkRow, networkView } from '../format/rows.js';
+import { creation, isSame, removal } from '../retry.js';
 import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
 
 export async function createNetwork(context: Context, name: string, flags: Flags): Promise<void> {
   const spec = networkSpec(name, flags);
-  const { network } = await (await context.control()).createNetwork({ spec });
+  const control = await context.control();
+  const network = await creation(context.io.clock, {
+    what: `network ${name} was created`,
+    look: `tsswarm network ls --filter name=${name}`,
+    create: async () => (await control.createNetwork({ spec })).network,
+    find: async () => {
+      const { networks } = await control.listNetworks({ filters: [{ key: 'name', values: [name] }] });
+      return networks.find((found) => found.spec.name === name);
+    },
+    isAsAsked: (found) => isSame(NetworkSpec, found.spec, spec),
+  });
   context.io.out(`${network.id}\n`);
 }
 
@@ -106,9 +117,14 @@ export async function removeNetworks(context: Context, refs: readonly string[], 
   const control = await context.control();
   await forEach(context, refs, async (ref) => {
     try {
-      await control.removeNetwork({ ref });
+      const { id } = (await control.getNetwork({ ref })).network;
+      await removal(context.io.clock, {
+        what: `network ${ref} was removed`,
+        look: 'tsswarm network ls',
+        remove: () => control.removeNetwork({ ref: id }),
+      });
     } catch (error) {
-      if (flags.on('force') && error instanceof SwarmError && error.code === 'NOT_FOUND') return;
+      if (flags.on('force') && codeOf(error) === 'NOT_FOUND') return;
       throw error;
     }
     context.io.out(`${ref}\n`);

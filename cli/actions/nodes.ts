@@ -1,6 +1,6 @@
 import { failedPrecondition } from '../../lib/errors.js';
 import type { Node } from '../../proto/gen/objects.js';
-import { NodeAvailability, NodeRole, type NodeSpec } from '../../proto/gen/specs.js';
+import { NodeAvailability, NodeRole, NodeSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { editRecord } from '../flags/lists.js';
@@ -9,6 +9,7 @@ import { naturalOrder } from '../format/human.js';
 import { renderInspected, renderList } from '../format/list.js';
 import { prettyNode } from '../format/node-pretty.js';
 import { nodeRow, nodeView } from '../format/rows.js';
+import { change, isSame, removal } from '../retry.js';
 import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
 
 const AVAILABILITY = {
@@ -59,15 +60,32 @@ export async function inspectNodes(context: Context, refs: readonly string[], fl
 export async function removeNodes(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const control = await context.control();
   await forEach(context, refs, async (ref) => {
-    await control.removeNode({ ref, force: flags.on('force') });
+    const id = await nodeIdOf(context, ref);
+    await removal(context.io.clock, {
+      what: `node ${ref} was removed`,
+      look: 'tsswarm node ls',
+      remove: () => control.removeNode({ ref: id, force: flags.on('force') }),
+    });
     context.io.out(`${ref}\n`);
   });
 }
 
-async function changeSpec(context: Context, ref: string, change: (spec: NodeSpec) => NodeSpec): Promise<void> {
+/** @param wanted undefined when the spec is to stay @returns whether there was anything to change */
+async function changeSpec(
+  context: Context,
+  ref: string,
+  wanted: (spec: NodeSpec) => NodeSpec | undefined,
+): Promise<boolean> {
   const control = await context.control();
-  const node = await nodeOf(context, ref);
-  await control.updateNode({ id: node.id, version: node.meta.version, spec: change(node.spec) });
+  const { before, after } = await change<Node, NodeSpec>(context.io.clock, {
+    what: `node ${ref} was updated`,
+    look: `tsswarm node inspect ${ref}`,
+    read: () => nodeOf(context, ref),
+    wanted: ({ spec }) => wanted(spec),
+    write: async ({ id, meta }, spec) => (await control.updateNode({ id, version: meta.version, spec })).node,
+    has: (now, spec) => isSame(NodeSpec, now.spec, spec),
+  });
+  return before !== after;
 }
 
 export async function updateNode(context: Context, ref: string, flags: Flags): Promise<void> {
@@ -84,9 +102,15 @@ export async function updateNode(context: Context, ref: string, flags: Flags): P
 
 /** `node promote` and `node demote`. */
 export async function setRole(context: Context, refs: readonly string[], role: 'worker' | 'manager'): Promise<void> {
+  const desiredRole = ROLE[role];
+  const done = role === 'manager' ? promoted : demoted;
   await forEach(context, refs, async (ref) => {
-    await changeSpec(context, ref, (spec) => ({ ...spec, desiredRole: ROLE[role] }));
-    const done = role === 'manager' ? 'promoted to a manager' : 'demoted';
-    context.io.out(`Node ${ref} ${done} in the swarm.\n`);
+    const isNew = await changeSpec(context, ref, (spec) =>
+      spec.desiredRole === desiredRole ? undefined : { ...spec, desiredRole },
+    );
+    context.io.out(isNew ? `${done(ref)}\n` : `Node ${ref} is already a ${role}.\n`);
   });
 }
+
+const promoted = (ref: string) => `Node ${ref} promoted to a manager in the swarm.`;
+const demoted = (ref: string) => `Manager ${ref} demoted in the swarm.`;

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf, invalidArgument, notFound, SwarmError } from '../../lib/errors.js';
-import type { ServiceSpec } from '../../proto/gen/specs.js';
+import { ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { FlagSources } from '../flags/container.js';
 import type { Flags } from '../flags/flags.js';
 import { createSpec, networkNames } from '../flags/service.js';
 import { parseFileReference } from '../flags/values.js';
 import { waitForService } from '../progress/wait.js';
+import { creation, isSame } from '../retry.js';
 import { registryAuth } from './registry-auth.js';
 
 /** Networks that every node has: no manager knows them by an id. */
@@ -19,10 +20,33 @@ export async function createService(
   flags: Flags,
 ): Promise<void> {
   const spec = withAuth(context, createSpec(image, args, flags, await sourcesOf(context, flags)), flags);
-  const { service, warnings } = await (await context.control()).createService({ spec });
-  warn(context, warnings);
+  const control = await context.control();
+  const { name } = spec;
+  const service = await creation(context.io.clock, {
+    what: `service ${name} was created`,
+    look: `tsswarm service ls --filter name=${name}`,
+    create: async () => {
+      const { service: created, warnings } = await control.createService({ spec });
+      warn(context, warnings);
+      return created;
+    },
+    find: async () => {
+      const { services } = await control.listServices({ filters: [{ key: 'name', values: [name] }] });
+      return services.find((found) => found.spec.name === name);
+    },
+    isAsAsked: (found) => isSameSpec(found.spec, spec),
+  });
   context.io.out(`${service.id}\n`);
   if (!flags.on('detach')) await waitForService(context, service, { quiet: flags.on('quiet') });
+}
+
+/** But for the registry's credentials, which managers do not show. */
+export function isSameSpec(a: ServiceSpec, b: ServiceSpec): boolean {
+  return isSame(ServiceSpec, withRegistryAuth(a, ''), withRegistryAuth(b, ''));
+}
+
+function withRegistryAuth(spec: ServiceSpec, registryAuth: string): ServiceSpec {
+  return { ...spec, task: { ...spec.task, container: { ...spec.task.container, registryAuth } } };
 }
 
 export function warn(context: Context, warnings: readonly string[]): void {
@@ -32,9 +56,7 @@ export function warn(context: Context, warnings: readonly string[]): void {
 /** The spec with the registry's credentials, when they are asked for. */
 export function withAuth(context: Context, spec: ServiceSpec, flags: Flags): ServiceSpec {
   if (!flags.on('with-registry-auth')) return spec;
-  const { container } = spec.task;
-  const auth = registryAuth(container.image, context.io.env);
-  return { ...spec, task: { ...spec.task, container: { ...container, registryAuth: auth } } };
+  return withRegistryAuth(spec, registryAuth(spec.task.container.image, context.io.env));
 }
 
 /** Reads and resolves what the flags refer to: files, networks. */

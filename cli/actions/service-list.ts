@@ -7,6 +7,7 @@ import { naturalOrder } from '../format/human.js';
 import { renderInspected, renderList } from '../format/list.js';
 import { serviceRow, serviceView } from '../format/rows.js';
 import { prettyService } from '../format/service-pretty.js';
+import { removal } from '../retry.js';
 import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
 
 export async function listServices(context: Context, flags: Flags): Promise<void> {
@@ -34,7 +35,12 @@ export async function inspectServices(context: Context, refs: readonly string[],
 export async function removeServices(context: Context, refs: readonly string[]): Promise<void> {
   const control = await context.control();
   await forEach(context, refs, async (ref) => {
-    await control.removeService({ ref });
+    const { id } = await serviceOf(context, ref);
+    await removal(context.io.clock, {
+      what: `service ${ref} was removed`,
+      look: 'tsswarm service ls',
+      remove: () => control.removeService({ ref: id }),
+    });
     context.io.out(`${ref}\n`);
   });
 }

@@ -1,50 +1,81 @@
-import { invalidArgument } from '../../lib/errors.js';
+import { aborted, invalidArgument } from '../../lib/errors.js';
 import type { Service } from '../../proto/gen/objects.js';
 import type { ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import { Flags } from '../flags/flags.js';
 import { applyServiceFlags, withTag } from '../flags/service.js';
 import { waitForService } from '../progress/wait.js';
+import { change } from '../retry.js';
 import { forEach } from './refs.js';
-import { sourcesOf, warn, withAuth } from './service-create.js';
+import { isSameSpec, sourcesOf, warn, withAuth } from './service-create.js';
 import { serviceOf } from './service-list.js';
 
 export async function updateService(context: Context, ref: string, flags: Flags): Promise<void> {
   if (flags.on('rollback')) return rollbackService(context, ref, flags);
   const sources = await sourcesOf(context, flags);
-  const service = await serviceOf(context, ref);
   const image = flags.text('image');
-  const changed = applyServiceFlags(service.spec, flags, sources);
-  const { container } = changed.task;
-  const spec =
-    image === undefined
-      ? changed
-      : { ...changed, task: { ...changed.task, container: { ...container, image: withTag(image) } } };
-  const updated = await change(context, service, withAuth(context, spec, flags));
+  const changed = await changeSpec(context, ref, ({ spec }) => {
+    const asked = applyServiceFlags(spec, flags, sources);
+    const { container } = asked.task;
+    return withAuth(
+      context,
+      image === undefined
+        ? asked
+        : { ...asked, task: { ...asked.task, container: { ...container, image: withTag(image) } } },
+      flags,
+    );
+  });
   context.io.out(`${ref}\n`);
-  if (!flags.on('detach')) await follow(context, service, updated, flags);
+  if (!flags.on('detach')) await follow(context, changed, flags);
 }
 
-async function change(context: Context, service: Service, spec: ServiceSpec): Promise<Service> {
-  const request = { id: service.id, version: service.meta.version, spec, rollback: false };
-  const updated = await (await context.control()).updateService(request);
+interface Changed {
+  readonly before: Service;
+  readonly after: Service;
+}
+
+function changeSpec(context: Context, ref: string, wanted: (service: Service) => ServiceSpec): Promise<Changed> {
+  return change<Service, ServiceSpec>(context.io.clock, {
+    what: `service ${ref} was updated`,
+    look: `tsswarm service inspect --pretty ${ref}`,
+    read: () => serviceOf(context, ref),
+    wanted,
+    write: (service, spec) => write(context, service, spec, false),
+    has: (now, spec, before) => now.specVersion !== before.specVersion && isSameSpec(now.spec, spec),
+  });
+}
+
+async function write(context: Context, service: Service, spec: ServiceSpec, rollback: boolean): Promise<Service> {
+  const { id, meta } = service;
+  const control = await context.control();
+  const updated = await control.updateService({ id, version: meta.version, spec, rollback });
   warn(context, updated.warnings);
   return updated.service;
 }
 
-function follow(context: Context, before: Service, updated: Service, flags: Flags): Promise<void> {
-  return waitForService(context, updated, { quiet: flags.on('quiet'), before: before.updateStatus });
+function follow(context: Context, { before, after }: Changed, flags: Flags): Promise<void> {
+  return waitForService(context, after, { quiet: flags.on('quiet'), before: before.updateStatus });
 }
 
 export async function rollbackService(context: Context, ref: string, flags: Flags): Promise<void> {
-  const before = await serviceOf(context, ref);
-  const { id, meta, spec, updateStatus } = before;
-  const request = { id, version: meta.version, spec, rollback: true };
-  const { service, warnings } = await (await context.control()).updateService(request);
-  warn(context, warnings);
+  const asked = await serviceOf(context, ref);
+  const { before, after } = await change<Service, ServiceSpec>(context.io.clock, {
+    what: `service ${ref} was rolled back`,
+    look: `tsswarm service inspect --pretty ${ref}`,
+    read: () => serviceOf(context, ref),
+    // What the operator saw is what is to be undone, not a later update.
+    wanted: ({ specVersion, spec }) => {
+      if (specVersion === asked.specVersion) return spec;
+      throw aborted(`service ${ref} has been changed by somebody else in the meantime`, { value: ref });
+    },
+    write: (service, spec) => write(context, service, spec, true),
+    has: (now, _, { specVersion, previousSpec }) =>
+      now.specVersion !== specVersion && previousSpec !== undefined && isSameSpec(now.spec, previousSpec),
+  });
   context.io.out(`${ref}\n`);
-  if (!flags.on('detach'))
-    await waitForService(context, service, { quiet: flags.on('quiet'), before: updateStatus, wantsRollback: true });
+  if (flags.on('detach')) return;
+  const quiet = flags.on('quiet');
+  await waitForService(context, after, { quiet, before: before.updateStatus, wantsRollback: true });
 }
 
 /** `web=5`. @throws INVALID_ARGUMENT */
@@ -61,20 +92,18 @@ export function parseScale(text: string): { ref: string; replicas: number } {
 
 export async function scaleServices(context: Context, targets: readonly string[], flags: Flags): Promise<void> {
   const parsed = targets.map(parseScale);
-  const scaled: { before: Service; updated: Service }[] = [];
+  const scaled: Changed[] = [];
   await forEach(
     context,
     parsed.map((target) => `${target.ref}=${target.replicas}`),
     async (target) => {
       const { ref, replicas } = parseScale(target);
-      const before = await serviceOf(context, ref);
-      const { spec } = before;
       const noSources = { env: {}, envFiles: [], networkIds: new Map<string, string>() };
       const flagsOfScale = new Flags({ replicas: String(replicas) });
-      scaled.push({ before, updated: await change(context, before, applyServiceFlags(spec, flagsOfScale, noSources)) });
+      scaled.push(await changeSpec(context, ref, ({ spec }) => applyServiceFlags(spec, flagsOfScale, noSources)));
       context.io.out(`${ref} scaled to ${replicas}\n`);
     },
   );
   if (flags.on('detach')) return;
-  for (const { before, updated } of scaled) await follow(context, before, updated, flags);
+  for (const changed of scaled) await follow(context, changed, flags);
 }

@@ -14,12 +14,25 @@ export async function initSwarm(context: Context, flags: Flags): Promise<void> {
   context.host = await ensureDaemon(context.io, context.askedHost);
   const { nodeId, workerToken, advertiseAddress } = await (await context.agent()).init(request);
   context.io.out(`Swarm initialized: current node (${nodeId}) is now a manager.\n\n`);
+  if (request.forceNewCluster) return context.io.out(FORCED_TEXT);
   context.io.out(joinText('worker', workerToken, advertiseAddress));
   context.io.out(`To add a manager to this swarm, run 'tsswarm join-token manager' and follow the instructions.\n\n`);
 }
 
+const FORCED_TEXT = `It is the only manager of a new cluster, which goes on with the services, networks, nodes and tokens of the old one.
+
+A manager of the old cluster that comes back becomes a worker of the new one when it reaches this node. Where several
+could reach each other first, they would go on with the old one: run 'tsswarm leave --force' on them before that, and
+let them join anew.
+
+To have several managers again, run 'tsswarm node promote NODE', or 'tsswarm join-token manager' and follow the
+instructions.
+
+`;
+
 /** What `init` asks of the daemon. @throws INVALID_ARGUMENT that names the flag and value */
 export function initRequest(flags: Flags): InitRequest {
+  if (flags.on('force-new-cluster')) refuseWithoutEffect(flags);
   const pools = flags.commaList('default-addr-pool');
   for (const pool of pools) inFlag('default-addr-pool', pool, parseCidr);
   const hasClusterFlags = CLUSTER_FLAGS.some((flag) => flags.has(flag));
@@ -34,6 +47,25 @@ export function initRequest(flags: Flags): InitRequest {
     spec: hasClusterFlags ? applyClusterFlags(ClusterSpec.create({ name: 'default' }), flags) : undefined,
     forceNewCluster: flags.on('force-new-cluster'),
   });
+}
+
+/** What a new cluster keeps of the old one, and how it is changed. */
+const KEPT: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(CLUSTER_FLAGS.map((flag) => [flag, 'Change it afterwards with "tsswarm swarm update".'])),
+  availability: 'Change it afterwards with "tsswarm node update --availability".',
+  'data-path-port': 'It is chosen once, when a swarm is made.',
+  'default-addr-pool': 'It is chosen once, when a swarm is made.',
+  'default-addr-pool-mask-length': 'It is chosen once, when a swarm is made.',
+};
+
+function refuseWithoutEffect(flags: Flags): void {
+  for (const [flag, hint] of Object.entries(KEPT)) {
+    if (!flags.has(flag)) continue;
+    throw invalidArgument(
+      `--${flag} cannot be used with --force-new-cluster: the new cluster goes on with the state of the old one`,
+      { value: `--${flag}`, hint },
+    );
+  }
 }
 
 function dataPathPort(flags: Flags): number {

@@ -1,8 +1,9 @@
 import { invalidArgument } from '../../lib/errors.js';
 import type { Cluster } from '../../proto/gen/objects.js';
-import type { ClusterSpec } from '../../proto/gen/specs.js';
+import { ClusterSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
+import { type Change, change, isSame } from '../retry.js';
 
 /** Flags of `init` and `update` that go into the cluster's spec. */
 export const CLUSTER_FLAGS = [
@@ -35,15 +36,32 @@ export async function updateSwarm(context: Context, flags: Flags): Promise<void>
     throw invalidArgument('nothing to update', {
       hint: `Give one of ${CLUSTER_FLAGS.map((f) => `--${f}`).join(', ')}.`,
     });
-  const control = await context.control();
-  const { cluster } = await control.getCluster({});
-  await control.updateCluster({
-    version: cluster.meta.version,
-    spec: applyClusterFlags(cluster.spec, flags),
-    rotateWorkerToken: false,
-    rotateManagerToken: false,
+  await changeCluster(context, {
+    what: 'the swarm was updated',
+    wanted: ({ spec }) => applyClusterFlags(spec, flags),
+    rotate: undefined,
+    has: (now, spec) => isSame(ClusterSpec, now.spec, spec),
   });
   context.io.out('Swarm updated.\n');
+}
+
+interface ClusterChange extends Pick<Change<Cluster, ClusterSpec>, 'what' | 'wanted' | 'has'> {
+  /** Whose token is to be another one. */
+  readonly rotate: 'worker' | 'manager' | undefined;
+}
+
+async function changeCluster(context: Context, { rotate, ...deed }: ClusterChange): Promise<Cluster> {
+  const control = await context.control();
+  const { after } = await change<Cluster, ClusterSpec>(context.io.clock, {
+    ...deed,
+    look: rotate === undefined ? 'tsswarm info' : `tsswarm join-token ${rotate}`,
+    read: async () => (await control.getCluster({})).cluster,
+    write: async ({ meta: { version } }, spec) => {
+      const rotations = { rotateWorkerToken: rotate === 'worker', rotateManagerToken: rotate === 'manager' };
+      return (await control.updateCluster({ version, spec, ...rotations })).cluster;
+    },
+  });
+  return after;
 }
 
 export async function joinToken(context: Context, role: string, flags: Flags): Promise<void> {
@@ -58,16 +76,13 @@ export async function joinToken(context: Context, role: string, flags: Flags): P
   context.io.out(joinText(role, token, advertiseAddress));
 }
 
-async function rotate(context: Context, role: 'worker' | 'manager'): Promise<Cluster> {
-  const control = await context.control();
-  const { cluster } = await control.getCluster({});
-  const updated = await control.updateCluster({
-    version: cluster.meta.version,
-    spec: cluster.spec,
-    rotateWorkerToken: role === 'worker',
-    rotateManagerToken: role === 'manager',
+function rotate(context: Context, role: 'worker' | 'manager'): Promise<Cluster> {
+  return changeCluster(context, {
+    what: `the ${role} token was rotated`,
+    wanted: ({ spec }) => spec,
+    rotate: role,
+    has: (now, _, before) => now.joinTokens[role] !== before.joinTokens[role],
   });
-  return updated.cluster;
 }
 
 /** What the operator runs on the machines that shall join. */

@@ -16,7 +16,7 @@ export function registerLab(program: Command, context: Context): void {
     .command('up')
     .description('Make a lab: node1 is the first manager, the other nodes join it')
     .option('--nodes <N>', 'Number of nodes', '3')
-    .option('--managers <N>', 'How many of them are managers', '1')
+    .option('--managers <N>', 'How many of them are managers, from node1 on', '1')
     .option('--attach-host', "Give this machine an address in the lab's network")
     .option(
       '--dispatcher-heartbeat <DURATION>',

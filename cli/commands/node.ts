@@ -37,7 +37,7 @@ export function registerNode(program: Command, context: Context): void {
     .alias('remove')
     .description('Remove nodes from the swarm')
     .argument('<node...>', 'Names or ids')
-    .option('-f, --force', 'Remove a node that is not down')
+    .option('-f, --force', 'Remove a node that is not down, or that is a manager')
     .action(async (refs: string[], _options, command: Command) => {
       const { removeNodes } = await import('../actions/nodes.js');
       await removeNodes(context, refs, flagsOf(command));

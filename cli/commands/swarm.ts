@@ -13,7 +13,10 @@ function register(parent: Command, context: Context): void {
   const init = parent
     .command('init')
     .description('Make a swarm with this machine as its first manager')
-    .option('--force-new-cluster', 'Make a new swarm from the state of this manager')
+    .option(
+      '--force-new-cluster',
+      'Make a new cluster of this manager alone from its state: the quorum is lost for good',
+    )
     .option('--data-path-port <PORT>', 'UDP port of the overlay networks, 1024-49151 (default 4789)')
     .option('--default-addr-pool-mask-length <BITS>', 'Prefix length of subnets from the pool (default 24)');
   listOption(init, '--default-addr-pool <CIDR>', 'Pool that subnets are taken of (default 10.0.0.0/8)');
@@ -38,7 +41,7 @@ function register(parent: Command, context: Context): void {
   parent
     .command('leave')
     .description('Leave the swarm')
-    .option('-f, --force', 'Leave even if this is a manager')
+    .option('-f, --force', 'Force this node to leave the swarm, ignoring warnings')
     .action(async (_options, command: Command) => {
       const { leaveSwarm } = await import('../actions/swarm-membership.js');
       await leaveSwarm(context, flagsOf(command));

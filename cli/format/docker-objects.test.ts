@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import {
-  Cluster,
   Endpoint,
   ManagerStatus,
   Meta,
@@ -16,17 +15,19 @@ import {
   UpdateState,
 } from '../../proto/gen/objects.js';
 import {
+  ClusterSpec,
   ContainerSpec,
   EndpointSpec,
   NetworkSpec,
   NodeSpec,
   PortConfig,
   PublishMode,
+  RaftConfig,
   ServiceSpec,
   TaskSpec,
   UpdateConfig,
 } from '../../proto/gen/specs.js';
-import { dockerNetwork, dockerNode, dockerService, dockerSwarm, dockerTask } from './docker-objects.js';
+import { dockerClusterSpec, dockerNetwork, dockerNode, dockerService, dockerTask } from './docker-objects.js';
 
 /** As JSON: without the fields that are there as undefined. */
 const json = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
@@ -205,13 +206,11 @@ it('dockerNetwork', () => {
   });
 });
 
-it('dockerSwarm', () => {
-  const cluster = Cluster.create({ id: 'c1', meta, joinTokens: { worker: 'w', manager: 'm' }, subnetSize: 24 });
-  expect(json(dockerSwarm(cluster))).toMatchObject({
-    ID: 'c1',
-    JoinTokens: { Worker: 'w', Manager: 'm' },
-    DefaultAddrPool: null,
-    SubnetSize: 24,
-    RootRotationInProgress: false,
+it('dockerClusterSpec', () => {
+  const raft = RaftConfig.create({ snapshotInterval: 500, electionTick: 10 });
+  expect(json(dockerClusterSpec(ClusterSpec.create({ name: 'default', raft })))).toMatchObject({
+    Name: 'default',
+    Raft: { SnapshotInterval: 500, KeepOldSnapshots: 0, ElectionTick: 10 },
+    EncryptionConfig: { AutoLockManagers: false },
   });
 });

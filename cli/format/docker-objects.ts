@@ -1,6 +1,5 @@
 import type { NetworkUser } from '../../proto/gen/control.js';
 import {
-  type Cluster,
   HealthState,
   HealthStateName,
   type Network,
@@ -12,7 +11,7 @@ import {
   UpdateState,
   UpdateStateName,
 } from '../../proto/gen/objects.js';
-import { type IPAMConfig, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
+import { type ClusterSpec, type IPAMConfig, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
 import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero } from './docker-common.js';
 import { dockerEndpointSpec, dockerServiceSpec, dockerTaskSpec, type SpecOptions } from './docker-spec.js';
 import { goMap } from './go-print.js';
@@ -192,32 +191,22 @@ function dockerUser(user: NetworkUser) {
   };
 }
 
-/** `GET /swarm`. */
-export function dockerSwarm(cluster: Cluster) {
-  const { spec } = cluster;
+/** `Spec` of `GET /swarm`. */
+export function dockerClusterSpec(spec: ClusterSpec) {
   return {
-    ID: cluster.id,
-    ...dockerMeta(cluster.meta),
-    Spec: {
-      Name: spec.name,
-      Labels: goMap(spec.labels),
-      Orchestration: { TaskHistoryRetentionLimit: spec.taskHistoryLimit },
-      Raft: {
-        SnapshotInterval: spec.raft.snapshotInterval,
-        KeepOldSnapshots: spec.raft.keepOldSnapshots ?? 0,
-        LogEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers,
-        ElectionTick: spec.raft.electionTick,
-        HeartbeatTick: spec.raft.heartbeatTick,
-      },
-      Dispatcher: { HeartbeatPeriod: spec.dispatcherHeartbeat },
-      CAConfig: { NodeCertExpiry: nonZero(spec.ca.nodeCertificateExpiry) },
-      TaskDefaults: {},
-      EncryptionConfig: { AutoLockManagers: spec.autolockManagers },
+    Name: spec.name,
+    Labels: goMap(spec.labels),
+    Orchestration: { TaskHistoryRetentionLimit: spec.taskHistoryLimit },
+    Raft: {
+      SnapshotInterval: spec.raft.snapshotInterval,
+      KeepOldSnapshots: spec.raft.keepOldSnapshots ?? 0,
+      LogEntriesForSlowFollowers: spec.raft.logEntriesForSlowFollowers,
+      ElectionTick: spec.raft.electionTick,
+      HeartbeatTick: spec.raft.heartbeatTick,
     },
-    RootRotationInProgress: cluster.rootCa.rotation !== undefined,
-    DefaultAddrPool: nonEmpty(cluster.defaultAddressPools) ?? null,
-    SubnetSize: cluster.subnetSize,
-    DataPathPort: cluster.dataPathPort,
-    JoinTokens: { Worker: cluster.joinTokens.worker, Manager: cluster.joinTokens.manager },
+    Dispatcher: { HeartbeatPeriod: spec.dispatcherHeartbeat },
+    CAConfig: { NodeCertExpiry: nonZero(spec.ca.nodeCertificateExpiry) },
+    TaskDefaults: {},
+    EncryptionConfig: { AutoLockManagers: spec.autolockManagers },
   };
 }

@@ -1,4 +1,4 @@
-/** `--pretty`: labelled lines, indented by one blank for each level. */
+/** `--pretty`: labelled lines, indented by one blank for each level. A line whose label is empty is its value alone. */
 export type PrettyLine = readonly [label: string, value: string | number | undefined, level?: number];
 
 /** Lines without a value are left out; a label with an empty value is a heading. */
@@ -6,7 +6,9 @@ export function prettyLines(lines: readonly PrettyLine[]): string {
   return lines
     .filter(([, value]) => value !== undefined)
     .map(([label, value, level = 0]) => {
-      const head = `${' '.repeat(level)}${label}:`;
+      const indent = ' '.repeat(level);
+      if (label === '') return `${indent}${value}\n`;
+      const head = `${indent}${label}:`;
       return value === '' ? `${head}\n` : `${head.padEnd(16)} ${value}\n`;
     })
     .join('');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { WatchEvent, WatchEventAction } from '../../proto/gen/control.js';
+import { WatchEvent, WatchEventAction, WatchMessage } from '../../proto/gen/control.js';
 import { Meta, Service, Task, TaskState, TaskStatus, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
 import { ContainerSpec, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
 import { barLines, failureLines, overallLine, plainLines } from './bars.js';
@@ -110,6 +110,35 @@ describe('ServiceProgress - replicated', () => {
     progress.apply(WatchEvent.create({ action: WatchEventAction.REMOVED, task: task('a', 1, TaskState.RUNNING) }));
     expect(progress.view().done).toBe(0);
     progress.apply(WatchEvent.create({ action: WatchEventAction.REMOVED, service: service(1, spec('web:1')) }));
+    expect(progress.view().verdict).toEqual({ kind: 'failed', message: 'the service was removed' });
+  });
+});
+
+describe('ServiceProgress - told anew', () => {
+  const message = (synced: boolean, ...objects: (Service | Task)[]): WatchMessage =>
+    WatchMessage.create({
+      synced,
+      events: objects.map((object) => WatchEvent.create('slot' in object ? { task: object } : { service: object })),
+    });
+
+  it('knows nothing of what is gone', () => {
+    const progress = new ServiceProgress(undefined);
+    progress.tell(message(false, service(1, spec('web:1'))));
+    expect(progress.isComplete).toBe(false);
+    progress.tell(message(true, task('a', 1, TaskState.RUNNING), task('b', 2, TaskState.RUNNING)));
+    expect(progress.isComplete).toBe(true);
+    expect(progress.view().done).toBe(2);
+    progress.restart();
+    expect(progress.isComplete).toBe(false);
+    progress.tell(message(true, service(1, spec('web:1')), task('b', 2, TaskState.RUNNING)));
+    expect(progress.view()).toMatchObject({ done: 1, verdict: { kind: 'waiting' } });
+  });
+
+  it('fails when the service is not there any more', () => {
+    const progress = new ServiceProgress(undefined);
+    progress.tell(message(true, service(1, spec('web:1'))));
+    progress.restart();
+    progress.tell(message(true));
     expect(progress.view().verdict).toEqual({ kind: 'failed', message: 'the service was removed' });
   });
 });

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type WatchEvent, WatchEventAction } from '../../proto/gen/control.js';
+import { type WatchEvent, WatchEventAction, type WatchMessage } from '../../proto/gen/control.js';
 import { type Service, type Task, TaskState, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
 import { naturalOrder, shortId } from '../format/human.js';
 import { reasonOf } from '../format/task-rows.js';
@@ -43,6 +43,7 @@ export class ServiceProgress {
   readonly #tasks = new Map<string, Task>();
   #service: Service | undefined;
   #removed = false;
+  #isComplete = false;
 
   /**
    * @param before status of an update before the one that is followed: seen again, it says nothing
@@ -51,6 +52,26 @@ export class ServiceProgress {
   constructor(before: UpdateStatus | undefined, wantsRollback = false) {
     this.#before = before;
     this.#wantsRollback = wantsRollback;
+  }
+
+  /** Whether all that there is has been told, and not a part of it. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /** What was told is void; what there is now will be told. */
+  restart(): void {
+    this.#tasks.clear();
+    this.#service = undefined;
+    this.#isComplete = false;
+  }
+
+  /** What is there at the beginning may come in several messages; a service that is in none of them is gone. */
+  tell(message: WatchMessage): void {
+    for (const event of message.events) this.apply(event);
+    if (!message.synced) return;
+    this.#isComplete = true;
+    this.#removed ||= this.#service === undefined;
   }
 
   apply(event: WatchEvent): void {

@@ -13,9 +13,10 @@ import { bootstrapSwarm } from '../../manager/bootstrap.js';
 import { controlHandlers } from '../../manager/control/handlers.js';
 import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
 import { TaskReaper } from '../../manager/orchestrator/reaper.js';
+import { routedControl } from '../../manager/routing/control.js';
+import { LeaderClient } from '../../manager/routing/leader-client.js';
 import { Scheduler } from '../../manager/scheduler/scheduler.js';
 import { MemoryStore } from '../../manager/store/memory-store.js';
-import { VolatileLog } from '../../manager/store/volatile-log.js';
 import { supervise } from '../../manager/supervise.js';
 import { testRoster } from '../../manager/testing/sole-member.js';
 import {
@@ -36,6 +37,8 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
+import { FickleLog, noQuorum } from './fickle-log.js';
+import { SeverableSocket } from './severable-socket.js';
 
 /** What became of one command line. */
 export interface Result {
@@ -51,26 +54,27 @@ export interface Result {
  */
 export class TestSwarm {
   readonly folder = mkdtempSync(path.join(tmpdir(), 'tsswarm-cli-'));
-  readonly store = new MemoryStore({ proposer: new VolatileLog(), clock: systemClock, log: silentLogger });
+  readonly log = new FickleLog();
+  readonly store = new MemoryStore({ proposer: this.log, clock: systemClock, log: silentLogger });
+  /** Where the command line finds the daemon. */
+  readonly socket = new SeverableSocket(path.join(this.folder, 'tsswarm.sock'), path.join(this.folder, 'daemon.sock'));
   /** What a placed task becomes: running when left as it is, or failed with these words. */
   fate: (task: Task) => string | undefined = () => undefined;
   /** Log batches that `service logs` is to find. */
   logs: (request: LogsRequest) => readonly LogBatch[] = () => [];
   imported = Buffer.alloc(0);
+  /** Calls of the managers' API that have come in. */
+  requests = 0;
   readonly #server = new RpcServer(silentLogger);
   readonly #stopping = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
   #isManager = true;
 
-  get socket(): string {
-    return path.join(this.folder, 'tsswarm.sock');
-  }
-
   async start(): Promise<void> {
     const { store } = this;
     await store.start();
-    const credential = new Uint8Array(32);
-    const init = { nodeId: 'node1id', address: '203.0.113.1:2377', dataPathAddress: '203.0.113.1', credential };
+    const { nodeId, secret: credential } = OWN;
+    const init = { nodeId, address: '203.0.113.1:2377', dataPathAddress: '203.0.113.1', credential };
     await bootstrapSwarm(store, init, systemClock.now());
     await store.update((draft) => {
       const first = draft.get('node', 'node1id');
@@ -83,20 +87,27 @@ export class TestSwarm {
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
     this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
     const logs = { read: (request: LogsRequest) => this.#logs(request) };
-    const control = controlHandlers(store, { clock: systemClock, managers: testRoster(store), logs });
-    const isManager = () => this.#isManager;
+    const local = controlHandlers(store, { clock: systemClock, managers: testRoster(store), logs });
+    const leader = new LeaderClient({ source: this.log, clock: systemClock, credential: OWN, noLeader: noQuorum });
+    const control = routedControl({ local, leader, barrier: () => this.log.barrier() });
+    const asked = () => {
+      this.requests++;
+      return this.#isManager ? control : undefined;
+    };
     const source = {
       get control() {
-        return isManager() ? control : undefined;
+        return asked();
       },
       joined: true,
     };
     this.#server.add(ControlService, controlGate(source));
     this.#serveAgent();
-    await this.#server.listen(`unix://${this.socket}`);
+    await this.#server.listen(`unix://${path.join(this.folder, 'daemon.sock')}`);
+    await this.socket.open();
   }
 
   async stop(): Promise<void> {
+    await this.socket.close();
     this.#server.close();
     this.#stopping.abort();
     await this.#running;
@@ -185,6 +196,8 @@ export class TestSwarm {
           nodeId: 'node1id',
           controlAvailable: this.#isManager,
           advertiseAddress: '203.0.113.1:2377',
+          managers: ['203.0.113.10:2377', '203.0.113.1:2377'],
+          spec: this.store.view().cluster().spec,
           description: NodeDescription.create({ hostname: 'node1' }),
         }),
       doctor: async () => DoctorResponse.create({ features }),
@@ -201,6 +214,8 @@ export class TestSwarm {
     });
   }
 }
+
+const OWN = { nodeId: 'node1id', secret: new Uint8Array(32) };
 
 function readyNode(hostname: string): Pick<Node, 'description' | 'status'> {
   return {
