@@ -1,7 +1,7 @@
 import { InvariantError } from '../errors.js';
 import type { Index } from '../types.js';
 
-interface Inflight {
+export interface Inflight {
   /** The last entry of the message. */
   readonly index: Index;
   readonly bytes: number;
@@ -31,6 +31,11 @@ export class Inflights {
 
   get full(): boolean {
     return this.count >= this.#maxMsgs || this.#bytes >= this.#maxBytes;
+  }
+
+  /** Oldest first. */
+  get window(): readonly Inflight[] {
+    return this.#window.slice(this.#start);
   }
 
   /** Indexes must come in increasing order. */

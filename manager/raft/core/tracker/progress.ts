@@ -126,6 +126,11 @@ export class Progress {
     return true;
   }
 
+  /** The highest commit index that was sent, as far as it counts. */
+  get sentCommitIndex(): Index {
+    return this.#sentCommit;
+  }
+
   get paused(): boolean {
     return this.state === 'StateSnapshot' || this.msgAppFlowPaused;
   }

@@ -83,6 +83,11 @@ export class ProgressTracker {
     return jointVote(this.#config.voters, votes) === 'VoteWon';
   }
 
+  /** The first answer of each voter in the running election. */
+  get votes(): ReadonlyMap<NodeId, boolean> {
+    return this.#votes;
+  }
+
   resetVotes(): void {
     this.#votes.clear();
   }
