@@ -10,7 +10,10 @@ interface NodeChange {
   readonly apply: (node: Node) => Node;
 }
 
-/** Writes what becomes known of nodes through their sessions. A node that has been removed is left alone. */
+/**
+ * Writes what becomes known of nodes through their sessions, or the lack of them. A node without a
+ * credential has left or is being removed: what was under way then comes too late, and it stays DOWN.
+ */
 export class NodeWriter {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -22,7 +25,7 @@ export class NodeWriter {
     this.#batcher = new Batcher(async (changes) => {
       const { failed } = await store.batch(changes, (draft, { nodeId, apply }) => {
         const node = draft.get('node', nodeId);
-        if (node) draft.update('node', apply(node));
+        if (node && node.credentialDigest.length > 0) draft.update('node', apply(node));
       });
       for (const error of failed.values()) throw error;
     });
