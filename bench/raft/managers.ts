@@ -13,7 +13,12 @@ export interface MemberJob {
   readonly members: readonly string[];
   /** Which of them this is, from 1. */
   readonly self: number;
+  /** Entries between two snapshots. */
+  readonly snapshotInterval: number;
 }
+
+/** What it is asked. */
+export type MemberRequest = { readonly kind: 'status' | 'reset' } | { readonly kind: 'fill'; readonly tasks: number };
 
 /** What it answers. */
 export interface MemberStatus {
@@ -21,6 +26,11 @@ export interface MemberStatus {
   readonly leader: string | undefined;
   readonly voters: number;
   readonly applied: number;
+  readonly tasks: number;
+  /** Bytes. */
+  readonly rss: number;
+  /** Longest time for which the event loop was held up since the start or the last reset, in milliseconds. */
+  readonly loopDelay: number;
 }
 
 const SCRIPT = path.join(path.dirname(fileURLToPath(import.meta.url)), 'member-process.js');
@@ -33,9 +43,12 @@ export class ManagerCluster implements Cluster {
   readonly #folder: string;
   readonly #members = new Map<number, ChildProcess>();
 
+  readonly #snapshotInterval: number;
+
   /** @param folder for the members' data; removed at the end */
-  constructor(folder: string) {
+  constructor(folder: string, snapshotInterval = 10_000) {
     this.#folder = folder;
+    this.#snapshotInterval = snapshotInterval;
   }
 
   async start(): Promise<void> {
@@ -67,17 +80,41 @@ export class ManagerCluster implements Cluster {
   }
 
   async restart(): Promise<void> {
+    for (const self of [1, 2, 3]) if (!this.#members.has(self)) await this.startMember(self);
+  }
+
+  /** Resolves when it has all that the others have. @returns milliseconds that it took */
+  async startMember(self: number): Promise<number> {
     const newest = Math.max(...(await this.#statuses()).map(({ applied }) => applied));
-    for (const self of [1, 2, 3]) {
-      if (this.#members.has(self)) continue;
-      await this.#spawn(self);
-      const isCurrent = async () => (await this.#status(self)).applied >= newest;
-      await until(isCurrent, STARTS_WITHIN_MS, `member ${self} has not caught up`);
-    }
+    const begun = performance.now();
+    await this.#spawn(self);
+    await this.resetDelay(self);
+    const isCurrent = async () => (await this.status(self)).applied >= newest;
+    await until(isCurrent, STARTS_WITHIN_MS, `member ${self} has not caught up`);
+    return performance.now() - begun;
+  }
+
+  async killMember(self: number): Promise<void> {
+    await this.#kill(self);
+  }
+
+  status(self: number): Promise<MemberStatus> {
+    return this.#ask(self, { kind: 'status' });
+  }
+
+  /** Forgets how long the event loop was held up. */
+  async resetDelay(self: number): Promise<void> {
+    await this.#ask(self, { kind: 'reset' });
+  }
+
+  /** Writes so many tasks into the leader's store. */
+  async fill(tasks: number): Promise<void> {
+    await this.#ask(await this.#leader(), { kind: 'fill', tasks });
   }
 
   async #spawn(self: number): Promise<void> {
-    const job: MemberJob = { folder: path.join(this.#folder, `member${self}`), members: ADDRESSES, self };
+    const folder = path.join(this.#folder, `member${self}`);
+    const job: MemberJob = { folder, members: ADDRESSES, self, snapshotInterval: this.#snapshotInterval };
     const child = fork(SCRIPT, [JSON.stringify(job)]);
     this.#members.set(self, child);
     await once(child, 'message');
@@ -92,21 +129,21 @@ export class ManagerCluster implements Cluster {
     await ended;
   }
 
-  async #status(self: number): Promise<MemberStatus> {
+  async #ask(self: number, request: MemberRequest): Promise<MemberStatus> {
     const child = this.#members.get(self);
     if (!child) throw new RangeError(`member ${self} does not run`);
     const answer = once(child, 'message');
-    child.send('status');
+    child.send(request);
     return (await answer)[0] as MemberStatus;
   }
 
   #statuses(): Promise<MemberStatus[]> {
-    return Promise.all([...this.#members.keys()].map((self) => this.#status(self)));
+    return Promise.all([...this.#members.keys()].map((self) => this.status(self)));
   }
 
   /** 0 when nobody leads. */
   async #leader(): Promise<number> {
-    for (const self of this.#members.keys()) if ((await this.#status(self)).leads) return self;
+    for (const self of this.#members.keys()) if ((await this.status(self)).leads) return self;
     return 0;
   }
 }

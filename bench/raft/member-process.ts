@@ -1,22 +1,34 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { systemClock } from '../../lib/clock.js';
 import { unavailable } from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
 import { createLogger } from '../../lib/log.js';
 import { RaftMember } from '../../manager/raft/member/raft-member.js';
 import { LeaderClient } from '../../manager/routing/leader-client.js';
 import { MemoryStore } from '../../manager/store/memory-store.js';
-import { Config, ConfigSpec, RaftTransportService } from '../../proto/gen/index.js';
+import {
+  Config,
+  ConfigSpec,
+  ContainerSpec,
+  NetworkAttachment,
+  RaftTransportService,
+  Task,
+  TaskSpec,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
 import { Kv } from './kv.js';
-import type { MemberJob, MemberStatus } from './managers.js';
+import type { MemberJob, MemberRequest, MemberStatus } from './managers.js';
 
 /**
  * One manager's log and store, without what a swarm does with them, as a process: Put writes a config
  * object in one transaction, Range reads one behind a read barrier. Calls that come to a follower go to
  * the leader as `tsswarm` commands do.
  */
-async function serve({ folder, members, self }: MemberJob): Promise<void> {
+async function serve({ folder, members, self, snapshotInterval }: MemberJob): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const log = createLogger('warn', `member${self}`);
   const nodeId = `member${self}`;
@@ -34,7 +46,7 @@ async function serve({ folder, members, self }: MemberJob): Promise<void> {
     onEmpty: self === 1 ? 'begin' : 'wait',
     initialPeers: new Map(members.map((address, index) => [index + 1, address])),
     addressOf,
-    policy: () => ({ interval: 10_000, keepEntries: 500 }),
+    policy: () => ({ interval: snapshotInterval, keepEntries: 500 }),
     keepOldSnapshots: () => 0,
     clock: systemClock,
     log,
@@ -67,8 +79,32 @@ async function serve({ folder, members, self }: MemberJob): Promise<void> {
   await server.listen(addressOf(self) ?? '');
   await store.start();
   if (self === 1) await invite(member, members.length);
-  process.on('message', () => process.send?.(statusOf(member)));
-  process.send?.(statusOf(member));
+  process.on('message', async (request: MemberRequest) => {
+    if (request.kind === 'fill') await fill(store, request.tasks);
+    if (request.kind === 'reset') delays.reset();
+    process.send?.(statusOf(member, store));
+  });
+  process.send?.(statusOf(member, store));
+}
+
+/** As many tasks as a large swarm has, each of some service, on some node, in one network. */
+async function fill(store: MemoryStore, tasks: number): Promise<void> {
+  const container = ContainerSpec.create({ image: 'registry.example/web:1', env: ['MODE=production', 'WORKERS=4'] });
+  const spec = TaskSpec.create({ container });
+  const status = TaskStatus.create({ state: TaskState.RUNNING, message: 'started' });
+  await store.batch(Array(tasks).keys(), (draft, slot) => {
+    const serviceId = `service${slot % 500}`;
+    const networks = [
+      NetworkAttachment.create({
+        networkId: 'network',
+        addresses: [`10.${slot >> 16}.${(slot >> 8) & 255}.${slot & 255}/8`],
+      }),
+    ];
+    draft.create(
+      'task',
+      Task.create({ id: newId(), serviceId, slot, nodeId: `node${slot % 300}`, spec, status, networks }),
+    );
+  });
 }
 
 async function put(store: MemoryStore, id: string, data: Uint8Array): Promise<object> {
@@ -92,14 +128,20 @@ async function invite(member: RaftMember, size: number): Promise<void> {
   }
 }
 
-function statusOf(member: RaftMember): MemberStatus {
+function statusOf(member: RaftMember, store: MemoryStore): MemberStatus {
+  const loopDelay = delays.max / 1e6;
   const members = member.group?.members() ?? [];
   return {
     leads: member.standing().leading,
     leader: member.standing().leader,
     voters: members.filter(({ voter }) => voter).length,
     applied: member.group?.applied ?? 0,
+    tasks: store.view().count('task'),
+    rss: process.memoryUsage.rss(),
+    loopDelay,
   };
 }
 
+const delays = monitorEventLoopDelay({ resolution: 1 });
+delays.enable();
 await serve(JSON.parse(process.argv[2] ?? '') as MemberJob);

@@ -4,6 +4,7 @@ import { have, keep, median, table } from '../run.js';
 import type { Cluster } from './cluster.js';
 import { EtcdCluster } from './etcd.js';
 import { failovers } from './failover.js';
+import { describeLargeStore, largeStore } from './large-store.js';
 import type { LoadFigures, LoadOptions } from './load.js';
 import { loadApart } from './load-process.js';
 import { ManagerCluster } from './managers.js';
@@ -43,11 +44,27 @@ export async function raft(): Promise<void> {
         of.failovers = await failovers(cluster, FAILOVERS);
       });
     }
+    const large = await largeStore(path.join(folder, 'large'));
+    for (const [{ name }, of] of figures) report(name, of);
+    compare([...figures.values()]);
+    console.log(describeLargeStore(large));
+    keep('raft', { ...Object.fromEntries([...figures].map(([{ name }, of]) => [name, of])), large });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  for (const [{ name }, of] of figures) report(name, of);
-  keep('raft', Object.fromEntries([...figures].map(([{ name }, of]) => [name, of])));
+}
+
+/** The second system's operations/s and p99 in terms of the first's. */
+function compare([first, second]: readonly Figures[]): void {
+  const rows = LOADS.map(({ operation, clients }, index) => {
+    const ratio = (key: keyof LoadFigures) => {
+      const of = (figures: Figures | undefined) =>
+        median(figures?.loads[index]?.rounds.map((round) => round[key]) ?? []);
+      return `${(of(second) / of(first)).toFixed(2)} ×`;
+    };
+    return [`${operation}, ${clients}`, ratio('perSecond'), ratio('p50'), ratio('p99')];
+  });
+  console.log(table([['tsswarm / etcd', 'operations', 'p50', 'p99'], ...rows]));
 }
 
 async function whileUp(cluster: Cluster, work: () => Promise<void>): Promise<void> {
