@@ -165,18 +165,19 @@ export class Manager {
   /**
    * Makes this the only manager in the replicated state too, after `forceNewGroup`; to be called before
    * `start`. The others are workers from now on: those that come back learn it and give their logs up.
+   * This one stays, also when it was about to go.
    */
   async reclaim(): Promise<void> {
     await this.#openAlone();
-    const others = [...this.#store.view().list('node')].filter(
-      ({ id, role, spec }) =>
-        id !== this.#options.nodeId && (role === NodeRole.MANAGER || spec.desiredRole === NodeRole.MANAGER),
+    const managers = [...this.#store.view().list('node')].filter(
+      ({ role, spec }) => role === NodeRole.MANAGER || spec.desiredRole === NodeRole.MANAGER,
     );
-    await this.#store.batch(others, (draft, { id }) => {
+    await this.#store.batch(managers, (draft, { id }) => {
       const node = draft.get('node', id);
       if (!node) return;
-      const spec = { ...node.spec, desiredRole: NodeRole.WORKER };
-      draft.update('node', { ...node, spec, role: NodeRole.WORKER, managerStatus: undefined });
+      const role = id === this.#options.nodeId ? NodeRole.MANAGER : NodeRole.WORKER;
+      const managerStatus = role === NodeRole.MANAGER ? node.managerStatus : undefined;
+      draft.update('node', { ...node, spec: { ...node.spec, desiredRole: role }, role, managerStatus });
     });
   }
 
@@ -193,9 +194,17 @@ export class Manager {
     await this.#store.stop();
   }
 
-  /** Lets another manager lead, if this one does. @throws UNAVAILABLE when nobody takes over */
+  /**
+   * Lets another manager lead, if this one does, so that it can go.
+   * @throws FAILED_PRECONDITION when the swarm needs it, UNAVAILABLE when nobody takes over
+   */
   async handOver(): Promise<void> {
-    if (this.leads) await this.#group().transferLeadership();
+    if (!this.leads) return;
+    const view = this.#store.view();
+    const own = view.get('node', this.#options.nodeId);
+    // Who has led knows who answers; the next leader takes all for reachable at first.
+    if (own) this.#roster.checkDismissal(view, own);
+    await this.#group().transferLeadership();
   }
 
   /** What other machines are offered. */
