@@ -62,7 +62,7 @@ export class NodeStateFile {
 export function parseNodeState(text: string, file: string): NodeState {
   const damaged = (what: string) =>
     internal(`${file} is damaged: ${what}`, {
-      hint: 'Restore it from a backup, or remove the data root and join the swarm again.',
+      hint: 'Restore it from a backup, or delete it and join the swarm anew.',
     });
   let parsed: unknown;
   try {

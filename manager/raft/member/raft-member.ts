@@ -349,6 +349,6 @@ function logLost(folder: string): SwarmError {
     value: folder,
     hint:
       'Restore the folder from a backup. Else remove this node from the swarm on another manager ("tsswarm node rm --force"), ' +
-      'delete the data root here, and join anew.',
+      'delete node.json in the data root here, and join anew.',
   });
 }
