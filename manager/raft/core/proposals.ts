@@ -19,8 +19,13 @@ export function propose(r: Raft, entries: readonly Entry[]): void {
     );
     throw new RaftError('proposal-dropped');
   }
+  const before = r.pendingConfIndex;
   const admitted = entries.map((entry, i) => admit(r, entry, r.log.lastIndex() + i + 1));
-  if (!appendEntries(r, admitted)) throw new RaftError('proposal-dropped');
+  if (!appendEntries(r, admitted)) {
+    // A change that is not in the log must not stand in the way of the next.
+    r.pendingConfIndex = before;
+    throw new RaftError('proposal-dropped');
+  }
   broadcastAppend(r);
 }
 

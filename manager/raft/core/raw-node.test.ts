@@ -281,6 +281,19 @@ describe('leadership transfer', () => {
 });
 
 describe('membership', () => {
+  test('a change that was dropped does not stand in the way of the next', () => {
+    const cluster = new Cluster([1, 2, 3], { maxUncommittedEntriesSize: 10 }).elect(1);
+    cluster.isolate(1);
+    cluster.node(1).propose(new Uint8Array(100));
+    expect(codeOf(() => cluster.node(1).proposeConfChange(change('r3')))).toBe('proposal-dropped');
+    cluster.heal();
+    cluster.tick(1);
+    cluster.settle();
+    cluster.node(1).proposeConfChange(change('r3'));
+    cluster.settle();
+    expect([...cluster.node(1).status().config.voters.incoming]).toEqual([1, 2]);
+  });
+
   test('a node joins as a learner, catches up, becomes a voter', () => {
     const cluster = new Cluster([1]).elect(1);
     cluster.node(1).propose(bytes('a'));
