@@ -91,7 +91,7 @@ export class Raft {
    * others carry this node's term.
    */
   send(outgoing: Outgoing): void {
-    const complete = message({ ...outgoing, from: outgoing.from || this.id, term: this.#termOf(outgoing) });
+    const complete = message(outgoing, outgoing.from || this.id, this.#termOf(outgoing));
     if (waitsForAppend(complete.type)) {
       this.messagesAfterAppend.push(complete);
       return;

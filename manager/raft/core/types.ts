@@ -62,12 +62,16 @@ export interface EntryId {
 export const noBytes = new Uint8Array(0);
 
 /** A message whose unnamed fields are zero. */
-export function message(fields: Partial<Message> & Pick<Message, 'type'>): Message {
+export function message(
+  fields: Partial<Message> & Pick<Message, 'type'>,
+  from: NodeId = fields.from ?? None,
+  term: Term = fields.term ?? 0,
+): Message {
   return {
     type: fields.type,
     to: fields.to ?? None,
-    from: fields.from ?? None,
-    term: fields.term ?? 0,
+    from,
+    term,
     logTerm: fields.logTerm ?? 0,
     index: fields.index ?? 0,
     entries: fields.entries ?? [],
