@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { entriesSize, entrySize, limitSize, payloadsSize } from './entries.js';
+import { entriesSize, entrySize, limitSize, payloadsSize, sliceWithin } from './entries.js';
 import { Entry } from './types.js';
 
 const entry = (size: number, index = 1, term = 1) => Entry.create({ index, term, data: new Uint8Array(size) });
@@ -25,6 +25,20 @@ test('entries - cuts to the limit, but to one entry at least', () => {
   expect(limitSize(list, 2 * one)).toHaveLength(2);
   expect(limitSize(list, Number.POSITIVE_INFINITY)).toBe(list);
   expect(limitSize([], 0)).toEqual([]);
+});
+
+test('entries - a slice is cut to the limit, but to one entry at least', () => {
+  const list = [entry(100, 1), entry(100, 2), entry(100, 3), entry(100, 4)];
+  const one = entrySize(entry(100));
+  const cut = (from: number, to: number, maxSize: number) =>
+    sliceWithin(list, from, to, maxSize).map(({ index }) => index);
+  expect(cut(1, 4, 0)).toEqual([2]);
+  expect(cut(1, 4, 2 * one - 1)).toEqual([2]);
+  expect(cut(1, 4, 2 * one)).toEqual([2, 3]);
+  expect(cut(1, 3, 9 * one)).toEqual([2, 3]);
+  expect(cut(1, 4, Number.POSITIVE_INFINITY)).toEqual([2, 3, 4]);
+  expect(cut(2, 2, 0)).toEqual([]);
+  expect(sliceWithin(list, 0, 4, Number.POSITIVE_INFINITY)).not.toBe(list);
 });
 
 test('entries - an empty entry has size but no payload', () => {

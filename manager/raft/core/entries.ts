@@ -25,15 +25,24 @@ export function payloadsSize(entries: readonly Entry[]): number {
 
 /** The longest prefix of at most `maxSize` bytes, but at least one entry if there is any. */
 export function limitSize(entries: readonly Entry[], maxSize: number): readonly Entry[] {
-  const first = entries[0];
-  if (first === undefined || maxSize === Number.POSITIVE_INFINITY) return entries;
-  let size = entrySize(first);
-  for (const [limit, entry] of entries.entries()) {
-    if (limit === 0) continue;
-    size += entrySize(entry);
-    if (size > maxSize) return entries.slice(0, limit);
+  const end = endWithin(entries, 0, entries.length, maxSize);
+  return end === entries.length ? entries : entries.slice(0, end);
+}
+
+/** A copy of that prefix of entries[from, to): its cost does not depend on what is beyond the limit. */
+export function sliceWithin(entries: readonly Entry[], from: number, to: number, maxSize: number): readonly Entry[] {
+  return entries.slice(from, endWithin(entries, from, to, maxSize));
+}
+
+function endWithin(entries: readonly Entry[], from: number, to: number, maxSize: number): number {
+  if (maxSize === Number.POSITIVE_INFINITY) return to;
+  let size = 0;
+  for (let at = from; at < to; at++) {
+    const entry = entries[at];
+    if (entry) size += entrySize(entry);
+    if (size > maxSize && at > from) return at;
   }
-  return entries;
+  return to;
 }
 
 function varintSize(value: number): number {

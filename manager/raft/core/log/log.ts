@@ -103,12 +103,12 @@ export class RaftLog {
       throw new InvariantError(`slice[${lo},${hi}) out of bound [${this.firstIndex()},${this.lastIndex()}]`);
     if (lo === hi) return [];
     const { offset } = this.#unstable;
-    if (lo >= offset) return limitSize(this.#unstable.slice(lo, hi), maxSize);
+    if (lo >= offset) return this.#unstable.slice(lo, hi, maxSize);
     const stableEnd = Math.min(hi, offset);
     const stored = this.#storage.entries(lo, stableEnd, maxSize);
     // Short of what was asked for: the size limit was reached.
     if (stored.length < stableEnd - lo || hi <= offset) return stored;
-    return limitSize([...stored, ...this.#unstable.slice(offset, hi)], maxSize);
+    return limitSize([...stored, ...this.#unstable.slice(offset, hi, maxSize)], maxSize);
   }
 
   /** Appends at the end of the log or over its uncommitted tail; returns the new last index. */

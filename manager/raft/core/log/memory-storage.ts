@@ -1,4 +1,4 @@
-import { limitSize } from '../entries.js';
+import { sliceWithin } from '../entries.js';
 import { InvariantError, RaftError } from '../errors.js';
 import { type ConfState, Entry, HardState, type Index, Snapshot, SnapshotMetadata, type Term } from '../types.js';
 import type { Storage } from './storage.js';
@@ -31,7 +31,7 @@ export class MemoryStorage implements Storage {
   entries(lo: Index, hi: Index, maxSize: number): readonly Entry[] {
     if (lo <= this.#offset) throw new RaftError('compacted');
     if (hi > this.lastIndex() + 1) throw new RaftError('unavailable');
-    return limitSize(this.#entries.slice(lo - this.#offset, hi - this.#offset), maxSize);
+    return sliceWithin(this.#entries, lo - this.#offset, hi - this.#offset, maxSize);
   }
 
   term(index: Index): Term {

@@ -27,7 +27,7 @@ test('unstable - overwriting hands out again from there on', () => {
   u.acceptInProgress();
   u.truncateAndAppend([entry(6, 2)]);
   expect(indexes(u.nextEntries())).toEqual(['2/6']);
-  expect(indexes(u.slice(5, 7))).toEqual(['1/5', '2/6']);
+  expect(indexes(u.slice(5, 7, Number.POSITIVE_INFINITY))).toEqual(['1/5', '2/6']);
   u.acceptInProgress();
   u.truncateAndAppend([entry(4, 3), entry(5, 3)]);
   expect([u.offset, ...indexes(u.nextEntries())]).toEqual([4, '3/4', '3/5']);
@@ -64,7 +64,7 @@ test('unstable - a snapshot gives the first index and the term before it', () =>
 
 test('unstable - what it hands out does not change when it does', () => {
   const u = unstable(entry(5, 1), entry(6, 1));
-  const before = [u.nextEntries(), u.slice(5, 7)];
+  const before = [u.nextEntries(), u.slice(5, 7, Number.POSITIVE_INFINITY)];
   u.truncateAndAppend([entry(5, 2)]);
   u.stableTo({ index: 5, term: 2 });
   expect(before.map(indexes)).toEqual([
@@ -76,6 +76,6 @@ test('unstable - what it hands out does not change when it does', () => {
 test('unstable - refuses a gap and what it does not hold', () => {
   const u = unstable(entry(5, 1));
   expect(() => u.truncateAndAppend([entry(7, 1)])).toThrow(InvariantError);
-  expect(() => u.slice(4, 6)).toThrow(InvariantError);
-  expect(() => u.slice(5, 7)).toThrow(InvariantError);
+  expect(() => u.slice(4, 6, Number.POSITIVE_INFINITY)).toThrow(InvariantError);
+  expect(() => u.slice(5, 7, Number.POSITIVE_INFINITY)).toThrow(InvariantError);
 });

@@ -1,3 +1,4 @@
+import { sliceWithin } from '../entries.js';
 import { InvariantError } from '../errors.js';
 import type { RaftLogger } from '../logger.js';
 import type { Entry, EntryId, Index, Snapshot, Term } from '../types.js';
@@ -144,11 +145,11 @@ export class Unstable {
     for (const entry of entries) this.#entries.push(entry);
   }
 
-  /** Entries in [lo, hi), all of which must be here. */
-  slice(lo: Index, hi: Index): readonly Entry[] {
+  /** Entries in [lo, hi), all of which must be here, within `maxSize` but at least one. */
+  slice(lo: Index, hi: Index, maxSize: number): readonly Entry[] {
     const end = this.#offset + this.#entries.length;
     if (lo > hi || lo < this.#offset || hi > end)
       throw new InvariantError(`unstable.slice[${lo},${hi}) out of bound [${this.#offset},${end}]`);
-    return this.#entries.slice(lo - this.#offset, hi - this.#offset);
+    return sliceWithin(this.#entries, lo - this.#offset, hi - this.#offset, maxSize);
   }
 }
