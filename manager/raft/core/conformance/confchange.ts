@@ -2,7 +2,7 @@ import { parseChanges } from '../confchange/change.js';
 import { type ChangeBase, enterJoint, leaveJointConfig, type Membership, simpleChange } from '../confchange/changer.js';
 import { RaftError } from '../errors.js';
 import { configString, emptyConfig, ProgressTracker, progressString } from '../tracker/tracker.js';
-import type { TestCase } from './datadriven.js';
+import { isTrue, type TestCase } from './datadriven.js';
 
 /** Replays one transcript of configuration changes; each directive finds the log one entry longer. */
 export function confChangeReplay(): (test: TestCase) => string {
@@ -27,7 +27,7 @@ function change(base: ChangeBase, { directive: { command, args }, input }: TestC
     case 'simple':
       return simpleChange(base, changes);
     case 'enter-joint':
-      return enterJoint(base, args.find(({ key }) => key === 'autoleave')?.values[0] === 'true', changes);
+      return enterJoint(base, isTrue(args.find(({ key }) => key === 'autoleave')?.values[0]), changes);
     case 'leave-joint':
       if (changes.length > 0) throw new RaftError('conf-change-refused', 'this command takes no input');
       return leaveJointConfig(base);

@@ -26,6 +26,13 @@ test('datadriven - a backslash continues the directive', () => {
   expect(parseTranscript('one a=1 \\\n  b=2\n----\nx\n')[0]?.directive).toEqual(parseDirective('one a=1 b=2'));
 });
 
+test('datadriven - line ends may be those of Windows', () => {
+  expect(parseTranscript('one\r\ninput\r\n----\r\nx\r\n\r\ntwo\r\n----\r\n')).toMatchObject([
+    { input: 'input', expected: 'x' },
+    { directive: { command: 'two' }, expected: '' },
+  ]);
+});
+
 test('datadriven - refuses a directive without output', () => {
   expect(() => parseTranscript('one\ninput\n')).toThrow(/has no ----/);
 });

@@ -27,7 +27,7 @@ const separator = '----';
 
 /** @throws Error naming the line that cannot be read */
 export function parseTranscript(text: string): readonly TestCase[] {
-  const lines = text.split('\n');
+  const lines = text.split(/\r?\n/);
   const cases: TestCase[] = [];
   let at = 0;
   const takeUntil = (ends: (line: string) => boolean, what: string): string[] => {
@@ -75,4 +75,9 @@ function parseArgument(token: string): Argument {
   const value = token.slice(at + 1);
   const list = value.startsWith('(') && value.endsWith(')') ? value.slice(1, -1) : value;
   return { key: token.slice(0, at), values: list.split(/[\s,]+/).filter((v) => v !== '' || !value.startsWith('(')) };
+}
+
+/** How a flag may be written. */
+export function isTrue(text: string | undefined): boolean {
+  return text !== undefined && ['true', 't', '1'].includes(text.toLowerCase());
 }

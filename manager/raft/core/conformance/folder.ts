@@ -20,14 +20,14 @@ export function conformanceFolder(): string {
   return given ? path.resolve(given) : path.resolve(projectRoot, '../shared/conformance');
 }
 
-/** All transcripts in folders named after a kind, in `folder` itself or in a folder in it. */
+/** All transcripts in `folder`, however deep: the nearest folder around a file that is named after a kind tells its kind. */
 export function findTranscripts(folder: string): readonly Transcript[] {
-  const groups = [folder, ...list(folder).filter(isFolder)];
-  return groups.flatMap((group) =>
-    transcriptKinds.flatMap((kind) =>
-      textFiles(path.join(group, kind)).map((file) => ({ kind, file, name: path.relative(folder, file) })),
-    ),
-  );
+  return textFiles(folder).flatMap((file) => {
+    const name = path.relative(folder, file);
+    const around = [path.basename(folder), ...path.dirname(name).split(path.sep)];
+    const kind = around.map((part) => transcriptKinds.find((k) => k === part)).findLast((k) => k !== undefined);
+    return kind ? [{ kind, file, name }] : [];
+  });
 }
 
 function textFiles(folder: string): readonly string[] {

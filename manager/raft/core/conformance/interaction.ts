@@ -11,7 +11,7 @@ import {
   Snapshot,
   SnapshotMetadata,
 } from '../types.js';
-import type { Argument, Directive, TestCase } from './datadriven.js';
+import { type Argument, type Directive, isTrue, type TestCase } from './datadriven.js';
 import { InteractionEnv, type Recipient } from './interaction-env.js';
 import type { SimulatedNode } from './simulated-node.js';
 
@@ -108,10 +108,10 @@ function addNodes(env: InteractionEnv, args: readonly Argument[]): void {
     const first = values[0] ?? '';
     switch (key) {
       case 'voters':
-        state.voters = values.map(Number);
+        state.voters = [...state.voters, ...values.map(Number)];
         break;
       case 'learners':
-        state.learners = values.map(Number);
+        state.learners = [...state.learners, ...values.map(Number)];
         break;
       case 'index':
         index = Number(first);
@@ -131,7 +131,7 @@ function addNodes(env: InteractionEnv, args: readonly Argument[]): void {
 }
 
 function configure(config: NodeConfig, key: string, text: string): void {
-  const on = text === 'true';
+  const on = isTrue(text);
   switch (key) {
     case 'inflight':
       config.maxInflightMsgs = Number(text);
@@ -196,7 +196,7 @@ function typeNamed(name: string): MsgType {
 function confChangeFrom(args: readonly Argument[], input: string): AnyConfChange {
   const changes = parseChanges(input);
   const transition = value(args, 'transition') ?? 'auto';
-  if (['true', 't', '1'].includes((value(args, 'v1') ?? 'false').toLowerCase())) {
+  if (isTrue(value(args, 'v1'))) {
     const [first] = changes;
     if (!first || changes.length > 1 || transition !== 'auto')
       throw new Error('v1 conf change can only have one operation and no transition');

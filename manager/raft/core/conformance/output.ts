@@ -44,9 +44,12 @@ export class Output implements RaftLogger {
   indented(print: () => void): void {
     const before = this.#text;
     this.#text = '';
-    print();
-    const lines = this.#text.replace(/\n$/, '').split('\n');
-    this.#text = before + (this.#text === '' ? '' : lines.map((line) => `  ${line}\n`).join(''));
+    try {
+      print();
+    } finally {
+      const lines = this.#text.replace(/\n$/, '').split('\n');
+      this.#text = before + (this.#text === '' ? '' : lines.map((line) => `  ${line}\n`).join(''));
+    }
   }
 
   debug(line: string): void {

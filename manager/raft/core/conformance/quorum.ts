@@ -20,8 +20,11 @@ export function quorumReplay(): (test: TestCase) => string {
     const config: JointConfig = { incoming: new Set(incoming), outgoing: new Set(outgoing) };
     const said = list(command === 'vote' ? 'votes' : 'idx');
     const voters = jointIds(config);
-    if (voters.length !== said.length)
-      return `error: mismatched input (explicit or _) for voters [${voters.join(' ')}]: [${said.join(' ')}]`;
+    if (voters.length !== said.length) {
+      const numbers = { y: '2', n: '1', _: '0' } as const;
+      const shown = said.map((text) => numbers[text as keyof typeof numbers] ?? text);
+      return `error: mismatched input (explicit or _) for voters map[${voters.map((id) => `${id}:{}`).join(' ')}]: [${shown.join(' ')}]`;
+    }
     const byVoter = new Map<NodeId, string>();
     for (const [i, id] of [...new Set([...incoming, ...outgoing])].entries()) {
       const text = said[i];

@@ -24,7 +24,7 @@ const folder = conformanceFolder();
 const transcripts = findTranscripts(folder);
 if (transcripts.length === 0)
   console.warn(
-    `\nRAFT TRANSCRIPTS SKIPPED: no interaction/, quorum/ or confchange/ with *.txt in ${folder} or one level below.\n` +
+    `\nRAFT TRANSCRIPTS SKIPPED: no interaction/, quorum/ or confchange/ with *.txt in ${folder}.\n` +
       'Set TSSWARM_CONFORMANCE to the folder that holds them.\n',
   );
 
