@@ -299,7 +299,9 @@ export class RaftMember implements Proposer {
   async #receive(message: Message, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const parts = this.#parts;
     if (!parts || !message.snapshot) throw unavailable('this manager is not ready for a snapshot');
-    await parts.disk.writeSnapshot(message.snapshot.metadata, chunks);
+    const { metadata } = message.snapshot;
+    await parts.disk.writeSnapshot(metadata, chunks);
+    this.#options.log.info({ peer: message.from, index: metadata.index }, 'received a snapshot from the leader');
     parts.engine.step([message]);
   }
 
