@@ -1,4 +1,4 @@
-import { SwarmError } from '../../lib/errors.js';
+import { messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import { parseDuration } from '../../lib/units.js';
 import { type LogBatch, type LogLine, LogOptions, LogStream } from '../../proto/gen/logs.js';
 import type { Task } from '../../proto/gen/objects.js';
@@ -6,6 +6,7 @@ import type { Context } from '../context.js';
 import { badFlag, type Flags } from '../flags/flags.js';
 import { shortId } from '../format/human.js';
 import { taskName } from '../format/task-rows.js';
+import { isPassing } from '../retry.js';
 
 export async function showLogs(context: Context, ref: string, flags: Flags): Promise<void> {
   const control = await context.control();
@@ -14,13 +15,30 @@ export async function showLogs(context: Context, ref: string, flags: Flags): Pro
   const prefixes = new Prefixes(context, flags, target.slotWidth);
   const showTime = flags.on('timestamps');
   const rest = new PartialLines();
-  for await (const batch of control.logs({ service: target.service, task: target.task, options })) {
+  for await (const batch of untilBroken(control.logs({ service: target.service, task: target.task, options }))) {
     const prefix = flags.on('raw') ? '' : await prefixes.of(batch);
     for (const line of batch.lines) {
       const head = rest.continues(batch.taskId, line) ? '' : (showTime ? `${timestamp(line)} ` : '') + prefix;
       const print = line.stream === LogStream.STDERR ? context.io.err : context.io.out;
       print(Buffer.concat([Buffer.from(head), line.data]));
     }
+  }
+}
+
+/** Managers that change places end the streams of logs: words for who was reading one. */
+async function* untilBroken(batches: AsyncIterable<LogBatch>): AsyncIterable<LogBatch> {
+  let begun = false;
+  try {
+    for await (const batch of batches) {
+      begun = true;
+      yield batch;
+    }
+  } catch (error) {
+    if (!begun || !isPassing(error)) throw error;
+    throw unavailable(`the logs have broken off: ${messageOf(error)}`, {
+      hint: 'Run the command again; --since shows only what is newer.',
+      cause: error,
+    });
   }
 }
 

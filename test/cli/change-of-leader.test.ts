@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { NodeAvailability, Service, ServiceSpec } from '../../proto/gen/index.js';
+import { deferred } from '../../lib/async.js';
+import { unavailable } from '../../lib/errors.js';
+import { LogBatch, LogLine, NodeAvailability, Service, ServiceSpec } from '../../proto/gen/index.js';
 import { Held, lostUnknown, lostWhile, madeUnknown } from './fickle-log.js';
 import { TestSwarm } from './swarm.js';
 
@@ -154,6 +156,23 @@ describe('a daemon that goes away', () => {
   it('reads - are asked again', async () => {
     swarm.socket.dropNext(2);
     expect(await swarm.cli('node', 'ls', '-q')).toEqual({ code: 0, out: 'node1id\nnode2id\n', err: '' });
+  });
+
+  it('service logs - that break off say so, and how to go on', async () => {
+    await created('--name', 'web', 'web');
+    const data = Buffer.from('hello\n');
+    swarm.logs = async function* () {
+      yield LogBatch.create({ lines: [LogLine.create({ data })] });
+      await heard.promise;
+      throw unavailable('Connection dropped');
+    };
+    const heard = deferred<void>();
+    const out = (text: string | Uint8Array) => void (text.toString().endsWith('hello\n') && heard.resolve());
+    const { code, err } = await swarm.cliWith({ out }, 'service', 'logs', '--raw', '-f', 'web');
+    expect(code).toBe(1);
+    expect(err).toBe(
+      'Error: the logs have broken off: Connection dropped\nRun the command again; --since shows only what is newer.\n',
+    );
   });
 
   it('node update - was made before the answer was lost', async () => {

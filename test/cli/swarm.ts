@@ -61,7 +61,7 @@ export class TestSwarm {
   /** What a placed task becomes: running when left as it is, or failed with these words. */
   fate: (task: Task) => string | undefined = () => undefined;
   /** Log batches that `service logs` is to find. */
-  logs: (request: LogsRequest) => readonly LogBatch[] = () => [];
+  logs: (request: LogsRequest) => Iterable<LogBatch> | AsyncIterable<LogBatch> = () => [];
   imported = Buffer.alloc(0);
   /** Calls of the managers' API that have come in. */
   requests = 0;
