@@ -52,11 +52,18 @@ async function removeOnce(inventory: Inventory): Promise<void> {
     return;
   }
   await Promise.all(inventory.namespaces.map((file) => rm(file, { force: true })));
-  for (const link of inventory.links) await run('ip', ['link', 'delete', link]);
+  for (const link of inventory.links) await removeLink(link);
   removeCgroups(inventory.cgroups);
   await Promise.all(inventory.folders.map((folder) => rm(folder, { recursive: true, force: true })));
   // Folders that the lab shares with a daemon of the machine itself stay while they hold something.
   for (const folder of inventory.folders) removeIfEmpty(path.dirname(folder));
+}
+
+async function removeLink(link: string): Promise<void> {
+  await run('ip', ['link', 'delete', link]).catch((error: unknown) => {
+    // It goes by itself with the namespace that its other end is in.
+    if (takeInventory().links.includes(link)) throw error;
+  });
 }
 
 /** Lazily: an unmount must not wait for who still has a file open there. */
