@@ -29,6 +29,10 @@ const scenarios: readonly Scenario[] = [
   { name: 'a crash, writes that come late', bounds: { maxTerm: 2, proposals: 0 } },
   { name: 'a crash between write and acknowledgement', bounds: { maxTerm: 2, proposals: 0, acknowledgesLater: true } },
   { name: 'a proposal, a crash and a snapshot', bounds: { config: sync, maxTerm: 2, compactions: 1 } },
+  {
+    name: 'two proposals to a group of two, a crash',
+    bounds: { config: sync, voters: [1, 2], nodes: [1, 2], proposals: 2 },
+  },
   { name: 'a proposal and heartbeats', bounds: { config: sync, maxTerm: 2, crashes: 0, heartbeats: 1 } },
   { name: 'a pre-vote', bounds: { config: { ...sync, preVote: true }, maxTerm: 2, crashes: 0, proposals: 0 } },
   { name: 'two terms, a crash, a new member', bounds: { config: sync, voters: [1, 2], proposals: 0, changes: [add3] } },

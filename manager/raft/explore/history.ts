@@ -1,4 +1,4 @@
-import { type JointConfig, jointCommitted } from '../core/quorum/joint.js';
+import type { JointConfig } from '../core/quorum/joint.js';
 import type { NodeId, Term } from '../core/types.js';
 import { type Cost, costs } from './bounds.js';
 import { Interner } from './interner.js';
@@ -99,7 +99,8 @@ export class Histories {
       durable.set(this.#space.state(state).node, this.#durable[this.#pairNumber(history, state)] ?? 0);
     for (let at = committed.length; at > 0; at--) {
       const voters = committed[at - 1]?.voters;
-      if (voters && jointCommitted(voters, (id) => durable.get(id)) < at)
+      const has = (id: NodeId) => (durable.get(id) ?? 0) >= at;
+      if (voters && !(isMajority(voters.incoming, has) && isMajority(voters.outgoing, has)))
         return `${committed[at - 1]?.entry} is committed, but not on the disks of a quorum`;
     }
     return undefined;
@@ -175,6 +176,11 @@ function logsMatch(a: LogContent, b: LogContent): boolean {
   for (let at = Math.min(a.length, b.length) - 1; at >= 0; at--)
     if (termAt(a, at) === termAt(b, at)) return beginsWith(a, b, at + 1);
   return true;
+}
+
+/** Not the core's own, which is what is checked. */
+function isMajority(voters: ReadonlySet<NodeId>, has: (id: NodeId) => boolean): boolean {
+  return voters.size === 0 || [...voters].filter(has).length * 2 > voters.size;
 }
 
 function votersKey({ incoming, outgoing }: JointConfig): string {
