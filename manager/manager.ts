@@ -6,6 +6,7 @@ import {
   ControlService,
   DispatcherService,
   JoinService,
+  LeaderRelayService,
   LogBrokerService,
   NodeRole,
   RaftTransportService,
@@ -31,6 +32,7 @@ import { RaftMember } from './raft/member/raft-member.js';
 import { managersControl, routedControl } from './routing/control.js';
 import { routedJoin } from './routing/join.js';
 import { LeaderClient } from './routing/leader-client.js';
+import { RelayServer } from './routing/relay-server.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { keepOldSnapshots, snapshotPolicy } from './snapshot-policy.js';
 import { MemoryStore } from './store/memory-store.js';
@@ -223,6 +225,9 @@ export class Manager {
       isManager: (context) => member.isPeer(context),
     });
     server.add(ControlService, control);
+    const relay = new RelayServer({ isManager: (context) => member.isPeer(context), log: part(log, 'relay') });
+    relay.add(ControlService, control);
+    server.add(LeaderRelayService, relay.handlers);
   }
 
   #open(): Promise<void> {

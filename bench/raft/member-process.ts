@@ -7,11 +7,13 @@ import { newId } from '../../lib/ids.js';
 import { createLogger } from '../../lib/log.js';
 import { RaftMember } from '../../manager/raft/member/raft-member.js';
 import { LeaderClient } from '../../manager/routing/leader-client.js';
+import { RelayServer } from '../../manager/routing/relay-server.js';
 import { MemoryStore } from '../../manager/store/memory-store.js';
 import {
   Config,
   ConfigSpec,
   ContainerSpec,
+  LeaderRelayService,
   NetworkAttachment,
   RaftTransportService,
   Task,
@@ -19,7 +21,7 @@ import {
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
-import { RpcServer } from '../../proto/rpc/server.js';
+import { type Handlers, RpcServer } from '../../proto/rpc/server.js';
 import { Kv } from './kv.js';
 import type { MemberJob, MemberRequest, MemberStatus } from './managers.js';
 
@@ -63,11 +65,11 @@ async function serve({ folder, members, self, snapshotInterval }: MemberJob): Pr
   });
   const server = new RpcServer(log);
   server.add(RaftTransportService, member.handlers);
-  server.add(Kv, {
+  const kv: Handlers<typeof Kv> = {
     put: (request, caller) =>
       leader.call({
         here: () => put(store, Buffer.from(request.key).toString(), request.value),
-        there: (channel) => channel.stubs(Kv).put(request),
+        there: ({ relay }) => relay.call(Kv.put, request),
         caller,
       }),
     async range({ key }) {
@@ -75,7 +77,11 @@ async function serve({ folder, members, self, snapshotInterval }: MemberJob): Pr
       const found = store.view().get('config', Buffer.from(key).toString());
       return { kvs: found ? [{ value: found.spec.data }] : [] };
     },
-  });
+  };
+  server.add(Kv, kv);
+  const relay = new RelayServer({ isManager: (context) => member.isPeer(context), log });
+  relay.add(Kv, kv);
+  server.add(LeaderRelayService, relay.handlers);
   await server.listen(addressOf(self) ?? '');
   await store.start();
   if (self === 1) await invite(member, members.length);

@@ -1,12 +1,13 @@
 import { permissionDenied, unavailable } from '../../lib/errors.js';
 import { ControlService, type LogBatch, type LogsRequest } from '../../proto/gen/index.js';
-import type { Channel } from '../../proto/rpc/client.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import type { Method } from '../../proto/runtime.js';
 import type { StandingSource } from '../leader-duties.js';
 import type { LeaderClient } from './leader-client.js';
 
 type Control = Handlers<typeof ControlService>;
 type Unary = (request: unknown, context: CallContext) => Promise<unknown>;
+type AnyUnary = Method<unknown, unknown, false, false>;
 type Unaries = Readonly<Record<string, Unary>>;
 
 export interface RoutedControlOptions {
@@ -24,7 +25,7 @@ export interface RoutedControlOptions {
  */
 export function routedControl({ local, leader, barrier }: RoutedControlOptions): Control {
   const handlers = local as unknown as Unaries;
-  const entries = Object.keys(ControlService).map((name) => {
+  const entries = Object.entries(ControlService).map(([name, definition]) => {
     const here: Unary = async (request, context) => {
       await barrier();
       return call(handlers, name, request, context);
@@ -32,8 +33,7 @@ export function routedControl({ local, leader, barrier }: RoutedControlOptions):
     const write: Unary = (request, context) =>
       leader.call({
         here: () => here(request, context),
-        there: (channel) =>
-          remote(channel)[name]?.(request, { signal: context.signal }) ?? Promise.reject(missing(name)),
+        there: ({ relay }) => relay.call(definition as AnyUnary, request),
         caller: context,
       });
     return [name, isRead(name) ? here : write] as const;
@@ -97,11 +97,5 @@ function call(handlers: Unaries, name: string, request: unknown, context: CallCo
   if (!handler) throw missing(name);
   return handler(request, context);
 }
-
-type RemoteUnaries = Readonly<
-  Record<string, (request: unknown, options: { readonly signal: AbortSignal }) => Promise<unknown>>
->;
-
-const remote = (channel: Channel) => channel.stubs(ControlService) as unknown as RemoteUnaries;
 
 const missing = (name: string) => new RangeError(`Control has no ${name}`);

@@ -10,7 +10,7 @@ export function routedJoin(local: Join, leader: LeaderClient): Join {
     joinSwarm: (request, context) =>
       leader.call({
         here: () => local.joinSwarm(request, context),
-        there: (channel) => channel.stubs(JoinService).joinSwarm(request, { signal: context.signal }),
+        there: ({ channel }) => channel.stubs(JoinService).joinSwarm(request, { signal: context.signal }),
         caller: context,
         // The machine chooses its id.
         repeatable: request.nodeId !== '',
@@ -18,14 +18,14 @@ export function routedJoin(local: Join, leader: LeaderClient): Join {
     leaveSwarm: (request, context) =>
       leader.call({
         here: () => local.leaveSwarm(request, context),
-        there: (channel) => channel.stubs(JoinService).leaveSwarm(request, { signal: context.signal }),
+        there: ({ channel }) => channel.stubs(JoinService).leaveSwarm(request, { signal: context.signal }),
         credential: context.credential,
         caller: context,
       }),
     becomeManager: (request, context) =>
       leader.call({
         here: () => local.becomeManager(request, context),
-        there: (channel) => channel.stubs(JoinService).becomeManager(request, { signal: context.signal }),
+        there: ({ channel }) => channel.stubs(JoinService).becomeManager(request, { signal: context.signal }),
         credential: context.credential,
         caller: context,
         repeatable: true,

@@ -1,10 +1,12 @@
 import type { Clock } from '../../lib/clock.js';
 import { codeOf, SwarmError } from '../../lib/errors.js';
-import { Channel } from '../../proto/rpc/client.js';
+import type { Channel } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { connectionBroke, wasAnswered } from '../../proto/rpc/errors.js';
 import type { StandingSource } from '../leader-duties.js';
 import type { Standing } from '../store/proposer.js';
+import { LeaderLink } from './leader-link.js';
+import { cutOff } from './relay.js';
 
 export interface LeaderClientOptions {
   readonly source: StandingSource;
@@ -18,7 +20,7 @@ export interface LeaderClientOptions {
 /** What a call does. Exactly one of the two is done, once, unless it answers that nothing was done. */
 export interface LeaderCall<T> {
   readonly here: () => Promise<T> | T;
-  readonly there: (channel: Channel) => Promise<T>;
+  readonly there: (link: LeaderLink) => Promise<T>;
   /** Of the caller, where the leader must know it; this manager's own when left out. */
   readonly credential?: NodeCredential | undefined;
   /** Whose signal ends the waiting: looked at only when there is any, since making it has its price. */
@@ -47,7 +49,7 @@ export class LeaderClient {
   readonly #options: LeaderClientOptions;
   readonly #waits = new Set<Wait>();
   readonly #unlisten: () => void;
-  #channel: { readonly address: string; readonly channel: Channel } | undefined;
+  #link: LeaderLink | undefined;
 
   constructor(options: LeaderClientOptions) {
     this.#options = options;
@@ -69,7 +71,7 @@ export class LeaderClient {
       } catch (error) {
         if (!isUndone(error, call.repeatable === true) || call.caller.signal.aborted) throw error;
         // Who does not even take the connection says nothing to a person.
-        last = leading || wasAnswered(error) || codeOf(error) === 'UNKNOWN' ? error : undefined;
+        last = leading || !isTransports(error) ? error : undefined;
       }
       if (clock.now() >= deadline) throw last ?? noLeader();
       await this.#pause(call.caller.signal);
@@ -78,25 +80,25 @@ export class LeaderClient {
 
   /** Resolves with the leader's channel, or undefined when this manager leads. @throws UNAVAILABLE */
   channel(caller: { readonly signal: AbortSignal }): Promise<Channel | undefined> {
-    return this.call({ here: () => undefined, there: (channel) => Promise.resolve(channel), caller });
+    return this.call({ here: () => undefined, there: ({ channel }) => Promise.resolve(channel), caller });
   }
 
   close(): void {
     this.#unlisten();
-    this.#channel?.channel.close();
-    this.#channel = undefined;
+    this.#link?.close();
+    this.#link = undefined;
   }
 
   async #ask<T>(leader: string, { there, credential, caller }: LeaderCall<T>): Promise<T> {
     const own = credential === undefined;
-    const channel = own ? this.#channelTo(leader) : new Channel(leader, credential);
+    const link = own ? this.#linkTo(leader) : new LeaderLink(leader, credential);
     try {
-      return await this.#unlessDeposed(leader, there(channel));
+      return await this.#unlessDeposed(leader, there(link));
     } catch (error) {
       if (connectionBroke(error) && !caller.signal.aborted) throw cutOff(leader, error);
       throw error;
     } finally {
-      if (!own) channel.close();
+      if (!own) link.close();
     }
   }
 
@@ -113,11 +115,11 @@ export class LeaderClient {
     for (const wait of this.#waits) if (wait.leader !== leader) wait.reject(cutOff(wait.leader));
   }
 
-  #channelTo(address: string): Channel {
-    if (this.#channel?.address === address) return this.#channel.channel;
-    this.#channel?.channel.close();
-    this.#channel = { address, channel: new Channel(address, this.#options.credential) };
-    return this.#channel.channel;
+  #linkTo(address: string): LeaderLink {
+    if (this.#link?.address === address) return this.#link;
+    this.#link?.close();
+    this.#link = new LeaderLink(address, this.#options.credential);
+    return this.#link;
   }
 
   /** Until the standing changes, or for a moment. */
@@ -137,15 +139,12 @@ export class LeaderClient {
   }
 }
 
+/** Whether these are the words of a connection that could not be made: they mean nothing to a person. */
+function isTransports(error: unknown): boolean {
+  return error instanceof SwarmError && error.cause !== undefined && !wasAnswered(error) && codeOf(error) !== 'UNKNOWN';
+}
+
 function isUndone(error: unknown, repeatable: boolean): boolean {
   const code = codeOf(error);
   return code === 'UNAVAILABLE' || (repeatable && code === 'UNKNOWN');
-}
-
-function cutOff(leader: string, cause?: unknown): SwarmError {
-  return new SwarmError('UNKNOWN', `the leader ${leader} went away before it answered: the change may have been made`, {
-    value: leader,
-    hint: 'Look at the object again before you repeat the command.',
-    cause,
-  });
 }
