@@ -126,6 +126,11 @@ export class ManagerRole {
     return this.#manager.settled;
   }
 
+  /** Why operators get no answers here, in words; undefined while somebody leads. */
+  get trouble(): string | undefined {
+    return this.#manager.trouble;
+  }
+
   /** What only managers know, for `info`. */
   summary(): Partial<InfoResponse> {
     const view = this.#manager.store.view();

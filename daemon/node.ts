@@ -122,7 +122,7 @@ export class SwarmNode implements ControlSource {
       state: this.#removed ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
       error: this.#removed
         ? 'the swarm does not know this node any more: "tsswarm leave" lets it go'
-        : (this.#roles?.error ?? ''),
+        : this.#roles?.error || (this.#managing.role?.trouble ?? ''),
       nodeId: state.nodeId,
       clusterId: state.clusterId,
       role: state.role === 'manager' ? NodeRole.MANAGER : NodeRole.WORKER,

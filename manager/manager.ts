@@ -27,7 +27,6 @@ import { Roster } from './membership/roster.js';
 import { Orchestrator } from './orchestrator/orchestrator.js';
 import { TaskReaper } from './orchestrator/reaper.js';
 import type { Group } from './raft/member/group.js';
-import { noQuorum } from './raft/member/no-quorum.js';
 import { RaftMember } from './raft/member/raft-member.js';
 import { managersControl, routedControl } from './routing/control.js';
 import { routedJoin } from './routing/join.js';
@@ -122,7 +121,7 @@ export class Manager {
       source: this.#member,
       clock,
       credential,
-      noLeader: () => noQuorum(group().members()),
+      noLeader: () => this.#member.noLeader(),
     });
     this.#duties = new LeaderDuties(this.#member, (signal) => this.#lead(signal));
     this.#local = controlHandlers(store, { clock, managers: this.#roster, logs: new LogReader(store, this.#broker) });
@@ -139,6 +138,12 @@ export class Manager {
     const members = this.#member.group?.members() ?? [];
     const own = members.find(({ raftId }) => raftId === this.#options.identity.raftId);
     return own?.voter === true && this.#member.standing().leader !== undefined;
+  }
+
+  /** Why operators get no answers here, in words; undefined while somebody leads. */
+  get trouble(): string | undefined {
+    const { leading, leader } = this.#member.standing();
+    return leading || leader !== undefined ? undefined : this.#member.noLeader().message;
   }
 
   get leads(): boolean {

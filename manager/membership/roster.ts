@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
-import { failedPrecondition, SwarmError } from '../../lib/errors.js';
+import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
   type BecomeManagerRequest,
@@ -89,7 +89,26 @@ export class Roster implements ManagerRoster {
       this.checkDismissal(draft, node);
       draft.update('node', { ...node, spec: { ...node.spec, desiredRole: NodeRole.WORKER } });
     });
-    await this.#untilWorker(nodeId, signal);
+    try {
+      await this.#untilWorker(nodeId, signal);
+    } catch (error) {
+      await this.#keep(nodeId);
+      throw error;
+    }
+  }
+
+  /** Who was told that it could not go must not be let go later. */
+  async #keep(nodeId: string): Promise<void> {
+    const { store, log } = this.#options;
+    try {
+      await store.update((draft) => {
+        const node = draft.get('node', nodeId);
+        if (node?.role !== NodeRole.MANAGER) return;
+        draft.update('node', { ...node, spec: { ...node.spec, desiredRole: NodeRole.MANAGER } });
+      });
+    } catch (error) {
+      log.warn({ node: nodeId, err: error }, `a manager that could not go may still be let go: ${messageOf(error)}`);
+    }
   }
 
   async #untilWorker(nodeId: string, signal: AbortSignal): Promise<void> {
@@ -107,8 +126,8 @@ export class Roster implements ManagerRoster {
       ended.abort();
     }
     log.warn({ node: nodeId }, 'a manager that is to go is still in the group');
-    throw new SwarmError('DEADLINE_EXCEEDED', 'the manager is not out of the group yet', {
-      hint: 'It is taken out as soon as the other managers answer: look at "tsswarm node ls".',
+    throw new SwarmError('DEADLINE_EXCEEDED', 'the other managers have not let it go in time, and it stays', {
+      hint: '"tsswarm node ls" shows which managers are unreachable.',
     });
   }
 }

@@ -55,9 +55,11 @@ async function* routedLogs(
   request: LogsRequest,
   context: CallContext,
 ): AsyncIterable<LogBatch> {
-  const channel = await leader.channel(context);
-  if (channel) yield* channel.stubs(ControlService).logs(request, { signal: context.signal });
-  else yield* local.logs(request, context);
+  yield* leader.stream({
+    here: () => local.logs(request, context),
+    there: (channel, signal) => channel.stubs(ControlService).logs(request, { signal }),
+    caller: context,
+  });
 }
 
 export interface ManagersControlOptions extends Pick<RoutedControlOptions, 'local' | 'barrier'> {

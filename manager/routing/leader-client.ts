@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
-import { codeOf, SwarmError } from '../../lib/errors.js';
+import { codeOf, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Channel } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { connectionBroke, wasAnswered } from '../../proto/rpc/errors.js';
@@ -27,6 +27,13 @@ export interface LeaderCall<T> {
   readonly caller: { readonly signal: AbortSignal };
   /** Doing it twice is as good as once. */
   readonly repeatable?: boolean;
+}
+
+export interface LeaderStream<T> {
+  readonly here: () => AsyncIterable<T>;
+  /** Ends without an error when the signal aborts. */
+  readonly there: (channel: Channel, signal: AbortSignal) => AsyncIterable<T>;
+  readonly caller: { readonly signal: AbortSignal };
 }
 
 /** A call that the leader has not answered. */
@@ -78,9 +85,22 @@ export class LeaderClient {
     }
   }
 
-  /** Resolves with the leader's channel, or undefined when this manager leads. @throws UNAVAILABLE */
-  channel(caller: { readonly signal: AbortSignal }): Promise<Channel | undefined> {
-    return this.call({ here: () => undefined, there: ({ channel }) => Promise.resolve(channel), caller });
+  /** A stream of whoever leads when it begins. @throws UNAVAILABLE when that one leads no more */
+  async *stream<T>({ here, there, caller }: LeaderStream<T>): AsyncIterable<T> {
+    const link = await this.call({ here: () => undefined, there: (to) => Promise.resolve(to), caller });
+    if (!link) return yield* here();
+    const gone = new AbortController();
+    const unlisten = this.#options.source.onStanding(({ leader }) => {
+      if (leader !== link.address) gone.abort();
+    });
+    try {
+      yield* there(link.channel, AbortSignal.any([caller.signal, gone.signal]));
+    } finally {
+      unlisten();
+    }
+    if (gone.signal.aborted && !caller.signal.aborted) {
+      throw unavailable(`${link.address} does not lead the swarm any more`, { value: link.address });
+    }
   }
 
   close(): void {

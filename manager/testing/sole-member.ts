@@ -13,7 +13,7 @@ export class SoleMember implements Group {
 
   members(): readonly GroupMember[] {
     const address = '203.0.113.1:2377';
-    return [{ raftId: this.self, voter: true, leader: true, reachable: true, caughtUp: true, address }];
+    return [{ raftId: this.self, voter: true, leader: true, reachable: true, answered: true, caughtUp: true, address }];
   }
 
   addLearner = refuse;

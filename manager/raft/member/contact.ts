@@ -23,6 +23,11 @@ export class Contact {
     this.#ticks = 0;
   }
 
+  /** Whether it has answered this leader, and lately. */
+  hasAnswered(id: NodeId): boolean {
+    return this.#heard.has(id) && this.isReachable(id);
+  }
+
   /** A new leader has not asked anyone yet: it takes all for reachable until they had time to answer. */
   isReachable(id: NodeId): boolean {
     return this.#ticks - (this.#heard.get(id) ?? 0) <= 2 * ELECTION_TICKS;

@@ -62,6 +62,7 @@ export class GroupChanges implements Group {
         voter: confState.voters.includes(raftId),
         leader: raftId === leadership.lead,
         reachable: raftId === self || (leads ? contact.isReachable(raftId) : peers().get(raftId)?.connected === true),
+        answered: raftId === self || (leads && contact.hasAnswered(raftId)),
         caughtUp: raftId === self || (leads && match > 0 && match + CAUGHT_UP >= lastIndex),
         address: addressOf(raftId),
       };

@@ -6,8 +6,10 @@ export interface GroupMember {
   /** False for a learner: it is sent the log and has no vote yet. */
   readonly voter: boolean;
   readonly leader: boolean;
-  /** Whether it answered lately. On a follower: whether it is connected. */
+  /** Whether it answered lately; a new leader takes all for reachable at first. On a follower: whether it is connected. */
   readonly reachable: boolean;
+  /** Whether it has answered since this manager leads, and lately: what may be relied on. Known on the leader only. */
+  readonly answered: boolean;
   /** Whether it has all but the last of what the leader has: known on the leader only. */
   readonly caughtUp: boolean;
   /** host:port that this manager reaches it at. */

@@ -1,8 +1,20 @@
 import { type SwarmError, unavailable } from '../../../lib/errors.js';
+import type { NodeId } from '../core/types.js';
 import type { GroupMember } from './group.js';
 
-/** What an operator reads when too few managers are there: which ones are missing, and what to do. */
-export function noQuorum(members: readonly GroupMember[]): SwarmError {
+/** What an operator reads when nobody leads: which managers are missing, and what to do. */
+export function noQuorum({
+  self,
+  members,
+}: {
+  readonly self: NodeId;
+  readonly members: readonly GroupMember[];
+}): SwarmError {
+  if (members.length > 0 && !members.some(({ raftId }) => raftId === self)) {
+    return unavailable('This manager was taken out of the group of managers, and knows none that leads it.', {
+      hint: 'If the swarm goes on without it: run "tsswarm leave --force" here and join anew.',
+    });
+  }
   const voters = members.filter(({ voter }) => voter);
   const missing = voters.filter(({ reachable }) => !reachable);
   const needed = Math.floor(voters.length / 2) + 1;

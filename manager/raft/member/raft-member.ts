@@ -171,6 +171,11 @@ export class RaftMember implements Proposer {
     return secret?.length === ours.length && timingSafeEqual(secret, ours);
   }
 
+  /** Why nobody leads, as far as is known here. Names those who are missing: that is what an operator has to mend. */
+  noLeader(): SwarmError {
+    return noQuorum({ self: this.#options.raftId, members: this.#parts?.group.members() ?? [] });
+  }
+
   async stop(): Promise<void> {
     const parts = this.#parts;
     if (!parts) return;
@@ -203,7 +208,7 @@ export class RaftMember implements Proposer {
       onSoft: (soft, term) => this.#soft(soft, term),
       onApplied: (entry) => this.#applied(entry),
       onReplaced: () => this.#updatePeers(),
-      noQuorum: () => this.#noQuorum(),
+      noQuorum: () => this.noLeader(),
     });
   }
 
@@ -337,12 +342,7 @@ export class RaftMember implements Proposer {
     const { leader } = this.#leadership.standing;
     if (leader !== undefined)
       return unavailable(`this manager does not lead the swarm: ${leader} does`, { value: leader });
-    return this.#noQuorum();
-  }
-
-  /** Names those who are missing: that is what an operator has to mend. */
-  #noQuorum(): SwarmError {
-    return noQuorum(this.#parts?.group.members() ?? []);
+    return this.noLeader();
   }
 }
 
