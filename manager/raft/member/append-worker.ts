@@ -1,5 +1,6 @@
 import type { StateMachine } from '../../store/proposer.js';
 import type { MemoryStorage } from '../core/log/memory-storage.js';
+import { mustSync } from '../core/ready.js';
 import type { Entry, HardState, Message, SnapshotMetadata } from '../core/types.js';
 import type { RaftDisk } from '../disk/raft-disk.js';
 
@@ -99,14 +100,13 @@ export class AppendWorker {
     const { disk, storage, onDurable } = this.#options;
     let entries: readonly Entry[] = [];
     let hardState: HardState | undefined;
-    let sync = false;
+    const before = storage.initialState().hardState;
     for (const message of messages) {
       if (message.entries.length > 0)
         entries = entries.length === 0 ? message.entries : [...entries, ...message.entries];
       hardState = hardStateOf(message) ?? hardState;
-      // Without a response nobody waits: a commit index alone need not survive a crash.
-      sync ||= message.responses.length > 0;
     }
+    const sync = mustSync(hardState ?? before, before, entries.length);
     if (entries.length > 0 || hardState) await disk.append({ entries, hardState }, sync);
     for (const message of messages) storage.append(message.entries);
     if (hardState) storage.setHardState(hardState);
