@@ -42,6 +42,18 @@ const scenarios: readonly Scenario[] = [
     bounds: { config: sync, maxTerm: 2, crashes: 0, proposals: 0, changes: [removeJointly] },
   },
   { name: 'two terms, a proposal, a crash', bounds: { config: sync }, large: true },
+  {
+    // Four leaders can commit an entry of an older term wrongly (Raft paper, figure 8).
+    name: 'four terms, an entry to a message',
+    bounds: {
+      config: { ...sync, maxSizePerMsg: 1, maxInflightMsgs: 1 },
+      maxTerm: 5,
+      maxIndex: 3,
+      proposals: 0,
+      crashes: 0,
+    },
+    large: true,
+  },
   { name: 'two proposals', bounds: { config: sync, maxTerm: 2, proposals: 2, crashes: 0 }, large: true },
   { name: 'a proposal, writes that come late, a crash', bounds: { maxTerm: 2 }, large: true },
   { name: 'two terms, writes that come late', bounds: { proposals: 0, crashes: 0 }, large: true },

@@ -40,13 +40,15 @@ const kinds: readonly (Cost | undefined)[] = [undefined, ...costs];
 
 /**
  * Visits the states of a group breadth-first, each once: so the path to a violation is a shortest
- * one. A state is a place for each node and a history. Three things make it feasible, and leave no
- * violation out:
+ * one. A state is a place for each node and a history. Three things make it feasible:
  *
  * - The core runs once for each state of one node and action, see NodeSpace; the rest is numbers.
  * - The network is the set of all messages sent, see Places. A state with more messages can do all
  *   that one with fewer can. So what only sends is not chosen but happens at once (#echo).
  * - States that differ in the numbers of like nodes are one, see symmetries().
+ *
+ * None of them leaves a violation out, with one thing taken for granted: that a message which a node
+ * ignores for its term or role now is ignored for good, see Places.
  *
  * Not covered: several steps before one Ready, which is handled at once; a crash between two Readies
  * of one action; more writes waiting than the bounds say, or one acknowledgement waiting twice; and
