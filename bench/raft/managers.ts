@@ -29,7 +29,7 @@ export interface MemberStatus {
   readonly tasks: number;
   /** Bytes. */
   readonly rss: number;
-  /** Longest time for which the event loop was held up since the start or the last reset, in milliseconds. */
+  /** Longest time for which the event loop was held up since the last reset, in milliseconds. */
   readonly loopDelay: number;
 }
 
@@ -44,6 +44,7 @@ export class ManagerCluster implements Cluster {
   readonly #members = new Map<number, ChildProcess>();
 
   readonly #snapshotInterval: number;
+  #watchesDelay = false;
 
   /** @param folder for the members' data; removed at the end */
   constructor(folder: string, snapshotInterval = 10_000) {
@@ -88,7 +89,7 @@ export class ManagerCluster implements Cluster {
     const newest = Math.max(...(await this.#statuses()).map(({ applied }) => applied));
     const begun = performance.now();
     await this.#spawn(self);
-    await this.resetDelay(self);
+    if (this.#watchesDelay) await this.resetDelay(self);
     const isCurrent = async () => (await this.status(self)).applied >= newest;
     await until(isCurrent, STARTS_WITHIN_MS, `member ${self} has not caught up`);
     return performance.now() - begun;
@@ -104,6 +105,7 @@ export class ManagerCluster implements Cluster {
 
   /** Forgets how long the event loop was held up. */
   async resetDelay(self: number): Promise<void> {
+    this.#watchesDelay = true;
     await this.#ask(self, { kind: 'reset' });
   }
 

@@ -87,7 +87,10 @@ async function serve({ folder, members, self, snapshotInterval }: MemberJob): Pr
   if (self === 1) await invite(member, members.length);
   process.on('message', async (request: MemberRequest) => {
     if (request.kind === 'fill') await fill(store, request.tasks);
-    if (request.kind === 'reset') delays.reset();
+    if (request.kind === 'reset') {
+      delays.enable();
+      delays.reset();
+    }
     process.send?.(statusOf(member, store));
   });
   process.send?.(statusOf(member, store));
@@ -148,6 +151,6 @@ function statusOf(member: RaftMember, store: MemoryStore): MemberStatus {
   };
 }
 
+/** Counts from the first reset: it wakes the process each millisecond. */
 const delays = monitorEventLoopDelay({ resolution: 1 });
-delays.enable();
 await serve(JSON.parse(process.argv[2] ?? '') as MemberJob);

@@ -28,7 +28,7 @@ import { noQuorum } from './no-quorum.js';
 import { assemble, type Parts } from './parts.js';
 import { PendingProposals } from './pending.js';
 import { beginGroup, recover } from './recover.js';
-import { CAMPAIGN_SPREAD, TICK } from './settings.js';
+import { CAMPAIGN_SPREAD, CAMPAIGNS, TICK } from './settings.js';
 import type { SnapshotPolicy } from './snapshotter.js';
 
 export interface RaftMemberOptions {
@@ -316,13 +316,21 @@ export class RaftMember implements Proposer {
    * live, the others, who still hear it, refuse the pre-vote.
    */
   #connectionLost(peer: NodeId, refused: boolean): void {
-    const { log, clock } = this.#options;
+    const { log } = this.#options;
     if (!refused || peer === None || peer !== this.#leadership.lead) return;
     log.info({ peer }, 'the leader is gone');
     this.#parts?.engine.input((raw) => raw.forgetLeader());
+    this.#campaignAfter(this.#random() * CAMPAIGN_SPREAD, CAMPAIGNS);
+  }
+
+  /** Again when it fails: others may have learned later that the leader is gone, and have refused their vote. */
+  #campaignAfter(delay: number, times: number): void {
     this.#cancelCampaign();
-    this.#cancelCampaign = clock.after(this.#random() * CAMPAIGN_SPREAD, () => {
-      if (this.#leadership.lead === None) this.#parts?.engine.input((raw) => raw.campaign());
+    if (times === 0) return;
+    this.#cancelCampaign = this.#options.clock.after(delay, () => {
+      if (this.#leadership.lead !== None) return;
+      this.#parts?.engine.input((raw) => raw.campaign());
+      this.#campaignAfter((1 + this.#random()) * CAMPAIGN_SPREAD, times - 1);
     });
   }
 

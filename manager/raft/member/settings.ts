@@ -9,6 +9,8 @@ export const ELECTION_TICKS = 10;
 
 /** Milliseconds in which managers that have lost their leader campaign, each at a random moment. */
 export const CAMPAIGN_SPREAD = 100;
+/** How often each tries, before it falls back to the time-out of a silent leader. */
+export const CAMPAIGNS = 10;
 
 /** Bytes of entries in one message, and MsgApps on their way to one follower. */
 export const MAX_MESSAGE_BYTES = 1 << 20;
