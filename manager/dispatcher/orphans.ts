@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.js';
 import { type Node, NodeState, type Task, TaskState } from '../../proto/gen/index.js';
 import { isWanted, occupiesNode } from '../common/tasks.js';
 import { isEvent, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
+import { hasLeft } from './records.js';
 
 /** After so long without its node, what is known of a task is given up; milliseconds. */
 export const ORPHAN_TIMEOUT = 24 * 3600_000;
@@ -87,9 +88,4 @@ export class Orphans {
     this.#timers.get(nodeId)?.();
     this.#timers.delete(nodeId);
   }
-}
-
-/** A node that has left the swarm cannot prove itself any more. */
-function hasLeft(node: Node): boolean {
-  return node.status.state === NodeState.DOWN && node.credentialDigest.length === 0;
 }

@@ -68,9 +68,17 @@ export function taskEndpoints(task: Task, node: Node | undefined): readonly Endp
     );
 }
 
-/** The node's own endpoints: what comes out of its ingress_sbox must find the way back. */
+/** A node that has left the swarm cannot prove itself any more. */
+export function hasLeft(node: Node): boolean {
+  return node.status.state === NodeState.DOWN && node.credentialDigest.length === 0;
+}
+
+/**
+ * The node's own endpoints: what comes out of its ingress_sbox must find the way back. Also while the
+ * node is DOWN: where only its daemon is, its kernel takes connections all the same.
+ */
 export function nodeEndpoints(node: Node): readonly EndpointRecord[] {
-  if (node.status.state === NodeState.DOWN) return [];
+  if (hasLeft(node)) return [];
   return node.attachments.map((attachment) =>
     EndpointRecord.create({
       id: endpointId(attachment.networkId, node.id),

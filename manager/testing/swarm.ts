@@ -15,11 +15,15 @@ import { authenticate } from '../join/authenticate.js';
 import { sha256 } from '../join/tokens.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { TaskReaper } from '../orchestrator/reaper.js';
+import type { RaftMember } from '../raft/member/raft-member.js';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { MemoryStore } from '../store/memory-store.js';
 import { FakeAgent } from './fake-agent.js';
 import { ingressNetwork, testCluster, testNode, testService } from './objects.js';
 import { soleMember } from './sole-member.js';
+
+/** Milliseconds in which a member without others leads. */
+const ELECTION_TIMEOUT = 10_000;
 
 /** A manager with all its loops over a log on disk, and fake agents on the other side of a real server. */
 export class TestSwarm {
@@ -29,6 +33,7 @@ export class TestSwarm {
   readonly #identity = newGroup();
   readonly #heartbeat: number;
   readonly #log: Logger;
+  #member: RaftMember;
   #store: MemoryStore;
   #server: RpcServer;
   #ending = new AbortController();
@@ -51,6 +56,7 @@ export class TestSwarm {
     this.#folder = folder;
     this.#heartbeat = heartbeat;
     this.#log = log;
+    this.#member = this.#newMember();
     this.#store = this.#newStore();
     this.#server = new RpcServer(log);
   }
@@ -72,6 +78,7 @@ export class TestSwarm {
   /** Ends the manager as a crash does, and starts it again over the same log. */
   async restart(): Promise<void> {
     await this.#stop();
+    this.#member = this.#newMember();
     this.#store = this.#newStore();
     this.#server = new RpcServer(this.#log);
     await this.#begin();
@@ -100,13 +107,17 @@ export class TestSwarm {
     }
   }
 
+  #newMember(): RaftMember {
+    return soleMember(path.join(this.#folder, 'log'), this.#identity, this.#log);
+  }
+
   #newStore(): MemoryStore {
-    const proposer = soleMember(path.join(this.#folder, 'log'), this.#identity, this.#log);
-    return new MemoryStore({ proposer, clock: systemClock, log: this.#log });
+    return new MemoryStore({ proposer: this.#member, clock: systemClock, log: this.#log });
   }
 
   async #begin(): Promise<void> {
     await this.#store.start();
+    await this.#member.untilLeading(AbortSignal.timeout(ELECTION_TIMEOUT));
     this.#ending = new AbortController();
     const options = { store: this.#store, clock: systemClock, log: this.#log };
     const dispatcher = new Dispatcher({ ...options, authenticate: (context) => authenticate(this.#store, context) });
