@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { execAt, execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
-import { IMAGE_SERVER } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
+import { nothingRestarted, servers } from './servers.js';
 
 useLab(3);
 
@@ -41,36 +41,14 @@ async function nodesReady(): Promise<void> {
   });
 }
 
-/**
- * Pids of the web servers in the containers: the same ones as long as no container was restarted.
- * The children that a server forks for requests look alike; their parent is a server.
- */
-async function servers(): Promise<readonly string[]> {
-  const { stdout } = await execute('ps', ['-eww', '-o', 'pid=,ppid=,args=']);
-  const rows = stdout.split('\n').flatMap((line) => {
-    const [, pid = '', parent = '', args = ''] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
-    return args.trimEnd() === IMAGE_SERVER ? [{ pid, parent }] : [];
+const sameContainers = (work: () => Promise<void>) =>
+  nothingRestarted('web', 6, async () => {
+    await work();
+    await nodesReady();
   });
-  const pids = new Set(rows.map(({ pid }) => pid));
-  return rows
-    .filter(({ parent }) => !pids.has(parent))
-    .map(({ pid }) => pid)
-    .sort();
-}
-
-async function nothingRestarted(work: () => Promise<void>): Promise<void> {
-  const tasks = (await runningTasks('web')).map(({ ID }) => ID).sort();
-  const before = await servers();
-  expect(before).toHaveLength(6);
-  await work();
-  await nodesReady();
-  await until('all tasks run', 20, async () => (await runningTasks('web')).length === 6 || undefined);
-  expect((await runningTasks('web')).map(({ ID }) => ID).sort()).toEqual(tasks);
-  expect(await servers()).toEqual(before);
-}
 
 test('kill -9 of a worker’s daemon - after its restart the containers are the same, no request is lost', async () => {
-  await nothingRestarted(async () => {
+  await sameContainers(async () => {
     await startLoad([1, 2, 3]);
     await tsswarm('lab', 'kill', 'node2');
     await moreSamples(50);
@@ -81,7 +59,7 @@ test('kill -9 of a worker’s daemon - after its restart the containers are the 
 });
 
 test('kill -9 of the manager - what was acknowledged is there again, no request is lost', async () => {
-  await nothingRestarted(async () => {
+  await sameContainers(async () => {
     await startLoad([1, 2, 3]);
     await tsswarm('network', 'create', '--driver', 'overlay', 'kept');
     await tsswarm('lab', 'kill', 'node1');
@@ -115,7 +93,7 @@ test('kill -9 of the manager while it is written to - every write that was ackno
 });
 
 test('kill -9 of all daemons at once - the swarm goes on, no request is lost', async () => {
-  await nothingRestarted(async () => {
+  await sameContainers(async () => {
     await startLoad([1, 2, 3]);
     await Promise.all(['node1', 'node2', 'node3'].map((node) => tsswarm('lab', 'kill', node)));
     await moreSamples(50);
@@ -126,7 +104,7 @@ test('kill -9 of all daemons at once - the swarm goes on, no request is lost', a
 });
 
 test('lab stop and start - as an upgrade of the daemon does, no request is lost', async () => {
-  await nothingRestarted(async () => {
+  await sameContainers(async () => {
     await startLoad([1, 2, 3]);
     for (const node of ['node1', 'node3']) {
       await tsswarm('lab', 'stop', node);
@@ -167,6 +145,21 @@ test('a worker dies with its containers - its tasks are placed on the others, an
   const placed = Date.now();
   await moreSamples(150);
   expect(load.failures.filter(({ at }) => at > placed)).toEqual([]);
+});
+
+test('the daemon of a worker stays away - its tasks are replaced, and its node goes on answering', async () => {
+  await tsswarm('lab', 'kill', 'node3');
+  await until('six tasks on two nodes', 30, async () => {
+    const tasks = await runningTasks('web');
+    return (tasks.length === 6 && tasks.every(({ Node }) => Node !== 'node3')) || undefined;
+  });
+  await startLoad([1, 2, 3]);
+  await moreSamples(60);
+  await tsswarm('lab', 'start', 'node3');
+  await nodesReady();
+  await until('six containers', 30, async () => (await servers()).length === 6 || undefined);
+  await moreSamples(60);
+  expect(load.failures).toEqual([]);
 });
 
 test('a worker is cut off - its tasks are placed on the others; when it is back, only as many run as are wanted', async () => {
