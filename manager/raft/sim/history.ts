@@ -1,33 +1,37 @@
+import type { MemoryStorage } from '../core/log/memory-storage.js';
 import type { Raft } from '../core/raft.js';
-import type { Entry, HardState, Index, NodeId, ReadState, Term } from '../core/types.js';
+import type { Entry, EntryId, Index, NodeId, Snapshot, Term } from '../core/types.js';
+import type { SimDisk } from './disk.js';
+import { Violation } from './violation.js';
 
-/** A promise of Raft was broken. */
-export class Violation extends Error {
-  override readonly name = 'Violation';
+/** A node as the history looks at it. Raft is undefined while the node is down. */
+export interface Observed {
+  readonly id: NodeId;
+  readonly raft: Raft | undefined;
+  readonly disk: SimDisk;
 }
 
 interface Committed {
   readonly term: Term;
   readonly payload: string;
-  /** The term in which it was first seen to be committed. */
+  /** The term in which it was committed. */
   readonly commitTerm: Term;
 }
 
-/**
- * All that was ever seen of a group, against which each new sight is checked. The properties are
- * those of the Raft paper, figure 3, and what durability and linearizable reads demand.
- */
-export class History {
+/** All leaders and logs that were ever seen in a group, against which each new sight is checked. */
+export class LogHistory {
+  readonly #nodes: ReadonlyMap<NodeId, Observed>;
   readonly #leaders = new Map<Term, NodeId>();
+  /** Where a leader's log ended when it was last seen to lead. */
+  readonly #ends = new Map<NodeId, EntryId & { readonly leads: Term }>();
   /** `term/index` of each entry seen in any log, with what it is and what is before it. */
   readonly #entries = new Map<string, string>();
   readonly #committed = new Map<Index, Committed>();
   #lastCommitted: Index;
-  readonly #hardStates = new Map<NodeId, HardState>();
-  readonly #reads = new Map<string, Index>();
 
   /** @param begin all nodes begin with a snapshot at this index */
-  constructor(begin: Index) {
+  constructor(nodes: ReadonlyMap<NodeId, Observed>, begin: Index) {
+    this.#nodes = nodes;
     this.#lastCommitted = begin;
   }
 
@@ -35,33 +39,66 @@ export class History {
     return this.#lastCommitted;
   }
 
-  /** To be called whenever a node has done something. */
+  /** To be called whenever a node has done something, before anyone does anything else. */
   observe(r: Raft): void {
-    this.#observeLeader(r);
-    this.#observeCommit(r);
+    if (r.state === 'StateLeader') {
+      this.#observeLeader(r);
+      this.#observeEnd(r);
+    }
+    if (r.log.committed > this.#lastCommitted) this.#observeCommit(r);
   }
 
   #observeLeader(r: Raft): void {
-    if (r.state !== 'StateLeader') return;
     const known = this.#leaders.get(r.term);
     if (known === r.id) return;
-    if (known !== undefined) throw new Violation(`election safety: ${known} and ${r.id} lead in term ${r.term}`);
+    if (known !== undefined) throw new Violation('election safety', `${known} and ${r.id} lead in term ${r.term}`);
     this.#leaders.set(r.term, r.id);
     for (let index = r.log.firstIndex(); index <= this.#lastCommitted; index++) {
       const entry = this.#committed.get(index);
       // What a later leader has committed, one that was elected late cannot have.
-      if (!entry || entry.commitTerm >= r.term) continue;
-      if (r.log.term(index) !== entry.term)
-        throw new Violation(`leader completeness: ${r.id} leads term ${r.term} without ${entry.term}/${index}`);
+      if (entry && entry.commitTerm < r.term) requireEntry(r, { index, term: entry.term });
     }
   }
 
+  #observeEnd(r: Raft): void {
+    const before = this.#ends.get(r.id);
+    const index = r.log.lastIndex();
+    if (before?.leads === r.term) {
+      if (index === before.index && r.log.term(index) === before.term) return;
+      if (index < before.index || r.log.term(before.index) !== before.term)
+        throw new Violation(
+          'leader append-only',
+          `${r.id} in term ${r.term} had ${before.term}/${before.index}, now its log ends at ${index}`,
+        );
+    }
+    this.#ends.set(r.id, { index, term: r.log.term(index) ?? 0, leads: r.term });
+  }
+
   #observeCommit(r: Raft): void {
-    for (let index = this.#lastCommitted + 1; index <= r.log.committed; index++) {
+    const upTo = r.log.committed;
+    if (r.state !== 'StateLeader')
+      throw new Violation('commit order', `${r.id} takes ${upTo} for committed, leaders ${this.#lastCommitted}`);
+    this.#requireQuorum(r, { index: upTo, term: r.log.term(upTo) ?? 0 });
+    for (let index = this.#lastCommitted + 1; index <= upTo; index++) {
       const entry = r.log.slice(index, index + 1, Number.POSITIVE_INFINITY)?.[0];
-      if (!entry) throw new Violation(`${r.id} has committed ${index}, which nobody was seen to commit, by snapshot`);
+      if (!entry) throw new Violation('commit order', `${r.id} commits ${index}, which it has not`);
       this.#committed.set(index, { term: entry.term, payload: payloadOf(entry), commitTerm: r.term });
-      this.#lastCommitted = index;
+      for (const { raft } of this.#nodes.values())
+        if (raft?.state === 'StateLeader' && raft.term > r.term) requireEntry(raft, entry);
+    }
+    this.#lastCommitted = upTo;
+  }
+
+  /** On the disks of a majority of each half of the configuration that this leader counts by. */
+  #requireQuorum({ id, term, tracker }: Raft, entry: EntryId): void {
+    const { incoming, outgoing } = tracker.config.voters;
+    for (const half of [incoming, outgoing]) {
+      const holders = [...half].filter((voter) => this.#nodes.get(voter)?.disk.has(entry));
+      if (half.size > 0 && holders.length * 2 <= half.size)
+        throw new Violation(
+          'durable commit',
+          `${id} in term ${term} commits ${entry.term}/${entry.index}, of (${[...half].join(' ')}) it is on disk of (${holders.join(' ')})`,
+        );
     }
   }
 
@@ -69,50 +106,50 @@ export class History {
   observeAppend(r: Raft, entries: readonly Entry[]): void {
     for (const entry of entries) {
       const before = r.log.term(entry.index - 1);
-      if (before === undefined || before > entry.term)
-        throw new Violation(`log of ${r.id}: ${entry.term}/${entry.index} after an entry of term ${before}`);
       const key = `${entry.term}/${entry.index}`;
+      if (before === undefined || before > entry.term)
+        throw new Violation('log matching', `on ${r.id} ${key} is after an entry of term ${before}`);
       const what = `${payloadOf(entry)} after ${before}/${entry.index - 1}`;
       const known = this.#entries.get(key);
-      if (known !== undefined && known !== what)
-        throw new Violation(`log matching: ${key} is ${known}, but on ${r.id} it is ${what}`);
-      this.#entries.set(key, what);
-      const committed = this.#committed.get(entry.index);
-      if (committed && committed.term !== entry.term && entry.index <= r.log.committed)
-        throw new Violation(`${r.id} overwrites committed ${committed.term}/${entry.index} by ${key}`);
+      if (known === undefined) this.#entries.set(key, what);
+      else if (known !== what) throw new Violation('log matching', `${key} is ${known}, but on ${r.id} it is ${what}`);
     }
   }
 
-  /** A hard state that is durable now. */
-  observeHardState(id: NodeId, state: HardState): void {
-    const before = this.#hardStates.get(id);
-    if (before && state.term < before.term)
-      throw new Violation(`${id} goes back from term ${before.term} to ${state.term}`);
-    if (before && state.term === before.term && before.vote !== 0 && state.vote !== before.vote)
-      throw new Violation(`${id} votes for ${before.vote} and ${state.vote} in term ${state.term}`);
-    this.#hardStates.set(id, state);
+  /** An entry that is about to be written to a disk, which cuts away what is there from its index on. */
+  observeWrite(id: NodeId, storage: MemoryStorage, entry: EntryId): void {
+    this.#requireKept(id, storage, entry.index, entry);
+  }
+
+  /** A snapshot that is about to replace what is on a disk. */
+  observeRestore(id: NodeId, storage: MemoryStorage, { metadata }: Snapshot): void {
+    this.#requireKept(id, storage, metadata.index + 1, undefined);
+  }
+
+  #requireKept(id: NodeId, storage: MemoryStorage, from: Index, replacement: EntryId | undefined): void {
+    for (let index = Math.max(from, storage.firstIndex()); index <= storage.lastIndex(); index++) {
+      const term = storage.term(index);
+      if (this.#committed.get(index)?.term !== term) continue;
+      if (replacement?.index === index && replacement.term === term) continue;
+      throw new Violation('durable commit', `the disk of ${id} is to lose ${term}/${index}, which is committed`);
+    }
   }
 
   observeApply(id: NodeId, entry: Entry): void {
     const committed = this.#committed.get(entry.index);
-    if (!committed) throw new Violation(`${id} applies ${entry.term}/${entry.index}, which is not committed`);
+    if (!committed)
+      throw new Violation('state machine safety', `${id} applies ${entry.term}/${entry.index}, which is not committed`);
     if (committed.term !== entry.term || committed.payload !== payloadOf(entry))
       throw new Violation(
-        `state machine safety: ${id} applies ${entry.term}/${entry.index}, committed is ${committed.term}/${entry.index}`,
+        'state machine safety',
+        `${id} applies ${entry.term}/${entry.index}, committed is ${committed.term}/${entry.index}`,
       );
   }
+}
 
-  startRead(context: string): void {
-    this.#reads.set(context, this.#lastCommitted);
-  }
-
-  observeRead(id: NodeId, { index, requestCtx }: ReadState): void {
-    const context = Buffer.from(requestCtx).toString();
-    const least = this.#reads.get(context);
-    if (least === undefined) throw new Violation(`${id} answers a read that was not asked: ${context}`);
-    if (index < least)
-      throw new Violation(`stale read: ${id} answers ${context} at ${index}, when asked ${least} was committed`);
-  }
+function requireEntry(leader: Raft, { index, term }: EntryId): void {
+  if (index >= leader.log.firstIndex() && leader.log.term(index) !== term)
+    throw new Violation('leader completeness', `${leader.id} leads term ${leader.term} without ${term}/${index}`);
 }
 
 function payloadOf(entry: Entry): string {

@@ -2,30 +2,48 @@ import { deepFreeze } from '../core/testing/deep-freeze.js';
 import type { Random } from '../core/testing/random.js';
 import { Message, type NodeId } from '../core/types.js';
 
+/** What is buffered on the way, at most; then the oldest is lost. */
+const capacity = 300;
+
 /** Messages between nodes: encoded on their way, in no order, and with links that can be cut. */
 export class SimNetwork {
   readonly #random: Random;
+  readonly #disorder: number;
   #inFlight: Message[] = [];
+  /** Messages on a detour: they arrive long after those sent later, or never. */
+  #astray: Message[] = [];
   /** `from>to` of links that are cut: a partition may hold in one direction only. */
   readonly #cut = new Set<string>();
 
-  constructor(random: Random) {
+  /** While this holds, nothing arrives, and nothing is lost. */
+  jammed = false;
+
+  /** @param disorder how likely a message overtakes others */
+  constructor(random: Random, disorder: number) {
     this.#random = random;
+    this.#disorder = disorder;
   }
 
   get size(): number {
     return this.#inFlight.length;
   }
 
+  /** Whether nothing will arrive. */
+  get idle(): boolean {
+    return this.jammed || this.#inFlight.length === 0;
+  }
+
   send(messages: readonly Message[]): void {
     for (const m of messages) this.#inFlight.push(deepFreeze(Message.decode(Message.encode(m))));
+    if (this.#inFlight.length > capacity) this.#inFlight.splice(0, this.#inFlight.length - capacity);
   }
 
   /** Takes one message, mostly an old one. */
   take(): Message | undefined {
-    const reorders = this.#random.chance(0.2);
-    const [m] = this.#inFlight.splice(reorders ? this.#random.below(this.#inFlight.length) : 0, 1);
-    return m;
+    if (this.jammed) return undefined;
+    const overtakes = this.#random.chance(this.#disorder);
+    const at = overtakes ? this.#random.below(this.#inFlight.length) : 0;
+    return at === 0 ? this.#inFlight.shift() : this.#inFlight.splice(at, 1)[0];
   }
 
   duplicate(): void {
@@ -33,13 +51,24 @@ export class SimNetwork {
     if (m) this.#inFlight.push(m);
   }
 
+  /** Sends a message on a detour, or brings one back. */
+  divert(): void {
+    const m = this.take();
+    if (m) this.#astray.push(m);
+    if (this.#astray.length > capacity) this.#astray.shift();
+  }
+
+  bringBack(): void {
+    const [m] = this.#astray.splice(this.#random.below(this.#astray.length), 1);
+    if (m) this.#inFlight.unshift(m);
+  }
+
   passes({ from, to }: Message): boolean {
     return !this.#cut.has(`${from}>${to}`);
   }
 
   /** Cuts these nodes off from the others: wholly, or so that they can only hear or only be heard. */
-  partition(side: readonly NodeId[], all: readonly NodeId[]): void {
-    const kind = this.#random.below(4);
+  partition(side: readonly NodeId[], all: readonly NodeId[], kind = this.#random.below(6)): void {
     for (const a of side)
       for (const b of all) {
         if (side.includes(b)) continue;
@@ -50,5 +79,13 @@ export class SimNetwork {
 
   heal(): void {
     this.#cut.clear();
+  }
+
+  /** Whatever is still on a detour arrives now. */
+  settle(): void {
+    this.heal();
+    this.jammed = false;
+    this.#inFlight.push(...this.#astray);
+    this.#astray = [];
   }
 }
