@@ -1,8 +1,8 @@
 import type { Entry, HardState, Message, ReadState, Snapshot, SoftState } from './types.js';
 
 /**
- * What is to be done now, in this order: write `snapshot`, `entries` and `hardState` to storage
- * (synced when `mustSync`), send `messages`, apply `committedEntries`, call advance(). The hard
+ * What is to be done now, in this order: write `snapshot` (always synced), `entries` and `hardState`
+ * to storage (synced when `mustSync`), send `messages`, apply `committedEntries`, call advance(). The hard
  * state comes last since its commit index may be that of the entries; a crash in between is safe.
  *
  * With asynchronous storage writes the order is in the messages instead: those to LocalAppendThread
@@ -21,7 +21,7 @@ export interface Ready {
   readonly snapshot: Snapshot | undefined;
   readonly committedEntries: readonly Entry[];
   readonly messages: readonly Message[];
-  /** Whether the writes must be durable before the messages are sent: not for a commit index alone. */
+  /** Whether entries and hard state must be durable before the messages are sent: not for a commit index alone. */
   readonly mustSync: boolean;
 }
 
