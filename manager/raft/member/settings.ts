@@ -4,7 +4,7 @@
  * process is gone is replaced at once: see RaftMember's onConnectionLost.
  */
 export const TICK = 50;
-export const HEARTBEAT_TICKS = 1;
+export const HEARTBEAT_TICKS = 2;
 export const ELECTION_TICKS = 10;
 
 /** Milliseconds in which managers that have lost their leader campaign, each at a random moment. */
