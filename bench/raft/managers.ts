@@ -35,6 +35,8 @@ export interface MemberStatus {
 
 const SCRIPT = path.join(path.dirname(fileURLToPath(import.meta.url)), 'member-process.js');
 const ADDRESSES = [1, 2, 3].map((n) => `127.0.0.1:${23_890 + n}`);
+/** As in bin/tsswarmd. */
+const NODE_FLAGS = ['--max-semi-space-size=4'];
 const STARTS_WITHIN_MS = 30_000;
 
 /** Three managers' logs and stores, with the settings of `tsswarmd`. */
@@ -117,7 +119,7 @@ export class ManagerCluster implements Cluster {
   async #spawn(self: number): Promise<void> {
     const folder = path.join(this.#folder, `member${self}`);
     const job: MemberJob = { folder, members: ADDRESSES, self, snapshotInterval: this.#snapshotInterval };
-    const child = fork(SCRIPT, [JSON.stringify(job)]);
+    const child = fork(SCRIPT, [JSON.stringify(job)], { execArgv: NODE_FLAGS });
     this.#members.set(self, child);
     await once(child, 'message');
   }

@@ -47,9 +47,10 @@ export function kindOf(kind: ObjectKind): Kind {
 }
 
 export const SNAPSHOT_FORMAT = 1;
-const CHUNK_BYTES = 256 * 1024;
+/** Small enough that making or taking one in holds up nothing else. */
+const CHUNK_BYTES = 64 * 1024;
 
-/** Objects as encoded chunks of about 256 KiB; made while they are read. */
+/** Objects as encoded chunks of about 64 KiB; made while they are read. */
 export function* snapshotChunks(objects: Iterable<readonly [Kind, ObjectTypes[Kind]]>): Generator<Uint8Array> {
   let pending: StoreSnapshotChunk['objects'][number][] = [];
   let size = 0;

@@ -1,4 +1,4 @@
-import { AsyncQueue } from '../../lib/async.js';
+import { AsyncQueue, yieldToLoop } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { codeOf, resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
@@ -165,6 +165,8 @@ export class MemoryStore implements Store, StateMachine {
         this.#options.onObject?.(object);
         builder.put(kind, object);
       }
+      // Chunks that are there already come without a turn of the event loop in between.
+      await yieldToLoop();
     }
     this.#tables = builder.build();
     this.#view = new TablesView(index, this.#tables);
