@@ -39,7 +39,7 @@ export class Group {
   }
 
   send(messages: readonly Message[]): void {
-    this.network.send(messages);
+    for (const lost of this.network.send(messages)) this.#report(lost, false);
   }
 
   /** Has a node do what there is to do. */

@@ -10,7 +10,7 @@ export class SimNetwork {
   readonly #random: Random;
   readonly #disorder: number;
   #inFlight: Message[] = [];
-  /** Messages on a detour: they arrive long after those sent later, or never. */
+  /** Messages on a detour: they arrive long after those sent later. */
   #astray: Message[] = [];
   /** `from>to` of links that are cut: a partition may hold in one direction only. */
   readonly #cut = new Set<string>();
@@ -33,9 +33,10 @@ export class SimNetwork {
     return this.jammed || this.#inFlight.length === 0;
   }
 
-  send(messages: readonly Message[]): void {
+  /** Returns what is lost. */
+  send(messages: readonly Message[]): readonly Message[] {
     for (const m of messages) this.#inFlight.push(deepFreeze(Message.decode(Message.encode(m))));
-    if (this.#inFlight.length > capacity) this.#inFlight.splice(0, this.#inFlight.length - capacity);
+    return this.#inFlight.splice(0, Math.max(0, this.#inFlight.length - capacity));
   }
 
   /** Takes one message, mostly an old one. */
@@ -51,11 +52,10 @@ export class SimNetwork {
     if (m) this.#inFlight.push(m);
   }
 
-  /** Sends a message on a detour, or brings one back. */
+  /** Sends a message on a detour. */
   divert(): void {
-    const m = this.take();
+    const m = this.#astray.length < capacity ? this.take() : undefined;
     if (m) this.#astray.push(m);
-    if (this.#astray.length > capacity) this.#astray.shift();
   }
 
   bringBack(): void {
