@@ -1,4 +1,4 @@
-import { fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import fsPromises, { type FileHandle } from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
@@ -24,7 +24,8 @@ type Methods = Record<string, Method>;
 
 /**
  * Watches all that this process does to the files of a folder through node:fs/promises, for tests.
- * A file's bytes count as synced when they were written before a sync began that has ended.
+ * A file's bytes count as synced when they were written before a sync began that has ended, or by a
+ * write that syncs them itself.
  */
 export class PowerCut {
   readonly #folder: string;
@@ -73,6 +74,8 @@ export class PowerCut {
       const settle = isSync && name !== undefined ? cut.#sync(this as FileHandle) : undefined;
       const result = await original.apply(this, args);
       settle?.();
+      if (method === 'write' && name !== undefined && writesThrough(this as FileHandle))
+        cut.#sync(this as FileHandle)?.();
       if (name !== undefined) cut.#emit(`${method} ${name}`);
       return result;
     };
@@ -118,4 +121,10 @@ export class PowerCut {
       new Map([...names].map(([name, inode]) => [name, this.#synced.get(inode) ?? Buffer.alloc(0)]));
     this.#onMoment({ operation, images: { done, synced: ofSynced(this.#names), named: ofSynced(inodes) } });
   }
+}
+
+/** Whether the file was opened with O_DSYNC, by the kernel's word. */
+function writesThrough({ fd }: FileHandle): boolean {
+  const flags = /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '0';
+  return (Number.parseInt(flags, 8) & constants.O_DSYNC) === constants.O_DSYNC;
 }
