@@ -115,11 +115,13 @@ test.each([
   });
 });
 
-test('manager - one whose log is gone does not start with an empty one', async () => {
+test('manager - one whose log is gone does not start with an empty one, however often it is tried', async () => {
   await bootstrap();
   rmSync(path.join(dataRoot, 'manager'), { recursive: true });
-  await expect(new Manager(options()).start()).rejects.toMatchObject({
-    code: 'INTERNAL',
-    message: expect.stringContaining('the log of this manager is gone'),
-  });
+  for (let attempt = 0; attempt < 3; attempt++) {
+    await expect(new Manager(options()).start()).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: expect.stringContaining('the log of this manager is gone'),
+    });
+  }
 });

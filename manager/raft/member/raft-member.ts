@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { Serial } from '../../../lib/async.js';
 import type { Clock } from '../../../lib/clock.js';
 import { internal, messageOf, type SwarmError, unavailable } from '../../../lib/errors.js';
@@ -121,7 +122,9 @@ export class RaftMember implements Proposer {
     const { disk, isNew } = opened;
     let { state } = opened;
     if (isNew && onEmpty === 'refuse') {
+      // What was begun just now must not be taken for the log at the next start.
       await disk.close();
+      await rm(folder, { recursive: true });
       throw logLost(folder);
     }
     if (!state.snapshot && onEmpty === 'begin') state = { ...state, snapshot: await beginGroup(disk, raftId) };
