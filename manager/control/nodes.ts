@@ -28,6 +28,8 @@ const TESTS: Readonly<Record<string, Test<Node>>> = {
 
 /** How a node ceases to be a manager. */
 export interface Managers {
+  /** Resolves when it is known which managers answer, which a new leader has yet to learn. */
+  informed(signal: AbortSignal): Promise<void>;
   /** @throws FAILED_PRECONDITION with the reason why the swarm needs this manager */
   checkDismissal(view: ReadView, node: Node): void;
   /** Resolves when the node is a worker and out of the group. @throws FAILED_PRECONDITION likewise */
@@ -45,7 +47,7 @@ export function nodeHandlers(store: Store, clock: Clock, managers: Managers): No
       return { node: redact('node', resolve(store.view(), 'node', ref)) };
     },
 
-    async updateNode({ id, version, spec }) {
+    async updateNode({ id, version, spec }, context) {
       checkLabels(spec.labels);
       if (!Object.hasOwn(NodeAvailabilityName, spec.availability)) {
         throw invalidArgument(`availability ${spec.availability} is not known`, {
@@ -54,6 +56,9 @@ export function nodeHandlers(store: Store, clock: Clock, managers: Managers): No
         });
       }
       const found = resolve(store.view(), 'node', id);
+      if (spec.desiredRole === NodeRole.WORKER && found.role === NodeRole.MANAGER) {
+        await managers.informed(context.signal);
+      }
       await store.update((draft) => {
         const node = resolve(draft, 'node', found.id);
         if (spec.desiredRole === NodeRole.WORKER && node.spec.desiredRole === NodeRole.MANAGER) {

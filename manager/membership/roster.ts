@@ -24,6 +24,9 @@ export interface RosterOptions {
 
 /** Milliseconds in which a manager must be out of the group. */
 const DISMISSAL_TIMEOUT = 15_000;
+/** Milliseconds in which managers that live have answered a new leader. */
+const ANSWER_TIMEOUT = 2_000;
+const POLL = 20;
 
 /** Who may become a manager, and who may cease to be one. What follows is the role keeper's work. */
 export class Roster implements ManagerRoster {
@@ -52,6 +55,17 @@ export class Roster implements ManagerRoster {
       .members()
       .flatMap((member) => (member.address === undefined ? [] : [{ raftId: member.raftId, address: member.address }]));
     return BecomeManagerResponse.create({ raftId, group: identity.group, managerSecret: identity.secret, peers });
+  }
+
+  /** A new leader does not know yet who answers: resolves when it does. @throws the signal's reason when aborted before */
+  async informed(signal: AbortSignal): Promise<void> {
+    const { group, clock } = this.#options;
+    const deadline = clock.now() + ANSWER_TIMEOUT;
+    const isOpen = () =>
+      group()
+        .members()
+        .some(({ reachable, answered }) => reachable && !answered);
+    while (isOpen() && clock.now() < deadline) await clock.sleep(POLL, signal);
   }
 
   /**
@@ -83,6 +97,7 @@ export class Roster implements ManagerRoster {
 
   async dismiss(nodeId: string, signal: AbortSignal): Promise<void> {
     const { store } = this.#options;
+    await this.informed(signal);
     await store.update((draft) => {
       const node = draft.get('node', nodeId);
       if (!node || node.spec.desiredRole !== NodeRole.MANAGER) return;
