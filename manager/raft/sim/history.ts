@@ -89,11 +89,17 @@ export class LogHistory {
     this.#lastCommitted = upTo;
   }
 
-  /** On the disks of a majority of each half of the configuration that this leader counts by. */
+  /**
+   * On the disks of a majority of each half of the configuration that this leader counts by, all of
+   * them in its term at least: whoever is behind may have the entry, but may still lose it.
+   */
   #requireQuorum({ id, term, tracker }: Raft, entry: EntryId): void {
     const { incoming, outgoing } = tracker.config.voters;
     for (const half of [incoming, outgoing]) {
-      const holders = [...half].filter((voter) => this.#nodes.get(voter)?.disk.has(entry));
+      const holders = [...half].filter((voter) => {
+        const disk = this.#nodes.get(voter)?.disk;
+        return disk?.has(entry) && disk.hardState.term >= term;
+      });
       if (half.size > 0 && holders.length * 2 <= half.size)
         throw new Violation(
           'durable commit',
@@ -126,10 +132,16 @@ export class LogHistory {
     this.#requireKept(id, storage, metadata.index + 1, undefined);
   }
 
+  /**
+   * A node that is not yet in the term in which an entry was committed may hold the entry by chance,
+   * and lose it to a leader of a term in between. All others can hear only leaders that have it.
+   */
   #requireKept(id: NodeId, storage: MemoryStorage, from: Index, replacement: EntryId | undefined): void {
+    const inTerm = storage.initialState().hardState.term;
     for (let index = Math.max(from, storage.firstIndex()); index <= storage.lastIndex(); index++) {
       const term = storage.term(index);
-      if (this.#committed.get(index)?.term !== term) continue;
+      const committed = this.#committed.get(index);
+      if (committed?.term !== term || committed.commitTerm > inTerm) continue;
       if (replacement?.index === index && replacement.term === term) continue;
       throw new Violation('durable commit', `the disk of ${id} is to lose ${term}/${index}, which is committed`);
     }

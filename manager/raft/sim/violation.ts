@@ -7,7 +7,7 @@
  * - leader completeness: a leader has all that was committed in earlier terms.
  * - state machine safety: all nodes apply the same entries in the same order, and only committed ones.
  * - commit order: a leader is the first to know that an entry is committed.
- * - durable commit: what is committed is on the disks of a quorum, and no disk ever loses it.
+ * - durable commit: what is committed is on the disks of a quorum, and none of them ever loses it.
  * - durable promise: a vote or an acknowledgement leaves a node only when a crash cannot undo it.
  * - one vote: a node votes once in a term, and neither its term nor its vote ever goes back.
  * - linearizable read: a read sees all that was committed when it was asked for.
