@@ -7,7 +7,7 @@ import type { BootstrapResult } from '../manager/manager.js';
 import type { InitRequest, NodeDescription } from '../proto/gen/index.js';
 import { removeDurably } from './files.js';
 import { readIdentity, storeIdentity } from './identity-file.js';
-import { ManagerRole, type ManagerRoleOptions } from './manager-role.js';
+import type { ManagerRole, ManagerRoleOptions } from './manager-role.js';
 import type { NodeState, NodeStateFile } from './state.js';
 
 export interface ManagingOptions {
@@ -44,7 +44,7 @@ export class Managing {
     node: { readonly description: NodeDescription; readonly dataPathAddress: string },
   ): Promise<{ readonly state: NodeState; readonly swarm: BootstrapResult }> {
     const identity = newGroup();
-    const { role, swarm } = await ManagerRole.create(this.#roleOptions(state, identity), request, node);
+    const { role, swarm } = await (await roleClass()).create(this.#roleOptions(state, identity), request, node);
     const { clusterId, dataPathPort } = swarm;
     const next: NodeState = { ...state, clusterId, dataPathPort, role: 'manager', manager: storeIdentity(identity) };
     await this.#saveOrForget(next, role);
@@ -53,13 +53,13 @@ export class Managing {
 
   /** Goes on as the manager that the state describes. */
   async resume(state: NodeState): Promise<void> {
-    this.#role = await ManagerRole.resume(this.#roleOptions(state, identityOf(state)));
+    this.#role = await (await roleClass()).resume(this.#roleOptions(state, identityOf(state)));
   }
 
   /** Until the state is saved a restart finds a worker, which asks for a place anew. @param ask for a place in the group */
   async become(state: NodeState, ask: () => Promise<ManagerIdentity>): Promise<NodeState> {
     await this.forget();
-    const { role, identity } = await ManagerRole.join(this.#withoutIdentity(state), ask);
+    const { role, identity } = await (await roleClass()).join(this.#withoutIdentity(state), ask);
     const next: NodeState = { ...state, role: 'manager', manager: storeIdentity(identity) };
     await this.#saveOrForget(next, role);
     return next;
@@ -82,7 +82,7 @@ export class Managing {
     const next: NodeState = { ...state, manager: storeIdentity(identity) };
     await this.stop();
     try {
-      this.#role = await ManagerRole.rebuild(this.#roleOptions(next, identity));
+      this.#role = await (await roleClass()).rebuild(this.#roleOptions(next, identity));
       await this.#options.file.save(next);
       return next;
     } catch (error) {
@@ -128,4 +128,9 @@ export class Managing {
 function identityOf({ nodeId, manager }: NodeState): ManagerIdentity {
   if (!manager) throw internal(`node ${nodeId} has no place in the group of managers`);
   return readIdentity(manager);
+}
+
+/** Loaded when it is needed: a worker does without what only managers run. */
+async function roleClass(): Promise<typeof ManagerRole> {
+  return (await import('./manager-role.js')).ManagerRole;
 }

@@ -1,7 +1,7 @@
 import { codeOf, failedPrecondition, messageOf, SwarmError, unavailable } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { ManagerIdentity } from '../manager/identity.js';
-import { newStorageKey } from '../manager/raft/disk/raft-disk.js';
+import { newStorageKey } from '../manager/raft/disk/file-key.js';
 import { JoinService } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { newId } from '../lib/ids.js';
-import { type KeyRing, newStorageKey } from './raft/disk/raft-disk.js';
+import { type KeyRing, newStorageKey } from './raft/disk/file-key.js';
 
 /** What makes this machine a member of the group of managers. Kept with the node's own state; secret. */
 export interface ManagerIdentity {
