@@ -6,7 +6,8 @@ import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
 import { nothingRestarted, servers } from './servers.js';
 
-useLab(3);
+// Grace enough for a daemon's restart on a machine that does other things too.
+useLab(3, '--dispatcher-heartbeat', '2s');
 
 const PORT = 8080;
 let load: Load;
