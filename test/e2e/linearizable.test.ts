@@ -9,7 +9,7 @@ import { useLab } from './lab.js';
 import { countsOf, type Run, runClients } from './linearizable/run.js';
 
 const MANAGERS = [1, 2, 3];
-const SECONDS = 25;
+const SECONDS = 20;
 
 /** TSSWARM_LINEARIZABLE_SEED repeats a run, as far as real processes can. */
 const seed = Number(process.env.TSSWARM_LINEARIZABLE_SEED ?? Date.now() % 1_000_000);

@@ -4,7 +4,15 @@ import { say, until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { nodeLayout } from '../../lab/layout.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
-import { mend, networksSeenBy, signalDaemon, succeed, untilAnotherLeads, untilSettled } from './managers.js';
+import {
+  mend,
+  networksSeenBy,
+  removeOthers,
+  signalDaemon,
+  succeed,
+  untilAnotherLeads,
+  untilSettled,
+} from './managers.js';
 import { nothingRestarted } from './servers.js';
 
 // A daemon that starts slowly on a busy machine is not to lose its tasks.
@@ -26,6 +34,7 @@ afterEach(async () => {
   load = undefined;
   await mend(NODES);
   await untilSettled(MANAGERS);
+  await removeOthers(1, ['web']);
   await until('all tasks run', 30, async () => (await runningTasks('web')).length === REPLICAS || undefined);
 });
 
@@ -44,10 +53,9 @@ const others = (node: number) => MANAGERS.filter((other) => other !== node);
 const creation = (name: string) => ['network', 'create', '--driver', 'overlay', name];
 const write = (node: number, name: string) => succeed(node, ...creation(name));
 
-/** All managers have all that was acknowledged; then it is removed again. */
+/** All managers have all that was acknowledged. */
 async function nothingLost(names: readonly string[]): Promise<void> {
   for (const node of MANAGERS) expect(await networksSeenBy(node)).toEqual(expect.arrayContaining([...names]));
-  await tsswarm('network', 'rm', ...names);
 }
 
 test('kill -9 of the leader - another manager carries out the next command, no request is lost, it catches up', async () => {
@@ -96,14 +104,16 @@ test('the leader is cut off - it says whom it cannot reach, the others go on; he
   await tsswarm('lab', 'partition', `node${leader}`);
   await write(a, 'majority');
   await untilAnotherLeads(leader, [a, b]);
-  const outcome = await until('the one that is cut off knows it', 30, async () => {
-    const refused = await onNode(leader, ...creation('minority'));
-    return refused.stderr.includes(addressOf(a)) ? refused : undefined;
+  const refusals = await until('the one that is cut off knows it', 30, async () => {
+    const commands = [creation('minority'), ['service', 'ls']].map((command) => onNode(leader, ...command));
+    const refused = await Promise.all(commands);
+    return refused.every(({ stderr }) => stderr.includes(addressOf(a))) ? refused : undefined;
   });
-  expect(outcome.code).toBe(1);
-  expect(outcome.stderr).toContain('2 of its 3 managers cannot be reached from here');
-  expect(outcome.stderr).toContain(addressOf(b));
-  expect((await onNode(leader, 'service', 'ls')).stderr).toContain('The swarm does not have a leader');
+  for (const { code, stderr } of refusals) {
+    expect(stderr).toContain('2 of its 3 managers cannot be reached from here');
+    expect(stderr).toContain(addressOf(b));
+    expect(code).toBe(1);
+  }
   await tsswarm('lab', 'heal', `node${leader}`);
   await untilSettled(MANAGERS);
   for (const node of MANAGERS) expect(await networksSeenBy(node)).not.toContain('minority');
@@ -116,7 +126,6 @@ test('the leader is heard no more, but hears - another one leads, and it follows
   await tsswarm('lab', 'partition', '--one-way', `node${leader}`);
   await write(a, 'unheard');
   await untilAnotherLeads(leader, [a, b]);
-  expect((await onNode(leader, ...creation('lost'))).code).toBe(1);
   await tsswarm('lab', 'heal', `node${leader}`);
   await untilSettled(MANAGERS);
   await nothingLost(['unheard']);
@@ -128,8 +137,8 @@ test('two of three managers are gone - the third says which and what to do, serv
   await nothingRestarted('web', REPLICAS, async () => {
     const requests = await startLoad(NODES);
     await Promise.all([leader, gone].map((node) => tsswarm('lab', 'kill', `node${node}`)));
-    for (const command of [['service', 'ls'], creation('refused')]) {
-      const { code, stderr } = await onNode(left, ...command);
+    const commands = [['service', 'ls'], creation('refused')].map((command) => onNode(left, ...command));
+    for (const { code, stderr } of await Promise.all(commands)) {
       expect(stderr).toContain('The swarm does not have a leader: 2 of its 3 managers cannot be reached from here');
       for (const node of [leader, gone]) expect(stderr).toContain(`${addressOf(node)}:2377`);
       expect(stderr).toContain('Services that run go on running');

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { nodeLayout } from '../../lab/layout.js';
@@ -20,6 +20,9 @@ const followersOf = (leader: number): readonly [number, number] => {
 const name = (node: number) => `node${node}`;
 const logOf = (node: number) => path.join(nodeLayout(node).dataRoot, 'manager');
 
+beforeAll(async () => {
+  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--mode', 'global', IMAGE);
+});
 afterEach(async () => {
   await mend(managers);
   await untilSettled(managers);
@@ -41,7 +44,6 @@ async function untilMissed(node: number, by: number): Promise<void> {
 }
 
 test('promote and demote - a worker becomes a manager and back, its containers go on', async () => {
-  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--mode', 'global', IMAGE);
   await nothingRestarted('web', 5, async () => {
     const [follower] = followersOf(await untilSettled(managers));
     expect(await succeed(follower, 'node', 'promote', 'node4')).toBe('Node node4 promoted to a manager in the swarm.');

@@ -13,7 +13,7 @@ import {
   UpdateServiceRequest,
 } from '../../proto/gen/index.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
-import { mend, nodesSeenBy, succeed, untilSettled, withControl } from './managers.js';
+import { mend, nodesSeenBy, removeOthers, succeed, untilSettled, withControl } from './managers.js';
 import { servers } from './servers.js';
 
 useLab(4, '--managers', '3');
@@ -28,7 +28,10 @@ beforeAll(async () => {
   await tsswarm('service', 'create', '--quiet', '--name', 'web', '--replicas', String(REPLICAS), IMAGE);
 });
 
-afterEach(() => mend(MANAGERS));
+afterEach(async () => {
+  await mend(MANAGERS);
+  await removeOthers(await untilSettled(MANAGERS), ['web']);
+});
 
 /** A manager that does not lead, and one that is left to ask. */
 async function someFollower(): Promise<readonly [follower: number, other: number]> {

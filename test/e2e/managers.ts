@@ -83,6 +83,17 @@ export async function networksSeenBy(manager: number): Promise<readonly string[]
   return (await withControl(nodeLayout(manager), list)).networks.map(({ spec }) => spec.name);
 }
 
+/** Removes the services and networks that a test has left, but for those of these names. */
+export async function removeOthers(manager: number, kept: readonly string[] = []): Promise<void> {
+  const names = new Set([...kept, 'ingress']);
+  await withControl(nodeLayout(manager), async (control) => {
+    const { services } = await control.listServices({ filters: [] });
+    for (const { id, spec } of services) if (!names.has(spec.name)) await control.removeService({ ref: id });
+    const { networks } = await control.listNetworks({ filters: [] });
+    for (const { id, spec } of networks) if (!names.has(spec.name)) await control.removeNetwork({ ref: id });
+  });
+}
+
 /** Ends whatever was done to these nodes' daemons. */
 export async function mend(nodes: readonly number[]): Promise<void> {
   for (const node of nodes.map(nodeLayout)) {
