@@ -1,24 +1,30 @@
 /**
  * The whole network state that a node shall have. It is always given whole; NetworkPlane compares it
- * with what the kernel shows and makes the difference. Addresses are text (`10.0.1.5`), subnets and
- * interface addresses are CIDR text (`10.0.1.5/24`), MACs are `02:42:0a:00:01:05`.
+ * with what the kernel shows and makes the difference. Addresses are text (`10.0.1.5`, `fd00:1::5`), subnets
+ * and interface addresses are CIDR text (`10.0.1.5/24`), MACs are `02:42:0a:00:01:05`.
  *
  * What it becomes in the kernel (names as `ip`, `bridge` and `nft` show them):
  *
- *   node's namespace   swarm_gwbridge 172.18.0.1/16 with one isolated port per sandbox; table `ip tsswarm`
- *   1-<network, 10>    br0 with the gateway address, vxlan0 with FDB and neighbours, one veth per local endpoint
+ *   node's namespace   swarm_gwbridge 172.18.0.1/16 with one isolated port per sandbox; tsswarm0 172.17.0.1/16 and
+ *                      br-<network, 12> with one port per endpoint; table `ip tsswarm`
+ *   1-<network, 10>    br0 with the gateway addresses, vxlan0 with FDB and neighbours, one veth per local endpoint
  *   ingress_sbox       eth0 in the ingress overlay, eth1 172.18.0.2/16 on the gateway bridge; table `ip tsswarm`:
  *                      mangle marks by protocol and port, and the balancer
- *   <task id>          eth0… in its overlays, the last ethN on the gateway bridge with the default route;
- *                      tables `ip tsswarm` (virtual addresses, way back) and `netdev tsswarm` (way back)
+ *   <sandbox id>       eth0… in its networks, the last ethN on the gateway bridge with the default route;
+ *                      tables `ip tsswarm` (virtual addresses, resolver, way back) and `netdev tsswarm` (way back)
+ *
+ * and outside the kernel: one resolver for each sandbox that asks for one, on 127.0.0.11 in its namespace.
  */
 export interface DesiredState {
   readonly underlay: Underlay;
   readonly gatewayBridge: GatewayBridge;
   readonly overlays: readonly Overlay[];
+  readonly bridges: readonly LocalBridge[];
   readonly sandboxes: readonly Sandbox[];
   /** Undefined while the node has no ingress address: no port is published then. */
   readonly ingress: Ingress | undefined;
+  /** Names for the sandboxes' resolvers. */
+  readonly zones: readonly Zone[];
 }
 
 export interface Underlay {
@@ -31,13 +37,15 @@ export interface Underlay {
 export interface GatewayBridge {
   /** CIDR of the bridge's own address: 172.18.0.1/16. Sandboxes get theirs from the same subnet. */
   readonly address: string;
+  /** The same for IPv6, as fd00:7473::1/64; empty: sandboxes have no IPv6 way out. */
+  readonly address6: string;
 }
 
 export interface Overlay {
   /** The network's id, 25 characters. */
   readonly id: string;
   readonly vni: number;
-  /** CIDR of the gateway address on br0, one per subnet: 10.0.1.1/24. */
+  /** CIDR of the gateway address on br0, one per subnet of either family: 10.0.1.1/24, fd00:1::1/64. */
   readonly gateways: readonly string[];
   /** 0: the underlay's less the encapsulation (50 bytes). */
   readonly mtu: number;
@@ -52,27 +60,98 @@ export interface RemoteEndpoint {
   readonly vtep: string;
 }
 
-/** The network namespace of one task. */
-export interface Sandbox {
-  /** The task's id, 25 characters; the name of the namespace's file. */
+/** A network of this node alone: a bridge in the node's namespace, which holds the gateway addresses. */
+export interface LocalBridge {
+  /** The network's id. */
   readonly id: string;
-  /** eth0, eth1 … in this order. */
+  /** Name of the link: tsswarm0, or br-<first 12 of the id>, or what its driver options say; at most 15 bytes. */
+  readonly name: string;
+  /** CIDRs of the gateway's addresses, one per subnet: 172.17.0.1/16. */
+  readonly gateways: readonly string[];
+  /** 0: the underlay's, or else 1500. */
+  readonly mtu: number;
+  /** No way out of it and none in, published ports included. */
+  readonly internal: boolean;
+  /** Whether its endpoints reach each other beyond published ports (Docker's enable_icc). */
+  readonly interContainer: boolean;
+  /** Whether what leaves it for elsewhere gets the node's address (Docker's enable_ip_masquerade). */
+  readonly masquerade: boolean;
+}
+
+/** The network namespace of one task or container. */
+export interface Sandbox {
+  /** Name of the namespace's file: the task's id, or the first 12 digits of a container's. */
+  readonly id: string;
+  /** eth0, eth1 … in this order. An endpoint that is added or removed later leaves the others as they are. */
   readonly endpoints: readonly SandboxEndpoint[];
-  /** Has an interface on the gateway bridge and the default route through it. */
+  /**
+   * Has an interface on the gateway bridge and the default route through it. Without one, the default route
+   * leads to the gateway of the first endpoint on a bridge that is not internal, if there is such.
+   */
   readonly gateway: boolean;
   /** Virtual addresses that this task reaches, balanced in its own namespace. */
   readonly virtualServices: readonly VirtualService[];
   /** Set when the task has an endpoint in the ingress overlay. */
   readonly ingress: SandboxIngress | undefined;
-  /** Ports of this node that lead to this task alone (publish mode host). */
+  /**
+   * Ports of this node that lead to this sandbox alone (publish mode host, `run -p`). They lead to its address
+   * on the gateway bridge, or else to that of the endpoint with the default route.
+   */
   readonly hostPorts: readonly HostPort[];
+  /** Undefined: names are not resolved for it (it has the node's own resolv.conf). */
+  readonly resolver: SandboxResolver | undefined;
 }
 
 export interface SandboxEndpoint {
-  readonly overlayId: string;
-  /** Without a prefix length: that is the one of the overlay's gateway in the same subnet. */
-  readonly address: string;
+  /** Of an overlay or of a local bridge. */
+  readonly networkId: string;
+  /** One or more, without a prefix length: that is the one of the network's gateway in the same subnet. */
+  readonly addresses: readonly string[];
   readonly mac: string;
+  /** `eth<n>` in the sandbox, when it is not to follow from its place in the list: kept while others come and go. */
+  readonly interface?: string;
+}
+
+/** The resolver on 127.0.0.11:53 in a sandbox. */
+export interface SandboxResolver {
+  /** Ids of the zones that it answers from, in the order of its endpoints: the first that knows a name answers. */
+  readonly zones: readonly string[];
+  /**
+   * Servers for all other names. Those of `--dns` are asked from inside the sandbox, as they may be in its
+   * networks; when the list is empty the node's own are asked from the node.
+   */
+  readonly nameservers: readonly string[];
+  /** False on internal networks only: names of elsewhere are refused, not asked for. */
+  readonly forward: boolean;
+}
+
+/** The names of one network. */
+export interface Zone {
+  /** The network's id. */
+  readonly id: string;
+  /** Names are also found as `<name>.<network's name>`, and reverse answers have that form. */
+  readonly networkName: string;
+  readonly names: readonly ZoneName[];
+  /** For `_<port>._<protocol>.<service>` (SRV). */
+  readonly ports: readonly ZonePort[];
+}
+
+export interface ZoneName {
+  /** In lower case: `web`, `tasks.web`, `web.1.<task id>`, an alias, a container's name or short id. Unique in its zone. */
+  readonly name: string;
+  /** IPv4 and IPv6; at least one. Given in turn. */
+  readonly addresses: readonly string[];
+  /** Answers PTR questions for these addresses; one name at most has it for an address. */
+  readonly canonical: boolean;
+}
+
+export interface ZonePort {
+  /** The name of the port as published (`name=http`). */
+  readonly port: string;
+  readonly protocol: TransportProtocol;
+  /** Name of the service in the same zone. */
+  readonly service: string;
+  readonly target: number;
 }
 
 export interface SandboxIngress {
@@ -124,7 +203,7 @@ export interface PublishedPort {
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {
   /** What it concerns: a sandbox, an overlay, or the node as a whole. */
-  readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'ingress' | 'node'; readonly id: string };
+  readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'node'; readonly id: string };
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */
   readonly message: string;
 }

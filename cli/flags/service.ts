@@ -127,6 +127,7 @@ function applyTaskFlags(task: TaskSpec, flags: Flags, sources: FlagSources): Tas
     }),
     logDriver: applyLogFlags(task.logDriver, flags),
     forceUpdate: task.forceUpdate + (flags.on('force') ? 1 : 0),
+    attachment: undefined,
   };
 }
 

@@ -104,6 +104,7 @@ describe('small values', () => {
     expect(parseNetwork('name=back,alias=db,alias=sql,driver-opt=a=b,ip=10.0.9.5')).toEqual({
       target: 'back',
       aliases: ['db', 'sql'],
+      addresses: [],
       driverOptions: { a: 'b' },
       virtualIp: '10.0.9.5',
     });

@@ -69,7 +69,7 @@ export function parseNetwork(text: string): NetworkAttachmentConfig {
     else throw unexpectedKey(field.key, ['name', 'alias', 'driver-opt', 'ip']);
   }
   if (target === '') throw invalidArgument('the network has no name', { value: text, hint: 'Add name=NETWORK.' });
-  return { target, aliases, driverOptions: recordOf(options), virtualIp };
+  return { target, aliases, driverOptions: recordOf(options), virtualIp, addresses: [] };
 }
 
 function ipAddress(text: string): string {

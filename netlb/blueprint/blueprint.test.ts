@@ -16,9 +16,11 @@ const facts: Facts = {
 };
 const desired: DesiredState = {
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
-  gatewayBridge: { address: '172.18.0.1/16' },
+  gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays: [{ id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] }],
+  bridges: [],
   sandboxes: [],
+  zones: [],
   ingress: { overlayId: 'net', address: '10.0.0.2/24', mac: '02:42:0a:00:00:02', services: [] },
 };
 const port = { protocol: 'tcp', published: 8080, target: 80, hostAddress: '', backends: [] } as const;
@@ -80,7 +82,7 @@ describe('problems - in words, each for itself', () => {
     ['an ingress network that is not here', { overlays: [] }, {}, 'the ingress network net is not on this node'],
     [
       'an ingress network in the way',
-      { gatewayBridge: { address: '10.0.0.1/16' } },
+      { gatewayBridge: { address: '10.0.0.1/16', address6: '' } },
       {},
       'the ingress network 10.0.0.0/24 overlaps the gateway bridge 10.0.0.0/16',
     ],

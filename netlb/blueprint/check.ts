@@ -40,8 +40,9 @@ export function checkPort(port: number, what: string): void {
     throw invalidArgument(`${what} ${port} is not a port`, { value: String(port), hint: 'Ports are 1 to 65535.' });
 }
 
-export function checkEndpoint({ address, mac }: Pick<SandboxEndpoint, 'address' | 'mac'>): void {
-  checkAddress(address, 'endpoint');
+export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'addresses' | 'mac'>): void {
+  if (addresses.length === 0) throw invalidArgument('an endpoint has no address');
+  for (const address of addresses) checkAddress(address, 'endpoint');
   checkMac(mac);
 }
 

@@ -19,7 +19,7 @@ export function ingressBlueprint(
   facts: Facts,
 ): NamespaceBlueprint {
   const gateway = gatewayBridge.address;
-  const endpoint = { overlayId: network.id, address: addressOf(ingress.address), mac: ingress.mac };
+  const endpoint = { networkId: network.id, addresses: [addressOf(ingress.address)], mac: ingress.mac };
   return {
     name: INGRESS_NAMESPACE,
     subject: { kind: 'ingress', id: network.id },

@@ -37,9 +37,9 @@ export function overlayInterface(
     mtu,
     address: cidr,
     port: {
-      namespace: overlayNamespace(endpoint.overlayId),
+      namespace: overlayNamespace(endpoint.networkId),
       bridge: OVERLAY_BRIDGE,
-      name: portName(OVERLAY_PORTS, owner, name, endpoint.overlayId, cidr, endpoint.mac),
+      name: portName(OVERLAY_PORTS, owner, name, endpoint.networkId, cidr, endpoint.mac),
       alias: `${owner} ${name}`,
       isolated: false,
     },

@@ -81,13 +81,14 @@ function sandboxInterfaces(
   facts: Facts,
 ): InterfaceBlueprint[] {
   const overlays = sandbox.endpoints.map((endpoint, i) => {
-    const network = networks.get(endpoint.overlayId);
+    const network = networks.get(endpoint.networkId);
     if (network === undefined)
-      throw invalidArgument(`eth${i} belongs to network ${endpoint.overlayId}, which this node does not have`);
-    const cidr = cidrIn(network, endpoint.address);
+      throw invalidArgument(`eth${i} belongs to network ${endpoint.networkId}, which this node does not have`);
+    const [address = ''] = endpoint.addresses;
+    const cidr = cidrIn(network, address);
     if (cidr === undefined)
-      throw invalidArgument(`address ${endpoint.address} of eth${i} is in no subnet of network ${network.id}`, {
-        value: endpoint.address,
+      throw invalidArgument(`address ${address} of eth${i} is in no subnet of network ${network.id}`, {
+        value: address,
       });
     return overlayInterface(sandbox.id, i, endpoint, cidr, network.mtu);
   });
@@ -101,7 +102,7 @@ function wayBackInput(sandbox: Sandbox, gatewayAddress: string | undefined): Way
   if (!sandbox.ingress || gatewayAddress === undefined) return undefined;
   const { overlayId, subnet } = sandbox.ingress;
   const cidr: Cidr = checkCidr(subnet, 'ingress subnet');
-  const index = sandbox.endpoints.findIndex((endpoint) => endpoint.overlayId === overlayId);
+  const index = sandbox.endpoints.findIndex((endpoint) => endpoint.networkId === overlayId);
   if (index < 0) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
   return { interface: `eth${index}`, subnet: cidr, gatewayAddress: addressOf(gatewayAddress) };
 }

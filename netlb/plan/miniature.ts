@@ -13,7 +13,11 @@ import type { ActualNamespace, ActualState } from './actual.js';
 export const NET = 'network1000000000000000000';
 export const OVERLAY = '1-network100';
 export const TASK = 'task000000000000000000001';
-export const endpoint = (host: number) => ({ overlayId: NET, address: `10.0.0.${host}`, mac: macOf(`10.0.0.${host}`) });
+export const endpoint = (host: number) => ({
+  networkId: NET,
+  addresses: [`10.0.0.${host}`],
+  mac: macOf(`10.0.0.${host}`),
+});
 
 export const sandbox: Sandbox = {
   id: TASK,
@@ -22,10 +26,11 @@ export const sandbox: Sandbox = {
   virtualServices: [{ address: '10.0.0.200', backends: [{ address: '10.0.0.11', weight: 1 }] }],
   ingress: { subnet: '10.0.0.0/24', overlayId: NET },
   hostPorts: [{ protocol: 'tcp', hostAddress: '', published: 8888, target: 80 }],
+  resolver: undefined,
 };
 export const desired: DesiredState = {
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
-  gatewayBridge: { address: '172.18.0.1/16' },
+  gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays: [
     {
       id: NET,
@@ -35,7 +40,9 @@ export const desired: DesiredState = {
       remotes: [{ address: '10.0.0.12', mac: macOf('10.0.0.12'), vtep: '192.0.2.2' }],
     },
   ],
+  bridges: [],
   sandboxes: [sandbox],
+  zones: [],
   ingress: {
     overlayId: NET,
     address: '10.0.0.2/24',

@@ -233,7 +233,7 @@ describe('plan', () => {
   });
 
   test('what is not well-formed is left as it is, and the rest goes on', () => {
-    const broken = { ...sandbox, endpoints: [{ ...endpoint(11), address: '10.0.0.11; flush ruleset' }] };
+    const broken = { ...sandbox, endpoints: [{ ...endpoint(11), addresses: ['10.0.0.11; flush ruleset'] }] };
     const of = wanted({ ...desired, sandboxes: [broken] });
     expect(of.problems).toEqual([
       { subject: { kind: 'sandbox', id: TASK }, message: 'endpoint "10.0.0.11; flush ruleset" is not an IPv4 address' },

@@ -5,8 +5,10 @@ import { Pace } from './pace.js';
 
 const state = (...ids: string[]): DesiredState => ({
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
-  gatewayBridge: { address: '172.18.0.1/16' },
+  gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays: [],
+  bridges: [],
+  zones: [],
   sandboxes: ids.map((id) => ({
     id,
     endpoints: [],
@@ -14,6 +16,7 @@ const state = (...ids: string[]): DesiredState => ({
     virtualServices: [],
     ingress: undefined,
     hostPorts: [],
+    resolver: undefined,
   })),
   ingress: undefined,
 });

@@ -96,7 +96,7 @@ function sandboxOf(swarm: Swarm, task: Task): Sandbox {
     id: idOf(task.name),
     endpoints: networksOf(task).map((network) => {
       const address = addressIn(swarm, network, task.host);
-      return { overlayId: idOf(network), address, mac: macOf(address) };
+      return { networkId: idOf(network), addresses: [address], mac: macOf(address) };
     }),
     gateway: task.gateway !== false,
     virtualServices: (swarm.virtual ?? [])
@@ -104,6 +104,7 @@ function sandboxOf(swarm: Swarm, task: Task): Sandbox {
       .map(({ network, address, tasks }) => ({ address, backends: backendsOf(swarm, network, tasks) })),
     ingress: inIngress(task) ? { subnet: '10.0.0.0/24', overlayId: INGRESS } : undefined,
     hostPorts: task.hostPorts ?? [],
+    resolver: undefined,
   };
 }
 
@@ -115,8 +116,10 @@ export function desiredState(swarm: Swarm, node: number): DesiredState {
   const address = `10.0.0.${node + 1}`;
   return {
     underlay: { address: nodeAddress(node), vxlanPort: 4789 },
-    gatewayBridge: { address: '172.18.0.1/16' },
+    gatewayBridge: { address: '172.18.0.1/16', address6: '' },
     overlays: (swarm.ingress === false ? local.slice(1) : local).map((network) => overlayOf(swarm, network, node)),
+    bridges: [],
+    zones: [],
     sandboxes: tasks.map((task) => sandboxOf(swarm, task)),
     ingress:
       swarm.ingress === false

@@ -23,6 +23,7 @@ const sandbox = (id: string): Sandbox => ({
   virtualServices: [],
   ingress: undefined,
   hostPorts: [],
+  resolver: undefined,
 });
 const local = (id: string, state: TaskState, networkId = 'net'): LocalTask => ({
   task: Task.create({ id, networks: [NetworkAttachment.create({ networkId })] }),

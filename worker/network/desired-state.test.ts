@@ -119,7 +119,9 @@ describe('desiredState - overlays', () => {
   it('a task that still runs keeps its network when managers have forgotten it', () => {
     const desired = state({}, [local('a', [attachment('front', '10.0.1.3')], { networks: [front] })]);
     expect(desired.overlays.map((overlay) => overlay.id)).toEqual(['front']);
-    expect(desired.sandboxes[0]?.endpoints).toEqual([{ overlayId: 'front', address: '10.0.1.3', mac: 'mac-10.0.1.3' }]);
+    expect(desired.sandboxes[0]?.endpoints).toEqual([
+      { networkId: 'front', addresses: ['10.0.1.3'], mac: 'mac-10.0.1.3' },
+    ]);
   });
 });
 
@@ -140,7 +142,7 @@ describe('desiredState - sandboxes', () => {
 
   it('has its interfaces in the order of its attachments', () => {
     const sandbox = sandboxOf(local('a', [attachment('ingress', '10.0.0.5'), attachment('front', '10.0.1.3')]));
-    expect(sandbox?.endpoints.map((e) => e.overlayId)).toEqual(['ingress', 'front']);
+    expect(sandbox?.endpoints.map((e) => e.networkId)).toEqual(['ingress', 'front']);
     expect(sandbox?.ingress).toEqual({ subnet: '10.0.0.0/24', overlayId: 'ingress' });
   });
 
@@ -309,7 +311,7 @@ describe('desiredState - any swarm', () => {
     expect(overlays.size).toBe(desired.overlays.length);
     expect(overlays.has('ingress')).toBe(true);
     for (const sandbox of desired.sandboxes)
-      for (const { overlayId } of sandbox.endpoints) expect(overlays.has(overlayId)).toBe(true);
+      for (const { networkId } of sandbox.endpoints) expect(overlays.has(networkId)).toBe(true);
     for (const overlay of desired.overlays) {
       const addresses = overlay.remotes.map((remote) => remote.address);
       expect(new Set(addresses).size).toBe(addresses.length);

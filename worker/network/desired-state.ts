@@ -62,7 +62,7 @@ export function desiredState(
   const sandboxes = housed.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
 
-  const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.overlayId)));
+  const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.networkId)));
   if (ingress) used.add(ingress.overlayId);
   const remotes = remotesByNetwork(endpoints, node.id);
   const overlays = [...used].sort().flatMap((id) => {
@@ -71,10 +71,12 @@ export function desiredState(
   });
   return {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
-    gatewayBridge: { address: node.gatewayBridge },
+    gatewayBridge: { address: node.gatewayBridge, address6: '' },
     overlays,
+    bridges: [],
     sandboxes,
     ingress,
+    zones: [],
   };
 }
 
@@ -117,7 +119,7 @@ function sandbox(
     const network = networks.get(attachment.networkId);
     const address = v4AddressOf(attachment.addresses);
     return network && address !== undefined
-      ? [{ network, endpoint: { overlayId: network.id, address, mac: attachment.mac } }]
+      ? [{ network, endpoint: { networkId: network.id, addresses: [address], mac: attachment.mac } }]
       : [];
   });
   if (attached.length < task.networks.length) return undefined;
@@ -133,6 +135,7 @@ function sandbox(
       .flatMap(({ network }) => virtualServices.get(network.id) ?? []),
     ingress: ingress && sandboxIngress(ingress),
     hostPorts,
+    resolver: undefined,
   };
 }
 

@@ -1,0 +1,100 @@
+/**
+ * What people do with a container while it is there. An executor that has it implements it beside Executor;
+ * containers are named by their ids, and each call throws NOT_FOUND for one that is not there.
+ */
+export interface InteractiveExecutor {
+  /**
+   * The terminal or pipes of the container's first process. May be called before `start`, and by several at
+   * once: each sees all output from then on; input of all goes to the one process.
+   * @throws FAILED_PRECONDITION when it has exited
+   */
+  attach(id: string): Promise<ProcessStreams>;
+  /**
+   * Runs another process in it. Its end, and not the caller's, ends it.
+   * @throws FAILED_PRECONDITION when the container does not run
+   * @throws INVALID_ARGUMENT for a user or folder that is not there
+   */
+  exec(id: string, process: ExecSettings): Promise<ProcessStreams>;
+  /** @param ps arguments of ps(1) @returns the lines of the processes in the container, split in columns */
+  top(id: string, ps: readonly string[]): Promise<ProcessTable>;
+  /** Counters as they are now. @throws FAILED_PRECONDITION when it does not run */
+  usage(id: string): Promise<ResourceUsage>;
+  /**
+   * A tar archive of a path in it. Links are resolved within its root filesystem, never outside.
+   * @throws NOT_FOUND for a path that is not there
+   */
+  copyFrom(
+    id: string,
+    path: string,
+    followLink: boolean,
+  ): Promise<{ stat: PathFacts; archive: AsyncIterable<Uint8Array> }>;
+  /**
+   * Unpacks a tar archive into a folder of it; nothing is written outside of its root filesystem and mounts.
+   * @param keepOwners whether files get the archive's owners, or root's
+   * @throws NOT_FOUND for a folder that is not there, INVALID_ARGUMENT for what is no archive
+   */
+  copyTo(id: string, path: string, archive: AsyncIterable<Uint8Array>, keepOwners: boolean): Promise<void>;
+}
+
+/** Input and output of a running process. */
+export interface ProcessStreams {
+  readonly tty: boolean;
+  /** In the order written; a terminal's is all `stdout`. Ends when the process has closed both. */
+  readonly output: AsyncIterable<{ readonly stream: 'stdout' | 'stderr'; readonly data: Uint8Array }>;
+  /** Resolves when it is taken: callers wait for it, so that input cannot pile up. */
+  write(data: Uint8Array): Promise<void>;
+  /** No more input: the process reads the end of its file. */
+  closeInput(): Promise<void>;
+  /** Of a terminal; ignored without one. */
+  resize(rows: number, columns: number): Promise<void>;
+  /** To this process. @throws INVALID_ARGUMENT for a signal that does not exist */
+  signal(name: string): Promise<void>;
+  /** Resolves with its exit code: 128 + n when killed by signal n, 126 or 127 with words when it could not be run. */
+  readonly exit: Promise<{ readonly code: number; readonly error: string }>;
+  /** Lets go of it; the process goes on. */
+  close(): void;
+}
+
+export interface ExecSettings {
+  readonly command: readonly string[];
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly env: readonly string[];
+  /** Empty: the container's own. */
+  readonly user: string;
+  /** Empty: the container's own. */
+  readonly dir: string;
+  readonly privileged: boolean;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface ProcessTable {
+  readonly titles: readonly string[];
+  readonly processes: readonly (readonly string[])[];
+}
+
+/** Bytes and nanoseconds, since its start where they count up. */
+export interface ResourceUsage {
+  /** Of a monotonic clock, in nanoseconds. */
+  readonly readAtNs: bigint;
+  readonly cpuNs: number;
+  /** Without reclaimable file cache. */
+  readonly memoryBytes: number;
+  /** The machine's memory when there is no limit. */
+  readonly memoryLimitBytes: number;
+  readonly pids: number;
+  readonly blockReadBytes: number;
+  readonly blockWriteBytes: number;
+  readonly networkReceivedBytes: number;
+  readonly networkSentBytes: number;
+}
+
+export interface PathFacts {
+  readonly name: string;
+  readonly size: number;
+  /** st_mode of stat(2). */
+  readonly mode: number;
+  readonly modifiedAt: number;
+  readonly linkTarget: string;
+}
