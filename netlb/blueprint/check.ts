@@ -1,5 +1,5 @@
 /** The desired state's text becomes names, files and rules: what is not well-formed must not get that far. */
-import { isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from 'node:net';
 import { invalidArgument, messageOf } from '../../lib/errors.js';
 import { type Cidr, parseCidr } from '../../lib/ip.js';
 import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
@@ -12,6 +12,13 @@ export function checkAddress(address: string, what: string): string {
       value: address,
       hint: 'IPv6 is not carried yet.',
     });
+  return address;
+}
+
+/** An address of either family. @throws INVALID_ARGUMENT */
+export function checkIp(address: string, what: string): string {
+  if (isIP(address) === 0 || address.includes('%'))
+    throw invalidArgument(`${what} "${address}" is not an IP address`, { value: address });
   return address;
 }
 
@@ -42,7 +49,7 @@ export function checkPort(port: number, what: string): void {
 
 export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'addresses' | 'mac'>): void {
   if (addresses.length === 0) throw invalidArgument('an endpoint has no address');
-  for (const address of addresses) checkAddress(address, 'endpoint');
+  for (const address of addresses) checkIp(address, 'endpoint');
   checkMac(mac);
 }
 

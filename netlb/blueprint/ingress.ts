@@ -31,7 +31,7 @@ export function ingressBlueprint(
     bridges: [],
     vxlan: undefined,
     interfaces: [
-      overlayInterface(INGRESS_NAMESPACE, 0, endpoint, ingress.address, network.mtu),
+      overlayInterface(INGRESS_NAMESPACE, 0, endpoint, [ingress.address], network.mtu),
       gatewayInterface(
         INGRESS_NAMESPACE,
         1,

@@ -1,4 +1,4 @@
-import { addressOf, macOf, parseCidr } from '../../lib/ip.js';
+import { addressOf, contains, formatAddress, macOf, parseAddress, parseCidr } from '../../lib/ip.js';
 import {
   GATEWAY_BRIDGE,
   GATEWAY_PORTS,
@@ -27,7 +27,7 @@ export function overlayInterface(
   owner: string,
   index: number,
   endpoint: SandboxEndpoint,
-  cidr: string,
+  cidrs: readonly string[],
   mtu: number,
 ): InterfaceBlueprint {
   const name = interfaceName(index);
@@ -35,11 +35,11 @@ export function overlayInterface(
     name,
     mac: endpoint.mac,
     mtu,
-    address: cidr,
+    addresses: cidrs,
     port: {
       namespace: overlayNamespace(endpoint.networkId),
       bridge: OVERLAY_BRIDGE,
-      name: portName(OVERLAY_PORTS, owner, name, endpoint.networkId, cidr, endpoint.mac),
+      name: portName(OVERLAY_PORTS, owner, name, endpoint.networkId, ...cidrs, endpoint.mac),
       alias: `${owner} ${name}`,
       isolated: false,
     },
@@ -58,7 +58,7 @@ export function gatewayInterface(
     name,
     mac: macOf(cidr),
     mtu,
-    address: cidr,
+    addresses: [cidr],
     port: {
       namespace: NODE_NAMESPACE,
       bridge: GATEWAY_BRIDGE,
@@ -79,9 +79,12 @@ export const defaultRoute = (gateway: string, name: string, mtu?: number): Route
   mtu,
 });
 
-/** Prefix length of the subnet that an address lies in: the first gateway's whose subnet has it. */
-export function cidrIn(network: OverlayNetwork, address: string): string | undefined {
-  const value = parseCidr(`${address}/32`).base;
-  const gateway = network.gateways.map(parseCidr).find(({ base, last }) => value >= base && value <= last);
-  return gateway && `${address}/${gateway.prefix}`;
+/**
+ * An address in canonical form with the prefix length of the subnet that it lies in: the first gateway's
+ * whose subnet has it. Undefined when none has.
+ */
+export function cidrIn(gateways: readonly string[], address: string): string | undefined {
+  const parsed = parseAddress(address);
+  const subnet = gateways.map(parseCidr).find((cidr) => contains(cidr, parsed));
+  return subnet && `${formatAddress(parsed)}/${subnet.prefix}`;
 }

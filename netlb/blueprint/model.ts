@@ -48,7 +48,7 @@ export interface BridgeBlueprint {
   readonly name: string;
   readonly mac: string | undefined;
   readonly mtu: number;
-  /** All its IPv4 addresses, as CIDR. */
+  /** All its addresses but link-local ones, as CIDR, of either family. */
   readonly addresses: readonly string[];
 }
 
@@ -74,8 +74,8 @@ export interface InterfaceBlueprint {
   readonly name: string;
   readonly mac: string;
   readonly mtu: number;
-  /** CIDR. */
-  readonly address: string;
+  /** CIDRs, of either family. Those that others add stay. */
+  readonly addresses: readonly string[];
   readonly port: PortBlueprint;
 }
 

@@ -84,13 +84,14 @@ function sandboxInterfaces(
     const network = networks.get(endpoint.networkId);
     if (network === undefined)
       throw invalidArgument(`eth${i} belongs to network ${endpoint.networkId}, which this node does not have`);
-    const [address = ''] = endpoint.addresses;
-    const cidr = cidrIn(network, address);
-    if (cidr === undefined)
+    const cidrs = endpoint.addresses.map((address) => {
+      const cidr = cidrIn(network.gateways, address);
+      if (cidr !== undefined) return cidr;
       throw invalidArgument(`address ${address} of eth${i} is in no subnet of network ${network.id}`, {
         value: address,
       });
-    return overlayInterface(sandbox.id, i, endpoint, cidr, network.mtu);
+    });
+    return overlayInterface(sandbox.id, i, endpoint, cidrs, network.mtu);
   });
   if (gatewayAddress === undefined) return overlays;
   const mtu = facts.underlayMtu ?? 1500;

@@ -3,6 +3,9 @@ import type { ActualNamespace } from './actual.js';
 import type { LinkPlan } from './links.js';
 import type { Operation } from './operation.js';
 
+/** The kernel gives every interface an IPv6 address of this scope by itself. */
+const SCOPE_LINK = 253;
+
 /** Addresses, routes, rules and static neighbours of one namespace. */
 export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespace, links: LinkPlan): Operation[] {
   const { subject, name: namespace } = wanted;
@@ -12,7 +15,7 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
     links.made.has(name) ? undefined : actual.links.find((link) => link.name === name)?.index;
   const addressesOf = (name: string): string[] => {
     const index = indexOf(name);
-    return actual.addresses.filter((a) => a.index === index && a.family === 4).map(({ cidr }) => cidr);
+    return actual.addresses.filter((a) => a.index === index && a.scope !== SCOPE_LINK).map(({ cidr }) => cidr);
   };
   const usable = ({ interface: name }: { readonly interface: string }) => !links.foreign.has(name);
   return [
@@ -28,7 +31,10 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
     // A container may have given its interfaces more addresses: those stay.
     ...wanted.interfaces
       .filter(({ name }) => !links.foreign.has(name))
-      .flatMap(({ name, address }) => (addressesOf(name).includes(address) ? [] : [add(name, address)])),
+      .flatMap(({ name, addresses }) => {
+        const current = addressesOf(name);
+        return addresses.filter((cidr) => !current.includes(cidr)).map((cidr) => add(name, cidr));
+      }),
     ...wanted.neighbours
       .filter(usable)
       .filter(({ address, mac, interface: name }) => {

@@ -236,7 +236,7 @@ describe('plan', () => {
     const broken = { ...sandbox, endpoints: [{ ...endpoint(11), addresses: ['10.0.0.11; flush ruleset'] }] };
     const of = wanted({ ...desired, sandboxes: [broken] });
     expect(of.problems).toEqual([
-      { subject: { kind: 'sandbox', id: TASK }, message: 'endpoint "10.0.0.11; flush ruleset" is not an IPv4 address' },
+      { subject: { kind: 'sandbox', id: TASK }, message: 'endpoint "10.0.0.11; flush ruleset" is not an IP address' },
     ]);
     expect(plan(of, made(wanted())).operations.filter(({ namespace }) => namespace === TASK)).toEqual([]);
     const nothing = wanted({ ...desired, underlay: { address: '', vxlanPort: 4789 } });

@@ -16,7 +16,7 @@ describe('effectsOf', () => {
 
   test('an interface is seen at both its ends', () => {
     const port = { namespace: '', bridge: 'swarm_gwbridge', name: 'vg', alias: '', isolated: true };
-    const item = { name: 'eth0', mac: '', mtu: 1500, address: '', port };
+    const item = { name: 'eth0', mac: '', mtu: 1500, addresses: [], port };
     expect(effects({ kind: 'create-interface', interface: item })).toEqual([
       { namespace: 'task', parts: PARTS },
       { namespace: '', parts: ['links'] },
