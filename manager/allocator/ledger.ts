@@ -1,7 +1,7 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
 import { addressOf, contains, formatCidr, parseAddress } from '../../lib/ip.js';
+import { Subnet } from '../../lib/ipam.js';
 import type { Network } from '../../proto/gen/index.js';
-import { Subnet } from './ipam.js';
 
 /**
  * Who has which address of which network. An owner ("task/…", "node/…", "service/…") has at most one

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { failedPrecondition, invalidArgument, resourceExhausted } from '../../lib/errors.js';
 import { type Cidr, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { defaultGateway, nextSubnet, Subnet } from '../../lib/ipam.js';
 import { IPAMConfig, type Network } from '../../proto/gen/index.js';
-import { defaultGateway, nextSubnet, Subnet } from './ipam.js';
 
 export const FIRST_VNI = 4096;
 const LAST_VNI = 2 ** 24 - 1;

@@ -1,6 +1,15 @@
-import { invalidArgument } from '../../lib/errors.js';
-import { type Cidr, contains, formatAddress, overlaps, parseAddress, parseCidr } from '../../lib/ip.js';
-import type { IPAMConfig } from '../../proto/gen/index.js';
+import { invalidArgument } from './errors.js';
+import { type Cidr, contains, formatAddress, overlaps, parseAddress, parseCidr } from './ip.js';
+
+/** A subnet as networks describe it; empty: not given. */
+export interface SubnetConfig {
+  readonly subnet: string;
+  /** Addresses are given from this part of it alone. */
+  readonly ipRange: string;
+  readonly gateway: string;
+  /** Never given: they are others' already. By any name. */
+  readonly auxiliaryAddresses: Readonly<Record<string, string>>;
+}
 
 /** No more addresses of one subnet are managed than this, however large an IPv6 subnet is. */
 const MAX_OFFSET = 2 ** 32 - 1;
@@ -20,7 +29,7 @@ export class Subnet {
   #cursor: number;
 
   /** @throws INVALID_ARGUMENT when a part of the configuration does not parse or is not in the subnet */
-  constructor(config: IPAMConfig) {
+  constructor(config: SubnetConfig) {
     this.cidr = parseCidr(config.subnet);
     const range = config.ipRange === '' ? this.cidr : parseCidr(config.ipRange);
     if (range.base < this.cidr.base || range.last > this.cidr.last)

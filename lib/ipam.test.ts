@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { formatCidr, parseAddress, parseCidr } from '../../lib/ip.js';
-import { IPAMConfig } from '../../proto/gen/index.js';
-import { nextSubnet, Subnet } from './ipam.js';
+import { formatCidr, parseAddress, parseCidr } from './ip.js';
+import { nextSubnet, Subnet, type SubnetConfig } from './ipam.js';
 
-const subnet = (fields: Partial<IPAMConfig>) => new Subnet(IPAMConfig.create(fields));
+const subnet = (fields: Partial<SubnetConfig>) =>
+  new Subnet({ subnet: '', ipRange: '', gateway: '', auxiliaryAddresses: {}, ...fields });
 const take = (from: Subnet) => {
   const address = from.take();
   return address === undefined ? undefined : from.format(address);
