@@ -1,4 +1,5 @@
 import {
+  type DoctorRequest,
   DoctorResponse,
   type ImportImageRequest,
   InfoResponse,
@@ -43,8 +44,9 @@ export function nodeAgentHandlers({ node, probe }: NodeAgentOptions): Handlers<t
         pid: process.pid,
       });
     },
-    async doctor() {
-      return DoctorResponse.create({ features: await probe(), problems: node.info().problems ?? [] });
+    async doctor({ repair }: DoctorRequest) {
+      const repairs = repair ? await node.repair() : node.repairs();
+      return DoctorResponse.create({ features: await probe(), problems: node.info().problems ?? [], repairs });
     },
     async listImages() {
       return { images: (await images.list()).map(imageMessage) };

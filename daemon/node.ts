@@ -12,6 +12,7 @@ import {
   type InitResponse,
   type JoinSwarmRequest,
   type JoinSwarmResponse,
+  type NetworkRepair,
   type NodeDescription,
   NodeRole,
   SwarmState,
@@ -136,6 +137,16 @@ export class SwarmNode implements ControlSource {
       problems: worker?.problems() ?? [],
       ...this.#managing.role?.summary(),
     });
+  }
+
+  /** What others had changed of this machine's network and was put back, the newest last. */
+  repairs(): readonly NetworkRepair[] {
+    return this.#worker?.part.repairs() ?? [];
+  }
+
+  /** Looks at its network now and puts right what differs. @returns what that was @throws when the kernel cannot be read */
+  async repair(): Promise<readonly NetworkRepair[]> {
+    return (await this.#worker?.part.repair()) ?? [];
   }
 
   /** Ends the roles, for good. Containers and network go on. */

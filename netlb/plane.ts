@@ -14,6 +14,7 @@ import { readListeners } from './kernel/listeners.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { deleteGroup } from './kernel/rtnetlink.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE } from './names.js';
+import type { Operation } from './plan/operation.js';
 import { plan } from './plan/plan.js';
 import { hasNetdevEgress } from './reconcile/egress.js';
 import { execute } from './reconcile/execute.js';
@@ -21,9 +22,10 @@ import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
 import { Memory } from './reconcile/memory.js';
 import { Pace } from './reconcile/pace.js';
+import { Repairs } from './reconcile/repairs.js';
 import { Slices } from './reconcile/slices.js';
 import { DriftWatch } from './reconcile/watch.js';
-import type { ApplyProblem, ApplyReport, DesiredState } from './state.js';
+import type { ApplyProblem, ApplyReport, DesiredState, Repair } from './state.js';
 
 export interface NetworkPlaneOptions {
   /** Namespaces are files under `<runRoot>/netns/`. Two planes in one node need two. */
@@ -44,7 +46,10 @@ export interface NetworkPlaneOptions {
 }
 
 interface Round {
-  readonly report: ApplyReport;
+  readonly problems: readonly ApplyProblem[];
+  readonly done: readonly Operation[];
+  /** Every operation was done. */
+  readonly complete: boolean;
   /** Nothing that was remembered of an earlier reading had a part in it. */
   readonly current: boolean;
   /** The kernel was not as it was thought to be, or is not as it shall be. */
@@ -70,6 +75,7 @@ export class NetworkPlane {
   readonly #watch: DriftWatch;
   readonly #pace: Pace;
   readonly #serial = new Serial();
+  readonly #repairs: Repairs;
   #desired: DesiredState | undefined;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
@@ -93,6 +99,7 @@ export class NetworkPlane {
     const clock = options.clock ?? systemClock;
     this.#watch = new DriftWatch(clock, options.driftIntervalMs ?? 3000);
     this.#pace = new Pace(clock);
+    this.#repairs = new Repairs(clock);
   }
 
   /** The file that names a sandbox's network namespace. It is there once `apply` has reported without problem. */
@@ -113,6 +120,25 @@ export class NetworkPlane {
       return this.#pace.measure(this.#desired, () => this.#pass());
     });
     return this.#queued;
+  }
+
+  /** What others had changed and was put back, the newest last. */
+  get repairs(): readonly Repair[] {
+    return this.#repairs.recent;
+  }
+
+  /**
+   * Looks at everything in the kernel now, and puts right what differs.
+   * @returns what that was, and what could not be put right; nothing before the first `apply`
+   * @throws when the kernel cannot be read
+   */
+  async repair(): Promise<{ readonly repairs: readonly Repair[]; readonly problems: readonly ApplyProblem[] }> {
+    return this.#serial.run(async () => {
+      this.#memory.forget();
+      const before = new Set(this.repairs);
+      const { problems } = await this.#pass();
+      return { repairs: this.repairs.filter((repair) => !before.has(repair)), problems };
+    });
   }
 
   /** Repairs what others change, until the signal aborts. */
@@ -159,18 +185,24 @@ export class NetworkPlane {
     if (!desired) return { problems: [], operations: 0 };
     try {
       const first = await this.#round(desired);
-      if (!first.doubtful) return first.report;
+      if (!first.doubtful) return this.#told(desired, first);
       // A problem may come of what was remembered: the kernel itself has the last word.
       this.#memory.forget();
-      if (first.current) return first.report;
+      if (first.current) return this.#told(desired, first);
       const second = await this.#round(desired);
       if (second.doubtful) this.#memory.forget();
-      return { ...second.report, operations: first.report.operations + second.report.operations };
+      return this.#told(desired, { ...second, done: [...first.done, ...second.done] });
     } catch (error) {
       this.#memory.forget();
       this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');
       throw error;
     }
+  }
+
+  #told(desired: DesiredState, { problems, done, complete }: Round): ApplyReport {
+    for (const { subject, message } of this.#repairs.note(desired, done, complete))
+      this.#log.warn({ subject }, `put back: ${message}`);
+    return { problems, operations: done.length };
   }
 
   /** Reads, plans, does. */
@@ -184,7 +216,9 @@ export class NetworkPlane {
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
     for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
     return {
-      report: { problems: [...wanted.problems, ...problems, ...failures], operations: done },
+      problems: [...wanted.problems, ...problems, ...failures],
+      done,
+      complete: failures.length === 0,
       current,
       doubtful: problems.length > 0 || failures.length > 0 || facts.underlayMtu === undefined,
     };

@@ -214,3 +214,12 @@ export interface ApplyReport {
   /** Number of kernel changes made; 0 when nothing differed. */
   readonly operations: number;
 }
+
+/** One thing in the kernel that somebody had changed, and that was put back. */
+export interface Repair {
+  readonly subject: ApplyProblem['subject'];
+  /** What was wrong: "the neighbour 10.0.1.7 (02:42:0a:00:01:07) of vxlan0 was missing (in 1-abcdefghij)". */
+  readonly message: string;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}

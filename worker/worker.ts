@@ -5,7 +5,14 @@ import { messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { NetworkPlane } from '../netlb/plane.js';
 import { probeFeatures } from '../netlb/probe.js';
-import { Node, type NodeDescription, type NodeProblem, type SessionMessage, type Task } from '../proto/gen/index.js';
+import {
+  type NetworkRepair,
+  Node,
+  type NodeDescription,
+  type NodeProblem,
+  type SessionMessage,
+  type Task,
+} from '../proto/gen/index.js';
 import type { Channel } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import { Agent } from './agent/agent.js';
@@ -22,7 +29,7 @@ import { runTogether, untilAborted } from './group.js';
 import { LogPublisher } from './logs/log-publisher.js';
 import { NetworkController } from './network/controller.js';
 import { desiredState } from './network/desired-state.js';
-import { nodeProblems } from './network/problems.js';
+import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
 
 export interface WorkerOptions {
   readonly dataRoot: string;
@@ -116,8 +123,26 @@ export class Worker {
 
   /** What of the network state cannot be had on this node. */
   problems(): readonly NodeProblem[] {
-    const problems = this.#network?.problems ?? [];
-    return nodeProblems(problems, this.#assignments, (id) => this.#tasks?.get(id));
+    return nodeProblems(this.#network?.problems ?? [], this.#subjectNames());
+  }
+
+  /** What others had changed of its network, and was put back. */
+  repairs(): readonly NetworkRepair[] {
+    return networkRepairs(this.#plane?.repairs ?? [], this.#subjectNames());
+  }
+
+  /**
+   * Looks at its whole network now and puts right what differs.
+   * @returns what that was
+   * @throws when the kernel cannot be read
+   */
+  async repair(): Promise<readonly NetworkRepair[]> {
+    const done = await this.#plane?.repair();
+    return networkRepairs(done?.repairs ?? [], this.#subjectNames());
+  }
+
+  #subjectNames(): SubjectNames {
+    return subjectNames(this.#assignments, (id) => this.#tasks?.get(id));
   }
 
   /**

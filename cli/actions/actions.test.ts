@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { DoctorResponse } from '../../proto/gen/node.js';
+import { DoctorResponse, NetworkRepair } from '../../proto/gen/node.js';
 import { KernelFeature } from '../../proto/gen/objects.js';
 import { Flags } from '../flags/flags.js';
 import { doctorText } from './doctor.js';
@@ -133,10 +133,23 @@ it('doctor - says what to do and whether tasks can run', () => {
     feature({ name: 'crun', required: true, remedy: 'apt install crun' }),
     feature({ name: 'ipvs' }),
   ];
-  const text = doctorText(DoctorResponse.create({ features }));
+  const text = doctorText(DoctorResponse.create({ features }), { repair: false, now: 0 });
   expect(text).toMatch(/^FEATURE +STATUS +MEANING\nnft +ok .*\ncrun +MISSING .*\nipvs +absent /);
   expect(text).toContain('\ncrun:\n  do:    apt install crun\n');
   expect(text).toContain('Tasks cannot run here: crun missing.\n');
+});
+
+it('doctor - tells what others changed and was put back', () => {
+  const repair = NetworkRepair.create({
+    subject: 'task web.1',
+    message: 'the address of eth0 was missing',
+    at: 60_000,
+  });
+  const report = DoctorResponse.create({ repairs: [repair] });
+  const lately = doctorText(report, { repair: false, now: 180_000 });
+  expect(lately).toContain('put back (1 of 1):\n  2 minutes ago, task web.1: the address of eth0 was missing\n');
+  expect(doctorText(report, { repair: true, now: 180_000 })).toContain('Put back now:\n  task web.1: the address');
+  expect(doctorText(DoctorResponse.create({}), { repair: true, now: 0 })).toContain('nothing had to be put back');
 });
 
 describe('registryAuth', () => {

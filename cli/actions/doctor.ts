@@ -1,19 +1,26 @@
-import type { DoctorResponse } from '../../proto/gen/node.js';
+import type { DoctorResponse, NetworkRepair } from '../../proto/gen/node.js';
 import type { KernelFeature } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
+import { humanDuration } from '../format/human.js';
 import { renderInspectedOne } from '../format/list.js';
 import { alignRows } from '../format/table.js';
 
-/** What the machine has and lacks. The exit code is 1 when tasks cannot run for lack of something. */
+/**
+ * What the machine has and lacks. The exit code is 1 when tasks cannot run for lack of something, and when
+ * a repair has left problems.
+ */
 export async function showDoctor(context: Context, flags: Flags): Promise<void> {
-  const report = await (await context.agent()).doctor({});
+  const repair = flags.on('repair');
+  const report = await (await context.agent()).doctor({ repair });
   const format = flags.text('format');
-  context.io.out(format === undefined ? doctorText(report) : renderInspectedOne(dockerLike(report), format));
+  const text = () => doctorText(report, { repair, now: context.io.clock.now() });
+  context.io.out(format === undefined ? text() : renderInspectedOne(dockerLike(report), format));
   if (report.features.some((feature) => feature.required && !feature.available)) context.exitCode = 1;
+  if (repair && report.problems.length > 0) context.exitCode = 1;
 }
 
-function dockerLike({ features, problems }: DoctorResponse) {
+function dockerLike({ features, problems, repairs }: DoctorResponse) {
   return {
     Features: features.map((feature) => ({
       Name: feature.name,
@@ -24,10 +31,19 @@ function dockerLike({ features, problems }: DoctorResponse) {
       Remedy: feature.remedy,
     })),
     Problems: problems.map(({ subject, message }) => ({ Subject: subject, Message: message })),
+    Repairs: repairs.map(({ subject, message, at }) => ({
+      Subject: subject,
+      Message: message,
+      At: new Date(at).toISOString(),
+    })),
   };
 }
 
-export function doctorText({ features, problems }: DoctorResponse): string {
+/** @param now milliseconds since the epoch */
+export function doctorText(
+  { features, problems, repairs }: DoctorResponse,
+  { repair, now }: { readonly repair: boolean; readonly now: number },
+): string {
   const table = alignRows([
     ['FEATURE', 'STATUS', 'MEANING'],
     ...features.map((feature) => [feature.name, statusOf(feature), feature.meaning]),
@@ -39,8 +55,24 @@ export function doctorText({ features, problems }: DoctorResponse): string {
     table,
     ...missing.map(({ name, detail, remedy }) => `\n${name}:\n${indented('found', detail)}${indented('do', remedy)}`),
     ...(troubles.length > 0 ? ['\nProblems now:\n', ...troubles] : []),
+    ...(repair ? putBack(repairs) : putBackLately(repairs, now)),
     fatal.length > 0 ? `\nTasks cannot run here: ${fatal.join(', ')} missing.\n` : '\nAll that tasks need is there.\n',
   ].join('');
+}
+
+function putBack(repairs: readonly NetworkRepair[]): string[] {
+  if (repairs.length === 0) return ['\nThe network is as it shall be: nothing had to be put back.\n'];
+  return ['\nPut back now:\n', ...repairs.map(({ subject, message }) => `  ${subject}: ${message}\n`)];
+}
+
+const LATELY = 10;
+
+function putBackLately(repairs: readonly NetworkRepair[], now: number): string[] {
+  if (repairs.length === 0) return [];
+  const lines = repairs
+    .slice(-LATELY)
+    .map(({ subject, message, at }) => `  ${humanDuration(now - at)} ago, ${subject}: ${message}\n`);
+  return [`\nChanged by others and put back (${Math.min(LATELY, repairs.length)} of ${repairs.length}):\n`, ...lines];
 }
 
 function statusOf({ available, required }: Pick<KernelFeature, 'available' | 'required'>): string {

@@ -19,8 +19,10 @@ export function registerSystem(program: Command, context: Context): void {
 
   inspectOptions(
     program.command('doctor').description('Show what tsswarm needs of this machine: what is there and what is missing'),
-  ).action(async (_options, command: Command) => {
-    const { showDoctor } = await import('../actions/doctor.js');
-    await showDoctor(context, flagsOf(command));
-  });
+  )
+    .option('--repair', 'Look at the whole network now, and put back what somebody has changed')
+    .action(async (_options, command: Command) => {
+      const { showDoctor } = await import('../actions/doctor.js');
+      await showDoctor(context, flagsOf(command));
+    });
 }

@@ -16,8 +16,7 @@ import type { Slices } from './slices.js';
 
 export interface Execution {
   readonly problems: readonly ApplyProblem[];
-  /** Operations that were done. */
-  readonly done: number;
+  readonly done: readonly Operation[];
 }
 
 /**
@@ -32,7 +31,7 @@ export async function execute(
 ): Promise<Execution> {
   const problems: ApplyProblem[] = [];
   const failed = new Set<string>();
-  let done = 0;
+  const done: Operation[] = [];
   for (const operation of operations) {
     const { subject } = operation;
     const key = `${subject.kind} ${subject.id}`;
@@ -40,7 +39,7 @@ export async function execute(
     memory.touch(operation);
     try {
       await perform(operation, handles, slices);
-      done++;
+      done.push(operation);
     } catch (error) {
       problems.push({ subject, message: messageOf(error) });
       if (subject.kind !== 'node') failed.add(key);

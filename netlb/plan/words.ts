@@ -1,0 +1,103 @@
+/** Differences between what shall be and what was found, in the words of `ip`, `bridge` and `nft`. */
+import { NODE_NAMESPACE } from '../names.js';
+import type { Transaction } from '../nft/diff.js';
+import type { LinkAttributes, Operation, RemoteEntries } from './operation.js';
+
+/** More of a kind than this are counted, not named. */
+const NAMED = 3;
+
+/**
+ * What was wrong with the kernel that this operation put right: "address 10.0.1.5/24 of eth0 was missing (in 1-abc…)".
+ * Empty for operations that only follow from others.
+ */
+export function foundBy(operation: Operation): readonly string[] {
+  const { namespace } = operation;
+  const place = namespace === NODE_NAMESPACE ? '' : ` (in ${namespace})`;
+  return found(operation).map((words) => `${words}${place}`);
+}
+
+function found(operation: Operation): readonly string[] {
+  switch (operation.kind) {
+    case 'create-namespace':
+      return ['the network namespace was missing'];
+    case 'remove-namespace':
+      return ['nothing asked for the network namespace'];
+    case 'remove-stale-file':
+      return ['the file of the network namespace led to none'];
+    case 'set-sysctl':
+      return [`${operation.key} was not ${operation.value}`];
+    case 'raise-loopback':
+      return ['lo was down'];
+    case 'remove-links':
+      return some(operation.names, (name) => `nothing asked for the link ${name}`);
+    case 'create-bridge':
+      return [`the bridge ${operation.bridge.name} was missing`];
+    case 'create-vxlan':
+      return [`the VXLAN device ${operation.vxlan.name} (VNI ${operation.vxlan.vni}) was missing`];
+    case 'create-interface':
+      return [`${operation.interface.name}, a veth pair with ${operation.interface.port.name}, was missing`];
+    case 'change-link':
+      return changes(operation.change).map((change) => `${operation.name} ${change}`);
+    case 'add-address':
+      return [`the address ${operation.cidr} of ${operation.link} was missing`];
+    case 'remove-address':
+      return [`nothing asked for the address ${operation.cidr} of ${operation.link}`];
+    case 'add-remotes':
+      return some(operation.remotes.flatMap(entries), (entry) => `the ${entry} of ${operation.vxlan} was missing`);
+    case 'remove-remotes':
+      return some(
+        operation.remotes.flatMap(entries),
+        (entry) => `nothing asked for the ${entry} of ${operation.vxlan}`,
+      );
+    case 'set-route':
+      return [`the route ${operation.route.destination} via ${operation.route.via} was missing or another`];
+    case 'add-rule':
+      return [`the rule for mark ${operation.rule.fwmark} to table ${operation.rule.table} was missing`];
+    case 'set-neighbour':
+      return [
+        `the neighbour ${operation.neighbour.address} of ${operation.neighbour.interface} was missing or another`,
+      ];
+    case 'run-nft':
+      return [`nftables differed: ${commands(operation.commands)}`];
+    case 'forget-flows':
+      return [];
+  }
+}
+
+function some<T>(items: readonly T[], words: (item: T) => string): string[] {
+  const named = items.slice(0, NAMED).map(words);
+  const last = named.at(-1);
+  const more = items.length - named.length;
+  return more > 0 && last !== undefined ? [...named.slice(0, -1), `${last}, and ${more} more like it`] : named;
+}
+
+function entries({ neighbour, forward, port }: RemoteEntries): string[] {
+  return [
+    ...(neighbour ? [`neighbour ${neighbour.address} (${neighbour.mac})`] : []),
+    ...(forward ? [`FDB entry ${forward.mac} dst ${forward.vtep}`] : []),
+    ...(port ? [`FDB entry ${port.mac} of the bridge, port`] : []),
+  ];
+}
+
+function changes({ mac, mtu, up, master, isolated, alias }: LinkAttributes): string[] {
+  return [
+    ...(mac !== undefined ? [`had another MAC than ${mac}`] : []),
+    ...(mtu !== undefined ? [`had another MTU than ${mtu}`] : []),
+    ...(up ? ['was down'] : []),
+    ...(master !== undefined ? [`was no port of ${master}`] : []),
+    ...(isolated !== undefined ? [isolated ? 'was not isolated' : 'was isolated'] : []),
+    ...(alias !== undefined ? [`had not the alias "${alias}"`] : []),
+  ];
+}
+
+/** `flush chain` and the rules that follow it are one difference: the chain's. */
+function commands(transaction: Transaction): string {
+  const short = transaction.map(
+    (command) => /^(?:add|flush|delete) \w+ \S+ \S+(?: \S+)?/.exec(command)?.[0] ?? command,
+  );
+  const named = [...new Set(short)].filter((command, _, all) => {
+    const rule = /^add rule (.*)$/.exec(command);
+    return !rule || !all.includes(`flush chain ${rule[1]}`);
+  });
+  return some(named, (command) => command).join(', ');
+}
