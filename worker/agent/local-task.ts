@@ -22,7 +22,24 @@ export function isToStop(local: LocalTask): boolean {
   return !local.assigned || local.task.desiredState > TaskState.COMPLETE;
 }
 
-/** From acceptance to the end of its container a task has a network namespace. */
-export function needsSandbox({ status }: LocalTask): boolean {
-  return status.state >= TaskState.ACCEPTED && !isTerminal(status.state);
+/** A container of this node, made by `run`, in a network of the swarm: it has no container of its own. */
+export function isAttachment(task: Task): boolean {
+  return task.spec.attachment !== undefined;
+}
+
+/** Digits of a container's id that name its network namespace. */
+const SHORT_ID = 12;
+
+/** Name of the network namespace in which the task has its endpoints: an attachment's are in its container's. */
+export function sandboxId(task: Task): string {
+  return task.spec.attachment?.containerId.slice(0, SHORT_ID) ?? task.id;
+}
+
+/**
+ * From acceptance to the end of its container a task has endpoints in a network namespace. An attachment has
+ * no states on disk that tell how far it got, and nothing to accept: it has them from the first.
+ */
+export function needsSandbox({ task, status }: LocalTask): boolean {
+  const from = isAttachment(task) ? TaskState.ASSIGNED : TaskState.ACCEPTED;
+  return status.state >= from && !isTerminal(status.state);
 }

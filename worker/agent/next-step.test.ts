@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { ResourceLimits, ResourceRequirements, Task, TaskSpec, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import {
+  AttachmentSpec,
+  ResourceLimits,
+  ResourceRequirements,
+  Task,
+  TaskSpec,
+  TaskState,
+  TaskStatus,
+} from '../../proto/gen/index.js';
 import type { ContainerState } from '../executor/executor.js';
 import type { LocalTask } from './local-task.js';
 import { nextStep, type Observed } from './next-step.js';
@@ -165,6 +173,34 @@ describe('nextStep - after a restart of the daemon', () => {
       observed({ container: container('running'), sandbox: { state: 'pending' } }),
     );
     expect(step).toMatchObject({ kind: 'status', state: RUNNING });
+  });
+});
+
+describe('nextStep - attachments', () => {
+  const spec = TaskSpec.create({ attachment: AttachmentSpec.create({ containerId: 'ab'.repeat(32) }) });
+  const attachment = (state: TaskState, desiredState: TaskState = RUNNING, assigned = true) =>
+    local(state, desiredState, { task: Task.create({ id: 't', desiredState, spec }), assigned });
+
+  it.each([
+    ['is accepted', ASSIGNED, 'pending', { kind: 'status', state: ACCEPTED, message: 'accepted' }],
+    ['waits for its endpoints', ACCEPTED, 'pending', { kind: 'wait' }],
+    ['runs without a container', ACCEPTED, 'ready', { kind: 'status', state: RUNNING, message: 'attached' }],
+    ['goes on while its container is stopped', RUNNING, 'pending', { kind: 'wait' }],
+  ] as const)('%s', (_name, state, sandbox, step) => {
+    expect(nextStep(attachment(state), observed({ sandbox: { state: sandbox } }))).toEqual(step);
+  });
+
+  it('is not given up for a problem of its network, but says it', () => {
+    const sandbox = { state: 'problem', message: 'vxlan0: File exists', expired: true } as const;
+    const message = 'waiting for network: vxlan0: File exists';
+    expect(nextStep(attachment(ACCEPTED), observed({ sandbox }))).toEqual({ kind: 'status', state: ACCEPTED, message });
+    expect(nextStep(attachment(RUNNING), observed({ sandbox }))).toEqual({ kind: 'wait' });
+  });
+
+  it('ends when it is detached, and leaves nothing', () => {
+    expect(nextStep(attachment(RUNNING, REMOVE), observed())).toMatchObject({ kind: 'status', state: SHUTDOWN });
+    expect(nextStep(attachment(SHUTDOWN, REMOVE), observed())).toEqual({ kind: 'wait' });
+    expect(nextStep(attachment(SHUTDOWN, REMOVE, false), observed())).toEqual({ kind: 'forget' });
   });
 });
 

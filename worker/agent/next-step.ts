@@ -1,6 +1,6 @@
 import { TaskState } from '../../proto/gen/index.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
-import { isTerminal, isToStop, type LocalTask } from './local-task.js';
+import { isAttachment, isTerminal, isToStop, type LocalTask } from './local-task.js';
 
 /** What a task's runner sees of the world when it asks what to do. */
 export interface Observed {
@@ -43,7 +43,19 @@ const wait: Step = { kind: 'wait' };
 export function nextStep(local: LocalTask, observed: Observed): Step {
   if (isTerminal(local.status.state)) return settle(local, observed);
   if (isToStop(local)) return shutDown(observed);
-  return advance(local, observed);
+  return isAttachment(local.task) ? attach(local, observed) : advance(local, observed);
+}
+
+/**
+ * An attachment is RUNNING once its container's namespace has its endpoints. It is never given up here: its
+ * addresses are the container's until that one is gone, and only the node knows when that is.
+ */
+function attach(local: LocalTask, { sandbox }: Observed): Step {
+  const { state } = local.status;
+  if (state < TaskState.ACCEPTED) return { kind: 'status', state: TaskState.ACCEPTED, message: 'accepted' };
+  if (state >= TaskState.RUNNING) return wait;
+  if (sandbox.state === 'problem') return waitingFor(local, `network: ${sandbox.message}`);
+  return sandbox.state === 'ready' ? { kind: 'status', state: TaskState.RUNNING, message: 'attached' } : wait;
 }
 
 /** An ended task keeps its exited container, for its logs, until managers forget the task. */

@@ -8,7 +8,7 @@ import { hostPorts, portKey } from '../network/host-ports.js';
 import { type Assignments, noAssignments } from './assignments.js';
 import { missingFiles } from './container-settings.js';
 import type { TaskDatabase } from './database.js';
-import { isToStop, type LocalTask, needsSandbox } from './local-task.js';
+import { isAttachment, isToStop, type LocalTask, needsSandbox } from './local-task.js';
 import type { SandboxView } from './next-step.js';
 import type { StatusQueue } from './status-queue.js';
 import { type RunnerContext, TaskRunner } from './task-runner.js';
@@ -81,8 +81,9 @@ export class TaskSet {
     return this.#runners.get(id)?.local;
   }
 
+  /** Of tasks that have containers. */
   counts(): { readonly running: number; readonly total: number } {
-    const runners = [...this.#runners.values()];
+    const runners = [...this.#runners.values()].filter(({ local }) => !isAttachment(local.task));
     return { running: runners.filter((runner) => runner.running).length, total: runners.length };
   }
 

@@ -3,7 +3,7 @@ import { deferred } from '../../lib/async.js';
 import { ManualClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Sandbox } from '../../netlb/state.js';
-import { NetworkAttachment, Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { AttachmentSpec, NetworkAttachment, Task, TaskSpec, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { noAssignments } from '../agent/assignments.js';
 import type { LocalTask } from '../agent/local-task.js';
 import { NETWORK_PATIENCE_MS, NetworkController } from './controller.js';
@@ -18,7 +18,7 @@ const node = {
 };
 const sandbox = (id: string): Sandbox => ({
   id,
-  endpoints: [],
+  endpoints: [{ networkId: 'net', addresses: ['10.0.1.5'], mac: '02:42:0a:00:01:05' }],
   gateway: true,
   virtualServices: [],
   ingress: undefined,
@@ -153,6 +153,19 @@ describe('NetworkController', () => {
     await changed;
     expect(world.applied).toHaveLength(2);
     expect(controller.problems).toEqual([]);
+    await end();
+  });
+
+  it('an attachment is ready when the namespace of its container has an endpoint in its network', async () => {
+    const { controller, end } = ground(['abcdefabcdef']);
+    await controller.changed();
+    const attachment = AttachmentSpec.create({ containerId: 'abcdef'.repeat(10), containerName: 'box' });
+    const attached = (networkId: string) => {
+      const { task, ...rest } = local('t', TaskState.ACCEPTED, networkId);
+      return { ...rest, task: { ...task, spec: TaskSpec.create({ attachment }) } };
+    };
+    expect(controller.sandbox(attached('net'))).toEqual({ state: 'ready' });
+    expect(controller.sandbox(attached('another'))).toEqual({ state: 'pending' });
     await end();
   });
 });

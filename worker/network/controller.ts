@@ -5,7 +5,7 @@ import { messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { ApplyProblem, ApplyReport, DesiredState } from '../../netlb/state.js';
 import { TaskState } from '../../proto/gen/index.js';
-import { isTerminal, type LocalTask } from '../agent/local-task.js';
+import { isTerminal, type LocalTask, sandboxId } from '../agent/local-task.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { Wake } from '../wake.js';
 
@@ -37,7 +37,8 @@ export class NetworkController {
   readonly #backoff = new Backoff({ initial: 200, max: 10_000 });
   /** Those who wait for an apply that has not begun yet, or for one more after one that failed. */
   #waiting: Deferred<void> = deferred();
-  #sandboxes: ReadonlySet<string> = new Set();
+  /** Those that the plane was given last, with the networks of their endpoints. */
+  #sandboxes: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   #problems: readonly ApplyProblem[] = [];
   /** When each present problem was first seen, by its subject. */
   #since: ReadonlyMap<string, number> = new Map();
@@ -73,15 +74,18 @@ export class NetworkController {
   sandbox({ task, status }: LocalTask): SandboxView {
     const running = status.state >= TaskState.RUNNING && !isTerminal(status.state);
     const networks = new Set(task.networks.map(({ networkId }) => networkId));
+    const sandbox = sandboxId(task);
     const relevant = ({ subject: { kind, id } }: ApplyProblem) =>
-      kind === 'sandbox' ? id === task.id : !running && (kind === 'overlay' ? networks.has(id) : kind === 'node');
+      kind === 'sandbox' ? id === sandbox : !running && (kind === 'overlay' ? networks.has(id) : kind === 'node');
     const problem = this.#problems.find(relevant);
     if (problem) {
       const since = this.#since.get(subjectKey(problem)) ?? this.#options.clock.now();
       const expired = this.#options.clock.now() - since >= NETWORK_PATIENCE_MS;
       return { state: 'problem', message: problem.message, expired };
     }
-    return { state: this.#sandboxes.has(task.id) ? 'ready' : 'pending' };
+    // A container's namespace may have been there before it was attached.
+    const made = this.#sandboxes.get(sandbox);
+    return { state: made && [...networks].every((id) => made.has(id)) ? 'ready' : 'pending' };
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -111,7 +115,9 @@ export class NetworkController {
     const state = desired();
     try {
       const report = await plane.apply(state);
-      this.#sandboxes = new Set(state.sandboxes.map((sandbox) => sandbox.id));
+      this.#sandboxes = new Map(
+        state.sandboxes.map(({ id, endpoints }) => [id, new Set(endpoints.map(({ networkId }) => networkId))]),
+      );
       this.#setProblems(report.problems);
       this.#backoff.reset();
       return true;

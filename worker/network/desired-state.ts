@@ -22,7 +22,7 @@ import {
   type ServiceRecord,
 } from '../../proto/gen/index.js';
 import type { Assignments } from '../agent/assignments.js';
-import { isTerminal, type LocalTask, needsSandbox } from '../agent/local-task.js';
+import { isAttachment, isTerminal, type LocalTask, needsSandbox } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
 
 /** What of the node itself its network state depends on. */
@@ -59,7 +59,9 @@ export function desiredState(
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
   const virtualServices = virtualServicesByNetwork(services, backends);
-  const sandboxes = housed.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
+  // An attachment's endpoints are in its container's sandbox.
+  const own = housed.filter(({ task }) => !isAttachment(task));
+  const sandboxes = own.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
 
   const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.networkId)));
