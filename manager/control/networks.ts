@@ -1,16 +1,10 @@
 import { failedPrecondition } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
-import {
-  type ControlService,
-  Network,
-  NetworkAttachment,
-  type NetworkUser,
-  PublishMode,
-  TaskState,
-} from '../../proto/gen/index.js';
+import { type ControlService, Network, PublishMode, TaskState } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { networkUse } from './network-users.js';
 import { resolve, taskName } from './refs.js';
 import { checkNetworkSpec, checkSubnetsAreFree } from './validate/network.js';
 import { checkNetworkIsSupported } from './validate/unsupported.js';
@@ -51,7 +45,7 @@ export function networkHandlers(store: Store): NetworkHandlers {
     async getNetwork({ ref }) {
       const view = store.view();
       const network = resolve(view, 'network', ref);
-      return { network, users: usersOf(view, network) };
+      return { network, ...networkUse(view, network) };
     },
 
     async removeNetwork({ ref }) {
@@ -105,40 +99,4 @@ function publishers(view: ReadView) {
 
 function listed(names: readonly string[]): string {
   return names.length <= 5 ? names.join(', ') : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`;
-}
-
-/** Tasks with their addresses, then services with their virtual ones. */
-function usersOf(view: ReadView, network: Network): NetworkUser[] {
-  const tasks = [...view.tasksOfNetwork(network.id)].flatMap((task): NetworkUser[] => {
-    const attachment = task.networks.find((n) => n.networkId === network.id);
-    if (!attachment || task.status.state > TaskState.RUNNING) return [];
-    return [
-      {
-        taskId: task.id,
-        serviceId: task.serviceId,
-        serviceName: task.serviceName,
-        taskName: taskName(task),
-        nodeId: task.nodeId,
-        attachment,
-        state: task.status.state,
-      },
-    ];
-  });
-  const services = [...view.servicesOfNetwork(network.id)].map((service): NetworkUser => {
-    const addresses = service.endpoint.virtualIps.filter((vip) => vip.networkId === network.id);
-    return {
-      taskId: '',
-      serviceId: service.id,
-      serviceName: service.spec.name,
-      taskName: '',
-      nodeId: '',
-      attachment: NetworkAttachment.create({
-        networkId: network.id,
-        networkName: network.spec.name,
-        addresses: addresses.map((vip) => vip.address),
-      }),
-      state: TaskState.NEW,
-    };
-  });
-  return [...tasks, ...services];
 }

@@ -20,8 +20,12 @@ export function resolve<K extends Kind>(view: ReadView, kind: K, ref: string): O
   throw notFound(`no such ${kind}: ${ref}`, { value: ref });
 }
 
-/** A task is named `service.slot.id`, or `service.node.id` when its service is global. */
+/**
+ * A task is named `service.slot.id`, or `service.node.id` when its service is global; the attachment of a
+ * container to a network has the container's name.
+ */
 export function taskName(task: Task): string {
+  if (task.spec.attachment) return task.spec.attachment.containerName;
   return `${task.serviceName}.${task.slot || task.nodeId}.${task.id}`;
 }
 
