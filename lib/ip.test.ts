@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { addressOf, contains, formatAddress, formatCidr, macOf, overlaps, parseAddress, parseCidr } from './ip.js';
+import {
+  addressOf,
+  canonicalAddress,
+  contains,
+  formatAddress,
+  formatCidr,
+  macOf,
+  overlaps,
+  parseAddress,
+  parseCidr,
+} from './ip.js';
 
 describe('ip - addresses', () => {
   it.each(['0.0.0.0', '10.0.1.5', '255.255.255.255', '::', '::1', 'fd00::5', 'fd00:0:0:1::', '2001:db8:1:2:3:4:5:6'])(
@@ -49,7 +59,18 @@ describe('ip - subnets', () => {
 describe('ip - endpoints', () => {
   it('derives the MAC from the IPv4 address', () => {
     expect(macOf('10.0.1.5/24')).toBe('02:42:0a:00:01:05');
-    expect(() => macOf('fd00::1')).toThrow('"fd00::1" is not an IPv4 address');
+  });
+
+  it('derives the MAC from the IPv6 address, however that is written: individual and locally administered', () => {
+    expect(macOf('fd00:1::5/64')).toBe(macOf('FD00:1:0:0::5'));
+    expect(macOf('fd00:1::5')).toMatch(/^06(:[0-9a-f]{2}){5}$/);
+    expect(macOf('fd00:1::5')).not.toBe(macOf('fd00:2::5'));
+  });
+
+  it('knows one text for an address', () => {
+    expect(canonicalAddress('FD00:0:0:0::05')).toBe('fd00::5');
+    expect(canonicalAddress('10.0.1.5')).toBe('10.0.1.5');
+    expect(() => canonicalAddress('10.0.1.05')).toThrow('is not an IP address');
   });
 
   it('takes the prefix length off', () => {

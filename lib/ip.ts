@@ -1,4 +1,5 @@
-import { isIP } from 'node:net';
+import { createHash } from 'node:crypto';
+import { isIP, isIPv4 } from 'node:net';
 import { invalidArgument } from './errors.js';
 
 /** An IP address as a number with its family. */
@@ -90,10 +91,27 @@ export function addressOf(cidr: string): string {
   return slash < 0 ? cidr : cidr.slice(0, slash);
 }
 
-/** The MAC of an endpoint: 02:42 and the four bytes of its IPv4 address, so both are told from one. */
-export function macOf(ipv4: string): string {
-  const { family, value } = parseAddress(addressOf(ipv4));
-  if (family !== 4) throw invalidArgument(`"${ipv4}" is not an IPv4 address`, { value: ipv4 });
-  const bytes = [24n, 16n, 8n, 0n].map((shift) => Number((value >> shift) & 0xffn));
-  return ['02', '42', ...bytes.map((byte) => byte.toString(16).padStart(2, '0'))].join(':');
+/**
+ * An address as there is one text for it, so that texts can be compared: fd00::5 for FD00:0:0::5.
+ * @throws INVALID_ARGUMENT when `text` is no IPv4 or IPv6 address
+ */
+export function canonicalAddress(text: string): string {
+  return isIPv4(text) ? text : formatAddress(parseAddress(text));
+}
+
+/** Of an address or a CIDR. */
+export const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
+
+/**
+ * The MAC of an endpoint, told from its first address, so that everybody who knows that knows both: 02:42 and
+ * the four bytes of an IPv4 address; for an IPv6 address, which has no room in it, 06 and five bytes of its digest.
+ * @param address with or without a prefix length @throws INVALID_ARGUMENT
+ */
+export function macOf(address: string): string {
+  const { family, value } = parseAddress(addressOf(address));
+  const digits =
+    family === 4
+      ? `0242${value.toString(16).padStart(8, '0')}`
+      : `06${createHash('sha256').update(value.toString(16)).digest('hex').slice(0, 10)}`;
+  return digits.replace(/..(?=.)/g, '$&:');
 }

@@ -1,5 +1,5 @@
 import { failedPrecondition, SwarmError } from '../../lib/errors.js';
-import { addressOf, macOf } from '../../lib/ip.js';
+import { familyOf, macOf } from '../../lib/ip.js';
 import { type Network, NetworkAttachment, type NetworkAttachmentConfig, type Task } from '../../proto/gen/index.js';
 import { publishesOnIngress } from '../common/tasks.js';
 import type { AddressLedger } from './ledger.js';
@@ -16,12 +16,12 @@ export function attach(
   config?: NetworkAttachmentConfig,
 ): NetworkAttachment {
   const addresses = isOverlay(network) ? ledger.assign(owner, network.id) : [];
-  const ipv4 = addresses.find((address) => !address.includes(':'));
+  const [first] = [...addresses.filter((address) => familyOf(address) === 4), ...addresses];
   return NetworkAttachment.create({
     networkId: network.id,
     networkName: network.spec.name,
     addresses,
-    mac: ipv4 === undefined ? '' : macOf(addressOf(ipv4)),
+    mac: first === undefined ? '' : macOf(first),
     aliases: config?.aliases ?? [],
     driverOptions: config?.driverOptions ?? {},
   });

@@ -1,6 +1,7 @@
 /** Tracked connections through ctnetlink (linux/netfilter/nfnetlink_conntrack.h). */
+import { familyOf } from '../../lib/ip.js';
 import { Attributes, addressBytes, addressText, attribute, nested, optional, u32 } from './attributes.js';
-import { AF_UNSPEC, familyNumber, familyOf } from './families.js';
+import { AF_UNSPEC, familyNumber } from './families.js';
 import { type NetlinkMessage, type NetlinkRequest, NLM_F_DUMP } from './messages.js';
 import type { NetNamespace } from './namespace.js';
 import { kernelError, NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';

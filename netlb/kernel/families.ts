@@ -1,4 +1,3 @@
-import { isIPv4 } from 'node:net';
 import { parseCidr } from '../../lib/ip.js';
 
 export const AF_UNSPEC = 0;
@@ -7,8 +6,6 @@ export const AF_BRIDGE = 7;
 const AF_INET6 = 10;
 
 export const familyNumber = (family: 4 | 6): number => (family === 4 ? AF_INET : AF_INET6);
-
-export const familyOf = (address: string): 4 | 6 => (isIPv4(address) ? 4 : 6);
 
 export interface SplitCidr {
   readonly family: 4 | 6;

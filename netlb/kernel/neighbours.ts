@@ -1,6 +1,7 @@
 /** Neighbours (ARP, NDP) and forwarding databases (FDB): RTM_*NEIGH (linux/neighbour.h). Pure. */
+import { familyOf } from '../../lib/ip.js';
 import { Attributes, addressBytes, attribute, macBytes, optional, u16, u32 } from './attributes.js';
-import { AF_BRIDGE, AF_UNSPEC, familyNumber, familyOf } from './families.js';
+import { AF_BRIDGE, AF_UNSPEC, familyNumber } from './families.js';
 import {
   type NetlinkMessage,
   type NetlinkRequest,

@@ -1,10 +1,9 @@
 /** A node in miniature for the tests of plan(): what is wanted, and what a kernel shows that has it. */
-import { addressOf, macOf } from '../../lib/ip.js';
+import { familyOf, macOf } from '../../lib/ip.js';
 import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
 import type { Facts } from '../blueprint/facts.js';
 import type { Blueprint, InterfaceBlueprint } from '../blueprint/model.js';
-import { familyOf } from '../kernel/families.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { LINK_GROUP } from '../names.js';
 import { keyOf, ruleDigest } from '../nft/table.js';
@@ -138,7 +137,7 @@ export function made(of: Blueprint): ActualState {
         ...ns.interfaces.flatMap(({ name, addresses }) => addresses.map((cidr) => ({ name, cidr }))),
       ].map(({ name, cidr }) => ({
         index: at(name),
-        family: familyOf(addressOf(cidr)),
+        family: familyOf(cidr),
         cidr,
         scope: 0,
         noPrefixRoute: false,
