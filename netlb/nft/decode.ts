@@ -34,6 +34,7 @@ const NFT_DATA_VERDICT = 0xffffff00;
 
 const hooks: Readonly<Record<TableFamily, readonly BaseChain['hook'][]>> = {
   ip: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
+  ip6: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
   bridge: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
   netdev: ['ingress', 'egress'],
 };
@@ -47,6 +48,7 @@ interface DataType {
 /** Types that our sets are made of, by nft's numbers (libnftables, enum datatypes), which the kernel keeps. */
 const dataTypes: Readonly<Record<number, DataType>> = {
   7: { name: 'ipv4_addr', size: 4, text: addressText },
+  8: { name: 'ipv6_addr', size: 16, text: addressText },
   9: { name: 'ether_addr', size: 6, text: macText },
   12: { name: 'inet_proto', size: 1, text: (bytes) => String(bytes.readUInt8()) },
   13: { name: 'inet_service', size: 2, text: (bytes) => String(bytes.readUInt16BE()) },

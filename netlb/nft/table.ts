@@ -12,7 +12,7 @@ export interface Table {
   readonly chains: readonly Chain[];
 }
 
-export type TableFamily = 'ip' | 'netdev' | 'bridge';
+export type TableFamily = 'ip' | 'ip6' | 'netdev' | 'bridge';
 
 /** A set, or a map when it has a value. */
 export interface NftSet {

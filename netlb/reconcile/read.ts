@@ -47,7 +47,8 @@ const readers: { readonly [P in Part]: (handle: NamespaceHandle, kind: Kind) => 
     sysctls: readSysctls(handle, { node: NODE_SYSCTLS, overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind]),
   }),
   tables: ({ tables }, kind) => ({
-    tables: kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'bridge'] : ['ip', 'netdev']),
+    tables:
+      kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'ip6', 'bridge'] : ['ip', 'ip6', 'netdev']),
   }),
 };
 

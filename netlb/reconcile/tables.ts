@@ -10,7 +10,7 @@ import type { ActualTable, TableFamily } from '../nft/table.js';
 import type { TablesChange } from '../plan/operation.js';
 
 /** Values of linux/netfilter.h (NFPROTO_*). */
-const families: Readonly<Record<TableFamily, number>> = { ip: 2, netdev: 5, bridge: 7 };
+const families: Readonly<Record<TableFamily, number>> = { ip: 2, netdev: 5, bridge: 7, ip6: 10 };
 
 /** Values of linux/netfilter/nf_tables.h; each object's table is attribute 1. */
 const NFT_MSG_GETTABLE = 1;
