@@ -40,6 +40,8 @@ export function containerSettings(task: Task, context: SettingsContext): Contain
     hostname: expand(container.hostname) || task.id.slice(0, 12),
     tty: container.tty,
     openStdin: container.openStdin,
+    stdinOnce: false,
+    stopSignal: container.stopSignal,
     init: container.init ?? false,
     readOnly: container.readOnly,
     labels: { ...container.labels, ...ownLabels(task) },

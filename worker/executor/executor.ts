@@ -5,8 +5,9 @@ import type { LogLine, LogOptions, Platform } from '../../proto/gen/index.js';
  * network: it gets a ready network namespace. Containers, their exit codes and their logs outlive
  * the daemon: after a restart `list` tells what is there and `wait` goes on.
  *
- * A container's life: prepare → start → (running) → exited → remove. Every call but `prepare` names
- * a container by its id; calls that find their work already done succeed.
+ * A container's life: prepare → start → (running) → exited → remove. One that has exited may be started
+ * again: it keeps its writable layer and its log. Every call but `prepare` names a container by its id; calls
+ * that find their work already done succeed.
  */
 export interface Executor {
   /** For `info`: "runc 1.1.5". */
@@ -18,11 +19,14 @@ export interface Executor {
    * @throws INVALID_ARGUMENT for a mount source that does not exist, an unknown user …
    */
   prepare(container: ContainerSettings, signal: AbortSignal): Promise<void>;
-  /** Starts the process. @throws FAILED_PRECONDITION with the runtime's words when it cannot */
+  /**
+   * Starts the process; nothing happens when it runs.
+   * @throws FAILED_PRECONDITION with the runtime's words when it cannot, or for one that has exited with secrets
+   */
   start(id: string): Promise<ContainerState>;
   /** Resolves when the container has exited; at once when it has already. @throws NOT_FOUND */
   wait(id: string, signal: AbortSignal): Promise<ContainerExit>;
-  /** `stopSignal` (empty: the image's, or else SIGTERM), then SIGKILL after `graceMs`. Resolves when it has exited. */
+  /** `stopSignal` (empty: the container's own, the image's, or else SIGTERM), then SIGKILL after `graceMs`. Resolves when it has exited. */
   stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit>;
   kill(id: string, signal: string): Promise<void>;
   /** Kills what runs, unmounts, deletes the root filesystem, logs and all other traces. */
@@ -30,7 +34,7 @@ export interface Executor {
   inspect(id: string): Promise<ContainerState | undefined>;
   /** All containers of this executor's data folder, whatever state they are in. */
   list(): Promise<readonly ContainerState[]>;
-  /** Lines in order; with `follow` until the container is removed or the signal aborts. */
+  /** Lines in order, of all its runs; with `follow` until the container is removed or the signal aborts. */
   logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
 }
 
@@ -50,6 +54,10 @@ export interface ContainerSettings {
   readonly hostname: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  /** Its input ends with the first who gives it: the terminal that has started it. */
+  readonly stdinOnce: boolean;
+  /** Empty: the image's. */
+  readonly stopSignal: string;
   readonly init: boolean;
   readonly readOnly: boolean;
   readonly labels: Readonly<Record<string, string>>;

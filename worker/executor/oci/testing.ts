@@ -16,6 +16,8 @@ export function testSettings(fields: Partial<ContainerSettings> = {}): Container
     hostname: '',
     tty: false,
     openStdin: false,
+    stdinOnce: false,
+    stopSignal: '',
     init: false,
     readOnly: false,
     labels: {},
