@@ -10,6 +10,7 @@ readonly TOOLS=(
   curl:curl nsenter:util-linux ps:procps
   # For tests and measurements.
   docker-registry:docker-registry tcpdump:tcpdump dig:dnsutils iperf3:iperf3 wrk:wrk ethtool:ethtool
+  dnsmasq:dnsmasq-base dnsperf:dnsperf
 )
 
 fail() {
