@@ -1,5 +1,5 @@
 import { invalidArgument } from './errors.js';
-import { type Cidr, contains, formatAddress, overlaps, parseAddress, parseCidr } from './ip.js';
+import { type Cidr, contains, formatAddress, formatCidr, overlaps, parseAddress, parseCidr } from './ip.js';
 
 /** A subnet as networks describe it; empty: not given. */
 export interface SubnetConfig {
@@ -124,4 +124,57 @@ export function nextSubnet(pools: readonly Cidr[], prefix: number, taken: readon
 /** The subnet's first address, which is its gateway's unless the user chose another. */
 export function defaultGateway(cidr: Cidr): string {
   return formatAddress({ family: cidr.family, value: cidr.base + 1n });
+}
+
+/**
+ * The subnet that a configuration gives; undefined when it leaves it open.
+ * @throws INVALID_ARGUMENT for what is wrong whatever else there is
+ */
+export function checkSubnet(config: SubnetConfig): Cidr | undefined {
+  const extra = [config.gateway, config.ipRange, ...Object.values(config.auxiliaryAddresses)].find((v) => v !== '');
+  if (config.subnet === '') {
+    if (extra === undefined) return undefined;
+    throw invalidArgument(`"${extra}" is given without the subnet it is in`, { value: extra, hint: 'Add --subnet.' });
+  }
+  const subnet = parseCidr(config.subnet);
+  if (subnet.address !== subnet.base) {
+    throw invalidArgument(`"${config.subnet}" has bits set outside of its prefix`, {
+      value: config.subnet,
+      hint: `Did you mean ${formatCidr(subnet)}?`,
+    });
+  }
+  const longest = subnet.family === 4 ? 29 : 125;
+  if (subnet.prefix > longest) {
+    throw invalidArgument(`subnet ${config.subnet} is too small`, {
+      value: config.subnet,
+      hint: `Its prefix is at most /${longest}.`,
+    });
+  }
+  if (config.ipRange !== '') {
+    const range = parseCidr(config.ipRange);
+    if (range.family !== subnet.family || range.base < subnet.base || range.last > subnet.last) {
+      throw invalidArgument(`IP range ${config.ipRange} is not in subnet ${config.subnet}`, { value: config.ipRange });
+    }
+  }
+  if (config.gateway !== '') checkInside('gateway', config.gateway, subnet, config.subnet);
+  for (const address of Object.values(config.auxiliaryAddresses)) {
+    checkInside('auxiliary address', address, subnet, config.subnet);
+    if (address === config.gateway) {
+      throw invalidArgument(`auxiliary address ${address} is the gateway`, { value: address });
+    }
+  }
+  return subnet;
+}
+
+function checkInside(what: string, text: string, subnet: Cidr, subnetText: string): void {
+  const address = parseAddress(text);
+  if (!contains(subnet, address)) {
+    throw invalidArgument(`${what} ${text} is outside of subnet ${subnetText}`, { value: text });
+  }
+  if (address.value === subnet.base || (subnet.family === 4 && address.value === subnet.last)) {
+    throw invalidArgument(
+      `${what} ${text} is the ${address.value === subnet.base ? 'first' : 'last'} address of subnet ${subnetText}, which no host can have`,
+      { value: text },
+    );
+  }
 }

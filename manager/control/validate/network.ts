@@ -1,7 +1,8 @@
 import { networkInterfaces } from 'node:os';
 import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
 import { type Cidr, contains, formatCidr, overlaps, parseAddress, parseCidr } from '../../../lib/ip.js';
-import type { IPAMConfig, NetworkSpec } from '../../../proto/gen/index.js';
+import { checkSubnet } from '../../../lib/ipam.js';
+import type { NetworkSpec } from '../../../proto/gen/index.js';
 import type { ReadView } from '../../store/store.js';
 import { checkLabels, checkName } from './names.js';
 
@@ -33,7 +34,7 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
   }
   const own: Cidr[] = [];
   for (const config of spec.ipam) {
-    const subnet = checkIpam(config);
+    const subnet = checkSubnet(config);
     if (!subnet) continue;
     const other = own.find((earlier) => overlaps(earlier, subnet));
     if (other) {
@@ -42,55 +43,6 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
       });
     }
     own.push(subnet);
-  }
-}
-
-function checkIpam(config: IPAMConfig): Cidr | undefined {
-  const extra = [config.gateway, config.ipRange, ...Object.values(config.auxiliaryAddresses)].find((v) => v !== '');
-  if (config.subnet === '') {
-    if (extra === undefined) return undefined;
-    throw invalidArgument(`"${extra}" is given without the subnet it is in`, { value: extra, hint: 'Add --subnet.' });
-  }
-  const subnet = parseCidr(config.subnet);
-  if (subnet.address !== subnet.base) {
-    throw invalidArgument(`"${config.subnet}" has bits set outside of its prefix`, {
-      value: config.subnet,
-      hint: `Did you mean ${formatCidr(subnet)}?`,
-    });
-  }
-  const longest = subnet.family === 4 ? 29 : 125;
-  if (subnet.prefix > longest) {
-    throw invalidArgument(`subnet ${config.subnet} is too small`, {
-      value: config.subnet,
-      hint: `Its prefix is at most /${longest}.`,
-    });
-  }
-  if (config.ipRange !== '') {
-    const range = parseCidr(config.ipRange);
-    if (range.family !== subnet.family || range.base < subnet.base || range.last > subnet.last) {
-      throw invalidArgument(`IP range ${config.ipRange} is not in subnet ${config.subnet}`, { value: config.ipRange });
-    }
-  }
-  if (config.gateway !== '') checkInside('gateway', config.gateway, subnet, config.subnet);
-  for (const address of Object.values(config.auxiliaryAddresses)) {
-    checkInside('auxiliary address', address, subnet, config.subnet);
-    if (address === config.gateway) {
-      throw invalidArgument(`auxiliary address ${address} is the gateway`, { value: address });
-    }
-  }
-  return subnet;
-}
-
-function checkInside(what: string, text: string, subnet: Cidr, subnetText: string): void {
-  const address = parseAddress(text);
-  if (!contains(subnet, address)) {
-    throw invalidArgument(`${what} ${text} is outside of subnet ${subnetText}`, { value: text });
-  }
-  if (address.value === subnet.base || (subnet.family === 4 && address.value === subnet.last)) {
-    throw invalidArgument(
-      `${what} ${text} is the ${address.value === subnet.base ? 'first' : 'last'} address of subnet ${subnetText}, which no host can have`,
-      { value: text },
-    );
   }
 }
 
