@@ -9,7 +9,7 @@ readonly TOOLS=(
   ip:iproute2 nft:nftables conntrack:conntrack skopeo:skopeo umoci:umoci runc:runc crun:crun conmon:conmon
   curl:curl nsenter:util-linux ps:procps
   # For tests and measurements.
-  docker-registry:docker-registry tcpdump:tcpdump dig:dnsutils iperf3:iperf3 wrk:wrk ethtool:ethtool
+  docker-registry:docker-registry tcpdump:tcpdump dig:dnsutils iperf3:iperf3 wrk:wrk ethtool:ethtool strace:strace
   dnsmasq:dnsmasq-base dnsperf:dnsperf
 )
 

@@ -45,8 +45,15 @@ export class Driver {
     });
   }
 
-  static async start(namespace: string, runRoot: string, options: object): Promise<Driver> {
-    const args = [`--net=${namespace}`, process.execPath, program('plane-driver'), runRoot, JSON.stringify(options)];
+  /** @param wrapper a command that runs the process, as strace does */
+  static async start(
+    namespace: string,
+    runRoot: string,
+    options: object,
+    wrapper: readonly string[] = [],
+  ): Promise<Driver> {
+    const node = [process.execPath, program('plane-driver'), runRoot, JSON.stringify(options)];
+    const args = [`--net=${namespace}`, ...wrapper, ...node];
     const driver = new Driver(spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'pipe'] }));
     await driver.#answer();
     return driver;
@@ -126,8 +133,8 @@ export class Machines {
     this.inside(name, 'ip', 'link', 'set', 'eth0', 'up');
   }
 
-  async driver(node: string, options: object = {}): Promise<Driver> {
-    const driver = await Driver.start(this.path(node), this.runRoot(node), options);
+  async driver(node: string, options: object = {}, wrapper: readonly string[] = []): Promise<Driver> {
+    const driver = await Driver.start(this.path(node), this.runRoot(node), options, wrapper);
     this.#drivers.add(driver);
     return driver;
   }
