@@ -99,6 +99,12 @@ export function canonicalAddress(text: string): string {
   return isIPv4(text) ? text : formatAddress(parseAddress(text));
 }
 
+/** The same for an address with its prefix length, host bits and all. @throws INVALID_ARGUMENT */
+export function canonicalCidr(text: string): string {
+  const { family, address, prefix } = parseCidr(text);
+  return `${formatAddress({ family, value: address })}/${prefix}`;
+}
+
 /** Of an address or a CIDR. */
 export const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 

@@ -1,18 +1,20 @@
 /** Balancing by nftables: `numgen inc` counts connections, an anonymous map turns the count into a backend. */
+import { familyOf } from '../../lib/ip.js';
 import { type Chain, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend } from '../state.js';
 import type { Balancer } from './balancer.js';
 import { slots } from './slots.js';
 
 /**
- * The destination NAT that spreads connections over backends; none when no backend takes new ones.
+ * The destination NAT that spreads connections over backends of one family; none when no backend takes new ones.
  * @param port destination port; left out: as it was
  */
 export function roundRobin(backends: readonly Backend[], port?: number): string | undefined {
   const turns = slots(backends).map((address) => (port === undefined ? address : `${address} . ${port}`));
   if (turns.length === 0) return undefined;
   const map = turns.map((turn, i) => `${i} : ${turn}`).join(', ');
-  return `dnat ip to numgen inc mod ${turns.length} map { ${map} }`;
+  const header = backends.some(({ address }) => familyOf(address) === 6) ? 'ip6' : 'ip';
+  return `dnat ${header} to numgen inc mod ${turns.length} map { ${map} }`;
 }
 
 const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;

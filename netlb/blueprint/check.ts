@@ -5,13 +5,9 @@ import { type Cidr, parseCidr } from '../../lib/ip.js';
 import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
 import type { Subject } from './model.js';
 
-/** @throws INVALID_ARGUMENT */
+/** Of what is IPv4 alone: the underlay, published ports and the ingress network. @throws INVALID_ARGUMENT */
 export function checkAddress(address: string, what: string): string {
-  if (!isIPv4(address))
-    throw invalidArgument(`${what} "${address}" is not an IPv4 address`, {
-      value: address,
-      hint: 'IPv6 is not carried yet.',
-    });
+  if (!isIPv4(address)) throw invalidArgument(`${what} "${address}" is not an IPv4 address`, { value: address });
   return address;
 }
 
@@ -23,10 +19,10 @@ export function checkIp(address: string, what: string): string {
 }
 
 /** @throws INVALID_ARGUMENT */
-export function checkCidr(cidr: string, what: string): Cidr {
+export function checkCidr(cidr: string, what: string, family: 4 | 6 = 4): Cidr {
   const parsed = parseCidr(cidr);
-  if (parsed.family !== 4)
-    throw invalidArgument(`${what} "${cidr}" is not an IPv4 subnet`, { value: cidr, hint: 'IPv6 is not carried yet.' });
+  if (parsed.family !== family)
+    throw invalidArgument(`${what} "${cidr}" is not an IPv${family} subnet`, { value: cidr });
   return parsed;
 }
 
@@ -53,9 +49,11 @@ export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'address
   checkMac(mac);
 }
 
-export function checkBackends(backends: readonly Backend[]): void {
+/** @param family that the connections have @throws INVALID_ARGUMENT */
+export function checkBackends(backends: readonly Backend[], family: 4 | 6 = 4): void {
   for (const { address, weight } of backends) {
-    checkAddress(address, 'backend');
+    if (isIP(checkIp(address, 'backend')) !== family)
+      throw invalidArgument(`backend "${address}" is not an IPv${family} address`, { value: address });
     if (!Number.isInteger(weight) || weight < 0 || weight > 256)
       throw invalidArgument(`weight ${weight} of backend ${address} is not a whole number from 0 to 256`, {
         value: String(weight),

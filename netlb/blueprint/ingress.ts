@@ -35,7 +35,7 @@ export function ingressBlueprint(
       gatewayInterface(
         INGRESS_NAMESPACE,
         1,
-        ingressGatewayAddress(gateway),
+        [ingressGatewayAddress(gateway)],
         facts.underlayMtu ?? 1500,
         !facts.bridgeNetfilter,
       ),

@@ -1,4 +1,14 @@
-import { addressOf, contains, formatAddress, macOf, parseAddress, parseCidr } from '../../lib/ip.js';
+import { invalidArgument } from '../../lib/errors.js';
+import {
+  addressOf,
+  contains,
+  familyOf,
+  formatAddress,
+  formatCidr,
+  macOf,
+  parseAddress,
+  parseCidr,
+} from '../../lib/ip.js';
 import {
   GATEWAY_BRIDGE,
   GATEWAY_PORTS,
@@ -9,7 +19,7 @@ import {
   overlayNamespace,
   portName,
 } from '../names.js';
-import type { SandboxEndpoint } from '../state.js';
+import type { GatewayBridge, SandboxEndpoint } from '../state.js';
 import type { InterfaceBlueprint, RouteBlueprint } from './model.js';
 
 const TABLE_MAIN = 254;
@@ -42,42 +52,83 @@ export function overlayInterface(
       name: portName(OVERLAY_PORTS, owner, name, endpoint.networkId, ...cidrs, endpoint.mac),
       alias: `${owner} ${name}`,
       isolated: false,
+      hairpin: false,
     },
   };
 }
 
+/** @param cidrs the IPv4 address, which the pair is known by, and perhaps one for IPv6 */
 export function gatewayInterface(
   owner: string,
   index: number,
-  cidr: string,
+  cidrs: readonly [string, ...string[]],
   mtu: number,
   isolated: boolean,
 ): InterfaceBlueprint {
   const name = interfaceName(index);
+  const [cidr] = cidrs;
   return {
     name,
     mac: macOf(cidr),
     mtu,
-    addresses: [cidr],
+    addresses: cidrs,
     port: {
       namespace: NODE_NAMESPACE,
       bridge: GATEWAY_BRIDGE,
       name: portName(GATEWAY_PORTS, owner, name, cidr),
       alias: `${owner} ${name}`,
       isolated,
+      // Where ports are not isolated, translated frames are bridged, and may lead to where they came from.
+      hairpin: !isolated,
     },
   };
 }
 
 /** @param mtu of the path, when it is less than the interface's for what comes back another way */
 export const defaultRoute = (gateway: string, name: string, mtu?: number): RouteBlueprint => ({
-  destination: '0.0.0.0/0',
+  destination: familyOf(gateway) === 4 ? '0.0.0.0/0' : '::/0',
   via: addressOf(gateway),
   interface: name,
   onlink: false,
   table: TABLE_MAIN,
   mtu,
 });
+
+/**
+ * The network's other subnets, for an interface that has addresses in some: all endpoints are on one bridge and
+ * need no router between them.
+ */
+export function subnetRoutes(gateways: readonly string[], cidrs: readonly string[], name: string): RouteBlueprint[] {
+  const own = new Set(cidrs.map((cidr) => formatCidr(parseCidr(cidr))));
+  return gateways
+    .filter((gateway) => cidrs.some((cidr) => familyOf(cidr) === familyOf(gateway)))
+    .map((gateway) => formatCidr(parseCidr(gateway)))
+    .filter((destination) => !own.has(destination))
+    .map((destination) => ({
+      destination,
+      via: undefined,
+      interface: name,
+      onlink: false,
+      table: TABLE_MAIN,
+      mtu: undefined,
+    }));
+}
+
+/**
+ * The IPv6 address that goes with an IPv4 one on the gateway bridge: as far from the subnet's base, so that both
+ * are told from one.
+ * @throws INVALID_ARGUMENT when the IPv6 subnet is too small for that
+ */
+export function gatewayAddress6({ address6 }: GatewayBridge, cidr: string): string {
+  const { address, base } = parseCidr(cidr);
+  const subnet = parseCidr(address6);
+  const value = { family: 6, value: subnet.base + address - base } as const;
+  if (!contains(subnet, value))
+    throw invalidArgument(`the gateway bridge's IPv6 subnet ${formatCidr(subnet)} has no address for ${cidr}`, {
+      value: address6,
+    });
+  return `${formatAddress(value)}/${subnet.prefix}`;
+}
 
 /**
  * An address in canonical form with the prefix length of the subnet that it lies in: the first gateway's

@@ -1,35 +1,42 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
-import { macOf } from '../../lib/ip.js';
+import { invalidArgument } from '../../lib/errors.js';
+import { canonicalAddress, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { Overlay, Underlay } from '../state.js';
-import { checkAddress, checkCidr, checkId, checkMac } from './check.js';
+import { checkAddress, checkId, checkMac, checkPort } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 
-/** A bridge's frames are nobody's business but the bridge's: IP rules must not see them. */
-const bridgeSysctls: readonly Sysctl[] = ['iptables', 'ip6tables', 'arptables'].map((hook) => ({
-  key: `net/bridge/bridge-nf-call-${hook}`,
-  value: '0',
-  optional: true,
-}));
+const sysctls: readonly Sysctl[] = [
+  // A bridge's frames are nobody's business but the bridge's: IP rules must not see them.
+  ...['iptables', 'ip6tables', 'arptables'].map((hook) => ({ key: `net/bridge/bridge-nf-call-${hook}`, value: '0' })),
+  // Ports have no use for link-local addresses: each would be announced to all the others.
+  { key: 'net.ipv6.conf.default.addr_gen_mode', value: '1' },
+].map((sysctl) => ({ ...sysctl, optional: true }));
+
+const LAST_VNI = 2 ** 24 - 1;
+/** RFC 791 and RFC 8200: the least that a link must carry. */
+const LEAST_MTU = { 4: 68, 6: 1280 } as const;
 
 /** @throws INVALID_ARGUMENT */
 export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Facts): NamespaceBlueprint {
+  const mtu = overlayMtu(overlay.mtu, facts.underlayMtu);
+  const gateways = overlay.gateways.map(canonicalCidr);
   checkId(overlay.id);
-  for (const gateway of overlay.gateways) checkCidr(gateway, 'gateway');
-  for (const { address, mac, vtep } of overlay.remotes) {
-    checkAddress(address, 'remote endpoint');
+  checkVni(overlay.vni);
+  checkPort(underlay.vxlanPort, 'data-path port');
+  checkMtu(mtu, gateways);
+  for (const { vtep, mac } of overlay.remotes) {
     checkAddress(vtep, 'tunnel endpoint');
     checkMac(mac);
   }
-  const mtu = overlayMtu(overlay.mtu, facts.underlayMtu);
-  const [gateway] = overlay.gateways;
+  const [gateway] = gateways;
   return {
     name: overlayNamespace(overlay.id),
     subject: { kind: 'overlay', id: overlay.id },
-    sysctls: bridgeSysctls,
+    sysctls,
     // A bridge without an address of its own takes that of a port, which changes as ports come and go.
-    bridges: [{ name: OVERLAY_BRIDGE, mac: gateway && macOf(gateway), mtu, addresses: overlay.gateways }],
+    bridges: [{ name: OVERLAY_BRIDGE, mac: gateway && macOf(gateway), mtu, addresses: gateways }],
     vxlan: {
       name: VXLAN_DEVICE,
       bridge: OVERLAY_BRIDGE,
@@ -37,7 +44,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
       port: underlay.vxlanPort,
       local: underlay.address,
       mtu,
-      remotes: overlay.remotes,
+      remotes: overlay.remotes.map((remote) => ({ ...remote, address: canonicalAddress(remote.address) })),
     },
     interfaces: [],
     routes: [],
@@ -45,4 +52,18 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     neighbours: [],
     tables: [],
   };
+}
+
+function checkVni(vni: number): void {
+  if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
+    throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
+}
+
+function checkMtu(mtu: number, gateways: readonly string[]): void {
+  const family = gateways.some((gateway) => familyOf(gateway) === 6) ? 6 : 4;
+  if (!Number.isInteger(mtu) || mtu < LEAST_MTU[family] || mtu > 65_535)
+    throw invalidArgument(`MTU ${mtu} is not one that IPv${family} can use`, {
+      value: String(mtu),
+      hint: `It is from ${LEAST_MTU[family]} to 65535.`,
+    });
 }

@@ -20,6 +20,6 @@ export const flowKey = (port: Port, backend: string): string => `${portKey(port)
 export const FLOWS_SET = 'flows';
 export const FLOWS_TYPE = 'inet_proto . inet_service . ipv4_addr';
 
-/** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`. */
+/** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`, `fd00:1::2 . fd00:1::5`. */
 export const VIRTUAL_FLOWS_SET = 'virtual_flows';
-export const VIRTUAL_FLOWS_TYPE = 'ipv4_addr . ipv4_addr';
+export const virtualFlowsType = (address: string): string => `${address} . ${address}`;

@@ -1,14 +1,22 @@
 /** A task's namespace. */
 import { invalidArgument } from '../../lib/errors.js';
-import { addressOf, type Cidr } from '../../lib/ip.js';
+import { addressOf, type Cidr, familyOf } from '../../lib/ip.js';
 import { TABLE } from '../names.js';
 import type { Table } from '../nft/table.js';
 import type { GatewayBridge, Sandbox } from '../state.js';
-import { checkAddress, checkBackends, checkCidr, checkEndpoint, checkId, checkPublished } from './check.js';
+import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
-import { cidrIn, defaultRoute, gatewayInterface, type OverlayNetwork, overlayInterface } from './interfaces.js';
+import {
+  cidrIn,
+  defaultRoute,
+  gatewayAddress6,
+  gatewayInterface,
+  type OverlayNetwork,
+  overlayInterface,
+  subnetRoutes,
+} from './interfaces.js';
 import type { InterfaceBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
-import { virtualChains, virtualSets } from './virtual.js';
+import { virtualObjects } from './virtual.js';
 import {
   type WayBackInput,
   wayBackChains,
@@ -23,6 +31,9 @@ import {
 const sysctls: readonly Sysctl[] = [
   { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
   { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
+  // Addresses are given once each and work at once; nobody in a network is a router by his own word.
+  { key: 'net.ipv6.conf.default.accept_dad', value: '0', optional: true },
+  { key: 'net.ipv6.conf.default.accept_ra', value: '0', optional: true },
 ];
 
 /** @returns true @throws INVALID_ARGUMENT */
@@ -31,8 +42,7 @@ export function checkSandbox(sandbox: Sandbox): true {
   sandbox.endpoints.forEach(checkEndpoint);
   sandbox.hostPorts.forEach(checkPublished);
   for (const { address, backends } of sandbox.virtualServices) {
-    checkAddress(address, 'virtual address');
-    checkBackends(backends);
+    checkBackends(backends, familyOf(checkIp(address, 'virtual address')));
   }
   if (sandbox.hostPorts.length > 0 && !sandbox.gateway)
     throw invalidArgument(`sandbox ${sandbox.id} has host ports and no interface on the gateway bridge`);
@@ -53,7 +63,8 @@ export function sandboxBlueprint(
   facts: Facts,
 ): NamespaceBlueprint {
   const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, gatewayAddress) : undefined;
-  const interfaces = sandboxInterfaces(sandbox, networks, gatewayAddress, facts);
+  const gatewayAddresses = gatewayCidrs(sandbox, gatewayBridge, gatewayAddress);
+  const interfaces = sandboxInterfaces(sandbox, networks, gatewayAddresses, facts);
   const gateway = interfaces.at(-1);
   const ingressMtu = interfaces.find(({ name }) => name === wayBack?.interface)?.mtu;
   return {
@@ -65,7 +76,15 @@ export function sandboxBlueprint(
     interfaces,
     routes: [
       // Replies are routed here before they have their mark, and take their segment size from this route.
-      ...(gatewayAddress && gateway ? [defaultRoute(gatewayBridge.address, gateway.name, ingressMtu)] : []),
+      ...(gatewayAddresses && gateway ? [defaultRoute(gatewayBridge.address, gateway.name, ingressMtu)] : []),
+      ...(gatewayAddresses?.[1] && gateway ? [defaultRoute(gatewayBridge.address6, gateway.name)] : []),
+      ...sandbox.endpoints.flatMap(({ networkId }, i) =>
+        subnetRoutes(
+          networks.get(networkId)?.gateways ?? [],
+          interfaces[i]?.addresses ?? [],
+          interfaces[i]?.name ?? '',
+        ),
+      ),
       ...(wayBack ? [wayBackRoute(wayBack.interface)] : []),
     ],
     rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
@@ -74,10 +93,21 @@ export function sandboxBlueprint(
   };
 }
 
+/** Those who have IPv6 in their networks have it on the gateway bridge too. */
+function gatewayCidrs(
+  { endpoints }: Sandbox,
+  bridge: GatewayBridge,
+  cidr: string | undefined,
+): readonly [string, ...string[]] | undefined {
+  if (cidr === undefined) return undefined;
+  const v6 = endpoints.some(({ addresses }) => addresses.some((address) => familyOf(address) === 6));
+  return v6 && bridge.address6 !== '' ? [cidr, gatewayAddress6(bridge, cidr)] : [cidr];
+}
+
 function sandboxInterfaces(
   sandbox: Sandbox,
   networks: ReadonlyMap<string, OverlayNetwork>,
-  gatewayAddress: string | undefined,
+  gatewayAddresses: readonly [string, ...string[]] | undefined,
   facts: Facts,
 ): InterfaceBlueprint[] {
   const overlays = sandbox.endpoints.map((endpoint, i) => {
@@ -93,9 +123,9 @@ function sandboxInterfaces(
     });
     return overlayInterface(sandbox.id, i, endpoint, cidrs, network.mtu);
   });
-  if (gatewayAddress === undefined) return overlays;
+  if (gatewayAddresses === undefined) return overlays;
   const mtu = facts.underlayMtu ?? 1500;
-  return [...overlays, gatewayInterface(sandbox.id, overlays.length, gatewayAddress, mtu, !facts.bridgeNetfilter)];
+  return [...overlays, gatewayInterface(sandbox.id, overlays.length, gatewayAddresses, mtu, !facts.bridgeNetfilter)];
 }
 
 /** Undefined for a task that is not in the ingress network. */
@@ -108,17 +138,12 @@ function wayBackInput(sandbox: Sandbox, gatewayAddress: string | undefined): Way
   return { interface: `eth${index}`, subnet: cidr, gatewayAddress: addressOf(gatewayAddress) };
 }
 
-function sandboxTables(sandbox: Sandbox, wayBack: WayBackInput | undefined): Table[] {
-  const virtual = sandbox.virtualServices;
-  const hasVirtual = virtual.length > 0;
-  if (!hasVirtual && !wayBack) return [];
-  return [
+function sandboxTables({ virtualServices }: Sandbox, wayBack: WayBackInput | undefined): Table[] {
+  const [ip, ip6] = [virtualObjects(virtualServices, 4), virtualObjects(virtualServices, 6)];
+  const tables: Table[] = [
     ...(wayBack ? [wayBackNetdevTable(wayBack)] : []),
-    {
-      family: 'ip',
-      name: TABLE,
-      sets: hasVirtual ? virtualSets(virtual) : [],
-      chains: [...(wayBack ? wayBackChains(wayBack) : []), ...(hasVirtual ? virtualChains(virtual) : [])],
-    },
+    { family: 'ip', name: TABLE, sets: ip.sets, chains: [...(wayBack ? wayBackChains(wayBack) : []), ...ip.chains] },
+    { family: 'ip6', name: TABLE, ...ip6 },
   ];
+  return tables.filter(({ chains }) => chains.length > 0);
 }

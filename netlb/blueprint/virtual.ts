@@ -1,24 +1,45 @@
 /** Virtual addresses, balanced where the connection starts: in the client's own namespace. */
+
+import { canonicalAddress, familyOf } from '../../lib/ip.js';
 import { roundRobin } from '../balancer/nft.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { VirtualService } from '../state.js';
-import { VIRTUAL_FLOWS_SET, VIRTUAL_FLOWS_TYPE } from './ports.js';
+import { VIRTUAL_FLOWS_SET, virtualFlowsType } from './ports.js';
 
-const chainOf = (address: string): string => `virtual_${address.replaceAll('.', '_')}`;
+/** What the two families call things in nft(8). */
+const words = {
+  4: { type: 'ipv4_addr', header: 'ip', unreachable: 'icmp' },
+  6: { type: 'ipv6_addr', header: 'ip6', unreachable: 'icmpv6' },
+} as const;
 
-export function virtualSets(services: readonly VirtualService[]): NftSet[] {
+const chainOf = (address: string): string => `virtual_${address.replace(/[.:]/g, '_')}`;
+
+/** The objects for one family's table: the same in both. None when no service has an address of the family. */
+export function virtualObjects(all: readonly VirtualService[], family: 4 | 6): { sets: NftSet[]; chains: Chain[] } {
+  const services = all
+    .filter(({ address }) => familyOf(address) === family)
+    .map(({ address, backends }) => ({
+      address: canonicalAddress(address),
+      backends: backends.map((backend) => ({ ...backend, address: canonicalAddress(backend.address) })),
+    }));
+  if (services.length === 0) return { sets: [], chains: [] };
+  return { sets: virtualSets(services, family), chains: virtualChains(services, family) };
+}
+
+function virtualSets(services: readonly VirtualService[], family: 4 | 6): NftSet[] {
+  const { type } = words[family];
   return [
     {
       name: 'virtual_services',
-      key: 'ipv4_addr',
+      key: type,
       value: 'verdict',
       keep: 'exact',
       elements: services.map(({ address }) => `${address} : goto ${chainOf(address)}`),
     },
-    { name: 'virtual_addresses', key: 'ipv4_addr', keep: 'exact', elements: services.map(({ address }) => address) },
+    { name: 'virtual_addresses', key: type, keep: 'exact', elements: services.map(({ address }) => address) },
     {
       name: VIRTUAL_FLOWS_SET,
-      key: VIRTUAL_FLOWS_TYPE,
+      key: virtualFlowsType(type),
       keep: 'journal',
       elements: services.flatMap(({ address, backends }) =>
         backends.map((backend) => `${address} . ${backend.address}`),
@@ -27,7 +48,8 @@ export function virtualSets(services: readonly VirtualService[]): NftSet[] {
   ];
 }
 
-export function virtualChains(services: readonly VirtualService[]): Chain[] {
+function virtualChains(services: readonly VirtualService[], family: 4 | 6): Chain[] {
+  const { header, unreachable } = words[family];
   return [
     ...services.map(({ address, backends }): Chain => {
       const rule = roundRobin(backends);
@@ -36,15 +58,15 @@ export function virtualChains(services: readonly VirtualService[]): Chain[] {
     {
       name: 'virtual_balance',
       base: { type: 'nat', hook: 'output', priority: priorities.dstnat, policy: 'accept' },
-      rules: ['ip daddr vmap @virtual_services'],
+      rules: [`${header} daddr vmap @virtual_services`],
     },
     {
       // After NAT only what found no backend still has a virtual address.
       name: 'virtual_refuse',
       base: { type: 'filter', hook: 'output', priority: priorities.filter, policy: 'accept' },
       rules: [
-        'ip daddr @virtual_addresses meta l4proto 6 reject with tcp reset',
-        'ip daddr @virtual_addresses reject with icmp port-unreachable',
+        `${header} daddr @virtual_addresses meta l4proto 6 reject with tcp reset`,
+        `${header} daddr @virtual_addresses reject with ${unreachable} port-unreachable`,
       ],
     },
     {

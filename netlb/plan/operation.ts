@@ -23,7 +23,8 @@ export type Action =
   /** `vxlan`: its device, deleted first, so that the VNI is free even if a process keeps the namespace. */
   | { readonly kind: 'remove-namespace'; readonly vxlan: string | undefined }
   | { readonly kind: 'remove-stale-file' }
-  | { readonly kind: 'set-sysctl'; readonly key: string; readonly value: string }
+  /** `optional`: fine when the kernel does not have it. */
+  | { readonly kind: 'set-sysctl'; readonly key: string; readonly value: string; readonly optional: boolean }
   | { readonly kind: 'raise-loopback' }
   | { readonly kind: 'remove-links'; readonly names: readonly string[] }
   | { readonly kind: 'create-bridge'; readonly bridge: BridgeBlueprint }

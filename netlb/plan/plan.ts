@@ -1,4 +1,4 @@
-import type { Blueprint, NamespaceBlueprint, Subject } from '../blueprint/model.js';
+import type { Blueprint, NamespaceBlueprint, Subject, Sysctl } from '../blueprint/model.js';
 import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { ApplyProblem } from '../state.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
@@ -70,12 +70,13 @@ function planNamespace(
     ({ key, value, optional }) =>
       actual.sysctls.get(key) !== value && !(optional && existing && !actual.sysctls.has(key)),
   );
-  const setSysctl = ({ key, value }: { key: string; value: string }): Operation => ({
+  const setSysctl = ({ key, value, optional = false }: Sysctl): Operation => ({
     kind: 'set-sysctl',
     subject,
     namespace,
     key,
     value,
+    optional,
   });
   return [
     ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),

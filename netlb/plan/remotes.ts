@@ -28,11 +28,15 @@ export function planRemotes(
   }
 
   const missing: RemoteEntries[] = [];
+  const seen = new Set<string>();
   for (const { address, mac, vtep } of vxlan.remotes) {
+    // An endpoint with addresses of both families has one MAC, and so one way for frames to go.
+    const first = !seen.has(mac);
+    seen.add(mac);
     const entries: RemoteEntries = {
       ...(neighbours.get(address) === mac ? {} : { neighbour: { address, mac } }),
-      ...(forwards.get(mac) === vtep ? {} : { forward: { mac, vtep } }),
-      ...(ports.has(mac) ? {} : { port: { mac } }),
+      ...(first && forwards.get(mac) !== vtep ? { forward: { mac, vtep } } : {}),
+      ...(first && !ports.has(mac) ? { port: { mac } } : {}),
     };
     if (entries.neighbour || entries.forward || entries.port) missing.push(entries);
     neighbours.delete(address);

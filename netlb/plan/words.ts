@@ -50,7 +50,7 @@ function found(operation: Operation): readonly string[] {
         (entry) => `nothing asked for the ${entry} of ${operation.vxlan}`,
       );
     case 'set-route':
-      return [`the route ${operation.route.destination} via ${operation.route.via} was missing or another`];
+      return [`the route ${operation.route.destination} of ${operation.route.interface} was missing or another`];
     case 'add-rule':
       return [`the rule for mark ${operation.rule.fwmark} to table ${operation.rule.table} was missing`];
     case 'set-neighbour':

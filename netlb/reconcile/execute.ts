@@ -64,7 +64,9 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
       unlinkSync(handles.path(name));
       return;
     case 'set-sysctl':
-      writeSysctl(handles.get(name).namespace, operation.key, operation.value);
+      ignoring(operation.optional ? ['ENOENT'] : [], () =>
+        writeSysctl(handles.get(name).namespace, operation.key, operation.value),
+      );
       return;
     case 'raise-loopback':
       handles.get(name).route.raiseLoopback();

@@ -11,16 +11,22 @@ const WAY_BACK_TABLE = 100;
 /** Settings that some blueprint sets, or that one is made by. */
 const NODE_SYSCTLS = [
   'net.ipv4.ip_forward',
+  'net.ipv6.conf.all.forwarding',
   `net/ipv4/conf/${GATEWAY_BRIDGE}/route_localnet`,
   'net/bridge/bridge-nf-call-iptables',
 ];
-const OVERLAY_SYSCTLS = ['iptables', 'ip6tables', 'arptables'].map((hook) => `net/bridge/bridge-nf-call-${hook}`);
+const OVERLAY_SYSCTLS = [
+  ...['iptables', 'ip6tables', 'arptables'].map((hook) => `net/bridge/bridge-nf-call-${hook}`),
+  'net.ipv6.conf.default.addr_gen_mode',
+];
 const SANDBOX_SYSCTLS = [
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.rp_filter',
   'net.ipv4.conf.default.rp_filter',
   'net.ipv4.tcp_fwmark_accept',
   'net.ipv4.tcp_early_demux',
+  'net.ipv6.conf.default.accept_dad',
+  'net.ipv6.conf.default.accept_ra',
 ];
 
 /** What of a namespace can be read by itself. */
