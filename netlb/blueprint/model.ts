@@ -14,7 +14,10 @@ export interface Blueprint {
    * Undefined when nothing can be said, so that nothing shall be changed.
    */
   readonly namespaces: readonly NamespaceBlueprint[] | undefined;
-  /** Names of namespaces that shall be, but whose description is not well-formed: they are left as they are. */
+  /**
+   * Names of namespaces, and of bridges of the node, that shall be, but whose description is not well-formed or
+   * cannot be followed: they are left as they are.
+   */
   readonly spared: ReadonlySet<string>;
   readonly problems: readonly ApplyProblem[];
 }
@@ -46,6 +49,8 @@ export interface Sysctl {
 
 export interface BridgeBlueprint {
   readonly name: string;
+  /** Whom problems with it concern. */
+  readonly subject: Subject;
   readonly mac: string | undefined;
   readonly mtu: number;
   /** All its addresses but link-local ones, as CIDR, of either family. */
@@ -63,7 +68,7 @@ export interface VxlanBlueprint {
   readonly remotes: readonly Remote[];
 }
 
-/** Three entries: neighbour of the device, its forwarding entry, and that of the bridge. */
+/** A neighbour of the device; and for each MAC a forwarding entry of the device and one of the bridge. */
 export interface Remote {
   readonly address: string;
   readonly mac: string;
@@ -88,11 +93,14 @@ export interface PortBlueprint {
   /** What `ip -d link` shows: whose it is. */
   readonly alias: string;
   readonly isolated: boolean;
+  /** A frame may go back where it came from. */
+  readonly hairpin: boolean;
 }
 
 export interface RouteBlueprint {
   readonly destination: string;
-  readonly via: string;
+  /** Undefined: the destination is on the link. */
+  readonly via: string | undefined;
   readonly interface: string;
   readonly onlink: boolean;
   readonly table: number;

@@ -29,7 +29,15 @@ export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprin
       // For clients on the node that call 127.0.0.1; `loopback_guard` shuts what it would open.
       { key: `net/ipv4/conf/${GATEWAY_BRIDGE}/route_localnet`, value: '1', link: GATEWAY_BRIDGE },
     ],
-    bridges: [{ name: GATEWAY_BRIDGE, mac: macOf(address), mtu: facts.underlayMtu ?? 1500, addresses: [address] }],
+    bridges: [
+      {
+        name: GATEWAY_BRIDGE,
+        subject: { kind: 'node', id: '' },
+        mac: macOf(address),
+        mtu: facts.underlayMtu ?? 1500,
+        addresses: [address],
+      },
+    ],
     vxlan: undefined,
     interfaces: [],
     routes: [],

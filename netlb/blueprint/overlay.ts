@@ -31,12 +31,13 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     checkMac(mac);
   }
   const [gateway] = gateways;
+  const subject = { kind: 'overlay', id: overlay.id } as const;
   return {
     name: overlayNamespace(overlay.id),
-    subject: { kind: 'overlay', id: overlay.id },
+    subject,
     sysctls,
     // A bridge without an address of its own takes that of a port, which changes as ports come and go.
-    bridges: [{ name: OVERLAY_BRIDGE, mac: gateway && macOf(gateway), mtu, addresses: gateways }],
+    bridges: [{ name: OVERLAY_BRIDGE, subject, mac: gateway && macOf(gateway), mtu, addresses: gateways }],
     vxlan: {
       name: VXLAN_DEVICE,
       bridge: OVERLAY_BRIDGE,

@@ -113,6 +113,8 @@ export interface LinkOptions {
 export interface VethOptions extends LinkOptions {
   /** As a bridge port, reach only ports that are not isolated. */
   readonly isolated?: boolean | undefined;
+  /** As a bridge port, send frames back out of the port they came in by. */
+  readonly hairpin?: boolean | undefined;
   readonly peer: VethPeerOptions;
 }
 

@@ -21,11 +21,11 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
   return [
     ...wanted.bridges
       .filter(({ name }) => !links.foreign.has(name))
-      .flatMap(({ name: link, addresses }): Operation[] => {
+      .flatMap(({ name: link, subject, addresses }): Operation[] => {
         const current = addressesOf(link);
         return [
-          ...current.filter((cidr) => !addresses.includes(cidr)).map((cidr) => remove(link, cidr)),
-          ...addresses.filter((cidr) => !current.includes(cidr)).map((cidr) => add(link, cidr)),
+          ...current.filter((cidr) => !addresses.includes(cidr)).map((cidr) => ({ ...remove(link, cidr), subject })),
+          ...addresses.filter((cidr) => !current.includes(cidr)).map((cidr) => ({ ...add(link, cidr), subject })),
         ];
       }),
     // A container may have given its interfaces more addresses: those stay.

@@ -29,9 +29,13 @@ export function planLinks(wanted: NamespaceBlueprint, actual: ActualState): Link
 
   for (const bridge of wanted.bridges) {
     const link = find(here, bridge.name);
+    const add = (action: Action) => operations.push({ subject: bridge.subject, namespace, ...action });
     if (link && isForeign(namespace, link)) {
       foreign.add(bridge.name);
-      problems.push({ subject, message: `${bridge.name} is there and not of our making: ${whose(link)}` });
+      problems.push({
+        subject: bridge.subject,
+        message: `${bridge.name} is there and not of our making: ${whose(link)}`,
+      });
     } else if (link?.kind === 'bridge') {
       const change = bridgeChange(bridge, link);
       if (change) add({ kind: 'change-link', name: bridge.name, change });
@@ -53,7 +57,7 @@ export function planLinks(wanted: NamespaceBlueprint, actual: ActualState): Link
 /** In a namespace of ours every link with a name of ours is ours, if perhaps wrong. */
 const isForeign = (namespace: string, link: Link): boolean => namespace === NODE_NAMESPACE && link.group !== LINK_GROUP;
 
-const whose = ({ kind, name }: Link): string =>
+export const whose = ({ kind, name }: Pick<Link, 'kind' | 'name'>): string =>
   `a ${kind ?? 'link'} that docker or someone else made; remove it (ip link delete ${name}) to let this node have its own`;
 
 /** Undefined when nothing is left to change. */
@@ -127,6 +131,7 @@ function changeOfPort({ mtu, port: wanted }: InterfaceBlueprint, port: Link, the
     ...(attached ? {} : { master: wanted.bridge }),
     // A port that is attached anew starts with the settings of a new port.
     ...(attached && port.bridgePort?.isolated === wanted.isolated ? {} : { isolated: wanted.isolated }),
+    ...(attached && port.bridgePort?.hairpin === wanted.hairpin ? {} : { hairpin: wanted.hairpin }),
     ...(port.alias === wanted.alias ? {} : { alias: wanted.alias }),
   });
 }
@@ -149,7 +154,7 @@ export function staleLinks(
     const wanted = new Set([...bridges, ...(vxlan ? [vxlan] : []), ...interfaces].map(({ name }) => name));
     const names = (actual.namespaces.get(namespace)?.links ?? [])
       .filter(({ name, group }) => group === LINK_GROUP && !wanted.has(name) && !ports.get(namespace)?.has(name))
-      .filter(({ alias }) => !spared.has(ownerOf(alias)) && !doomed.has(ownerOf(alias)))
+      .filter(({ name, alias }) => !spared.has(name) && !spared.has(ownerOf(alias)) && !doomed.has(ownerOf(alias)))
       .map(({ name }) => name);
     return names.length > 0 ? [{ kind: 'remove-links', subject, namespace, names }] : [];
   });

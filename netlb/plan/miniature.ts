@@ -106,7 +106,7 @@ export function made(of: Blueprint): ActualState {
       alias: p.alias,
       master: number(p.namespace, p.bridge),
       peerIndex: number(owner, name),
-      bridgePort: { isolated: p.isolated, hairpin: false, learning: true, unicastFlood: true },
+      bridgePort: { isolated: p.isolated, hairpin: p.hairpin, learning: true, unicastFlood: true },
     });
   const space = (ns: (typeof spaces)[number]): ActualNamespace => {
     const at = (name: string) => number(ns.name, name);

@@ -59,6 +59,7 @@ export interface LinkAttributes {
   /** Name of a bridge in the same namespace. */
   readonly master?: string;
   readonly isolated?: boolean;
+  readonly hairpin?: boolean;
   readonly alias?: string;
 }
 

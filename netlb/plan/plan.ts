@@ -67,16 +67,17 @@ function planNamespace(
   const { subject, name: namespace } = wanted;
   const actual = existing ?? NOTHING_ACTUAL;
   const sysctls = wanted.sysctls.filter(
-    ({ key, value, optional }) =>
-      actual.sysctls.get(key) !== value && !(optional && existing && !actual.sysctls.has(key)),
+    ({ key, value, link = '', optional }) =>
+      (actual.sysctls.get(key) !== value || links.made.has(link)) &&
+      !(optional && existing && !actual.sysctls.has(key)),
   );
-  const setSysctl = ({ key, value, optional = false }: Sysctl): Operation => ({
+  const setSysctl = ({ key, value, link = '', optional }: Sysctl): Operation => ({
     kind: 'set-sysctl',
-    subject,
+    subject: wanted.bridges.find(({ name }) => name === link)?.subject ?? subject,
     namespace,
     key,
     value,
-    optional,
+    optional: optional === true,
   });
   return [
     ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),

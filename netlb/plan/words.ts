@@ -79,13 +79,14 @@ function entries({ neighbour, forward, port }: RemoteEntries): string[] {
   ];
 }
 
-function changes({ mac, mtu, up, master, isolated, alias }: LinkAttributes): string[] {
+function changes({ mac, mtu, up, master, isolated, hairpin, alias }: LinkAttributes): string[] {
   return [
     ...(mac !== undefined ? [`had another MAC than ${mac}`] : []),
     ...(mtu !== undefined ? [`had another MTU than ${mtu}`] : []),
     ...(up ? ['was down'] : []),
     ...(master !== undefined ? [`was no port of ${master}`] : []),
     ...(isolated !== undefined ? [isolated ? 'was not isolated' : 'was isolated'] : []),
+    ...(hairpin !== undefined ? [hairpin ? 'was no hairpin port' : 'was a hairpin port'] : []),
     ...(alias !== undefined ? [`had not the alias "${alias}"`] : []),
   ];
 }

@@ -15,7 +15,7 @@ describe('effectsOf', () => {
   });
 
   test('an interface is seen at both its ends', () => {
-    const port = { namespace: '', bridge: 'swarm_gwbridge', name: 'vg', alias: '', isolated: true };
+    const port = { namespace: '', bridge: 'swarm_gwbridge', name: 'vg', alias: '', isolated: true, hairpin: false };
     const item = { name: 'eth0', mac: '', mtu: 1500, addresses: [], port };
     expect(effects({ kind: 'create-interface', interface: item })).toEqual([
       { namespace: 'task', parts: PARTS },

@@ -81,6 +81,7 @@ export function createInterface(handles: NamespaceHandles, namespace: string, it
       group: LINK_GROUP,
       alias: port.alias,
       isolated: port.isolated,
+      hairpin: port.hairpin,
       peer: { name, mac, mtu, group: LINK_GROUP, namespaceFd: sandbox.namespace.fd },
     }),
   );
