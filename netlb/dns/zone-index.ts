@@ -1,0 +1,93 @@
+import { isIP } from 'node:net';
+import { parseAddress } from '../../lib/ip.js';
+import type { ZoneName, ZonePort } from '../state.js';
+import { nameKey } from './query.js';
+import { answerRecord, type RecordSet, recordSet } from './records.js';
+
+/** What of a zone is new, and which names are gone. `ports` are given whole. */
+export interface ZoneChange {
+  readonly id: string;
+  readonly networkName: string;
+  readonly put: readonly ZoneName[];
+  readonly removed: readonly string[];
+  readonly ports: readonly ZonePort[];
+}
+
+/** The addresses of a name. */
+export interface NameEntry {
+  readonly name: ZoneName;
+  readonly v4: RecordSet | undefined;
+  readonly v6: RecordSet | undefined;
+}
+
+interface Pointer {
+  readonly name: string;
+  readonly set: RecordSet | undefined;
+}
+
+/** Names of one network, with records that are ready to be sent. */
+export class ZoneIndex {
+  readonly #names = new Map<string, NameEntry>();
+  readonly #pointers = new Map<string, Pointer>();
+  #services: ReadonlyMap<string, ZonePort> = new Map();
+  #suffix = '';
+
+  apply({ networkName, put, removed, ports }: ZoneChange): void {
+    this.#suffix = `.${nameKey(networkName)}`;
+    for (const name of removed) this.#remove(name);
+    for (const name of put) this.#put(name, networkName);
+    this.#services = new Map(ports.map((port) => [nameKey(`_${port.port}._${port.protocol}.${port.service}`), port]));
+  }
+
+  name(asked: string): NameEntry | undefined {
+    return this.#names.get(asked) ?? this.#names.get(this.#withoutNetwork(asked));
+  }
+
+  /** @param asked `4.1.0.10.in-addr.arpa` */
+  pointer(asked: string): RecordSet | undefined {
+    return this.#pointers.get(asked)?.set;
+  }
+
+  /** @param asked `_http._tcp.web` */
+  service(asked: string): ZonePort | undefined {
+    return this.#services.get(asked) ?? this.#services.get(this.#withoutNetwork(asked));
+  }
+
+  #withoutNetwork(asked: string): string {
+    return asked.endsWith(this.#suffix) ? asked.slice(0, -this.#suffix.length) : asked;
+  }
+
+  #put(name: ZoneName, networkName: string): void {
+    this.#remove(name.name);
+    const { addresses } = name;
+    const v4 = addresses.filter((address) => isIP(address) === 4).map((data) => answerRecord({ type: 'A', data }));
+    const v6 = addresses.filter((address) => isIP(address) === 6).map((data) => answerRecord({ type: 'AAAA', data }));
+    this.#names.set(nameKey(name.name), { name, v4: recordSet(v4), v6: recordSet(v6) });
+    if (!name.canonical || !isEncodable(name.name)) return;
+    const set = recordSet([answerRecord({ type: 'PTR', data: `${name.name}.${networkName}` })]);
+    for (const address of addresses) this.#pointers.set(reverseName(address), { name: name.name, set });
+  }
+
+  #remove(name: string): void {
+    const key = nameKey(name);
+    const entry = this.#names.get(key);
+    if (!entry) return;
+    this.#names.delete(key);
+    // An address that has another name by now keeps that.
+    for (const address of entry.name.addresses)
+      if (this.#pointers.get(reverseName(address))?.name === name) this.#pointers.delete(reverseName(address));
+  }
+}
+
+/** Whether a record can name it: labels are of 1 to 63 bytes. What cannot be written cannot be asked for either. */
+function isEncodable(name: string): boolean {
+  return name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= 63);
+}
+
+/** The name whose PTR record tells an address's name (RFC 1035, 3.5; RFC 3596, 2.5). */
+export function reverseName(address: string): string {
+  const { family, value } = parseAddress(address);
+  if (family === 4) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const digits = value.toString(16).padStart(32, '0');
+  return `${[...digits].reverse().join('.')}.ip6.arpa`;
+}
