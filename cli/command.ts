@@ -42,10 +42,20 @@ export class SwarmCommand extends Command {
       const equals = arg.indexOf('=');
       const option = this.#optionOf(equals < 0 ? arg : arg.slice(0, equals));
       if (option?.isBoolean() && equals >= 0) this.#setBoolean(option, arg.slice(equals + 1));
-      else if (option?.required && equals < 0) rest.push(arg, ...args.slice(++i, i + 1));
+      else if (equals < 0 && this.#takesNext(arg)) rest.push(arg, ...args.slice(++i, i + 1));
       else rest.push(arg);
     }
     return rest;
+  }
+
+  /** Whether the next argument is this flag's value: of `-itp` it is that of `-p`, of `-p80` it is not. */
+  #takesNext(arg: string): boolean {
+    const option = this.#optionOf(arg);
+    if (option) return option.required;
+    if (arg.startsWith('--')) return false;
+    const letters = [...arg.slice(1)].map((letter) => this.#optionOf(`-${letter}`));
+    const first = letters.findIndex((letter) => letter?.required);
+    return first >= 0 && first === letters.length - 1;
   }
 
   #setBoolean(option: Option, text: string): void {

@@ -1,3 +1,4 @@
+import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
 import type { NodeAgentService } from '../proto/gen/node.js';
 import type { Channel, Stubs } from '../proto/rpc/client.js';
@@ -6,6 +7,7 @@ import type { Io } from './io.js';
 
 export type Control = Stubs<typeof ControlService>;
 export type NodeAgent = Stubs<typeof NodeAgentService>;
+export type Containers = Stubs<typeof ContainersService>;
 
 /** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
 export class Context {
@@ -14,6 +16,10 @@ export class Context {
   host: string | undefined;
   /** What the process exits with when the command throws nothing. */
   exitCode = 0;
+  /** What it exits with when the command throws. */
+  failureCode = 1;
+  /** What it exits with when the command line was not understood. */
+  usageCode = 2;
   readonly #runRoot: string | undefined;
   #channel: Promise<Channel> | undefined;
 
@@ -38,6 +44,12 @@ export class Context {
   async agent(): Promise<NodeAgent> {
     const { NodeAgentService } = await import('../proto/gen/node.js');
     return this.#stubs(NodeAgentService);
+  }
+
+  /** Containers and networks of the daemon's machine. @throws UNAVAILABLE when no daemon answers */
+  async containers(): Promise<Containers> {
+    const { ContainersService } = await import('../proto/gen/containers.js');
+    return this.#stubs(ContainersService);
   }
 
   async close(): Promise<void> {

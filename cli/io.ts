@@ -1,9 +1,22 @@
+import { constants } from 'node:os';
 import { type Clock, systemClock } from '../lib/clock.js';
+
+/** The terminal that a person types into. */
+export interface Terminal {
+  /** Of its window; undefined when no output goes to it. */
+  size(): { readonly rows: number; readonly columns: number } | undefined;
+  /** Raw: each key is input as it is, none is a signal or an editing key, and nothing is echoed. */
+  setRaw(raw: boolean): void;
+  /** Calls back when the window's size has changed, until the returned function is called. */
+  onResize(callback: () => void): () => void;
+}
 
 /** What a command reads from and writes to: the process, or a test's buffers. */
 export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** The terminal that standard input is; undefined when it is none. */
+  readonly terminal: Terminal | undefined;
   /** Width of the terminal that standard output is; undefined when it is none. */
   readonly columns: number | undefined;
   readonly clock: Clock;
@@ -11,6 +24,10 @@ export interface Io {
   err(text: string | Uint8Array): void;
   /** Aborted by Ctrl-C. Until it is asked for, Ctrl-C ends the process as usual. */
   interrupted(): AbortSignal;
+  /** Catches these signals of the process until the returned function is called. */
+  onSignals(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
+  /** Ends the process at once, as a signal that was caught would have; the terminal is put in order. */
+  dieOf(name: NodeJS.Signals): void;
 }
 
 /** The process's own. A reader of our output that has gone (`| head`) ends us quietly. */
@@ -24,6 +41,7 @@ export function processIo(): Io {
   return {
     env: process.env,
     stdin: process.stdin,
+    terminal: processTerminal(),
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
     clock: systemClock,
     out: (text) => void process.stdout.write(text),
@@ -32,6 +50,28 @@ export function processIo(): Io {
       const controller = new AbortController();
       process.once('SIGINT', () => controller.abort());
       return controller.signal;
+    },
+    onSignals(names, handler) {
+      for (const name of names) process.on(name, handler);
+      return () => {
+        for (const name of names) process.off(name, handler);
+      };
+    },
+    // Leaving by exit, Node gives the terminal back as it was.
+    dieOf: (name) => process.exit(128 + constants.signals[name]),
+  };
+}
+
+function processTerminal(): Terminal | undefined {
+  const { stdin } = process;
+  if (!stdin.isTTY) return undefined;
+  const output = [process.stdout, process.stderr].find((stream) => stream.isTTY);
+  return {
+    size: () => output && { rows: output.rows, columns: output.columns },
+    setRaw: (raw) => void stdin.setRawMode(raw),
+    onResize(callback) {
+      output?.on('resize', callback);
+      return () => output?.off('resize', callback);
     },
   };
 }

@@ -50,7 +50,7 @@ class Patience {
   }
 }
 
-const READS = /^(get|list)|^info$/;
+const READS = /^(get|list|inspect)|^info$/;
 
 /** The same calls, but those that only read are repeated when no answer comes to them. */
 export function repeatReads<S extends object>(stubs: S, clock: Clock): S {

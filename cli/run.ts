@@ -4,13 +4,11 @@ import { Context } from './context.js';
 import type { Io } from './io.js';
 import { buildProgram } from './program.js';
 
-const EXIT_ERROR = 1;
-const EXIT_USAGE = 2;
-
 /**
  * Runs one command line.
  * @param argv without the program's name
- * @returns the exit code: 0 when it succeeded, 1 when it failed, 2 when it was not understood
+ * @returns the exit code: 0 when it succeeded, 1 when it failed, 2 when it was not understood; others as
+ * the command says, as that of a container
  */
 export async function run(argv: readonly string[], io: Io, context = new Context(io)): Promise<number> {
   try {
@@ -18,9 +16,9 @@ export async function run(argv: readonly string[], io: Io, context = new Context
     await program.parseAsync([...argv], { from: 'user' });
     return context.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return isHelp(error) ? 0 : EXIT_USAGE;
+    if (error instanceof CommanderError) return isHelp(error) ? 0 : context.usageCode;
     io.err(errorText(error, io.env.TSSWARM_DEBUG === '1'));
-    return EXIT_ERROR;
+    return context.failureCode;
   } finally {
     await context.close();
   }

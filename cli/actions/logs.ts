@@ -26,7 +26,7 @@ export async function showLogs(context: Context, ref: string, flags: Flags): Pro
 }
 
 /** Managers that change places end the streams of logs: words for who was reading one. */
-async function* untilBroken(batches: AsyncIterable<LogBatch>): AsyncIterable<LogBatch> {
+export async function* untilBroken<T>(batches: AsyncIterable<T>): AsyncIterable<T> {
   let begun = false;
   try {
     for await (const batch of batches) {
@@ -43,7 +43,7 @@ async function* untilBroken(batches: AsyncIterable<LogBatch>): AsyncIterable<Log
 }
 
 /** Lines longer than the log's own limit come in parts: only the first one gets a head. */
-class PartialLines {
+export class PartialLines {
   readonly #open = new Set<string>();
 
   continues(taskId: string, line: LogLine): boolean {
@@ -103,7 +103,7 @@ function instant(flag: string, text: string | undefined, now: number): number {
   }
 }
 
-function timestamp({ timestampMs, timestampNs }: LogLine): string {
+export function timestamp({ timestampMs, timestampNs }: LogLine): string {
   const digits = String(timestampNs + (timestampMs % 1000) * 1e6).padStart(9, '0');
   return `${new Date(timestampMs).toISOString().slice(0, 19)}.${digits}Z`;
 }

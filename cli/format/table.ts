@@ -1,9 +1,14 @@
 /** Cells of rows as Docker aligns them: columns at least 10 wide, 3 blanks apart, the last not padded. */
 export function alignRows(rows: readonly (readonly string[])[]): string {
+  return alignColumns(rows, MIN_WIDTH);
+}
+
+/** The same with columns of another width at least. */
+export function alignColumns(rows: readonly (readonly string[])[], minWidth: number): string {
   const widths: number[] = [];
   for (const row of rows)
     row.slice(0, -1).forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? MIN_WIDTH, widthOf(cell) + GAP);
+      widths[i] = Math.max(widths[i] ?? minWidth, widthOf(cell) + GAP);
     });
   const line = (row: readonly string[]) =>
     row.map((cell, i) => (i === row.length - 1 ? cell : cell + ' '.repeat((widths[i] ?? 0) - widthOf(cell)))).join('');

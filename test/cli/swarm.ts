@@ -130,6 +130,7 @@ export class TestSwarm {
     const base: Io = {
       env: { HOME: this.folder },
       stdin: (async function* () {})(),
+      terminal: undefined,
       columns: undefined,
       clock: systemClock,
       out: (text) => {
@@ -139,6 +140,8 @@ export class TestSwarm {
         result.err += text.toString();
       },
       interrupted: () => new AbortController().signal,
+      onSignals: () => () => undefined,
+      dieOf: () => undefined,
     };
     const all = { ...base, ...io };
     const code = await run(argv, all, new Context(all, this.folder));
