@@ -28,9 +28,9 @@ describe('differences in words', () => {
   });
 
   test("the node's own namespace - needs no name", () => {
-    expect(words({ kind: 'set-sysctl', key: 'net.ipv4.ip_forward', value: '1' }, NODE_NAMESPACE)).toEqual([
-      'net.ipv4.ip_forward was not 1',
-    ]);
+    expect(
+      words({ kind: 'set-sysctl', key: 'net.ipv4.ip_forward', value: '1', optional: false }, NODE_NAMESPACE),
+    ).toEqual(['net.ipv4.ip_forward was not 1']);
   });
 
   test('a link that was changed in several ways', () => {

@@ -6,27 +6,29 @@
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, isIPv6 } from 'node:net';
 import { setTimeout as after } from 'node:timers/promises';
 
 const [mode, first = '', second = '', third = '1'] = process.argv.slice(2);
 const PATIENCE = 2000;
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-function serve(name: string, port: number): void {
-  const tcp = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    socket.on('data', () => socket.write(`${name} ${socket.remoteAddress?.replace('::ffff:', '')}\n`));
-  });
-  tcp.listen(port, '0.0.0.0', () => {
-    const udp = createSocket('udp4');
+async function serve(name: string, port: number): Promise<void> {
+  for (const host of ['0.0.0.0', '::']) {
+    const tcp = createServer((socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.on('data', () => socket.write(`${name} ${socket.remoteAddress}\n`));
+    });
+    const udp = createSocket({ type: host === '::' ? 'udp6' : 'udp4', ipv6Only: host === '::' });
     udp.on('message', (_, from) => udp.send(`${name} ${from.address}`, from.port, from.address));
-    udp.bind(port, () => say('ready'));
-  });
+    await once(tcp.listen({ port, host, ipv6Only: host === '::' }), 'listening');
+    await once(udp.bind(port, host), 'listening');
+  }
+  say('ready');
 }
 
 async function askUdp(host: string, port: number, localPort?: number): Promise<string> {
-  const socket = createSocket({ type: 'udp4', reuseAddr: true });
+  const socket = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', reuseAddr: true });
   try {
     if (localPort !== undefined) socket.bind(localPort);
     socket.connect(port, host);
@@ -71,7 +73,7 @@ function hold(host: string, port: number): void {
   socket.on('close', () => clearInterval(timer));
 }
 
-if (mode === 'serve') serve(first, Number(second || 80));
+if (mode === 'serve') await serve(first, Number(second || 80));
 else if (mode === 'clash') {
   const ask = first === 'udp' ? askUdp : askTcp;
   for (const text of await Promise.all(third.split(',').map((host) => ask(host, Number(second), 45_678)))) say(text);
