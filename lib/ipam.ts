@@ -21,8 +21,8 @@ const MAX_OFFSET = 2 ** 32 - 1;
  */
 export class Subnet {
   readonly cidr: Cidr;
-  /** Offsets from the base of those that are taken, or never given: gateway, auxiliary addresses. */
-  readonly #taken = new Set<number>();
+  /** Those that are taken, or never given: gateway, auxiliary addresses. */
+  readonly #taken = new Set<bigint>();
   readonly #first: number;
   readonly #last: number;
   #free: number;
@@ -61,8 +61,8 @@ export class Subnet {
     if (this.#free === 0) return undefined;
     for (let tried = this.#first; tried <= this.#last; tried++) {
       this.#cursor = this.#cursor >= this.#last ? this.#first : Math.max(this.#first, this.#cursor + 1);
-      if (this.#taken.has(this.#cursor)) continue;
       const address = this.cidr.base + BigInt(this.#cursor);
+      if (this.#taken.has(address)) continue;
       this.reserve(address);
       return address;
     }
@@ -72,21 +72,24 @@ export class Subnet {
   /** Takes this address. False when it is taken, or not in the subnet. */
   reserve(address: bigint): boolean {
     if (!contains(this.cidr, { family: this.cidr.family, value: address })) return false;
+    if (this.#taken.has(address)) return false;
+    this.#taken.add(address);
     const offset = this.#offset(address);
-    if (this.#taken.has(offset)) return false;
-    this.#taken.add(offset);
     if (offset >= this.#first && offset <= this.#last) this.#free--;
     return true;
   }
 
   /** For what is read back from the store: what was given last, as far as can be told, is given last again. */
   resume(): void {
-    for (const offset of this.#taken) if (offset <= this.#last) this.#cursor = Math.max(this.#cursor, offset);
+    for (const address of this.#taken) {
+      const offset = this.#offset(address);
+      if (offset <= this.#last) this.#cursor = Math.max(this.#cursor, offset);
+    }
   }
 
   release(address: bigint): void {
     const offset = this.#offset(address);
-    if (this.#taken.delete(offset) && offset >= this.#first && offset <= this.#last) this.#free++;
+    if (this.#taken.delete(address) && offset >= this.#first && offset <= this.#last) this.#free++;
   }
 
   /** `10.0.1.5/24`: an address with its subnet's prefix length. */
@@ -94,6 +97,7 @@ export class Subnet {
     return `${formatAddress({ family: this.cidr.family, value: address })}/${this.cidr.prefix}`;
   }
 
+  /** From the base; beyond 2^53, where addresses are only asked for, not exact. */
   #offset(address: bigint): number {
     return Number(address - this.cidr.base);
   }
@@ -156,9 +160,9 @@ export function checkSubnet(config: SubnetConfig): Cidr | undefined {
       throw invalidArgument(`IP range ${config.ipRange} is not in subnet ${config.subnet}`, { value: config.ipRange });
     }
   }
-  if (config.gateway !== '') checkInside('gateway', config.gateway, subnet, config.subnet);
+  if (config.gateway !== '') checkHostAddress('gateway', config.gateway, subnet, config.subnet);
   for (const address of Object.values(config.auxiliaryAddresses)) {
-    checkInside('auxiliary address', address, subnet, config.subnet);
+    checkHostAddress('auxiliary address', address, subnet, config.subnet);
     if (address === config.gateway) {
       throw invalidArgument(`auxiliary address ${address} is the gateway`, { value: address });
     }
@@ -166,7 +170,11 @@ export function checkSubnet(config: SubnetConfig): Cidr | undefined {
   return subnet;
 }
 
-function checkInside(what: string, text: string, subnet: Cidr, subnetText: string): void {
+/**
+ * @param what the address is, in words: "gateway"
+ * @throws INVALID_ARGUMENT for an address that no host in the subnet can have
+ */
+export function checkHostAddress(what: string, text: string, subnet: Cidr, subnetText: string): void {
   const address = parseAddress(text);
   if (!contains(subnet, address)) {
     throw invalidArgument(`${what} ${text} is outside of subnet ${subnetText}`, { value: text });

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.js';
 import { unavailable } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import {
+  AttachmentsService,
   ControlService,
   DispatcherService,
   JoinService,
@@ -13,6 +14,7 @@ import {
 } from '../proto/gen/index.js';
 import type { CallContext, Handlers, RpcServer } from '../proto/rpc/server.js';
 import { Allocator } from './allocator/allocator.js';
+import { Attachments } from './attachments/attachments.js';
 import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
@@ -221,6 +223,8 @@ export class Manager {
     server.add(DispatcherService, this.#dispatcher.handlers);
     server.add(JoinService, routedJoin(join, this.#leader));
     server.add(LogBrokerService, this.#broker.handlers());
+    const nodeOf = (sessionId: string, context: CallContext) => this.#dispatcher.nodeOf(sessionId, context);
+    server.add(AttachmentsService, new Attachments({ store: this.#store, clock, nodeOf }).handlers);
     server.add(RaftTransportService, this.#member.handlers);
     const member = this.#member;
     const control = managersControl({

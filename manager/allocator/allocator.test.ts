@@ -249,7 +249,7 @@ test('tasks - with a full network the rest wait and say so; each address that is
   const inState = (state: TaskState) => ids.filter((id) => store.view().get('task', id)?.status.state === state);
   expect(inState(TaskState.PENDING)).toHaveLength(5);
   expect(store.view().get('task', inState(TaskState.NEW)[0] ?? '')?.status.error).toBe(
-    'no free address in network "small" (10.9.0.0/29: all 6 in use)',
+    'no free address in network "small" (10.9.0.0/29: 5 of 5 used)',
   );
   const [gone = '', stopped = ''] = inState(TaskState.PENDING);
   await store.update((draft) => draft.remove('task', gone));

@@ -3,7 +3,7 @@ import { parseCidr } from '../../lib/ip.js';
 import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { isStopped, isWanted } from '../common/tasks.js';
+import { isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
 import { attach, attachTask, isBlocked, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
@@ -32,7 +32,7 @@ export class Allocator implements Reaction {
   readonly kinds: readonly Kind[] = ['cluster', 'network', 'node', 'service', 'task'];
   readonly #options: LoopOptions;
   readonly #loop: ControlLoop;
-  #ledger = new AddressLedger();
+  #ledger = this.#newLedger();
   #ports = new PortTable();
   #networks = new Map<string, Network>();
   #source: SubnetSource = { pools: [], prefix: 24 };
@@ -49,7 +49,7 @@ export class Allocator implements Reaction {
   }
 
   start(view: ReadView): void {
-    this.#ledger = new AddressLedger();
+    this.#ledger = this.#newLedger();
     this.#ports = new PortTable();
     this.#networks = new Map();
     this.#dirty = emptySets();
@@ -118,6 +118,7 @@ export class Allocator implements Reaction {
   /** All that waited for the network; nodes need the ingress network only. */
   #networkReady(network: Network): void {
     this.#retry(this.#waiting.takeAll(network.id));
+    this.#retry(this.#waiting.takeAll(servicesOf(network.id)));
     if (!network.spec.ingress) return;
     this.#retry(this.#waiting.takeAll(INGRESS));
   }
@@ -173,9 +174,15 @@ export class Allocator implements Reaction {
     this.#freed(this.#ledger.release(taskOwner(task.id)));
   }
 
-  /** One freed address is enough for one waiter, so no more than that many are tried again. */
+  /**
+   * One freed address is enough for one task, so no more than that many are tried again. Services are few, and
+   * each may wait for a certain one, or for another thing besides.
+   */
   #freed(networks: readonly string[]): void {
-    for (const id of networks) this.#retry(this.#waiting.takeOne(id));
+    for (const id of networks) {
+      this.#retry(this.#waiting.takeAll(servicesOf(id)));
+      this.#retry(this.#waiting.takeOne(id));
+    }
   }
 
   #retry(items: readonly Item[]): void {
@@ -231,7 +238,8 @@ export class Allocator implements Reaction {
     if (plan.freedPorts) this.#retry(this.#waiting.takeAll(PORTS));
     if (plan.service !== service) draft.update('service', plan.service);
     if (!plan.service.endpoint.allocated) {
-      for (const { target } of service.spec.task.networks) this.#waiting.add(target, { kind: 'service', id });
+      for (const { target } of service.spec.task.networks)
+        this.#waiting.add(servicesOf(target), { kind: 'service', id });
       this.#waiting.add(PORTS, { kind: 'service', id });
     }
     // Its tasks go on, or say why they cannot.
@@ -259,11 +267,11 @@ export class Allocator implements Reaction {
       this.#explain(draft, stored, networks.why);
       return;
     }
-    const status = TaskStatus.create({
-      state: TaskState.PENDING,
-      timestamp: this.#options.clock.now(),
-      message: 'pending task scheduling',
-    });
+    // An attachment is where its container is: there is nothing to schedule.
+    const [state, message] = isAttachment(stored)
+      ? ([TaskState.ASSIGNED, 'addresses given'] as const)
+      : ([TaskState.PENDING, 'pending task scheduling'] as const);
+    const status = TaskStatus.create({ state, timestamp: this.#options.clock.now(), message });
     draft.update('task', { ...task, networks, status });
   }
 
@@ -286,6 +294,10 @@ export class Allocator implements Reaction {
     };
   }
 
+  #newLedger(): AddressLedger {
+    return new AddressLedger((owner) => describeOwner(this.#options.store.view(), owner));
+  }
+
   get #resources(): ServiceResources {
     return this.#resourcesOf(this.#options.store.view());
   }
@@ -303,6 +315,16 @@ export class Allocator implements Reaction {
 /** Names of what can be waited for that is no object. */
 const INGRESS = 'ingress network';
 const PORTS = 'published ports';
+const servicesOf = (networkId: string) => `services of ${networkId}`;
+
+function describeOwner(view: ReadView, owner: string): string {
+  const [kind = '', id = ''] = owner.split('/');
+  if (kind === 'service') return `service "${view.get('service', id)?.spec.name ?? id}"`;
+  if (kind === 'node') return `node ${view.get('node', id)?.description.hostname ?? id}`;
+  const task = view.get('task', id);
+  if (!task) return `task ${id}`;
+  return `${isAttachment(task) ? 'container' : 'task'} ${taskName(task)}`;
+}
 
 /** Where a manager listens; 0 for a worker. */
 function controlPort({ managerStatus }: Node): number {

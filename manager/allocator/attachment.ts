@@ -15,7 +15,7 @@ export function attach(
   network: Network,
   config?: NetworkAttachmentConfig,
 ): NetworkAttachment {
-  const addresses = isOverlay(network) ? ledger.assign(owner, network.id) : [];
+  const addresses = isOverlay(network) ? ledger.assign(owner, network.id, config?.addresses) : [];
   const [first] = [...addresses.filter((address) => familyOf(address) === 4), ...addresses];
   return NetworkAttachment.create({
     networkId: network.id,

@@ -1,7 +1,25 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
-import { addressOf, contains, formatCidr, parseAddress } from '../../lib/ip.js';
+import { addressOf, contains, familyOf, formatCidr, parseAddress } from '../../lib/ip.js';
 import { Subnet } from '../../lib/ipam.js';
 import type { Network } from '../../proto/gen/index.js';
+
+interface Pool {
+  readonly subnet: Subnet;
+  /** Addresses that it had to give at first. */
+  readonly capacity: number;
+}
+
+interface KnownNetwork {
+  readonly name: string;
+  readonly pools: readonly Pool[];
+  /** Addresses that nobody is given, with what they are: "the gateway". */
+  readonly reserved: ReadonlyMap<string, string>;
+}
+
+const EXHAUSTED = 'no free address in network';
+
+/** Whether these are the words for a network that is used up. */
+export const isNoFreeAddress = (message: string): boolean => message.startsWith(EXHAUSTED);
 
 /**
  * Who has which address of which network. An owner ("task/…", "node/…", "service/…") has at most one
@@ -9,8 +27,14 @@ import type { Network } from '../../proto/gen/index.js';
  * repeatable: what is learned from the store twice is counted once.
  */
 export class AddressLedger {
-  readonly #networks = new Map<string, { readonly name: string; readonly subnets: readonly Subnet[] }>();
+  readonly #networks = new Map<string, KnownNetwork>();
   readonly #owners = new Map<string, Map<string, readonly string[]>>();
+  readonly #describe: (owner: string) => string;
+
+  /** @param describe an owner in words, for who asks for its address: `service "db"` */
+  constructor(describe: (owner: string) => string = (owner) => owner) {
+    this.#describe = describe;
+  }
 
   has(networkId: string): boolean {
     return this.#networks.has(networkId);
@@ -20,51 +44,75 @@ export class AddressLedger {
   addNetwork(network: Network): void {
     if (this.#networks.has(network.id)) return;
     const subnets = network.ipam.map((config) => new Subnet(config));
-    this.#networks.set(network.id, { name: network.spec.name, subnets });
+    const reserved = network.ipam.flatMap(({ gateway, auxiliaryAddresses }) => [
+      ...(gateway === '' ? [] : [[addressOf(gateway), 'the gateway'] as const]),
+      ...Object.entries(auxiliaryAddresses).map(([name, a]) => [addressOf(a), `auxiliary address "${name}"`] as const),
+    ]);
+    const pools = subnets.map((subnet) => ({ subnet, capacity: subnet.free }));
+    this.#networks.set(network.id, { name: network.spec.name, pools, reserved: new Map(reserved) });
   }
 
   removeNetwork(networkId: string): void {
     this.#networks.delete(networkId);
-    for (const held of this.#owners.values()) held.delete(networkId);
+    for (const [owner, held] of this.#owners) if (held.delete(networkId) && held.size === 0) this.#owners.delete(owner);
   }
 
   /** Books addresses that the store says the owner has. False when another owner has one of them. */
   claim(owner: string, networkId: string, addresses: readonly string[]): boolean {
     const network = this.#networks.get(networkId);
-    const held = this.#held(owner);
-    if (!network || addresses.length === 0 || held.has(networkId)) return true;
-    const got = addresses.filter((text) => {
-      const address = parseAddress(addressOf(text));
-      return network.subnets.some((s) => contains(s.cidr, address) && s.reserve(address.value));
-    });
-    held.set(networkId, got);
+    if (!network || addresses.length === 0 || this.#owners.get(owner)?.has(networkId)) return true;
+    const got = addresses.filter((text) => reserve(network, addressOf(text)) !== undefined);
+    this.#hold(owner, networkId, got);
     return got.length === addresses.length;
   }
 
   /**
    * One address per family, as CIDRs.
-   * @param requested the IPv4 or IPv6 address that the user asked for; empty for any
-   * @throws RESOURCE_EXHAUSTED when a subnet is used up
-   * @throws FAILED_PRECONDITION when the requested one is taken or not in the network
+   * @param requested addresses that the user asked for, of each family one at most; of the others any
+   * @throws RESOURCE_EXHAUSTED when a family's subnets are used up
+   * @throws FAILED_PRECONDITION when a requested one is taken, with who has it, or is not in the network
    */
-  assign(owner: string, networkId: string, requested = ''): readonly string[] {
-    const held = this.#held(owner);
-    const before = held.get(networkId);
+  assign(owner: string, networkId: string, requested: readonly string[] = []): readonly string[] {
+    const before = this.held(owner, networkId);
     if (before) return before;
     const network = this.#networks.get(networkId);
     if (!network) throw failedPrecondition(`network ${networkId} has no addresses yet`, { value: networkId });
     const addresses: string[] = [];
     try {
       for (const family of [4, 6] as const) {
-        const subnets = network.subnets.filter((s) => s.cidr.family === family);
-        if (subnets.length > 0) addresses.push(this.#take(network.name, subnets, family, requested));
+        const pools = network.pools.filter(({ subnet }) => subnet.cidr.family === family);
+        const asked = requested.find((text) => familyOf(text) === family);
+        if (asked !== undefined) addresses.push(this.#takeThis(networkId, network, asked));
+        else if (pools.length > 0) addresses.push(takeAny(network.name, pools));
       }
     } catch (error) {
       this.#free(networkId, addresses);
       throw error;
     }
-    held.set(networkId, addresses);
+    this.#hold(owner, networkId, addresses);
     return addresses;
+  }
+
+  /**
+   * Puts a requested address in the place of the one of its family that the owner has; when it cannot be
+   * had, the owner keeps what it has. @returns whether an address was freed
+   * @throws FAILED_PRECONDITION as `assign`
+   */
+  exchange(owner: string, networkId: string, asked: string): boolean {
+    const before = this.held(owner, networkId) ?? [];
+    const network = this.#networks.get(networkId);
+    if (!network || before.some((text) => addressOf(text) === asked)) return false;
+    const taken = this.#takeThis(networkId, network, asked);
+    const old = before.filter((text) => familyOf(text) === familyOf(asked));
+    this.#free(networkId, old);
+    const kept = before.filter((text) => !old.includes(text));
+    this.#hold(owner, networkId, familyOf(asked) === 4 ? [taken, ...kept] : [...kept, taken]);
+    return old.length > 0;
+  }
+
+  /** What the owner has in a network. */
+  held(owner: string, networkId: string): readonly string[] | undefined {
+    return this.#owners.get(owner)?.get(networkId);
   }
 
   /** Frees what the owner has, in one network or in all. @returns the networks in which something was freed */
@@ -82,7 +130,7 @@ export class AddressLedger {
 
   /** Call when all that the store knows has been claimed. */
   resume(): void {
-    for (const { subnets } of this.#networks.values()) for (const subnet of subnets) subnet.resume();
+    for (const { pools } of this.#networks.values()) for (const { subnet } of pools) subnet.resume();
   }
 
   /** Networks in which the owner has an address. */
@@ -90,35 +138,56 @@ export class AddressLedger {
     return [...(this.#owners.get(owner)?.keys() ?? [])];
   }
 
-  #held(owner: string): Map<string, readonly string[]> {
-    let held = this.#owners.get(owner);
-    if (!held) {
-      held = new Map();
-      this.#owners.set(owner, held);
-    }
-    return held;
+  /** All that is held, as `owner network address`, and how many addresses each network has free: for comparison. */
+  *entries(): Iterable<string> {
+    for (const [owner, held] of this.#owners)
+      for (const [network, addresses] of held) for (const address of addresses) yield `${owner} ${network} ${address}`;
+    for (const [id, { pools }] of this.#networks)
+      for (const { subnet, capacity } of pools) yield `${id} ${formatCidr(subnet.cidr)} ${capacity - subnet.free} used`;
   }
 
-  #take(name: string, subnets: readonly Subnet[], family: 4 | 6, requested: string): string {
-    if (requested !== '' && parseAddress(requested).family === family) {
-      const { value } = parseAddress(requested);
-      const subnet = subnets.find((s) => s.reserve(value));
-      if (subnet) return subnet.format(value);
-      throw failedPrecondition(`address ${requested} is not a free address of network "${name}"`, { value: requested });
-    }
-    for (const subnet of subnets) {
-      const address = subnet.take();
-      if (address !== undefined) return subnet.format(address);
-    }
-    const used = subnets.map((s) => `${formatCidr(s.cidr)}: all ${s.size} in use`).join(', ');
-    throw resourceExhausted(`no free address in network "${name}" (${used})`, { value: name });
+  #hold(owner: string, networkId: string, addresses: readonly string[]): void {
+    const held = this.#owners.get(owner);
+    if (held) held.set(networkId, addresses);
+    else this.#owners.set(owner, new Map([[networkId, addresses]]));
+  }
+
+  #takeThis(networkId: string, network: KnownNetwork, asked: string): string {
+    const taken = reserve(network, asked);
+    if (taken !== undefined) return taken;
+    const who = network.reserved.get(asked) ?? this.#holder(networkId, asked);
+    const why = who === undefined ? 'is not in one of its subnets' : `is taken: it is ${who}`;
+    throw failedPrecondition(`address ${asked} of network "${network.name}" ${why}`, { value: asked });
+  }
+
+  #holder(networkId: string, address: string): string | undefined {
+    for (const [owner, held] of this.#owners)
+      if (held.get(networkId)?.some((text) => addressOf(text) === address)) return `that of ${this.#describe(owner)}`;
+    return undefined;
   }
 
   #free(networkId: string, addresses: readonly string[]): void {
     for (const text of addresses) {
       const address = parseAddress(addressOf(text));
-      const subnet = this.#networks.get(networkId)?.subnets.find((s) => contains(s.cidr, address));
-      subnet?.release(address.value);
+      const pool = this.#networks.get(networkId)?.pools.find(({ subnet }) => contains(subnet.cidr, address));
+      pool?.subnet.release(address.value);
     }
   }
+}
+
+/** Takes this very address, as a CIDR; undefined when it is taken or in no subnet. */
+function reserve({ pools }: KnownNetwork, text: string): string | undefined {
+  const address = parseAddress(text);
+  const pool = pools.find(({ subnet }) => contains(subnet.cidr, address));
+  return pool?.subnet.reserve(address.value) ? pool.subnet.format(address.value) : undefined;
+}
+
+/** From the first subnet that has room. */
+function takeAny(name: string, pools: readonly Pool[]): string {
+  for (const { subnet } of pools) {
+    const address = subnet.take();
+    if (address !== undefined) return subnet.format(address);
+  }
+  const used = pools.map(({ subnet, capacity }) => `${formatCidr(subnet.cidr)}: ${capacity} of ${capacity} used`);
+  throw resourceExhausted(`${EXHAUSTED} "${name}" (${used.join(', ')})`, { value: name });
 }

@@ -49,15 +49,20 @@ export function allocateEndpoint(service: Service, resources: ServiceResources):
   for (const port of service.spec.endpoint.ports) {
     attempt(() => ports.push(allocatePort(service, port, previous, resources)));
   }
+  const owner = serviceOwner(service.id);
   const virtualIps: VirtualIP[] = [];
   const freed: string[] = [];
-  for (const { networkId, requested } of vipNetworks(service, resources)) {
-    attempt(() => virtualIps.push(allocateVip(service, networkId, requested, resources, freed)));
+  const wanted = vipNetworks(service, resources);
+  for (const [networkId, requested] of wanted) {
+    attempt(() => {
+      if (giveVirtualIps(owner, networkId, requested, resources)) freed.push(networkId);
+    });
+    // One that is to be changed and cannot be yet goes on being the service's.
+    for (const address of resources.ledger.held(owner, networkId) ?? [])
+      virtualIps.push({ networkId, address, requested: addressOf(address) === requested });
   }
-  for (const networkId of resources.ledger.networksOf(serviceOwner(service.id))) {
-    if (virtualIps.some((vip) => vip.networkId === networkId)) continue;
-    freed.push(...resources.ledger.release(serviceOwner(service.id), networkId));
-  }
+  for (const networkId of resources.ledger.networksOf(owner))
+    if (!wanted.has(networkId)) freed.push(...resources.ledger.release(owner, networkId));
   const freedPorts = resources.ports.release(service.id, ports);
   const endpoint = { mode: service.spec.endpoint.mode, ports, virtualIps, allocated: problems.length === 0 };
   const result = { ...service, endpoint, problems };
@@ -71,8 +76,10 @@ export function allocateEndpoint(service: Service, resources: ServiceResources):
 /** Books what the store says that the service has. */
 export function claimEndpoint(service: Service, { ledger, ports }: ServiceResources): void {
   for (const port of service.endpoint.ports) if (isShared(service, port)) ports.claim(service.id, port);
-  for (const vip of service.endpoint.virtualIps) {
-    ledger.claim(serviceOwner(service.id), vip.networkId, [vip.address]);
+  const { virtualIps } = service.endpoint;
+  for (const networkId of new Set(virtualIps.map((vip) => vip.networkId))) {
+    const addresses = virtualIps.filter((vip) => vip.networkId === networkId).map((vip) => vip.address);
+    ledger.claim(serviceOwner(service.id), networkId, addresses);
   }
 }
 
@@ -98,28 +105,20 @@ function allocatePort(service: Service, port: PortConfig, previous: PortConfig[]
   return same ?? { ...port, publishedPort: ports.assign(service.id, port) };
 }
 
-function vipNetworks(service: Service, { network }: ServiceResources) {
-  if (service.spec.endpoint.mode !== EndpointMode.VIP) return [];
+/** Networks in which the service is to have virtual addresses, with the one asked for; empty: any. */
+function vipNetworks(service: Service, { network }: ServiceResources): ReadonlyMap<string, string> {
   const requests = new Map<string, string>();
+  if (service.spec.endpoint.mode !== EndpointMode.VIP) return requests;
   for (const { target, virtualIp } of service.spec.task.networks) {
     const known = network(target);
     if (!known || isOverlay(known)) requests.set(target, virtualIp);
   }
-  return [...requests].map(([networkId, requested]) => ({ networkId, requested }));
+  return requests;
 }
 
-function allocateVip(
-  service: Service,
-  networkId: string,
-  requested: string,
-  { ledger }: ServiceResources,
-  freed: string[],
-): VirtualIP {
-  const owner = serviceOwner(service.id);
-  const has = service.endpoint.virtualIps.find((vip) => vip.networkId === networkId);
-  if (has && requested !== '' && addressOf(has.address) !== requested) freed.push(...ledger.release(owner, networkId));
-  const addresses = ledger.assign(owner, networkId, requested);
-  // A service has one virtual address per network: IPv4's where the network has both families.
-  const address = addresses.find((a) => addressOf(a) === requested) ?? addresses[0] ?? '';
-  return { networkId, address, requested: requested !== '' };
+/** @returns whether an address was freed */
+function giveVirtualIps(owner: string, networkId: string, requested: string, { ledger }: ServiceResources): boolean {
+  if (requested !== '' && ledger.held(owner, networkId)) return ledger.exchange(owner, networkId, requested);
+  ledger.assign(owner, networkId, requested === '' ? [] : [requested]);
+  return false;
 }

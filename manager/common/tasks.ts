@@ -22,6 +22,11 @@ export function isStopped(task: Task): boolean {
   return task.status.state > TaskState.RUNNING || (!isWanted(task) && task.status.state < TaskState.ASSIGNED);
 }
 
+/** A container of a node that is in a network: a task without a service, which is where it is. */
+export function isAttachment(task: Task): boolean {
+  return task.spec.attachment !== undefined;
+}
+
 /** It occupies its node: assigned and not yet stopped. */
 export function occupiesNode(task: Task): boolean {
   return task.nodeId !== '' && task.status.state >= TaskState.ASSIGNED && task.status.state <= TaskState.RUNNING;
@@ -134,4 +139,13 @@ export function publishesOnIngress(ports: readonly PortConfig[]): boolean {
 /** Newest last, by the time at which the task was made. */
 export function byAge(a: Task, b: Task): number {
   return a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1);
+}
+
+/**
+ * A task is named `service.slot.id`, or `service.node.id` when its service is global; the attachment of a
+ * container to a network has the container's name.
+ */
+export function taskName(task: Task): string {
+  if (task.spec.attachment) return task.spec.attachment.containerName;
+  return `${task.serviceName}.${task.slot || task.nodeId}.${task.id}`;
 }

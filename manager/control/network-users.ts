@@ -7,9 +7,8 @@ import {
   type Service,
   type Task,
 } from '../../proto/gen/index.js';
-import { isStopped } from '../common/tasks.js';
+import { isStopped, taskName } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
-import { taskName } from './refs.js';
 
 /** Who has an endpoint in a network, and where: by the state of the swarm, whatever the nodes' kernels show. */
 export interface NetworkUse {

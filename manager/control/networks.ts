@@ -2,10 +2,11 @@ import { failedPrecondition } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import { type ControlService, Network, PublishMode, TaskState } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { taskName } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { networkUse } from './network-users.js';
-import { resolve, taskName } from './refs.js';
+import { resolve } from './refs.js';
 import { checkNetworkSpec, checkSubnetsAreFree } from './validate/network.js';
 import { checkNetworkIsSupported } from './validate/unsupported.js';
 

@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument, notFound } from '../../lib/errors.js';
 import { type Node, NodeStateName, type Task } from '../../proto/gen/index.js';
+import { taskName } from '../common/tasks.js';
 import type { Kind, ObjectTypes, ReadView } from '../store/store.js';
 import { nameOf } from '../store/tables.js';
 
@@ -18,15 +19,6 @@ export function resolve<K extends Kind>(view: ReadView, kind: K, ref: string): O
     if (found[0]) return found[0];
   }
   throw notFound(`no such ${kind}: ${ref}`, { value: ref });
-}
-
-/**
- * A task is named `service.slot.id`, or `service.node.id` when its service is global; the attachment of a
- * container to a network has the container's name.
- */
-export function taskName(task: Task): string {
-  if (task.spec.attachment) return task.spec.attachment.containerName;
-  return `${task.serviceName}.${task.slot || task.nodeId}.${task.id}`;
 }
 
 function named<K extends Kind>(view: ReadView, kind: K, name: string): readonly ObjectTypes[K][] {

@@ -2,10 +2,9 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
 import { aborted, failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
-import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
+import { canonicalAddress } from '../../lib/ip.js';
 import {
   type ControlService,
-  type Network,
   type NetworkAttachmentConfig,
   PublishMode,
   Service,
@@ -19,6 +18,7 @@ import { countTasks } from './counts.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
+import { checkAddressesAreIn } from './validate/addresses.js';
 import { duplicate } from './validate/names.js';
 import { checkPortsAreFree } from './validate/ports.js';
 import { checkServiceSpec, modeOf } from './validate/service.js';
@@ -197,18 +197,9 @@ function resolveNetwork(view: ReadView, attachment: NetworkAttachmentConfig): Ne
       hint: 'It is used for published ports by itself: use --publish.',
     });
   }
-  if (attachment.virtualIp !== '') checkVirtualIp(network, attachment.virtualIp);
-  return { ...attachment, target: network.id };
-}
-
-function checkVirtualIp(network: Network, text: string): void {
-  const address = parseAddress(text);
-  const subnets = network.ipam.length > 0 ? network.ipam : network.spec.ipam;
-  if (subnets.some(({ subnet }) => subnet !== '' && contains(parseCidr(subnet), address))) return;
-  throw invalidArgument(`address ${text} is not in network ${network.spec.name}`, {
-    value: text,
-    hint: `Its subnets are ${subnets.map(({ subnet }) => subnet).join(', ') || 'not given yet'}.`,
-  });
+  if (attachment.virtualIp === '') return { ...attachment, target: network.id };
+  checkAddressesAreIn(network, [attachment.virtualIp]);
+  return { ...attachment, target: network.id, virtualIp: canonicalAddress(attachment.virtualIp) };
 }
 
 function checkIngress(view: ReadView, spec: ServiceSpec): void {

@@ -1,9 +1,10 @@
 import { type ControlService, type Task, type TaskState, TaskStateName } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { isAttachment, taskName } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { redact } from './redact.js';
-import { resolve, taskName } from './refs.js';
+import { resolve } from './refs.js';
 
 type TaskHandlers = Pick<Handlers<typeof ControlService>, 'listTasks' | 'getTask'>;
 
@@ -30,7 +31,9 @@ export function taskHandlers(store: Store): TaskHandlers {
   return {
     async listTasks({ filters }) {
       const view = store.view();
-      const tasks = [...candidates(view, filters)].filter(predicate(filters, tests(view)));
+      const matches = predicate(filters, tests(view));
+      // Attachments are containers of nodes, and shown with their networks.
+      const tasks = [...candidates(view, filters)].filter((task) => !isAttachment(task) && matches(task));
       return { tasks: tasks.map((task) => redact('task', task)) };
     },
 

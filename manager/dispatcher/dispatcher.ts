@@ -83,6 +83,14 @@ export class Dispatcher implements Reaction {
     };
   }
 
+  /**
+   * The node that calls, for other services that nodes use within a session.
+   * @throws FAILED_PRECONDITION when the session is not (any more) this node's
+   */
+  nodeOf(sessionId: string, context: CallContext): string {
+    return this.#of(sessionId, context).nodeId;
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#loop.run(signal, this);

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.js';
 import { type Node, NodeState, type Task, TaskState } from '../../proto/gen/index.js';
-import { isWanted, occupiesNode } from '../common/tasks.js';
+import { isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
 import { isEvent, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
 import { hasLeft } from './records.js';
 
@@ -9,7 +9,7 @@ export const ORPHAN_TIMEOUT = 24 * 3600_000;
 
 /**
  * Gives up tasks of nodes that will not report on them: those of a node that has been down for a day,
- * and those that are to stop on a node that has left. Until then their addresses are not used again.
+ * and those that are to stop, or that nobody replaces, on a node that has left. Until then their addresses are not used again.
  */
 export class Orphans {
   readonly #clock: Clock;
@@ -75,7 +75,7 @@ export class Orphans {
   }
 
   #taskSeen(task: Task): void {
-    if (isWanted(task) || !occupiesNode(task)) return;
+    if ((isWanted(task) && !isAttachment(task)) || !occupiesNode(task)) return;
     const node = this.#view?.().get('node', task.nodeId);
     if (node && hasLeft(node)) this.#due.add(task.id);
   }

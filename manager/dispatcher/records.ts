@@ -62,10 +62,17 @@ export function taskEndpoints(task: Task, node: Node | undefined): readonly Endp
         serviceId: task.serviceId,
         serviceName: task.serviceName,
         slot: task.slot,
-        aliases: attachment.aliases,
-        hostname: task.spec.container.hostname,
+        ...namesOf(task, attachment.aliases),
       }),
     );
+}
+
+/** A container is known by its name and the beginning of its id, which is its hostname unless it has another. */
+function namesOf({ spec }: Task, aliases: readonly string[]) {
+  if (!spec.attachment) return { aliases: [...aliases], hostname: spec.container.hostname };
+  const { containerId, containerName } = spec.attachment;
+  const shortId = containerId.slice(0, 12);
+  return { aliases: [...new Set([containerName, shortId, ...aliases])], hostname: shortId };
 }
 
 /** A node that has left the swarm cannot prove itself any more. */

@@ -129,7 +129,7 @@ export class Orchestrator implements Reaction {
     this.#starts.remove(task.id);
     this.#starts.slotChanged(slotName(task));
     this.#tasks.delete(task.id);
-    if (isWanted(task)) this.#services.add(task.serviceId);
+    if (isWanted(task) && task.serviceId !== '') this.#services.add(task.serviceId);
   }
 
   // ---- what is decided -----------------------------------------------------------------------

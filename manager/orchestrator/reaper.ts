@@ -1,6 +1,6 @@
 import { type Service, type Task, TaskState } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { byAge, isStopped, isWanted } from '../common/tasks.js';
+import { byAge, isAttachment, isStopped, isWanted } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { slotName, tasksInSlot } from './slots.js';
 
@@ -70,7 +70,8 @@ export class TaskReaper implements Reaction {
   }
 
   #taskSeen(task: Task): void {
-    if (isRemovable(task) || (!isWanted(task) && this.#isNodeGone(task))) this.#gone.add(task.id);
+    if (isRemovable(task) || ((!isWanted(task) || isAttachment(task)) && this.#isNodeGone(task)))
+      this.#gone.add(task.id);
     else if (!isWanted(task) && isStopped(task)) {
       this.#slots.set(slotName(task), task);
       this.#collect();
@@ -121,7 +122,7 @@ export class TaskReaper implements Reaction {
 
   #removeTask(draft: WriteView, id: string): void {
     const task = draft.get('task', id);
-    if (!task || isWanted(task)) return; // what is wanted the orchestrator replaces first
+    if (!task || (isWanted(task) && !isAttachment(task))) return; // what is wanted the orchestrator replaces first
     const nodeGone = task.nodeId !== '' && !draft.get('node', task.nodeId);
     if (isStopped(task) || nodeGone) draft.remove('task', id);
   }
@@ -134,7 +135,7 @@ export class TaskReaper implements Reaction {
   }
 }
 
-/** To be forgotten, and nothing of it runs. */
+/** To be forgotten, and nothing of it runs. Nobody replaces an attachment that is over. */
 function isRemovable(task: Task): boolean {
-  return task.desiredState >= TaskState.REMOVE && isStopped(task);
+  return (task.desiredState >= TaskState.REMOVE || isAttachment(task)) && isStopped(task);
 }

@@ -6,7 +6,7 @@ import {
   type ResourceReservations,
   type Task,
 } from '../../proto/gen/index.js';
-import { isWanted, occupiesNode } from '../common/tasks.js';
+import { isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
 
 /** A node that has failed this many tasks of a service within the window is chosen last. */
 export const MAX_FAILURES = 5;
@@ -115,7 +115,7 @@ export class NodeInfo {
     this.#memoryBytes += by * memoryBytes;
     for (const { kind, value } of generic) add(this.#generic, kind, by * value);
     for (const key of hostPorts) add(this.#hostPorts, key, by);
-    if (!isWanted(task)) return;
+    if (!isWanted(task) || isAttachment(task)) return;
     this.#wanted += by;
     if (task.serviceId !== '') add(this.#services, task.serviceId, by);
   }

@@ -4,6 +4,9 @@ import {
   AssignmentChangeAction,
   type AssignmentsMessage,
   AssignmentsMessageType,
+  AttachmentsService,
+  AttachNetworkRequest,
+  type AttachNetworkResponse,
   DispatcherService,
   NodeDescription,
   type NodeProblem,
@@ -41,6 +44,7 @@ export class FakeAgent {
   problems: readonly NodeProblem[] = [];
   readonly #channel: Channel;
   readonly #stubs: Stubs<typeof DispatcherService>;
+  readonly #attachments: Stubs<typeof AttachmentsService>;
   readonly #heartbeat: number;
   readonly #states = new Map<string, TaskState>();
   #ending = new AbortController();
@@ -52,6 +56,7 @@ export class FakeAgent {
     this.#heartbeat = heartbeat;
     this.#channel = new Channel(target, credential);
     this.#stubs = this.#channel.stubs(DispatcherService);
+    this.#attachments = this.#channel.stubs(AttachmentsService);
   }
 
   /** Opens a session and its assignments; resolves with the first of each. */
@@ -86,6 +91,14 @@ export class FakeAgent {
 
   async acknowledge(sequence = this.sequence): Promise<void> {
     await this.#stubs.acknowledge({ sessionId: this.#sessionId, sequence, problems: this.problems });
+  }
+
+  attach(fields: Partial<AttachNetworkRequest>): Promise<AttachNetworkResponse> {
+    return this.#attachments.attach(AttachNetworkRequest.create({ sessionId: this.#sessionId, ...fields }));
+  }
+
+  async detach(taskId: string): Promise<void> {
+    await this.#attachments.detach({ sessionId: this.#sessionId, taskId });
   }
 
   async report(taskId: string, state: TaskState, sessionId = this.#sessionId): Promise<void> {

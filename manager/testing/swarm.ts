@@ -5,9 +5,17 @@ import { onTestFinished } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import { newId } from '../../lib/ids.js';
 import { type Logger, silentLogger } from '../../lib/log.js';
-import { DispatcherService, type Service, type ServiceSpec, type Task, TaskState } from '../../proto/gen/index.js';
+import {
+  AttachmentsService,
+  DispatcherService,
+  type Service,
+  type ServiceSpec,
+  type Task,
+  TaskState,
+} from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
 import { Allocator } from '../allocator/allocator.js';
+import { Attachments } from '../attachments/attachments.js';
 import { isWanted } from '../common/tasks.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
 import { newGroup } from '../identity.js';
@@ -130,6 +138,8 @@ export class TestSwarm {
     ];
     this.#running = Promise.all(loops.map((loop) => loop.run(this.#ending.signal)));
     this.#server.add(DispatcherService, dispatcher.handlers);
+    const nodeOf: Dispatcher['nodeOf'] = (sessionId, context) => dispatcher.nodeOf(sessionId, context);
+    this.#server.add(AttachmentsService, new Attachments({ ...options, nodeOf }).handlers);
     await this.#server.listen(`unix://${this.#folder}/sock`);
   }
 

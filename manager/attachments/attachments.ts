@@ -1,0 +1,140 @@
+import type { Clock } from '../../lib/clock.js';
+import {
+  failedPrecondition,
+  invalidArgument,
+  permissionDenied,
+  resourceExhausted,
+  unavailable,
+} from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
+import type {
+  AttachmentsService,
+  AttachNetworkRequest,
+  AttachNetworkResponse,
+  DetachNetworkRequest,
+  DetachNetworkResponse,
+  Network,
+  Task,
+} from '../../proto/gen/index.js';
+import { TaskState } from '../../proto/gen/index.js';
+import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { isNoFreeAddress } from '../allocator/ledger.js';
+import { isStopped, isWanted, withDesiredState } from '../common/tasks.js';
+import { resolve } from '../control/refs.js';
+import { checkAddressesAreIn } from '../control/validate/addresses.js';
+import { isEvent, type ReadView, type Store, type WriteView } from '../store/store.js';
+import { attachmentOf, checkAttachRequest, newAttachment } from './task.js';
+
+export interface AttachmentsOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  /** The node whose session it is. @throws FAILED_PRECONDITION for one that is not known, UNAVAILABLE elsewhere */
+  readonly nodeOf: (sessionId: string, context: CallContext) => string;
+}
+
+/** How long a caller waits for addresses; milliseconds. */
+const PATIENCE = 5_000;
+
+/**
+ * Gives containers that are no service's tasks endpoints in attachable networks. Each is written as a task that
+ * has its node already; the allocator does the rest, as for all tasks, and what it says is the answer.
+ */
+export class Attachments {
+  readonly #options: AttachmentsOptions;
+
+  constructor(options: AttachmentsOptions) {
+    this.#options = options;
+  }
+
+  /** To be added to the server that nodes reach. */
+  get handlers(): Handlers<typeof AttachmentsService> {
+    return {
+      attach: (request, context) => this.#attach(request, context),
+      detach: (request, context) => this.#detach(request, context),
+    };
+  }
+
+  async #attach(request: AttachNetworkRequest, context: CallContext): Promise<AttachNetworkResponse> {
+    const { store, clock, nodeOf } = this.#options;
+    const nodeId = nodeOf(request.sessionId, context);
+    checkAttachRequest(request);
+    const { taskId, networkId } = await store.update((draft) => {
+      const network = attachableNetwork(draft, request.network);
+      checkAddressesAreIn(network, request.addresses);
+      const known = attachmentOf(draft, nodeId, request.containerId, network.id);
+      if (known) return { taskId: known.id, networkId: network.id };
+      const task = newAttachment(request, { id: newId(), nodeId, networkId: network.id, now: clock.now() });
+      draft.create('task', task);
+      return { taskId: task.id, networkId: network.id };
+    });
+    try {
+      const task = await this.#allocated(taskId, context.signal);
+      return { task, network: resolve(store.view(), 'network', networkId) };
+    } catch (error) {
+      await store.update((draft) => this.#withdraw(draft, taskId));
+      throw error;
+    }
+  }
+
+  async #detach({ sessionId, taskId }: DetachNetworkRequest, context: CallContext): Promise<DetachNetworkResponse> {
+    const { store, clock, nodeOf } = this.#options;
+    const nodeId = nodeOf(sessionId, context);
+    await store.update((draft) => {
+      const task = draft.get('task', taskId);
+      if (!task || task.desiredState >= TaskState.REMOVE) return;
+      if (!task.spec.attachment) throw invalidArgument(`task ${taskId} is no attachment`, { value: taskId });
+      if (task.nodeId !== nodeId) throw permissionDenied(`attachment ${taskId} is another node's`, { value: taskId });
+      draft.update('task', withDesiredState(task, TaskState.REMOVE, clock.now()));
+    });
+    return {};
+  }
+
+  /** The task when it has its addresses. @throws what the allocator says, or UNAVAILABLE when it says nothing */
+  async #allocated(id: string, signal: AbortSignal): Promise<Task> {
+    const { store, clock } = this.#options;
+    const ending = new AbortController();
+    const cancel = clock.after(PATIENCE, () => ending.abort());
+    try {
+      const watch = store.watch(AbortSignal.any([signal, ending.signal]), ['task']);
+      const known = settled(watch.snapshot.get('task', id));
+      if (known) return known;
+      for await (const { events } of watch.commits) {
+        for (const event of events) {
+          if (!isEvent(event, 'task') || event.object.id !== id) continue;
+          const task = settled(event.action === 'remove' ? undefined : event.object);
+          if (task) return task;
+        }
+      }
+    } finally {
+      cancel();
+      ending.abort();
+    }
+    throw unavailable(`the managers gave no address within ${PATIENCE / 1000} s`, { value: id });
+  }
+
+  /** What came to nothing leaves nothing: also when the addresses have come just now. */
+  #withdraw(draft: WriteView, id: string): void {
+    const task = draft.get('task', id);
+    if (!task || !isWanted(task)) return;
+    if (task.status.state < TaskState.ASSIGNED) draft.remove('task', id);
+    else draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now()));
+  }
+}
+
+function attachableNetwork(view: ReadView, ref: string): Network {
+  const network = resolve(view, 'network', ref);
+  if (network.spec.attachable) return network;
+  throw failedPrecondition(`network ${network.spec.name} is not attachable: it is for services only`, {
+    value: ref,
+    hint: 'A network for containers too is made with "tsswarm network create --attachable -d overlay NAME".',
+  });
+}
+
+/** Undefined while the allocator has not looked at it. @throws its refusal */
+function settled(task: Task | undefined): Task | undefined {
+  if (!task || isStopped(task) || !isWanted(task)) throw failedPrecondition('the attachment was removed meanwhile');
+  const { state, error } = task.status;
+  if (state >= TaskState.ASSIGNED) return task;
+  if (error === '') return undefined;
+  throw isNoFreeAddress(error) ? resourceExhausted(error) : failedPrecondition(error);
+}
