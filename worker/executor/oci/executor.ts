@@ -5,14 +5,18 @@ import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
+import type { ProcessStreams } from '../interactive.js';
+import { startFailureCode } from '../start-failure.js';
 import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
+import type { PreparedRecord } from './container/folder.js';
 import { readHostFacts } from './container/host-facts.js';
 import { parseSignal } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
 import { Operations } from './operations.js';
+import { attach } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
 import { Runtime } from './runtime/runtime.js';
@@ -104,7 +108,7 @@ export class OciExecutor implements Executor {
 
   async prepare(settings: ContainerSettings, signal: AbortSignal): Promise<void> {
     if (this.#containers.has(settings.id)) return this.#need(settings.id).serial.run(() => undefined);
-    const container = new Container(this.#operations.folder(settings.id), settings);
+    const container = new Container(this.#operations.folder(settings.id), unprepared(settings));
     this.#containers.set(settings.id, container);
     await container.serial.run(async () => {
       try {
@@ -121,12 +125,24 @@ export class OciExecutor implements Executor {
     await container.serial.run(() =>
       this.#starts.run(async () => {
         if (this.#containers.get(id) !== container) throw unknown(id);
-        if (!container.running && !container.exit) await this.#operations.launch(container, () => this.#clock.now());
+        if (container.running) return;
+        // Its end may have been seen just now.
+        if (container.exit) await this.#operations.settle(container);
+        await this.#launch(container);
       }),
     );
     // It may have exited already, unseen as it was not known to run.
     this.#look(container);
     return container.state;
+  }
+
+  async #launch(container: Container): Promise<void> {
+    try {
+      await this.#operations.launch(container, () => this.#clock.now());
+    } catch (error) {
+      container.failed(startFailureCode(messageOf(error)), messageOf(error));
+      throw error;
+    }
   }
 
   async wait(id: string, signal: AbortSignal): Promise<ContainerExit> {
@@ -135,20 +151,20 @@ export class OciExecutor implements Executor {
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
-      container.exited.promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+      container.exited.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
     });
   }
 
   /** A container that never ran has nothing to stop: that counts as an exit with code 0 now. */
   async stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit> {
     const container = this.#need(id);
-    const signal = parseSignal(stopSignal || container.stopSignal || 'SIGTERM');
+    const signal = parseSignal(stopSignal || container.prepared.stopSignal || 'SIGTERM');
     await container.serial.run(() => undefined);
     if (!container.running) return container.exit ?? { code: 0, oomKilled: false, finishedAt: this.#clock.now() };
     container.signal(signal);
     const cancel = this.#clock.after(graceMs, () => container.signal(SIGKILL));
     try {
-      return await container.exited.promise;
+      return await container.exited;
     } finally {
       cancel();
     }
@@ -166,10 +182,9 @@ export class OciExecutor implements Executor {
       if (this.#containers.get(id) !== container) return;
       if (container.running) {
         container.signal(SIGKILL);
-        await container.exited.promise;
+        await container.exited;
       }
-      container.exited.reject(unknown(id));
-      container.gone.abort();
+      container.lost(unknown(id));
       await this.#operations.discard(id, container.settled);
       this.#containers.delete(id);
       if (this.#containers.size === 0) await this.#operations.removeCgroupParent();
@@ -187,6 +202,14 @@ export class OciExecutor implements Executor {
   async *logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
     const { folder, gone } = this.#need(id);
     yield* readLog({ file: folder.log, ended: gone.signal }, options, signal);
+  }
+
+  async attach(id: string, input: boolean): Promise<ProcessStreams> {
+    const container = this.#need(id);
+    return container.serial.run(() => {
+      if (this.#containers.get(id) !== container) throw unknown(id);
+      return attach(container, input);
+    });
   }
 
   #need(id: string): Container {
@@ -217,6 +240,15 @@ export class OciExecutor implements Executor {
         if (again) this.#look(container);
       });
   }
+}
+
+/** What is known before the image is here. */
+function unprepared(settings: ContainerSettings): PreparedRecord {
+  const { id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace } = settings;
+  return {
+    ...{ id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace },
+    ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [] },
+  };
 }
 
 function unknown(id: string): SwarmError {

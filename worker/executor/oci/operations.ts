@@ -1,6 +1,6 @@
 import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../../lib/errors.js';
+import { errnoOf, failedPrecondition } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
 import type { ContainerExit, ContainerSettings } from '../executor.js';
@@ -8,12 +8,13 @@ import { oomKills, removeCgroup } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import { ContainerFolder, readIfThere } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
-import { identify, isAlive, isSignal } from './container/process.js';
+import { identify, isAlive, isSignal, parseSignal } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
-import { prepareBundle } from './prepare.js';
-import { createUnderMonitor, monitorGone, monitorOf, settledStatus } from './runtime/conmon.js';
+import { prepareBundle, remountRoot } from './prepare.js';
+import { accepted, createUnderMonitor, monitorGone, monitorOf, settledStatus, socketsOf } from './runtime/conmon.js';
 import { readExit } from './runtime/exit-watch.js';
 import type { Runtime } from './runtime/runtime.js';
+import type { MonitoredStreams } from './runtime/streams.js';
 
 /** At this size a container's log begins anew. */
 const LOG_SIZE_MAX = 20 * 2 ** 20;
@@ -37,12 +38,10 @@ export interface OperationsOptions {
 export class Operations {
   readonly #options: OperationsOptions;
   readonly exitDir: string;
-  readonly #socketDir: string;
 
   constructor(options: OperationsOptions) {
     this.#options = options;
     this.exitDir = join(options.runRoot, 'exits');
-    this.#socketDir = join(options.runRoot, 'sockets');
   }
 
   folder(id: string): ContainerFolder {
@@ -51,7 +50,7 @@ export class Operations {
 
   /** Makes the folders, and takes back the containers in them; what is not whole is cleaned up. */
   async open(): Promise<Container[]> {
-    for (const path of [this.#options.dataRoot, this.exitDir, this.#socketDir]) {
+    for (const path of [this.#options.dataRoot, this.exitDir]) {
       await mkdir(path, { recursive: true, mode: 0o700 });
     }
     const containers: Container[] = [];
@@ -69,11 +68,11 @@ export class Operations {
     const { images, host, initProgram, log } = this.#options;
     try {
       signal.throwIfAborted();
+      if (settings.stopSignal) parseSignal(settings.stopSignal);
       await mkdir(folder.path, { recursive: true, mode: 0o700 });
       const { registryAuth } = settings;
       const image = await images.acquire(settings.image, folder.path, { registryAuth, signal });
-      container.stopSignal = this.#stopSignal(id, image.config.stopSignal);
-      const warnings = await prepareBundle({
+      const { hostname, command, warnings } = await prepareBundle({
         settings,
         folder,
         image,
@@ -82,6 +81,16 @@ export class Operations {
         initProgram,
       });
       for (const warning of warnings) log.warn({ container: id }, warning);
+      container.mounted = true;
+      container.prepared = {
+        ...container.prepared,
+        stopSignal: container.prepared.stopSignal || this.#stopSignal(id, image.config.stopSignal),
+        hostname,
+        command,
+        imageId: image.image.id,
+        imageRootfs: image.rootfs,
+        exposedPorts: image.config.exposedPorts,
+      };
       signal.throwIfAborted();
       await folder.writeRecord(container.record);
     } catch (error) {
@@ -90,33 +99,60 @@ export class Operations {
     }
   }
 
-  /** @throws FAILED_PRECONDITION with the runtime's words; the container can be started again then */
+  /**
+   * Begins the next run.
+   * @throws FAILED_PRECONDITION with the runtime's words; the container is as before then, and can be started again
+   */
   async launch(container: Container, now: () => number): Promise<void> {
     const { id, folder } = container;
-    const { tty, openStdin } = container.record;
+    const { tty, openStdin, stdinOnce } = container.prepared;
     const { runtime } = this.#options;
     const { exitDir } = this;
+    const run = container.run + 1;
     try {
-      await writeFile(folder.launchMark, '');
+      await this.mount(container);
+      // Notes of an earlier run would be taken for this one's.
+      if (run > 1) await this.#forgetRun(folder, id);
+      await writeFile(folder.launchMark, String(run));
       const pid = await createUnderMonitor({
         id,
         folder,
         runtime,
         exitDir,
-        socketDir: this.#socketDir,
         logSizeMax: LOG_SIZE_MAX,
         tty,
         openStdin,
+        stdinOnce,
       });
       // It waits for the start: it cannot have ended, and left its number to another, before this.
       const process = identify(pid);
+      await connectAll(folder, container.streams);
       await runtime.start(id);
-      container.started(process, now());
+      container.started(run, process, now());
     } catch (error) {
-      await this.#unlaunch(folder, id);
+      await this.#unlaunch(container);
       throw error;
     }
     await folder.writeRecord(container.record);
+  }
+
+  /** Its root filesystem, of a container that has exited or was prepared before the machine was started. */
+  async mount(container: Container): Promise<void> {
+    if (container.mounted) return;
+    const { id, folder } = container;
+    if (await lacksFiles(folder)) {
+      throw failedPrecondition(`container ${id} cannot be started again: its secrets and configs are gone`, {
+        value: id,
+        hint: 'They were in memory, as long as it ran. Create a new container.',
+      });
+    }
+    await remountRoot(folder, container.prepared.imageRootfs);
+    container.mounted = true;
+  }
+
+  unmount(container: Container): void {
+    unmount(container.folder.rootfs, { lazy: true });
+    container.mounted = false;
   }
 
   /** The exit of a container that runs as far as we know; undefined while it does. */
@@ -143,9 +179,10 @@ export class Operations {
   /** After the exit: notes it, and gives the kernel's things back. Log and settings stay. */
   async settle(container: Container): Promise<void> {
     const { id, folder } = container;
-    if ((await folder.readRecord()) === undefined) return;
+    if (container.settled || container.running || (await folder.readRecord()) === undefined) return;
     await folder.writeRecord(container.record);
     await this.#release(folder, id, true);
+    container.mounted = false;
     container.settled = true;
   }
 
@@ -194,15 +231,20 @@ export class Operations {
     unmount(folder.files, { lazy: true });
     if (!bare) await removeCgroup(host.cgroup, cgroup);
     await rm(join(this.exitDir, id), { force: true });
-    await rm(join(this.#socketDir, id), { recursive: true, force: true });
   }
 
   /** Takes back what a failed start left, so that it can be tried again. */
-  async #unlaunch(folder: ContainerFolder, id: string): Promise<void> {
+  async #unlaunch(container: Container): Promise<void> {
+    const { id, folder } = container;
     const { runtime } = this.#options;
     if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
-    const traces = [folder.launchMark, folder.pidFile, folder.conmonPidFile, folder.exit, join(this.exitDir, id)];
+    await Promise.all([this.#forgetRun(folder, id), rm(folder.launchMark, { force: true })]);
+    if (container.exit && container.mounted) this.unmount(container);
+  }
+
+  async #forgetRun(folder: ContainerFolder, id: string): Promise<void> {
+    const traces = [folder.pidFile, folder.conmonPidFile, folder.exit, folder.oom, join(this.exitDir, id)];
     await Promise.all(traces.map((path) => rm(path, { force: true })));
   }
 
@@ -211,41 +253,53 @@ export class Operations {
     const folder = this.folder(id);
     const record = await folder.readRecord();
     if (record?.id !== id) return undefined;
-    const container = new Container(folder, record);
-    if (record.startedAt !== 0) container.started(record.process, record.startedAt);
-    else if (!(await this.#recoverStart(container))) return undefined;
-    if (record.exit) {
-      container.finished(record.exit);
+    const { run = 0, process, startedAt, exit, ...prepared } = record;
+    const container = new Container(folder, prepared);
+    container.mounted = isMountPoint(folder.rootfs);
+    if (startedAt !== 0) container.started(run, process, startedAt);
+    if (exit) container.finished(exit);
+    if ((await folder.launched()) > run) await this.#recoverStart(container);
+    if (container.exit) {
       // Again, in case it was interrupted; there is nothing to do when it was not.
       await this.#release(folder, id, true);
+      container.mounted = false;
       container.settled = true;
     }
+    // The machine was started anew before it was: it has to be prepared again.
+    if (container.run === 0 && (await lacksFiles(folder))) return undefined;
     return container;
   }
 
   /**
-   * For a container without a noted start, when we may have been killed in the middle of one: if its
-   * process was started it is taken as such.
-   * @returns false when it cannot be used any more
+   * For a run without a noted start, when we may have been killed in the middle of it: if its process was started
+   * it is taken as such.
    */
-  async #recoverStart(container: Container): Promise<boolean> {
+  async #recoverStart(container: Container): Promise<void> {
     const { id, folder } = container;
-    // The machine was started anew.
-    if (!isMountPoint(folder.rootfs)) return false;
-    if (!(await isThere(folder.launchMark))) return true;
     const status = await settledStatus(this.#options.runtime, id);
-    if (status !== 'running' && status !== 'stopped') return false;
-    container.started(
-      identify(Number(await readIfThere(folder.pidFile))),
-      Math.floor((await stat(folder.launchMark)).mtimeMs),
-    );
+    if (status !== 'running' && status !== 'stopped') return this.#unlaunch(container);
+    const { mtimeMs } = await stat(folder.launchMark);
+    const process = identify(Number(await readIfThere(folder.pidFile)));
+    container.started(await folder.launched(), process, Math.floor(mtimeMs));
     await folder.writeRecord(container.record);
-    return true;
   }
 
   async #ranOutOfMemory(folder: ContainerFolder, id: string): Promise<boolean> {
     return (await isThere(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.#cgroup(id))) > 0;
   }
+}
+
+/** It had files in memory, and they are gone. */
+async function lacksFiles(folder: ContainerFolder): Promise<boolean> {
+  return (await isThere(folder.files)) && !isMountPoint(folder.files);
+}
+
+/** Before the start, so that they miss nothing of the output. */
+async function connectAll(folder: ContainerFolder, all: ReadonlySet<MonitoredStreams>): Promise<void> {
+  const monitor = all.size > 1 ? await monitorOf(folder) : undefined;
+  const before = monitor ? await socketsOf(monitor) : 0;
+  for (const streams of all) streams.connect(folder.path);
+  if (monitor) await accepted(monitor, before, all.size);
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname as nodeName } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition, invalidArgument, messageOf } from '../../../lib/errors.js';
@@ -7,8 +7,8 @@ import type { ContainerFile, ContainerMount, ContainerSettings } from '../execut
 import type { ContainerFolder } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { readInside } from './container/inside.js';
-import { hostsFile, resolvFile } from './container/network-files.js';
-import { buildSpec } from './container/spec.js';
+import { type HostNames, hostsFile, resolvFile } from './container/network-files.js';
+import { buildSpec, processArgs } from './container/spec.js';
 import type { SpecDevice } from './container/spec-types.js';
 import { resolveUser } from './container/users.js';
 import type { AcquiredImage } from './images/store.js';
@@ -22,12 +22,19 @@ export interface PrepareInput {
   readonly initProgram: string;
 }
 
+export interface PreparedBundle {
+  readonly hostname: string;
+  /** Entrypoint and arguments. */
+  readonly command: readonly string[];
+  /** What could not be had as wished. */
+  readonly warnings: readonly string[];
+}
+
 /**
  * Fills a container's folder: the runtime's configuration, the files we make for it, and its root
  * filesystem, mounted. Fails before it mounts anything where the settings are at fault.
- * @returns what could not be had as wished
  */
-export async function prepareBundle(input: PrepareInput): Promise<string[]> {
+export async function prepareBundle(input: PrepareInput): Promise<PreparedBundle> {
   const { settings, folder, image, host } = input;
   const [passwd, group, devices] = await Promise.all([
     readInside(image.rootfs, '/etc/passwd'),
@@ -56,12 +63,19 @@ export async function prepareBundle(input: PrepareInput): Promise<string[]> {
   await Promise.all([writeEtc(folder, settings, hostname), writeFile(folder.config, JSON.stringify(spec))]);
   await writeFiles(folder, settings.files);
   await mountRoot(folder, image.rootfs);
-  return warnings;
+  return { hostname, command: processArgs({ ...settings, init: false }, image.config), warnings };
 }
 
 async function makeFolders(folder: ContainerFolder): Promise<void> {
   const { rootfs, upper, work, etc, logs } = folder;
   await Promise.all([rootfs, upper, work, etc, logs].map((path) => mkdir(path, { recursive: true })));
+}
+
+/** For a container that was mounted before: its work folder cannot be used a second time. */
+export async function remountRoot(folder: ContainerFolder, lower: string): Promise<void> {
+  await rm(folder.work, { recursive: true, force: true });
+  await mkdir(folder.work);
+  await mountRoot(folder, lower);
 }
 
 async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> {
@@ -82,14 +96,19 @@ async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> 
 }
 
 async function writeEtc(folder: ContainerFolder, settings: ContainerSettings, hostname: string): Promise<void> {
-  // In a network of its own nothing of the node's hosts holds.
-  const hosts = settings.networkNamespace === '' ? await readOrEmpty('/etc/hosts') : '';
   const resolv = await readOrEmpty('/etc/resolv.conf');
   await Promise.all([
-    writeFile(join(folder.etc, 'hosts'), hostsFile(settings, hostname, hosts)),
+    writeHosts(folder, settings, hostname),
     writeFile(join(folder.etc, 'hostname'), `${hostname}\n`),
     writeFile(join(folder.etc, 'resolv.conf'), resolvFile(settings, resolv)),
   ]);
+}
+
+/** In place: a running container has the file itself mounted. */
+export async function writeHosts(folder: ContainerFolder, names: HostNames, hostname: string): Promise<void> {
+  // In a network of its own nothing of the node's hosts holds.
+  const hosts = names.networkNamespace === '' ? await readOrEmpty('/etc/hosts') : '';
+  await writeFile(join(folder.etc, 'hosts'), hostsFile(names, hostname, hosts));
 }
 
 async function readOrEmpty(path: string): Promise<string> {

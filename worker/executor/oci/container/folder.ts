@@ -6,14 +6,29 @@ import { writeFileAtomically } from '../atomic-file.js';
 import { isObject } from '../images/config.js';
 import type { ProcessIdentity } from './process.js';
 
-/** What a container's folder says of it; written when it is prepared, started and exited. */
-export interface ContainerRecord {
+/** What is decided when a container is prepared. */
+export interface PreparedRecord {
   readonly id: string;
   readonly name: string;
   readonly tty: boolean;
   readonly openStdin: boolean;
-  /** The image's; empty when it has none. */
-  readonly stopSignal?: string;
+  readonly stdinOnce: boolean;
+  /** Checked; empty when neither settings nor image have one. */
+  readonly stopSignal: string;
+  readonly hostname: string;
+  /** Empty: the node's own. */
+  readonly networkNamespace: string;
+  readonly imageId: string;
+  /** Its root filesystem, below the writable layer. */
+  readonly imageRootfs: string;
+  readonly exposedPorts: readonly string[];
+  readonly command: readonly string[];
+}
+
+/** What a container's folder says of it; written when it is prepared, started and exited. */
+export interface ContainerRecord extends PreparedRecord {
+  /** How often it was started. */
+  readonly run: number;
   readonly process: ProcessIdentity | undefined;
   /** Milliseconds since the epoch; 0 before the start. */
   readonly startedAt: number;
@@ -41,7 +56,7 @@ export class ContainerFolder {
   readonly exit: string;
   /** Conmon's note that the kernel killed for want of memory. */
   readonly oom: string;
-  /** There from just before the container's process is made: it may exist even without a noted start. */
+  /** The number of the run that was begun last: its process may exist even without a noted start. */
   readonly launchMark: string;
   readonly pidFile: string;
   readonly conmonPidFile: string;
@@ -74,6 +89,11 @@ export class ContainerFolder {
     } catch {
       return undefined;
     }
+  }
+
+  /** The run that was begun last; 0 when none was. */
+  async launched(): Promise<number> {
+    return Number((await readIfThere(this.launchMark)) ?? 0);
   }
 
   async writeRecord(record: ContainerRecord): Promise<void> {

@@ -10,8 +10,10 @@ const LOCAL = [
   'ff02::2\tip6-allrouters',
 ];
 
+export type HostNames = Pick<ContainerSettings, 'networkNamespace' | 'hosts' | 'addresses'>;
+
 /** /etc/hosts (hosts(5)). @param node the node's own, for containers in its network namespace */
-export function hostsFile(settings: ContainerSettings, hostname: string, node: string): string {
+export function hostsFile(settings: HostNames, hostname: string, node: string): string {
   const extra = settings.hosts.map((line) => line.trim().replace(/\s+/, '\t'));
   if (settings.networkNamespace === '') return `${[node.trimEnd(), ...extra].join('\n')}\n`;
   const own = settings.addresses.map((address) => `${addressOf(address)}\t${hostname}`);

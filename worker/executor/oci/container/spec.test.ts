@@ -21,6 +21,7 @@ const image = {
   entrypoint: ['/entry'],
   cmd: ['serve'],
   workingDir: '/srv',
+  exposedPorts: [],
   stopSignal: '',
   labels: {},
 };

@@ -20,6 +20,8 @@ export interface ImageConfig {
   readonly entrypoint: readonly string[];
   readonly cmd: readonly string[];
   readonly workingDir: string;
+  /** "80/tcp" */
+  readonly exposedPorts: readonly string[];
   /** Empty when the image does not say. */
   readonly stopSignal: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -98,6 +100,7 @@ export function parseImageConfig(json: string): ImageConfig {
     entrypoint: texts(config.Entrypoint),
     cmd: texts(config.Cmd),
     workingDir: text(config.WorkingDir),
+    exposedPorts: isObject(config.ExposedPorts) ? Object.keys(config.ExposedPorts) : [],
     stopSignal: text(config.StopSignal),
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, text(value)])),
   };

@@ -1,16 +1,16 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { systemClock } from '../../../../lib/clock.js';
 import { errnoOf, failedPrecondition, messageOf } from '../../../../lib/errors.js';
 import { type ContainerFolder, readIfThere } from '../container/folder.js';
 import { identify, isAlive, type ProcessIdentity, sendSignal } from '../container/process.js';
 import { parseJsonObject } from '../images/config.js';
+import { namesIn } from '../images/holders.js';
 import { posixSpawn, reap } from './posix-spawn.js';
 import { type Runtime, runtimeWords } from './runtime.js';
 
 const SIGKILL = 9;
-/** The whole line with the answer, among those of complaints. */
-const ANSWER = /^\{.*\}$/m;
 const MONITOR_POLL_MS = 5;
 const MONITOR_GRACE_MS = 5000;
 
@@ -20,10 +20,10 @@ export interface MonitorOptions {
   readonly runtime: Runtime;
   /** conmon leaves a file named by the container's id there, with the exit code in it. */
   readonly exitDir: string;
-  readonly socketDir: string;
   readonly logSizeMax: number;
   readonly tty: boolean;
   readonly openStdin: boolean;
+  readonly stdinOnce: boolean;
 }
 
 /**
@@ -38,10 +38,13 @@ export async function createUnderMonitor(options: MonitorOptions): Promise<numbe
     PATH: process.env.PATH ?? '',
     _OCI_SYNCPIPE: '3',
   });
+  const answers = new Answers(output);
   try {
-    return parseAnswer(await answerIn(output));
+    const { number, words } = await answers.next();
+    if (number > 0) return number;
+    throw failedPrecondition(`cannot create the container: ${runtimeWords(words)}`);
   } finally {
-    output.destroy();
+    answers.close();
     // It leaves the monitoring to a process of its own that it forks, and ends.
     await reap(pid, systemClock);
   }
@@ -52,45 +55,89 @@ function monitorArgs({
   folder,
   runtime,
   exitDir,
-  socketDir,
   logSizeMax,
   tty,
   openStdin,
+  stdinOnce,
 }: MonitorOptions): string[] {
+  return [
+    ...commonArgs(id, runtime),
+    ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
+    ...['--exit-dir', exitDir, '--persist-dir', folder.path],
+    ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax)],
+    // The log outlives us; that it should outlive a crash of the machine is not worth an fsync at each exit.
+    '--no-sync-log',
+    ...streamArgs({ tty, input: openStdin, inputEnds: stdinOnce }),
+  ];
+}
+
+/** What each call of conmon for a container says: for the container itself, and for another process in it. */
+export function commonArgs(id: string, runtime: Runtime): string[] {
   const [program = '', ...args] = runtime.createCommand;
   return [
     ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', id],
     ...['--runtime', program, ...args.map((arg) => `--runtime-arg=${arg}`)],
-    ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
-    ...['--exit-dir', exitDir, '--persist-dir', folder.path, '--socket-dir-path', socketDir],
-    ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax), '--log-level', 'error'],
-    // The log outlives us; that it should outlive a crash of the machine is not worth an fsync at each exit.
-    '--no-sync-log',
-    ...(tty ? ['--terminal'] : []),
-    ...(openStdin ? ['--stdin', '--leave-stdin-open'] : []),
+    // The attach socket is in the bundle; else conmon wants a folder of links for its short path.
+    ...['--full-attach', '--log-level', 'error'],
   ];
 }
 
-/** Everything up to the answer; without one conmon has ended, and it is all that it complained of. */
-async function answerIn(output: Readable): Promise<string> {
-  let all = '';
-  for await (const chunk of output.setEncoding('utf8')) {
-    all += chunk;
-    if (ANSWER.test(all)) break;
-  }
-  return all;
+/** @param inputEnds when who is attached lets go; of a terminal never: conmon would go deaf for those who come after */
+export function streamArgs(streams: {
+  readonly tty: boolean;
+  readonly input: boolean;
+  readonly inputEnds: boolean;
+}): string[] {
+  const { tty, input, inputEnds } = streams;
+  return [
+    ...(tty ? ['--terminal'] : []),
+    ...(input ? ['--stdin'] : []),
+    ...(input && (tty || !inputEnds) ? ['--leave-stdin-open'] : []),
+  ];
 }
 
-/** @throws FAILED_PRECONDITION */
-export function parseAnswer(output: string): number {
-  const answer = ANSWER.exec(output)?.[0];
-  if (answer === undefined) throw failedPrecondition(`conmon failed: ${runtimeWords(output) || 'it said nothing'}`);
+export interface Answer {
+  /** A process id or exit code; not above zero when the process could not be made. */
+  readonly number: number;
+  /** The runtime's, then. */
+  readonly words: string;
+}
+
+/** What conmon tells, among what it complains of. */
+export class Answers {
+  readonly #output: Readable;
+  readonly #lines: AsyncIterator<string>;
+  #complaints = '';
+
+  constructor(output: Readable) {
+    this.#output = output;
+    this.#lines = createInterface({ input: output })[Symbol.asyncIterator]();
+  }
+
+  /** @throws FAILED_PRECONDITION with its complaints when it has ended without another answer */
+  async next(): Promise<Answer> {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done) break;
+      if (/^\{.*\}$/.test(value)) return parseAnswer(value);
+      this.#complaints += `${value}\n`;
+    }
+    throw failedPrecondition(`conmon failed: ${runtimeWords(this.#complaints) || 'it said nothing'}`);
+  }
+
+  close(): void {
+    this.#output.destroy();
+  }
+}
+
+/** {"data": 42} or {"data": -1, "message": "…"} @throws FAILED_PRECONDITION for anything else */
+export function parseAnswer(line: string): Answer {
   try {
-    const { data, message } = parseJsonObject(answer, "conmon's answer");
-    if (typeof data === 'number' && data > 0) return data;
-    throw failedPrecondition(runtimeWords(typeof message === 'string' ? message : answer));
+    const { data, message } = parseJsonObject(line, "conmon's answer");
+    if (typeof data !== 'number') throw new Error(line);
+    return { number: data, words: typeof message === 'string' ? message : '' };
   } catch (error) {
-    throw failedPrecondition(`cannot create the container: ${messageOf(error)}`, { cause: error });
+    throw failedPrecondition(`conmon failed: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -99,6 +146,25 @@ export async function monitorOf(folder: ContainerFolder): Promise<ProcessIdentit
   const pid = Number(await readIfThere(folder.conmonPidFile));
   const monitor = pid > 0 ? identify(pid) : undefined;
   return monitor && (await readIfThere(`/proc/${pid}/comm`))?.trim() === 'conmon' ? monitor : undefined;
+}
+
+/**
+ * Waits until a monitor has accepted those who have connected to it. It accepts one in each turn of its loop, which
+ * may read output in the same turn: that would be lost to the others.
+ * @param before sockets it had before they came
+ */
+export async function accepted(monitor: ProcessIdentity, before: number, count: number): Promise<void> {
+  for (let waited = 0; isAlive(monitor); waited += MONITOR_POLL_MS) {
+    if ((await socketsOf(monitor)) >= before + count || waited > MONITOR_GRACE_MS) return;
+    await systemClock.sleep(MONITOR_POLL_MS);
+  }
+}
+
+/** How many sockets a process has open. */
+export async function socketsOf({ pid }: ProcessIdentity): Promise<number> {
+  const folder = `/proc/${pid}/fd`;
+  const links = (await namesIn(folder)).map((fd) => readlink(`${folder}/${fd}`).catch(() => ''));
+  return (await Promise.all(links)).filter((link) => link.startsWith('socket:')).length;
 }
 
 /**

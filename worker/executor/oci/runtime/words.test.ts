@@ -1,5 +1,6 @@
+import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { parseAnswer } from './conmon.js';
+import { Answers } from './conmon.js';
 import { runtimeWords } from './runtime.js';
 
 describe('words of a runtime', () => {
@@ -19,12 +20,20 @@ describe('words of a runtime', () => {
 });
 
 describe("conmon's answer", () => {
-  it('has a process or a reason', () => {
-    expect(parseAnswer('{"data": 42}\n')).toBe(42);
-    expect(parseAnswer('[conmon:w]: slow\n{"data": 42}\n')).toBe(42);
-    expect(() => parseAnswer('{"data": -1, "message": "no such thing"}')).toThrow('no such thing');
-    expect(() => parseAnswer('conmon: unknown option')).toThrow('conmon failed: conmon: unknown option');
-    expect(() => parseAnswer('{garbage}')).toThrow('cannot create the container');
-    expect(() => parseAnswer('')).toThrow('conmon failed: it said nothing');
+  const answers = (text: string) => new Answers(Readable.from([text]));
+
+  it('has a number, and words when it could not', async () => {
+    const all = answers('{"data": 42}\n[conmon:w]: slow\n{"data": -1, "message": "no such thing"}\n');
+    expect(await all.next()).toEqual({ number: 42, words: '' });
+    expect(await all.next()).toEqual({ number: -1, words: 'no such thing' });
+    await expect(all.next()).rejects.toThrow('conmon failed: [conmon:w]: slow');
+  });
+
+  it.each([
+    ['conmon: unknown option', 'conmon failed: conmon: unknown option'],
+    ['{garbage}', "conmon failed: conmon's answer is not JSON"],
+    ['', 'conmon failed: it said nothing'],
+  ])('is missing: %s', async (text, words) => {
+    await expect(answers(text).next()).rejects.toThrow(words);
   });
 });
