@@ -3,11 +3,20 @@ import { parseCidr } from '../../lib/ip.js';
 import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
+import { byAge, isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
 import { attach, attachTask, isBlocked, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
-import { allocateNetwork, isOverlay, type Occupied, type SubnetSource } from './network.js';
+import {
+  afterNetwork,
+  allocateNetwork,
+  isOverlay,
+  type LastGiven,
+  localPool,
+  NOTHING_GIVEN,
+  type Occupied,
+  type SubnetSource,
+} from './network.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
 import { WaitList } from './wait-list.js';
@@ -35,7 +44,8 @@ export class Allocator implements Reaction {
   #ledger = this.#newLedger();
   #ports = new PortTable();
   #networks = new Map<string, Network>();
-  #source: SubnetSource = { pools: [], prefix: 24 };
+  #source: SubnetSource = { pools: [], prefix: 24, pool6: undefined };
+  #last: LastGiven = NOTHING_GIVEN;
   #dirty: Readonly<Record<Allocatable, Set<string>>> = emptySets();
   #waiting = new WaitList();
 
@@ -55,7 +65,12 @@ export class Allocator implements Reaction {
     this.#dirty = emptySets();
     this.#waiting = new WaitList();
     for (const cluster of view.list('cluster')) this.#useCluster(cluster);
-    for (const network of view.list('network')) this.#networkSeen(network);
+    this.#last = NOTHING_GIVEN;
+    for (const network of [...view.list('network')].sort(byAge)) {
+      this.#networkSeen(network);
+      // The newest that is left: what was given last, as far as can be told.
+      if (network.allocated) this.#last = afterNetwork(this.#last, network);
+    }
     for (const node of view.list('node')) this.#nodeSeen(node);
     for (const service of view.list('service')) this.#serviceSeen(service);
     for (const task of view.list('task')) this.#taskSeen(task);
@@ -99,7 +114,8 @@ export class Allocator implements Reaction {
 
   #useCluster(cluster: Cluster): void {
     this.#ports.avoid('data path', Protocol.UDP, cluster.dataPathPort);
-    this.#source = { pools: cluster.defaultAddressPools.map(parseCidr), prefix: cluster.subnetSize };
+    const pools = cluster.defaultAddressPools.map(parseCidr);
+    this.#source = { pools, prefix: cluster.subnetSize, pool6: localPool(cluster.id) };
     for (const network of this.#networks.values()) if (!network.allocated) this.#dirty.network.add(network.id);
   }
 
@@ -202,7 +218,9 @@ export class Allocator implements Reaction {
     const network = draft.get('network', id);
     if (!network || network.allocated) return;
     try {
-      const done = draft.update('network', allocateNetwork(network, this.#occupied(id), this.#source));
+      const given = allocateNetwork(network, this.#occupied(id), this.#source, this.#last);
+      const done = draft.update('network', given);
+      this.#last = afterNetwork(this.#last, done);
       this.#networkSeen(done);
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error;

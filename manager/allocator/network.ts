@@ -1,12 +1,13 @@
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { failedPrecondition, invalidArgument, resourceExhausted } from '../../lib/errors.js';
-import { type Cidr, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
-import { defaultGateway, nextSubnet, Subnet } from '../../lib/ipam.js';
-import { IPAMConfig, type Network } from '../../proto/gen/index.js';
+import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
+import { type Cidr, familyOf, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { defaultGateway, Subnet } from '../../lib/ipam.js';
+import { IPAMConfig, type Network, type NetworkSpec } from '../../proto/gen/index.js';
+import { askedVni, LAST_VNI, vniTaken } from '../common/overlay-options.js';
+import { nextInTurn } from './turn.js';
 
 export const FIRST_VNI = 4096;
-const LAST_VNI = 2 ** 24 - 1;
-const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
 
 /** What the other networks have. */
 export interface Occupied {
@@ -18,7 +19,23 @@ export interface Occupied {
 export interface SubnetSource {
   readonly pools: readonly Cidr[];
   readonly prefix: number;
+  /** Of unique local IPv6 addresses (RFC 4193), of which a network gets a /64. */
+  readonly pool6: Cidr | undefined;
 }
+
+/**
+ * What was given last of what nobody has chosen. The next is given from there on, and from the beginning only
+ * when the end is reached: some node may not have noticed yet that an earlier network is gone.
+ */
+export interface LastGiven {
+  readonly vni: number;
+  readonly subnet: Cidr | undefined;
+  readonly subnet6: Cidr | undefined;
+}
+
+export const NOTHING_GIVEN: LastGiven = { vni: FIRST_VNI - 1, subnet: undefined, subnet6: undefined };
+
+const PREFIX6 = 64;
 
 /** Overlays have a VNI and subnets; `host`, `bridge` and others are each node's own affair. */
 export function isOverlay(network: Network): boolean {
@@ -26,18 +43,25 @@ export function isOverlay(network: Network): boolean {
 }
 
 /**
+ * The swarm's own /48 of unique local addresses: `fd` and 40 bits that are as good as random (RFC 4193, 3.2.2).
+ * Two swarms that are joined by routes one day will hardly have the same.
+ */
+export function localPool(clusterId: string): Cidr {
+  const digits = createHash('sha256').update(clusterId).digest('hex');
+  return parseCidr(`fd${digits.slice(0, 2)}:${digits.slice(2, 6)}:${digits.slice(6, 10)}::/48`);
+}
+
+/**
  * The network with VNI, subnets and gateways given.
  * @throws FAILED_PRECONDITION when what it asks for is another network's
  * @throws RESOURCE_EXHAUSTED when the default pools are used up
  */
-export function allocateNetwork(network: Network, occupied: Occupied, source: SubnetSource): Network {
+export function allocateNetwork(network: Network, occupied: Occupied, source: SubnetSource, last: LastGiven): Network {
   if (!isOverlay(network)) return { ...network, allocated: true, problems: [] };
-  const vni = network.vni !== 0 ? network.vni : chooseVni(network, occupied);
-  const asked = network.spec.ipam.length > 0 ? network.spec.ipam : [IPAMConfig.create()];
+  const vni = network.vni !== 0 ? network.vni : chooseVni(network, occupied, last);
   const own: Cidr[] = [];
-  const ipam = asked.map((config, i) => {
-    const given = network.ipam[i];
-    const allocated = given ?? allocateSubnet(config, occupied, own, source);
+  const ipam = askedSubnets(network.spec).map(({ family, config }, i) => {
+    const allocated = network.ipam[i] ?? allocateSubnet(family, config, occupied, own, source, last);
     own.push(parseCidr(allocated.subnet));
     return allocated;
   });
@@ -45,42 +69,74 @@ export function allocateNetwork(network: Network, occupied: Occupied, source: Su
   return isDeepStrictEqual(result, network) ? network : result;
 }
 
-function chooseVni(network: Network, { vnis }: Occupied): number {
-  const list = network.spec.driverOptions[VNI_OPTION];
-  if (list !== undefined && list !== '') {
-    const vni = Number(list.split(',')[0]);
-    if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
-      throw invalidArgument(`"${list}" is not a VXLAN network identifier`, {
-        value: list,
-        hint: `${VNI_OPTION} is a number from 1 to ${LAST_VNI}.`,
-      });
-    const other = vnis.get(vni);
-    if (other !== undefined) throw failedPrecondition(`VNI ${vni} is used by network "${other}"`, { value: list });
-    return vni;
+/** What was given last, when this network has been given what it has. */
+export function afterNetwork(last: LastGiven, { spec, vni, ipam }: Network): LastGiven {
+  const chosen = (family: 4 | 6) => {
+    const i = askedSubnets(spec).findIndex((asked) => asked.family === family && asked.config.subnet === '');
+    const subnet = ipam[i]?.subnet;
+    return subnet === undefined ? undefined : parseCidr(subnet);
+  };
+  return {
+    vni: askedVni(spec) === undefined && vni !== 0 ? vni : last.vni,
+    subnet: chosen(4) ?? last.subnet,
+    subnet6: chosen(6) ?? last.subnet6,
+  };
+}
+
+/** A subnet for each that is named, and one for each family of which none is. */
+function askedSubnets(spec: NetworkSpec): readonly { readonly family: 4 | 6; readonly config: IPAMConfig }[] {
+  const asked = spec.ipam.map((config) => ({ family: config.subnet === '' ? 4 : familyOf(config.subnet), config }));
+  const families = [...(spec.disableIpv4 ? [] : [4 as const]), ...(spec.ipv6 ? [6 as const] : [])];
+  const missing = families.filter((family) => !asked.some((subnet) => subnet.family === family));
+  return [...asked, ...missing.map((family) => ({ family, config: IPAMConfig.create() }))];
+}
+
+function chooseVni(network: Network, { vnis }: Occupied, last: LastGiven): number {
+  const asked = askedVni(network.spec);
+  if (asked !== undefined) {
+    const other = vnis.get(asked);
+    if (other !== undefined) throw vniTaken(asked, other);
+    return asked;
   }
-  for (let vni = FIRST_VNI; vni <= LAST_VNI; vni++) if (!vnis.has(vni)) return vni;
+  const count = LAST_VNI - FIRST_VNI + 1;
+  for (let i = 1; i <= count; i++) {
+    const vni = FIRST_VNI + ((last.vni - FIRST_VNI + i) % count);
+    if (!vnis.has(vni)) return vni;
+  }
   throw resourceExhausted(`all VXLAN network identifiers from ${FIRST_VNI} to ${LAST_VNI} are used`);
 }
 
-function allocateSubnet(config: IPAMConfig, occupied: Occupied, own: readonly Cidr[], source: SubnetSource) {
-  const cidr = config.subnet === '' ? chooseSubnet(occupied, own, source) : parseCidr(config.subnet);
+function allocateSubnet(
+  family: 4 | 6,
+  config: IPAMConfig,
+  occupied: Occupied,
+  own: readonly Cidr[],
+  source: SubnetSource,
+  last: LastGiven,
+): IPAMConfig {
+  const cidr = config.subnet === '' ? chooseSubnet(family, occupied, own, source, last) : parseCidr(config.subnet);
   const other = occupied.subnets.find((s) => overlaps(s.cidr, cidr));
-  if (other)
-    throw failedPrecondition(
-      `subnet ${formatCidr(cidr)} overlaps ${formatCidr(other.cidr)} of network "${other.name}"`,
-      {
-        value: config.subnet,
-      },
-    );
+  if (other) {
+    const what = `subnet ${formatCidr(cidr)} overlaps ${formatCidr(other.cidr)} of network "${other.name}"`;
+    throw failedPrecondition(what, { value: config.subnet });
+  }
   const allocated = { ...config, subnet: formatCidr(cidr), gateway: config.gateway || defaultGateway(cidr) };
   new Subnet(allocated); // what does not fit together is refused here, not when a task needs an address
   return allocated;
 }
 
-function chooseSubnet(occupied: Occupied, own: readonly Cidr[], { pools, prefix }: SubnetSource): Cidr {
-  const cidr = nextSubnet(pools, prefix, [...occupied.subnets.map((s) => s.cidr), ...own]);
+function chooseSubnet(
+  family: 4 | 6,
+  occupied: Occupied,
+  own: readonly Cidr[],
+  { pools, prefix, pool6 }: SubnetSource,
+  last: LastGiven,
+): Cidr {
+  const taken = [...occupied.subnets.map((s) => s.cidr), ...own];
+  const from = family === 4 ? { pools, prefix } : { pools: pool6 ? [pool6] : [], prefix: PREFIX6 };
+  const cidr = nextInTurn(from.pools, from.prefix, taken, family === 4 ? last.subnet : last.subnet6);
   if (cidr) return cidr;
-  throw resourceExhausted(`no free /${prefix} subnet in ${pools.map(formatCidr).join(', ')}`, {
+  throw resourceExhausted(`no free /${from.prefix} subnet in ${from.pools.map(formatCidr).join(', ')}`, {
     hint: 'Remove a network, or name a subnet outside these pools by --subnet.',
   });
 }

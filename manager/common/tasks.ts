@@ -136,8 +136,10 @@ export function publishesOnIngress(ports: readonly PortConfig[]): boolean {
   return ports.some((port) => port.publishMode === PublishMode.INGRESS);
 }
 
-/** Newest last, by the time at which the task was made. */
-export function byAge(a: Task, b: Task): number {
+type Aging = Pick<Task, 'id'> & { readonly meta: { readonly createdAt: number } };
+
+/** Newest last, by the time at which it was made. */
+export function byAge(a: Aging, b: Aging): number {
   return a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1);
 }
 

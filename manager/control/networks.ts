@@ -2,6 +2,7 @@ import { failedPrecondition } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import { type ControlService, Network, PublishMode, TaskState } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { checkVniIsFree } from '../common/overlay-options.js';
 import { taskName } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
@@ -32,6 +33,7 @@ export function networkHandlers(store: Store): NetworkHandlers {
       const id = newId();
       await store.update((draft) => {
         checkSubnetsAreFree(draft, spec);
+        checkVniIsFree(spec, draft.list('network'));
         if (spec.ingress) checkIsOnlyIngress(draft);
         const complete = { ...spec, driver: 'overlay', scope: 'swarm' };
         draft.create('network', Network.create({ id, spec: complete }));

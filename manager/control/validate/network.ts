@@ -3,10 +3,11 @@ import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
 import { type Cidr, contains, formatCidr, overlaps, parseAddress, parseCidr } from '../../../lib/ip.js';
 import { checkSubnet } from '../../../lib/ipam.js';
 import type { NetworkSpec } from '../../../proto/gen/index.js';
+import { checkOverlayOptions } from '../../common/overlay-options.js';
 import type { ReadView } from '../../store/store.js';
 import { checkLabels, checkName } from './names.js';
 
-const RESERVED = new Set(['host', 'none', 'bridge', 'default', 'ingress']);
+const RESERVED = new Set(['host', 'none', 'bridge', 'default', 'ingress', 'swarm_gwbridge']);
 
 /** @throws INVALID_ARGUMENT for what is wrong whatever the swarm's state */
 export function checkNetworkSpec(spec: NetworkSpec): void {
@@ -15,9 +16,7 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
   if (RESERVED.has(spec.name) && !spec.ingress) {
     throw invalidArgument(`the network name "${spec.name}" is reserved`, { value: spec.name });
   }
-  if (spec.driver !== '' && spec.driver !== 'overlay') {
-    throw invalidArgument(`network driver "${spec.driver}" is not known`, { value: spec.driver, hint: 'Use overlay.' });
-  }
+  checkDriver(spec.driver);
   if (spec.scope !== '' && spec.scope !== 'swarm') {
     throw invalidArgument(`network scope "${spec.scope}" is not known`, { value: spec.scope, hint: 'Use swarm.' });
   }
@@ -32,6 +31,8 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
       value: spec.name,
     });
   }
+  checkOverlayOptions(spec);
+  checkFamilies(spec);
   const own: Cidr[] = [];
   for (const config of spec.ipam) {
     const subnet = checkSubnet(config);
@@ -46,6 +47,42 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
   }
 }
 
+/** Drivers whose networks are one node's, whatever else is in the swarm. */
+const LOCAL_DRIVERS: ReadonlySet<string> = new Set(['bridge', 'host', 'null', 'none']);
+
+function checkDriver(driver: string): void {
+  if (driver === '' || driver === 'overlay') return;
+  if (!LOCAL_DRIVERS.has(driver))
+    throw invalidArgument(`network driver "${driver}" is not known`, { value: driver, hint: 'Use overlay.' });
+  throw invalidArgument(`network driver "${driver}" makes networks of one node, which are not the swarm's`, {
+    value: driver,
+    hint:
+      driver === 'bridge'
+        ? 'Make it on that node ("tsswarm network create -d bridge NAME"), or use -d overlay.'
+        : 'Each node has one already; use -d overlay for a network between nodes.',
+  });
+}
+
+function checkFamilies({ name, ipv6, disableIpv4, ipam }: NetworkSpec): void {
+  if (disableIpv4 && !ipv6) {
+    throw invalidArgument(`network ${name} would have no addresses: it has neither IPv4 nor IPv6`, {
+      value: name,
+      hint: 'Add --ipv6, or leave --ipv4=false out.',
+    });
+  }
+  for (const { subnet } of ipam) {
+    if (subnet === '') continue;
+    const { family } = parseCidr(subnet);
+    if (family === 6 && !ipv6)
+      throw invalidArgument(`subnet ${subnet} is of IPv6, which the network does not have`, {
+        value: subnet,
+        hint: 'Add --ipv6.',
+      });
+    if (family === 4 && disableIpv4)
+      throw invalidArgument(`subnet ${subnet} is of IPv4, which the network does not have`, { value: subnet });
+  }
+}
+
 /** Subnets that nodes use on their own side, whatever the operator asks for. */
 const NODE_SUBNETS: readonly (readonly [string, string])[] = [
   ['172.17.0.0/16', "the nodes' default bridge"],
@@ -53,6 +90,10 @@ const NODE_SUBNETS: readonly (readonly [string, string])[] = [
   ['127.0.0.0/8', 'the loopback interface'],
   ['169.254.0.0/16', 'link-local addresses'],
   ['224.0.0.0/4', 'multicast'],
+  ['fd00:7473::/64', "the nodes' gateway bridge"],
+  ['::1/128', 'the loopback interface'],
+  ['fe80::/10', 'link-local addresses'],
+  ['ff00::/8', 'multicast'],
 ];
 
 /** @throws FAILED_PRECONDITION that names the other network, bridge or address that a subnet collides with */

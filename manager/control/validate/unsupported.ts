@@ -94,38 +94,11 @@ export function ignoredParts(spec: ServiceSpec): string[] {
   ];
 }
 
-const MTU = 'com.docker.network.driver.mtu';
-const VNI = 'com.docker.network.driver.overlay.vxlanid_list';
-/** RFC 791: what every IPv4 link must carry. */
-const LEAST_MTU = 68;
-
-/** @throws UNIMPLEMENTED, or INVALID_ARGUMENT for an option that does not exist */
+/** @throws UNIMPLEMENTED */
 export function checkNetworkIsSupported(spec: NetworkSpec): void {
-  const { driverOptions } = spec;
-  if ('encrypted' in driverOptions && driverOptions.encrypted !== 'false') {
-    throw unsupported(
-      'encrypted networks are not supported',
-      'encrypted',
-      'Without it the traffic between nodes is not encrypted.',
-    );
+  if (spec.ingress && (spec.ipv6 || spec.disableIpv4)) {
+    throw unsupported('an ingress network with IPv6 is not supported', spec.name);
   }
-  for (const [option, value] of Object.entries(driverOptions)) {
-    if (option !== MTU && option !== VNI && option !== 'encrypted') {
-      throw new SwarmError('INVALID_ARGUMENT', `"${option}" is not an option of overlay networks`, {
-        value: option,
-        hint: `There are ${MTU} and ${VNI}.`,
-      });
-    }
-    const mtu = Number(value);
-    if (option === MTU && (!/^\d+$/.test(value) || mtu < LEAST_MTU || mtu > 65_535)) {
-      throw new SwarmError('INVALID_ARGUMENT', `"${value}" is not an MTU`, {
-        value,
-        hint: `It is a number of bytes from ${LEAST_MTU} to 65535.`,
-      });
-    }
-  }
-  const v6 = spec.ipam.find(({ subnet }) => subnet.includes(':'));
-  if (spec.ipv6 || spec.disableIpv4 || v6) throw unsupported('IPv6 networks are not supported', v6?.subnet ?? '--ipv6');
   if (spec.configFrom !== '')
     throw unsupported('networks made from a configuration are not supported', spec.configFrom);
   const [ipamOption] = Object.keys(spec.ipamOptions);

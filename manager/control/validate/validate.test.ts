@@ -17,6 +17,7 @@ import {
   TaskSpec,
   UpdateConfig,
 } from '../../../proto/gen/index.js';
+import { MTU_OPTION, VNI_OPTION } from '../../common/overlay-options.js';
 import { checkImage } from './image.js';
 import { checkNetworkSpec } from './network.js';
 import { checkServiceSpec } from './service.js';
@@ -142,6 +143,20 @@ describe('network specs that are refused', () => {
   test.each<[NetworkSpec, string]>([
     [network({ name: 'host' }), 'the network name "host" is reserved'],
     [network({ driver: 'macvlan' }), 'network driver "macvlan" is not known'],
+    [network({ driver: 'bridge' }), 'network driver "bridge" makes networks of one node'],
+    [network({ driver: 'null' }), 'network driver "null" makes networks of one node'],
+    [network({ driverOptions: { encrypted: '' } }), 'encrypted networks are not supported by this version'],
+    [network({ driverOptions: { mtu: '1400' } }), '"mtu" is not an option of overlay networks'],
+    [network({ driverOptions: { [MTU_OPTION]: 'big' } }), '"big" is not an MTU'],
+    [network({ driverOptions: { [MTU_OPTION]: '67' } }), '"67" is not an MTU'],
+    [network({ driverOptions: { [MTU_OPTION]: '65536' } }), '"65536" is not an MTU'],
+    [network({ driverOptions: { [MTU_OPTION]: '1279' }, ipv6: true }), '"1279" is not an MTU for IPv6'],
+    [network({ driverOptions: { [VNI_OPTION]: '5000,5001' } }), '"5000,5001" names 2 VXLAN network identifiers'],
+    [network({ driverOptions: { [VNI_OPTION]: '16777216' } }), '"16777216" is not a VXLAN network identifier'],
+    [network({ disableIpv4: true }), 'it has neither IPv4 nor IPv6'],
+    [network({}, { subnet: 'fd00:9::/64' }), 'subnet fd00:9::/64 is of IPv6, which the network does not have'],
+    [network({ ipv6: true, disableIpv4: true }, { subnet: '10.9.0.0/24' }), 'subnet 10.9.0.0/24 is of IPv4'],
+    [network({ ipv6: true }, { subnet: 'fd00:9::1/64' }), '"fd00:9::1/64" has bits set outside of its prefix'],
     [network({ scope: 'local' }), 'network scope "local" is not known'],
     [network({ ingress: true, attachable: true }), 'the ingress network cannot be attachable'],
     [network({}, { subnet: '10.9.0.0' }), '"10.9.0.0" is not a subnet'],
@@ -155,4 +170,16 @@ describe('network specs that are refused', () => {
   ])('%#: %j', (refused, message) => {
     expect(() => checkNetworkSpec(refused)).toThrow(message);
   });
+});
+
+test('network specs that are accepted', () => {
+  for (const fields of [
+    { internal: true, driverOptions: { [MTU_OPTION]: '1400', [VNI_OPTION]: '5000', encrypted: 'false' } },
+    { ipv6: true },
+    { ipv6: true, disableIpv4: true },
+    { ipv6: true, ipam: [IPAMConfig.create({ subnet: 'fd00:9::/64', gateway: 'fd00:9::ff' })] },
+    { ipam: ['10.9.0.0/24', '10.9.1.0/24'].map((subnet) => IPAMConfig.create({ subnet })) },
+  ]) {
+    checkNetworkSpec(NetworkSpec.create({ name: 'n', ...fields }));
+  }
 });

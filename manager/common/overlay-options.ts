@@ -1,0 +1,73 @@
+import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import type { Network, NetworkSpec } from '../../proto/gen/index.js';
+
+export const MTU_OPTION = 'com.docker.network.driver.mtu';
+export const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
+const ENCRYPTED = 'encrypted';
+const KNOWN: readonly string[] = [MTU_OPTION, VNI_OPTION];
+
+export const LAST_VNI = 2 ** 24 - 1;
+/** What every link must carry: RFC 791, 3.2 and RFC 8200, 5. */
+const LEAST_MTU = { ipv4: 68, ipv6: 1280 };
+const MOST_MTU = 65_535;
+
+/** @throws INVALID_ARGUMENT for an option or value that does not exist, UNIMPLEMENTED for encryption */
+export function checkOverlayOptions({ driverOptions, ipv6 }: NetworkSpec): void {
+  for (const [option, value] of Object.entries(driverOptions)) {
+    if (option === ENCRYPTED && value === 'false') continue;
+    if (option === ENCRYPTED) {
+      throw new SwarmError('UNIMPLEMENTED', 'encrypted networks are not supported by this version', {
+        value: ENCRYPTED,
+        hint: 'Without it the traffic between nodes is not encrypted.',
+      });
+    }
+    if (!KNOWN.includes(option)) {
+      throw invalidArgument(`"${option}" is not an option of overlay networks`, {
+        value: option,
+        hint: `There are ${KNOWN.join(' and ')}.`,
+      });
+    }
+    if (option === MTU_OPTION) checkMtu(value, ipv6 ? LEAST_MTU.ipv6 : LEAST_MTU.ipv4);
+    else parseVni(value);
+  }
+}
+
+function checkMtu(value: string, least: number): void {
+  const mtu = Number(value);
+  if (/^\d+$/.test(value) && mtu >= least && mtu <= MOST_MTU) return;
+  throw invalidArgument(`"${value}" is not an MTU${least === LEAST_MTU.ipv6 ? ' for IPv6' : ''}`, {
+    value,
+    hint: `It is a number of bytes from ${least} to ${MOST_MTU}.`,
+  });
+}
+
+function parseVni(value: string): number {
+  const several = value.split(',').length;
+  if (several > 1) {
+    throw invalidArgument(`"${value}" names ${several} VXLAN network identifiers: a network has one`, { value });
+  }
+  const vni = Number(value);
+  if (/^\d+$/.test(value) && vni >= 1 && vni <= LAST_VNI) return vni;
+  throw invalidArgument(`"${value}" is not a VXLAN network identifier`, {
+    value,
+    hint: `${VNI_OPTION} is a number from 1 to ${LAST_VNI}.`,
+  });
+}
+
+/** The VNI that is asked for; undefined when that is left open. @throws INVALID_ARGUMENT */
+export function askedVni({ driverOptions }: NetworkSpec): number | undefined {
+  const value = driverOptions[VNI_OPTION];
+  return value === undefined ? undefined : parseVni(value);
+}
+
+/** @throws FAILED_PRECONDITION that names the network which has, or has asked for, the same VNI */
+export function checkVniIsFree(spec: NetworkSpec, others: Iterable<Network>): void {
+  const vni = askedVni(spec);
+  if (vni === undefined) return;
+  for (const other of others)
+    if (vni === other.vni || vni === askedVni(other.spec)) throw vniTaken(vni, other.spec.name);
+}
+
+export function vniTaken(vni: number, name: string): SwarmError {
+  return failedPrecondition(`VNI ${vni} is used by network "${name}"`, { value: String(vni) });
+}
