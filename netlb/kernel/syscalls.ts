@@ -4,8 +4,10 @@ import { KernelError } from './errors.js';
 /** Values of the generic Linux ABI (asm-generic/fcntl.h, linux/sched.h, linux/mount.h, linux/socket.h). */
 export const O_RDONLY = 0;
 export const O_CLOEXEC = 0o2000000;
+export const SOCK_NONBLOCK = 0o4000;
 export const CLONE_NEWNET = 0x40000000;
 export const MNT_DETACH = 2;
+const MSG_DONTWAIT = 0x40;
 
 function bindLibc() {
   // The process's own symbols: the C library that node itself runs on, glibc or musl.
@@ -13,6 +15,12 @@ function bindLibc() {
   return {
     socket: libc.func('int socket(int domain, int type, int protocol)'),
     bind: libc.func('int bind(int fd, const uint8_t *address, uint32_t length)'),
+    connect: libc.func('int connect(int fd, const uint8_t *address, uint32_t length)'),
+    listen: libc.func('int listen(int fd, int backlog)'),
+    getsockname: libc.func('int getsockname(int fd, _Out_ uint8_t *address, _Inout_ uint8_t *length)'),
+    fcntl: libc.func('int fcntl(int fd, int command, ...)'),
+    recvmmsg: libc.func('int recvmmsg(int fd, uintptr_t messages, unsigned int count, int flags, uintptr_t timeout)'),
+    sendmmsg: libc.func('int sendmmsg(int fd, uintptr_t messages, unsigned int count, int flags)'),
     sendto: libc.func(
       'int64_t sendto(int fd, const uint8_t *data, size_t length, int flags, const uint8_t *address, uint32_t size)',
     ),
@@ -81,8 +89,47 @@ export function bind(fd: number, address: Buffer): void {
   check(libc().bind(fd, address, address.length), 'bind socket');
 }
 
+/** @throws KernelError EINPROGRESS from a socket that does not block: it is connected later, or fails */
+export function connect(fd: number, address: Buffer): void {
+  check(libc().connect(fd, address, address.length), 'connect socket');
+}
+
+export function listen(fd: number, backlog: number): void {
+  check(libc().listen(fd, backlog), 'listen on socket');
+}
+
+/** The socket's own address, as a struct sockaddr of 28 bytes at most. */
+export function socketName(fd: number): Buffer {
+  const address = Buffer.alloc(28);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(address.length);
+  check(libc().getsockname(fd, address, length), 'read address of socket');
+  return address.subarray(0, length.readUInt32LE());
+}
+
+/** Another descriptor of the same file or socket. */
+export function duplicate(fd: number): number {
+  const F_DUPFD_CLOEXEC = 1030;
+  return check(libc().fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0), `duplicate descriptor ${fd}`);
+}
+
+/** recvmmsg(2) without waiting. @param messages address of `count` struct mmsghdr @returns how many came; negative: see koffi.errno() */
+export function receiveMany(fd: number, messages: bigint, count: number): number {
+  return libc().recvmmsg(fd, messages, count, MSG_DONTWAIT, 0);
+}
+
+/** sendmmsg(2) without waiting. @returns how many were sent; negative: not even the first */
+export function sendMany(fd: number, messages: bigint, count: number): number {
+  return libc().sendmmsg(fd, messages, count, MSG_DONTWAIT);
+}
+
 export function sendTo(fd: number, data: Buffer, address: Buffer): number {
   return check(libc().sendto(fd, data, data.length, 0, address, address.length), 'send to socket');
+}
+
+/** By a connected socket. */
+export function send(fd: number, data: Buffer): number {
+  return check(libc().sendto(fd, data, data.length, 0, null, 0), 'send by socket');
 }
 
 /** @returns the datagram's whole length with MSG_TRUNC in flags, even if it is more than the buffer's */

@@ -1,0 +1,55 @@
+import { Worker } from 'node:worker_threads';
+import { type Deferred, deferred } from '../../lib/async.js';
+import { unavailable } from '../../lib/errors.js';
+import type { Command, Done, Request } from './protocol.js';
+// Named here so that it is compiled with what starts it.
+import type {} from './thread.js';
+
+/** The thread that resolvers run in, seen from outside. It does not keep the process alive. */
+export class ResolverThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, Deferred<Done['failures']>>();
+  #sequence = 0;
+  #ended = false;
+
+  /** @param onEnd called once, with the reason, when the thread has ended though nobody asked for it */
+  constructor(onEnd: (reason: Error) => void) {
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { name: 'resolver' });
+    this.#worker.unref();
+    this.#worker.on('message', ({ sequence, failures }: Done) => {
+      this.#waiting.get(sequence)?.resolve(failures);
+      this.#waiting.delete(sequence);
+      if (this.#waiting.size === 0) this.#worker.unref();
+    });
+    const lost = (reason: Error) => {
+      if (this.#ended) return;
+      this.#ended = true;
+      onEnd(reason);
+      for (const { reject } of this.#waiting.values()) reject(reason);
+      this.#waiting.clear();
+    };
+    this.#worker.on('error', (error) =>
+      lost(unavailable(`the resolvers' thread has failed: ${error.message}`, { cause: error })),
+    );
+    this.#worker.on('exit', (code) => lost(unavailable(`the resolvers' thread has ended with code ${code}`)));
+  }
+
+  /**
+   * Resolves when all is done.
+   * @returns what could not be done for single sandboxes
+   * @throws UNAVAILABLE when the thread ends before: whatever it had is gone
+   */
+  do(commands: readonly Command[]): Promise<Done['failures']> {
+    const sequence = ++this.#sequence;
+    const done = deferred<Done['failures']>();
+    this.#waiting.set(sequence, done);
+    this.#worker.ref();
+    this.#worker.postMessage({ sequence, commands } satisfies Request);
+    return done.promise;
+  }
+
+  async close(): Promise<void> {
+    this.#ended = true;
+    await this.#worker.terminate();
+  }
+}

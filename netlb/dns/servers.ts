@@ -1,0 +1,73 @@
+/** Which servers are asked for names of elsewhere, and in which order. */
+import { readFileSync, statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { errnoOf } from '../../lib/errors.js';
+
+/** As resolv.conf(5): more are not asked. */
+export const MAX_SERVERS = 3;
+/** Milliseconds for which a server that did not answer is asked last. */
+export const DISTRUST = 30_000;
+
+/** Servers that did not answer lately come after the others. Time is given in milliseconds. */
+export class ServerOrder {
+  readonly #failed = new Map<string, number>();
+
+  order(servers: readonly string[], now: number): readonly string[] {
+    const chosen = servers.slice(0, MAX_SERVERS);
+    const trusted = (server: string) => now - (this.#failed.get(server) ?? Number.NEGATIVE_INFINITY) >= DISTRUST;
+    return [...chosen.filter(trusted), ...chosen.filter((server) => !trusted(server))];
+  }
+
+  failed(server: string, now: number): void {
+    this.#failed.set(server, now);
+  }
+
+  answered(server: string): void {
+    this.#failed.delete(server);
+  }
+}
+
+/** Servers of a resolv.conf(5). Those of one link only (`fe80::1%eth0`) cannot be told from its text and are left out. */
+export function parseNameservers(text: string): readonly string[] {
+  return text
+    .split('\n')
+    .map((line) => /^\s*nameserver\s+([^\s#;]+)/.exec(line)?.[1] ?? '')
+    .filter((server) => isIP(server) !== 0 && !server.includes('%'));
+}
+
+/** Milliseconds after which a change of resolv.conf is seen. */
+const LOOK_AGAIN = 1000;
+
+/** The node's own servers. The file may be replaced, a link, or not there: it is looked at, not watched. */
+export class NodeServers {
+  readonly #path: string;
+  #servers: readonly string[] = [];
+  #version = '';
+  #lookedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(path = '/etc/resolv.conf') {
+    this.#path = path;
+  }
+
+  /** @throws when the file is there and cannot be read */
+  list(now: number): readonly string[] {
+    if (now - this.#lookedAt < LOOK_AGAIN) return this.#servers;
+    this.#lookedAt = now;
+    const version = fileVersion(this.#path);
+    if (version === this.#version) return this.#servers;
+    this.#version = version;
+    this.#servers = version === '' ? [] : parseNameservers(readFileSync(this.#path, 'utf8'));
+    return this.#servers;
+  }
+}
+
+/** Empty when there is no such file. */
+function fileVersion(path: string): string {
+  try {
+    const { ino, mtimeMs, size } = statSync(path);
+    return `${ino}/${mtimeMs}/${size}`;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw error;
+  }
+}
