@@ -30,6 +30,9 @@ const NDA_VLAN = 5;
 const NDA_IFINDEX = 8;
 const NDA_MASTER = 9;
 
+/** Of a VXLAN device's entry for addresses that it has no entry for. */
+export const NO_MAC = '00:00:00:00:00:00';
+
 /** An entry of an ARP or NDP table, as the kernel shows it. */
 export interface Neighbour {
   readonly index: number;

@@ -1,0 +1,97 @@
+/** Asks for a name as a program in a namespace would: its resolv.conf (resolv.conf(5)), its servers, its way to them. */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { decode, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
+import type { NetNamespace } from '../kernel/namespace.js';
+import { socket as openSocket } from '../kernel/syscalls.js';
+import type { ResolveAnswer } from './queries.js';
+
+export interface ResolvConf {
+  readonly servers: readonly string[];
+  readonly search: readonly string[];
+  /** Names with fewer dots are tried with the search domains first. */
+  readonly ndots: number;
+}
+
+/** Milliseconds in which a server must answer: one attempt, not the three of a resolver library. */
+const TIMEOUT = 1500;
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const DNS_PORT = 53;
+
+export function parseResolvConf(text: string): ResolvConf {
+  const lines = text.split('\n').map((line) =>
+    line
+      .replace(/[#;].*/, '')
+      .trim()
+      .split(/\s+/),
+  );
+  const of = (keyword: string) => lines.filter(([first]) => first === keyword);
+  const options = of('options').flatMap(([, ...rest]) => rest);
+  const ndots = options.map((option) => /^ndots:(\d+)$/.exec(option)?.[1]).findLast((value) => value !== undefined);
+  return {
+    servers: of('nameserver').flatMap(([, server]) => (server === undefined ? [] : [server])),
+    search: of('search').at(-1)?.slice(1) ?? [],
+    ndots: Number(ndots ?? 1),
+  };
+}
+
+/** In the order in which a name is tried. */
+export function candidateNames(name: string, { search, ndots }: Pick<ResolvConf, 'search' | 'ndots'>): string[] {
+  if (name.endsWith('.')) return [name.slice(0, -1)];
+  const full = search.filter((domain) => domain !== '.').map((domain) => `${name}.${domain}`);
+  const dots = name.split('.').length - 1;
+  return dots >= ndots ? [name, ...full] : [...full, name];
+}
+
+/** The first answer with addresses, or else the last of all answers. */
+export async function askResolvers(namespace: NetNamespace, conf: ResolvConf, name: string): Promise<ResolveAnswer> {
+  const nobody: ResolveAnswer = { servers: conf.servers, server: '', name, addresses: [], code: '' };
+  let last = nobody;
+  for (const candidate of candidateNames(name, conf)) {
+    const answer = await firstAnswer(namespace, conf, candidate);
+    if (answer) last = answer;
+    if (last.addresses.length > 0 || !answer) break;
+  }
+  return last;
+}
+
+async function firstAnswer(
+  namespace: NetNamespace,
+  { servers }: ResolvConf,
+  name: string,
+): Promise<ResolveAnswer | undefined> {
+  for (const server of servers.filter((address) => !address.includes(':'))) {
+    const packet = await askServer(namespace, server, name);
+    if (!packet) continue;
+    const addresses = (packet.answers ?? []).flatMap((record) => (record.type === 'A' ? [record.data] : []));
+    // dns-packet has the response code in a field that its types leave out.
+    const code = (packet as { readonly rcode?: string }).rcode ?? 'NOERROR';
+    return { servers, server, name, addresses, code };
+  }
+  return undefined;
+}
+
+async function askServer(namespace: NetNamespace, server: string, name: string): Promise<Packet | undefined> {
+  const id = Math.floor(Math.random() * 0x10000);
+  // Made inside: a socket that node binds itself would be the host's.
+  const fd = namespace.run(() => openSocket(AF_INET, SOCK_DGRAM, 0));
+  const socket = createSocket('udp4');
+  const signal = AbortSignal.timeout(TIMEOUT);
+  try {
+    socket.bind({ fd });
+    await once(socket, 'listening', { signal });
+    const query = encode({ type: 'query', id, flags: RECURSION_DESIRED, questions: [{ type: 'A', name }] });
+    socket.send(query, DNS_PORT, server);
+    for (;;) {
+      const [message] = (await once(socket, 'message', { signal })) as [Buffer];
+      const packet = decode(message);
+      if (packet.id === id) return packet;
+    }
+  } catch {
+    // No route, refused, or no answer in time: the next server is asked, as a resolver library does.
+    return undefined;
+  } finally {
+    socket.close();
+  }
+}

@@ -1,0 +1,369 @@
+/** Layer 3: what a namespace does with a packet, as its hooks, rules and routes say (net/ipv4 of the kernel). */
+import { macOf } from '../../lib/ip.js';
+import { NO_MAC } from '../kernel/neighbours.js';
+import { inside, neighbourOf } from './neighbour.js';
+import type { HookPacket } from './packet.js';
+import type { RouteAnswer } from './queries.js';
+import { type Arrival, checkLink, crossVeth, overBridge } from './segment.js';
+import { endOf, type LinkFact, type Place, type Walk } from './walk.js';
+
+type Found = Extract<RouteAnswer, { readonly found: true }>;
+
+/** How a walk ended. */
+export type End =
+  | { readonly kind: 'delivered'; readonly place: Place; readonly packet: HookPacket; readonly frame: Arrival['frame'] }
+  | { readonly kind: 'left'; readonly place: Place; readonly packet: HookPacket };
+export type Next = { readonly arrival: Arrival } | { readonly end: End };
+
+/** MAC of frames that never leave a namespace. */
+const LOOPBACK = { source: NO_MAC, destination: NO_MAC };
+
+/**
+ * A packet that a program of a namespace sends. Its source is chosen by the route.
+ * @param whyNot words for a destination that cannot be reached from there, whatever the route
+ */
+export function send(walk: Walk, place: Place, first: HookPacket, whyNot: (address: string) => string): Next {
+  const outer = lookUp(walk, place, first, whyNot);
+  let packet: HookPacket = {
+    ...first,
+    source: first.source === '' ? (outer.source ?? '') : first.source,
+    output: walk.link(place, outer.index)?.name ?? '',
+    local: outer.type === 'local',
+  };
+  packet = walk.hook(place, 'output', packet);
+  const isSame = packet.destination === first.destination && packet.mark === first.mark;
+  const route = isSame ? outer : lookUp(walk, place, packet, whyNot);
+  describeRoute(walk, place, route, packet);
+  if (route.type === 'local') return { end: deliver(walk, place, packet, 'lo', LOOPBACK) };
+  return egress(walk, place, route, packet, whyNot);
+}
+
+/** A packet that has come to an interface: it is for this namespace, or passed on. */
+export function receive(
+  walk: Walk,
+  { place, link, frame, packet: sent }: Arrival,
+  whyNot: (address: string) => string,
+): Next {
+  if (!link.up)
+    walk.lose(place, {
+      kind: 'interface',
+      title: `${link.name} is down`,
+      reason: `${link.name} of ${walk.owner(place) || 'the node'} is down`,
+    });
+  if (frame.destination !== link.mac)
+    walk.lose(place, {
+      kind: 'interface',
+      title: `${link.name} has ${link.mac}`,
+      details: { device: link.name, mac: link.mac, frame: frame.destination },
+      reason: `the frame is for ${frame.destination}, but ${link.name} has ${link.mac}: it is ignored`,
+      tap: link.name,
+    });
+  walk.add(place, {
+    kind: 'interface',
+    title: `${link.name} (${link.index}) takes it`,
+    details: { device: link.name, index: String(link.index), mac: link.mac, addresses: addressesOn(walk, place, link) },
+    tap: link.name,
+  });
+  let packet: HookPacket = {
+    ...undone(walk, place, sent),
+    mark: markOf(walk, place, link, frame.source, sent),
+    connectionMark: 0,
+    input: link.name,
+    output: '',
+    local: walk.isLocal(place, sent.destination),
+    outputAddress: '',
+  };
+  packet = walk.hook(place, 'prerouting', packet);
+  const route = lookUp(walk, place, packet, whyNot, link);
+  if (route.type === 'local') return { end: deliver(walk, place, { ...packet, local: true }, link.name, frame) };
+  const output = walk.link(place, route.index)?.name ?? '';
+  packet = walk.hook(place, 'forward', { ...packet, output, local: false });
+  describeRoute(walk, place, route, packet);
+  return egress(walk, place, route, packet, whyNot);
+}
+
+/** @throws Lost with the hop of the route when there is none */
+function lookUp(
+  walk: Walk,
+  place: Place,
+  { source, destination, mark, input }: HookPacket,
+  whyNot: (address: string) => string,
+  link?: LinkFact,
+): Found {
+  const { node, namespace } = place;
+  const route = walk.book.get(node, { kind: 'route', namespace, destination, source, mark, input });
+  if (route.found) return route;
+  const why = whyNot(destination);
+  const details = { destination, source, mark: String(mark), error: route.code };
+  if (route.code === 'EXDEV' && link) {
+    const keys = [`net/ipv4/conf/all/rp_filter`, `net/ipv4/conf/${link.name}/rp_filter`];
+    const values = walk.book.get(node, { kind: 'sysctls', namespace, keys });
+    walk.lose(place, {
+      kind: 'route',
+      title: `rp_filter refuses ${source}`,
+      details: { ...details, ...Object.fromEntries(keys.map((key) => [key.replaceAll('/', '.'), values[key] ?? ''])) },
+      reason: `the reverse path filter drops it: the route back to ${source} does not lead out of ${link.name}`,
+      hint: `${inside(place)} sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${link.name}.rp_filter=0`.trim(),
+    });
+  }
+  const forwarding = 'net/ipv4/ip_forward';
+  const isOff =
+    link !== undefined && walk.book.get(node, { kind: 'sysctls', namespace, keys: [forwarding] })[forwarding] === '0';
+  walk.lose(place, {
+    kind: 'route',
+    title: `no route to ${destination}`,
+    details,
+    reason:
+      why ||
+      (isOff
+        ? `it is for ${destination}, which is no address here, and forwarding is off (net.ipv4.ip_forward=0)`
+        : `there is no route to ${walk.who(destination)}: ${route.words}`),
+    hint: `Look: ${inside(place)} ip route get ${destination}`.replace('  ', ' '),
+  });
+}
+
+function describeRoute(walk: Walk, place: Place, route: Found, { destination, mark }: HookPacket): void {
+  const { node, namespace } = place;
+  const device = walk.link(place, route.index);
+  const rules = walk.book.get(node, { kind: 'rules', namespace });
+  const family = destination.includes(':') ? 6 : 4;
+  const rule = rules.find(
+    (one) =>
+      one.family === family &&
+      one.table === route.table &&
+      (one.fwmark === undefined || (mark & (one.fwmask ?? 0xffffffff)) >>> 0 === one.fwmark),
+  );
+  const to =
+    route.type === 'local' ? 'here' : `${route.via ? `via ${route.via} ` : ''}by ${device?.name ?? route.index}`;
+  walk.add(place, {
+    kind: 'route',
+    title: `${destination} ${to}`,
+    details: {
+      destination,
+      table: tableName(route.table),
+      rule: rule ? `${rule.priority}${rule.fwmark === undefined ? '' : ` (fwmark ${hex(rule.fwmark)})`}` : '',
+      via: route.via ?? '',
+      device: device?.name ?? '',
+      source: route.source ?? '',
+      mtu: String(route.mtu ?? device?.mtu ?? ''),
+      ...(mark === 0 ? {} : { mark: hex(mark) }),
+    },
+  });
+}
+
+const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+const tableName = (table: number): string => ({ 255: 'local', 254: 'main', 253: 'default' })[table] ?? String(table);
+
+/** Out of an interface: translation of the source, the neighbour, and the wire. */
+function egress(walk: Walk, place: Place, route: Found, sent: HookPacket, whyNot: (address: string) => string): Next {
+  const link = walk.link(place, route.index);
+  if (!link)
+    walk.lose(place, {
+      kind: 'route',
+      title: `link ${route.index} is gone`,
+      reason: 'the route leads to a link that is gone',
+    });
+  const room = Math.min(route.mtu ?? link.mtu, link.mtu);
+  walk.size = walk.size === 0 ? room : Math.min(walk.size, room);
+  const nextHop = route.via ?? sent.destination;
+  const address = walk
+    .addresses(place)
+    .find(({ index, family, scope }) => index === link.index && family === 4 && scope === 0);
+  const outputAddress = route.source ?? (address ? address.cidr.slice(0, address.cidr.lastIndexOf('/')) : '');
+  const through = walk.hook(place, 'postrouting', { ...sent, input: '', output: link.name, outputAddress });
+  const packet = sourceUndone(walk, place, through);
+  const target = walk.nodeAt(nextHop);
+  const peer =
+    link.kind === 'veth'
+      ? walk.book.get(place.node, { kind: 'peer', namespace: place.namespace, index: link.index })
+      : undefined;
+  const isWire = link.kind !== 'bridge' && (link.kind !== 'veth' || (peer?.link === undefined && peer !== null));
+  if (isWire) return overWire(walk, place, link, packet, target?.id, whyNot);
+  checkLink(walk, place, link, 'interface');
+  const known = wayBackMac(walk, place, link, packet);
+  const mac = known ?? neighbourOf(walk, place, link, nextHop);
+  if (mac === undefined)
+    walk.lose(place, {
+      kind: 'neighbour',
+      title: `${nextHop} is not known`,
+      reason: `nobody is known to have ${nextHop}`,
+    });
+  const frame = { source: link.mac, destination: mac };
+  const arrival =
+    link.kind === 'bridge'
+      ? overBridge(walk, { place, bridge: link, port: undefined }, frame, packet)
+      : crossVeth(walk, place, link, frame, packet);
+  return { arrival };
+}
+
+/** Out of the node: to another one, or out of the swarm. */
+function overWire(
+  walk: Walk,
+  place: Place,
+  link: LinkFact,
+  packet: HookPacket,
+  target: string | undefined,
+  whyNot: (address: string) => string,
+): Next {
+  checkLink(walk, place, link, 'interface');
+  const title = `${packet.source || 'it'} → ${endOf(packet.destination, packet.destinationPort)} by ${link.name}`;
+  const details = { device: link.name, source: packet.source, destination: packet.destination, mtu: String(link.mtu) };
+  const why = whyNot(packet.destination);
+  if (why !== '') walk.lose(place, { kind: 'outside', title, details, reason: why, tap: link.name });
+  if (target === undefined || target === place.node) {
+    walk.add(place, { kind: 'outside', title, details, tap: link.name });
+    return { end: { kind: 'left', place, packet } };
+  }
+  walk.add(place, { kind: 'underlay', title, details, tap: link.name });
+  return { arrival: arriveAt(walk, target, packet) };
+}
+
+/** At the interface of a node that has the packet's destination. */
+export function arriveAt(walk: Walk, node: string, packet: HookPacket): Arrival {
+  const place = { node, namespace: '' };
+  const address = walk.addresses(place).find(({ cidr }) => cidr.startsWith(`${packet.destination}/`));
+  const link = address && walk.link(place, address.index);
+  if (!link)
+    walk.lose(place, {
+      kind: 'interface',
+      title: `${packet.destination} is on no interface`,
+      details: { address: packet.destination },
+      reason: `no interface of ${walk.nodeName(node)} has the address ${packet.destination}`,
+    });
+  return { place, link, frame: { source: '', destination: link.mac }, packet };
+}
+
+function deliver(walk: Walk, place: Place, packet: HookPacket, input: string, frame: Arrival['frame']): End {
+  const arrived = walk.hook(place, 'input', { ...packet, input, output: '' });
+  if (walk.leg === 'there') checkSocket(walk, place, arrived);
+  return { kind: 'delivered', place, packet: arrived, frame };
+}
+
+function checkSocket(walk: Walk, place: Place, { protocol, destination, destinationPort }: HookPacket): void {
+  const owner = walk.owner(place) || (place.namespace === '' ? 'the node' : place.namespace);
+  if (protocol === 'icmp') {
+    const key = 'net/ipv4/icmp_echo_ignore_all';
+    const ignores =
+      walk.book.get(place.node, { kind: 'sysctls', namespace: place.namespace, keys: [key] })[key] === '1';
+    if (ignores)
+      walk.lose(place, {
+        kind: 'socket',
+        title: 'echo requests are ignored',
+        reason: `${owner} ignores echo requests (net.ipv4.icmp_echo_ignore_all=1)`,
+      });
+    walk.add(place, { kind: 'socket', title: `the kernel of ${owner} answers echo requests` });
+    return;
+  }
+  const listeners = walk.book.get(place.node, { kind: 'listeners', namespace: place.namespace });
+  const same = listeners.filter((listener) => listener.protocol === protocol);
+  const takes = same.find(
+    ({ address, port }) => port === destinationPort && (address === '' || address === destination),
+  );
+  const end = `${protocol} ${endOf(destination, destinationPort)}`;
+  if (takes) {
+    const at = `${takes.address || '0.0.0.0'}:${takes.port}`;
+    walk.add(place, {
+      kind: 'socket',
+      title: `${owner} listens on ${protocol} ${at}`,
+      details: { protocol, listener: at },
+    });
+    return;
+  }
+  const elsewhere = same.find(({ port }) => port === destinationPort);
+  const ports = [...new Set(same.map(({ port }) => port))].sort((a, b) => a - b);
+  walk.lose(place, {
+    kind: 'socket',
+    title: `nobody listens on ${end}`,
+    details: { protocol, port: String(destinationPort ?? ''), listening: ports.join(', ') },
+    reason: elsewhere
+      ? `${owner} listens on ${elsewhere.address}:${elsewhere.port} only, not on ${destination}`
+      : `nobody in ${owner} listens on ${protocol} port ${destinationPort}${ports.length > 0 ? ` (but on ${ports.slice(0, 10).join(', ')})` : ''}`,
+    hint: `Look: ${inside(place)} ss -ln${protocol === 'tcp' ? 't' : 'u'}p`.replace('  ', ' '),
+  });
+}
+
+/** Mark of a packet that came in through an ingress_sbox: the last four bytes of its Ethernet source. */
+function markOf(walk: Walk, place: Place, link: LinkFact, mac: string, { source, state }: HookPacket): number {
+  if (place.namespace === '' || link.kind !== 'veth' || mac === '' || state !== 'new') return 0;
+  const wayBack = walk.book.get(place.node, { kind: 'wayBack', namespace: place.namespace });
+  if (!wayBack?.learns || wayBack.device !== link.name || mac === macOf(source)) return 0;
+  return markOfMac(mac);
+}
+
+/** As the kernel of a little-endian machine reads them from the frame. */
+export const markOfMac = (mac: string): number => Buffer.from(mac.replaceAll(':', ''), 'hex').readUInt32LE(2);
+
+/** The MAC that an answer's mark is exchanged for where it leaves (netdev egress). */
+function wayBackMac(walk: Walk, place: Place, link: LinkFact, { mark, state }: HookPacket): string | undefined {
+  if (mark === 0 || state !== 'established' || place.namespace === '') return undefined;
+  const wayBack = walk.book.get(place.node, { kind: 'wayBack', namespace: place.namespace });
+  if (!wayBack || wayBack.device !== link.name) return undefined;
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(mark >>> 0);
+  const learned = `02:42:${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
+  const details = {
+    mark: hex(mark),
+    mac: wayBack.known[String(mark)] ?? learned,
+    known: String(mark in wayBack.known),
+  };
+  if (!wayBack.restores)
+    walk.lose(place, {
+      kind: 'neighbour',
+      title: `the answer's MAC is not restored`,
+      details,
+      reason:
+        'the rule that sends answers back to the ingress_sbox they came by is gone (netdev tsswarm, chain restore)',
+      hint: `Look: ${inside(place)} nft list table netdev tsswarm`,
+      tap: link.name,
+    });
+  walk.add(place, {
+    kind: 'neighbour',
+    title: `mark ${hex(mark)} is ${details.mac}`,
+    details,
+    tap: link.name,
+  });
+  return details.mac;
+}
+
+/** An answer whose destination was translated on the way there: as it was before. */
+function undone(walk: Walk, place: Place, packet: HookPacket): HookPacket {
+  if (packet.state !== 'established') return packet;
+  const change = changeAt(
+    walk,
+    place,
+    (after, before) => after.source === packet.destination && before.source !== after.source,
+  );
+  return change ? { ...packet, destination: change.before.source } : packet;
+}
+
+/** The same for its source, where it leaves. */
+function sourceUndone(walk: Walk, place: Place, packet: HookPacket): HookPacket {
+  if (packet.state !== 'established') return packet;
+  const change = changeAt(
+    walk,
+    place,
+    (after, before) => after.destination === packet.source && before.destination !== after.destination,
+  );
+  if (!change) return packet;
+  const { destination, destinationPort } = change.before;
+  walk.add(place, {
+    kind: 'translation',
+    title: `source ${endOf(packet.source, packet.sourcePort)} → ${endOf(destination, destinationPort)} (as it was)`,
+    details: { hook: 'connection tracking' },
+  });
+  return { ...packet, source: destination, sourcePort: destinationPort };
+}
+
+function changeAt(walk: Walk, { node, namespace }: Place, fits: (after: HookPacket, before: HookPacket) => boolean) {
+  return walk.changes.find(
+    ({ place, before, after }) => place.node === node && place.namespace === namespace && fits(after, before),
+  );
+}
+
+function addressesOn(walk: Walk, place: Place, link: LinkFact): string {
+  return walk
+    .addresses(place)
+    .filter(({ index, family }) => index === link.index && family === 4)
+    .map(({ cidr }) => cidr)
+    .join(', ');
+}
