@@ -24,6 +24,7 @@ import {
   RTM_NEWNEIGH,
 } from './neighbours.js';
 import { kernelError, NETLINK_ROUTE, NetlinkSocket, type Subscription, subscribe } from './netlink.js';
+import { namespaceIdQuery, parseNamespaceId } from './nsid.js';
 import type { Operation } from './operation.js';
 import { parseRoute, type Route, RTM_DELROUTE, RTM_NEWROUTE, routeDump } from './routes.js';
 import { parseRule, RTM_DELRULE, RTM_NEWRULE, type Rule, ruleDump } from './rules.js';
@@ -151,6 +152,11 @@ export class RouteSocket {
   apply(op: Operation): void {
     const [failure] = this.batch([op]).failed;
     if (failure) throw failure.error;
+  }
+
+  /** This namespace's number for another one (Link.peerNetnsId); undefined when no link leads there. */
+  namespaceId(other: NetNamespace): number | undefined {
+    return parseNamespaceId(this.#socket.get(namespaceIdQuery(other.fd), 'read number of namespace'));
   }
 
   /** A new namespace's loopback is down, and with it every address of its own. */

@@ -78,7 +78,7 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
       createBridge(handles.get(name).route, operation.bridge);
       return;
     case 'create-vxlan':
-      await createVxlan(handles, name, operation.vxlan);
+      await createVxlan(handles, name, operation.vxlan, slices);
       return;
     case 'create-interface':
       createInterface(handles, name, operation.interface);

@@ -2,10 +2,13 @@ import { systemClock } from '../../lib/clock.js';
 import { alreadyExists, failedPrecondition } from '../../lib/errors.js';
 import type { BridgeBlueprint, InterfaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
 import { isKernelError } from '../kernel/errors.js';
+import type { NetNamespace } from '../kernel/namespace.js';
 import { deleteGroup, newBridge, newVeth, newVxlan, type RouteSocket, setLink } from '../kernel/rtnetlink.js';
 import { DOOMED_GROUP, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import type { LinkAttributes } from '../plan/operation.js';
 import type { NamespaceHandles } from './handles.js';
+import type { Slices } from './slices.js';
+import { processOn, removeTunnel, type Tunnel, tunnelsOn } from './tunnels.js';
 
 /** @throws FAILED_PRECONDITION when there is no such link: what should have made it has failed */
 export function indexOf(socket: RouteSocket, name: string): number {
@@ -23,12 +26,17 @@ const VNI_PATIENCE = 500;
 
 /**
  * The device is made in the overlay's namespace by a message to the node's, where its UDP socket is then.
- * @throws ALREADY_EXISTS that says who has the VNI
+ * @throws ALREADY_EXISTS that says who has the VNI or the port
  */
-export async function createVxlan(handles: NamespaceHandles, namespace: string, vxlan: VxlanBlueprint): Promise<void> {
+export async function createVxlan(
+  handles: NamespaceHandles,
+  namespace: string,
+  vxlan: VxlanBlueprint,
+  slices: Slices,
+): Promise<void> {
   const { name, vni, port, local, mtu } = vxlan;
   const overlay = handles.get(namespace);
-  const node = handles.get(NODE_NAMESPACE).route;
+  const node = handles.get(NODE_NAMESPACE);
   const device = newVxlan({
     name,
     vni,
@@ -44,24 +52,39 @@ export async function createVxlan(handles: NamespaceHandles, namespace: string, 
   const patience = Date.now() + VNI_PATIENCE;
   for (;;) {
     try {
-      node.apply(device);
+      node.route.apply(device);
       break;
     } catch (error) {
+      if (isKernelError(error, 'EADDRINUSE')) throw await portTaken(vxlan, node.namespace, error, slices);
       if (!isKernelError(error, 'EEXIST')) throw error;
-      const holder = node.links().find((link) => link.vxlan?.vni === vni && link.vxlan.port === port);
-      if (holder || Date.now() > patience) throw vniTaken(vxlan, holder?.name, error);
-      await systemClock.sleep(20);
+      const holders = (await tunnelsOn(node.namespace, port, slices)).filter(({ link }) => link.vxlan?.vni === vni);
+      const [holder] = holders.filter(({ leftover }) => !leftover);
+      if (holder || Date.now() > patience) throw vniTaken(vxlan, holder, error);
+      holders.forEach(removeTunnel);
+      if (holders.length === 0) await systemClock.sleep(20);
     }
   }
   overlay.route.apply(setLink({ name }, { master: indexOf(overlay.route, vxlan.bridge) }));
 }
 
-function vniTaken({ name, vni, port }: VxlanBlueprint, holder: string | undefined, cause: unknown) {
-  const who =
-    holder === undefined
-      ? 'a device in another network namespace (ip -all netns exec ip -d link show type vxlan)'
-      : `the device ${holder} of this node, which is not of our making (ip -d link show ${holder})`;
-  return alreadyExists(`${name}: VNI ${vni} on port ${port} is taken by ${who}`, { value: String(vni), cause });
+function vniTaken({ name, vni, port }: VxlanBlueprint, holder: Tunnel | undefined, cause: unknown) {
+  const who = holder?.who ?? 'a device in a network namespace that cannot be seen from here';
+  return alreadyExists(`${name}: VNI ${vni} on port ${port} is taken by ${who}`, {
+    value: String(vni),
+    hint: 'Remove that device, or give the network another VNI.',
+    cause,
+  });
+}
+
+/** All tunnels of a port that are set up alike share its socket: only others are in the way. */
+async function portTaken({ name, port }: VxlanBlueprint, node: NetNamespace, cause: unknown, slices: Slices) {
+  const [tunnel] = await tunnelsOn(node, port, slices);
+  const who = (await processOn(node, port, slices)) ?? tunnel?.who ?? 'the kernel, for a tunnel of another kind';
+  return alreadyExists(`${name}: UDP port ${port} is taken by ${who}`, {
+    value: String(port),
+    hint: 'Stop that, or use another data-path port (init --data-path-port).',
+    cause,
+  });
 }
 
 /**
