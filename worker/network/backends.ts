@@ -1,30 +1,26 @@
-import { addressOf } from '../../lib/ip.js';
+import { addressOf, familyOf } from '../../lib/ip.js';
 import type { Backend } from '../../netlb/state.js';
 import { type EndpointRecord, EndpointState } from '../../proto/gen/index.js';
 
 const NONE: readonly Backend[] = [];
 
 /**
- * The addresses that balancers send to, per network and service. A draining endpoint has weight 0:
+ * The addresses that balancers send to, per network, service and family. A draining endpoint has weight 0:
  * it keeps its connections and gets no new ones; one that does not serve yet is not among them.
  */
 export function backendsByService(
   endpoints: Iterable<EndpointRecord>,
-): (networkId: string, serviceId: string) => readonly Backend[] {
+): (networkId: string, serviceId: string, family: 4 | 6) => readonly Backend[] {
   const groups = new Map<string, Backend[]>();
-  for (const endpoint of endpoints) {
-    const backend = backendOf(endpoint);
-    if (!backend || endpoint.serviceId === '') continue;
-    const key = `${endpoint.networkId}/${endpoint.serviceId}`;
-    const group = groups.get(key);
-    if (group) group.push(backend);
-    else groups.set(key, [backend]);
+  for (const { networkId, serviceId, addresses, state } of endpoints) {
+    if (state === EndpointState.PRESENT || serviceId === '') continue;
+    const weight = state === EndpointState.SERVING ? 1 : 0;
+    for (const address of addresses.map(addressOf)) {
+      const key = `${networkId}/${serviceId}/${familyOf(address)}`;
+      const group = groups.get(key);
+      if (group) group.push({ address, weight });
+      else groups.set(key, [{ address, weight }]);
+    }
   }
-  return (networkId, serviceId) => groups.get(`${networkId}/${serviceId}`) ?? NONE;
-}
-
-function backendOf({ state, addresses }: EndpointRecord): Backend | undefined {
-  const cidr = addresses.find((address) => !address.includes(':'));
-  if (cidr === undefined || state === EndpointState.PRESENT) return undefined;
-  return { address: addressOf(cidr), weight: state === EndpointState.SERVING ? 1 : 0 };
+  return (networkId, serviceId, family) => groups.get(`${networkId}/${serviceId}/${family}`) ?? NONE;
 }

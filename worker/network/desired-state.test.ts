@@ -110,6 +110,66 @@ describe('desiredState - overlays', () => {
     });
   });
 
+  describe('of both families', () => {
+    const dual = network('dual', '7', {
+      vni: 5000,
+      ipam: [
+        IPAMConfig.create({ subnet: '10.7.0.0/24', gateway: '10.7.0.1' }),
+        IPAMConfig.create({ subnet: '10.8.0.0/24', gateway: '10.8.0.1' }),
+        IPAMConfig.create({ subnet: 'fd00:7::/64', gateway: 'fd00:7::1' }),
+      ],
+    });
+    const both = (last: number) => ({ addresses: [`10.7.0.${last}/24`, `fd00:7::${last}/64`] });
+    const here = local('a', [NetworkAttachment.create({ networkId: 'dual', mac: 'mac-a', ...both(3) })]);
+    const endpoints = byId(
+      endpoint('dual', 'b', '10.7.0.4', { serviceId: 'web', ...both(4) }),
+      endpoint('dual', 'c', '10.8.0.5', { serviceId: 'web', state: EndpointState.DRAINING }),
+      endpoint('dual', 'd', '', { serviceId: 'web', addresses: ['fd00:7::6/64'], mac: 'mac-d' }),
+    );
+    const virtualIps = ['10.7.0.2/24', 'fd00:7::2/64'].map((address) =>
+      VirtualIP.create({ networkId: 'dual', address }),
+    );
+    const services = byId({ ...web, virtualIps });
+    const desired = state({ networks: byId(dual), endpoints, services }, [here]);
+
+    it('has a gateway in every subnet, and every address of endpoints elsewhere under its one MAC', () => {
+      expect(desired.overlays[0]?.gateways).toEqual(['10.7.0.1/24', '10.8.0.1/24', 'fd00:7::1/64']);
+      expect(desired.overlays[0]?.remotes.map(({ address, mac }) => `${address} ${mac}`)).toEqual([
+        '10.7.0.4 mac-10.7.0.4',
+        'fd00:7::4 mac-10.7.0.4',
+        '10.8.0.5 mac-10.8.0.5',
+        'fd00:7::6 mac-d',
+      ]);
+      expect(desired.sandboxes[0]?.endpoints).toEqual([
+        { networkId: 'dual', addresses: ['10.7.0.3', 'fd00:7::3'], mac: 'mac-a' },
+      ]);
+    });
+
+    it('balances a virtual address over the backends that have its family', () => {
+      expect(desired.sandboxes[0]?.virtualServices).toEqual([
+        {
+          address: '10.7.0.2',
+          backends: [
+            { address: '10.7.0.4', weight: 1 },
+            { address: '10.8.0.5', weight: 0 },
+          ],
+        },
+        {
+          address: 'fd00:7::2',
+          backends: [
+            { address: 'fd00:7::4', weight: 1 },
+            { address: 'fd00:7::6', weight: 1 },
+          ],
+        },
+      ]);
+    });
+
+    it('gives the gateway bridge IPv6 as long as a task here has it', () => {
+      expect(desired.gatewayBridge).toEqual({ address: '172.18.0.1/16', address6: 'fd00:7473::1/64' });
+      expect(state({ networks: byId(dual), endpoints, services }).gatewayBridge?.address6).toBe('');
+    });
+  });
+
   it('takes the MTU that the network asks for', () => {
     const small = network('front', '1', { driverOptions: { 'com.docker.network.driver.mtu': '1400' } });
     const desired = state({ networks: byId(small) }, [local('a', [attachment('front', '10.0.1.3')])]);

@@ -1,4 +1,4 @@
-import { addressOf, parseCidr } from '../../lib/ip.js';
+import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
 import type {
   DesiredState,
   HostPort,
@@ -22,7 +22,7 @@ import {
   type ServiceRecord,
 } from '../../proto/gen/index.js';
 import type { Assignments } from '../agent/assignments.js';
-import { isAttachment, isTerminal, type LocalTask, needsSandbox } from '../agent/local-task.js';
+import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
 
 /** What of the node itself its network state depends on. */
@@ -38,17 +38,36 @@ export interface NetworkNode {
 
 const MTU_OPTION = 'com.docker.network.driver.mtu';
 
+/** Of the gateway bridge, for tasks that have IPv6. The same on all nodes: nothing outside a node ever sees it. */
+const GATEWAY_BRIDGE6 = 'fd00:7473::1/64';
+
+/** The network state that membership of a swarm asks for. */
+export interface SwarmState {
+  readonly state: DesiredState;
+  /** Endpoints that containers of this machine have been given, by the name of their sandbox. */
+  readonly attached: ReadonlyMap<string, readonly Attached[]>;
+}
+
+export interface Attached {
+  readonly networkId: string;
+  readonly virtualServices: readonly VirtualService[];
+}
+
+export function desiredState(
+  assignments: Assignments,
+  localTasks: Iterable<LocalTask>,
+  node: NetworkNode,
+): DesiredState {
+  return swarmState(assignments, localTasks, node).state;
+}
+
 /**
  * The network state that a node shall have, from what managers have told it and from what its own
  * tasks are doing: a task that still runs keeps its sandbox though managers have forgotten it, and
  * one that has ended gets no traffic though managers have not heard of it yet. The same inputs give
  * the same lists in the same order, whatever the order in which they arrived.
  */
-export function desiredState(
-  assignments: Assignments,
-  localTasks: Iterable<LocalTask>,
-  node: NetworkNode,
-): DesiredState {
+export function swarmState(assignments: Assignments, localTasks: Iterable<LocalTask>, node: NetworkNode): SwarmState {
   const local = [...localTasks].sort(byId((l) => l.task.id));
   const housed = local.filter(needsSandbox);
   const networks = networksById(assignments, housed);
@@ -59,27 +78,48 @@ export function desiredState(
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
   const virtualServices = virtualServicesByNetwork(services, backends);
-  // An attachment's endpoints are in its container's sandbox.
+  // An attachment's endpoints are in its container's sandbox, which is not the swarm's.
   const own = housed.filter(({ task }) => !isAttachment(task));
+  const attachments = housed.filter(({ task }) => isAttachment(task));
   const sandboxes = own.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
+  const attached = attachedBySandbox(attachments, networks, virtualServices);
 
   const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.networkId)));
+  for (const { networkId } of [...attached.values()].flat()) used.add(networkId);
   if (ingress) used.add(ingress.overlayId);
   const remotes = remotesByNetwork(endpoints, node.id);
   const overlays = [...used].sort().flatMap((id) => {
     const network = networks.get(id);
     return network ? [overlay(network, remotes.get(id) ?? [])] : [];
   });
-  return {
+  const state: DesiredState = {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
-    gatewayBridge: { address: node.gatewayBridge, address6: '' },
+    gatewayBridge: { address: node.gatewayBridge, address6: housed.some(hasIpv6) ? GATEWAY_BRIDGE6 : '' },
     overlays,
     bridges: [],
     sandboxes,
     ingress,
     zones: [],
   };
+  return { state, attached };
+}
+
+function attachedBySandbox(
+  attachments: readonly LocalTask[],
+  networks: ReadonlyMap<string, NetworkRecord>,
+  virtualServices: ReadonlyMap<string, readonly VirtualService[]>,
+): ReadonlyMap<string, readonly Attached[]> {
+  const bySandbox = new Map<string, Attached[]>();
+  for (const { task } of attachments) {
+    const known = task.networks.filter(({ networkId }) => networks.has(networkId));
+    const attached = known.map(({ networkId }) => ({
+      networkId,
+      virtualServices: virtualServices.get(networkId) ?? [],
+    }));
+    bySandbox.set(sandboxId(task), [...(bySandbox.get(sandboxId(task)) ?? []), ...attached]);
+  }
+  return bySandbox;
 }
 
 /** Networks as managers describe them now; of those that they no longer mention, as a task's record has them. */
@@ -90,7 +130,7 @@ function networksById(assignments: Assignments, tasks: readonly LocalTask[]): Re
 
 function overlay(network: NetworkRecord, remotes: readonly RemoteEndpoint[]): Overlay {
   const gateways = network.ipam
-    .filter(({ subnet, gateway }) => isV4(subnet) && gateway !== '')
+    .filter(({ gateway }) => gateway !== '')
     .map(({ subnet, gateway }) => `${addressOf(gateway)}/${parseCidr(subnet).prefix}`);
   return { id: network.id, vni: network.vni, gateways, mtu: Number(network.driverOptions[MTU_OPTION] ?? 0), remotes };
 }
@@ -102,10 +142,9 @@ function remotesByNetwork(
   const remotes = new Map<string, Map<string, RemoteEndpoint>>();
   for (const endpoint of endpoints) {
     if (endpoint.nodeId === nodeId || endpoint.vtep === '') continue;
-    const address = v4AddressOf(endpoint.addresses);
-    if (address === undefined) continue;
     const inNetwork = remotes.get(endpoint.networkId) ?? new Map<string, RemoteEndpoint>();
-    inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep });
+    for (const address of endpoint.addresses.map(addressOf))
+      inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep });
     remotes.set(endpoint.networkId, inNetwork);
   }
   return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));
@@ -119,9 +158,9 @@ function sandbox(
 ): Sandbox | undefined {
   const attached = task.networks.flatMap((attachment): { network: NetworkRecord; endpoint: SandboxEndpoint }[] => {
     const network = networks.get(attachment.networkId);
-    const address = v4AddressOf(attachment.addresses);
-    return network && address !== undefined
-      ? [{ network, endpoint: { networkId: network.id, addresses: [address], mac: attachment.mac } }]
+    const addresses = attachment.addresses.map(addressOf);
+    return network && addresses.length > 0
+      ? [{ network, endpoint: { networkId: network.id, addresses, mac: attachment.mac } }]
       : [];
   });
   if (attached.length < task.networks.length) return undefined;
@@ -142,7 +181,7 @@ function sandbox(
 }
 
 function sandboxIngress(network: NetworkRecord): SandboxIngress | undefined {
-  const subnet = network.ipam.find((ipam) => isV4(ipam.subnet))?.subnet;
+  const subnet = network.ipam.map((ipam) => ipam.subnet).find(isV4);
   return subnet === undefined ? undefined : { subnet, overlayId: network.id };
 }
 
@@ -166,9 +205,10 @@ function virtualServicesByNetwork(
   for (const service of services) {
     if (service.mode !== EndpointMode.VIP) continue;
     for (const vip of service.virtualIps) {
-      if (!isV4(vip.address)) continue;
+      if (vip.address === '') continue;
       const inNetwork = byNetwork.get(vip.networkId) ?? [];
-      inNetwork.push({ address: addressOf(vip.address), backends: backends(vip.networkId, service.id) });
+      const address = addressOf(vip.address);
+      inNetwork.push({ address, backends: backends(vip.networkId, service.id, familyOf(address)) });
       byNetwork.set(vip.networkId, inNetwork);
     }
   }
@@ -194,7 +234,7 @@ function ingressOf(
         published: port.publishedPort,
         target: port.targetPort,
         hostAddress: port.hostIp,
-        backends: backends(network.id, service.id),
+        backends: backends(network.id, service.id, 4),
       });
     }
   }
@@ -207,17 +247,16 @@ const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
   [Protocol.SCTP]: 'sctp',
 };
 
-function transport(protocol: Protocol): TransportProtocol {
+export function transport(protocol: Protocol): TransportProtocol {
   return TRANSPORT[protocol];
 }
 
 function isV4(cidr: string): boolean {
-  return cidr !== '' && !cidr.includes(':');
+  return cidr !== '' && familyOf(cidr) === 4;
 }
 
-function v4AddressOf(cidrs: readonly string[]): string | undefined {
-  const cidr = cidrs.find(isV4);
-  return cidr === undefined ? undefined : addressOf(cidr);
+function hasIpv6({ task }: LocalTask): boolean {
+  return task.networks.some(({ addresses }) => addresses.some((address) => familyOf(address) === 6));
 }
 
 function byId<T>(id: (item: T) => string): (a: T, b: T) => number {
