@@ -28,6 +28,8 @@ const MORE = [
   'mkdir',
   'rm',
   'tail',
+  'stty',
+  'tty',
 ];
 
 /** A small root filesystem of Debian's static busybox, as a tar file. */

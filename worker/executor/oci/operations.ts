@@ -1,14 +1,16 @@
-import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, failedPrecondition } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
 import type { ContainerExit, ContainerSettings } from '../executor.js';
+import { writeFileAtomically } from './atomic-file.js';
 import { oomKills, removeCgroup } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import { ContainerFolder, readIfThere } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { identify, isAlive, isSignal, parseSignal } from './container/process.js';
+import type { Spec } from './container/spec-types.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle, remountRoot } from './prepare.js';
 import { accepted, createUnderMonitor, monitorGone, monitorOf, settledStatus, socketsOf } from './runtime/conmon.js';
@@ -113,6 +115,7 @@ export class Operations {
       await this.mount(container);
       // Notes of an earlier run would be taken for this one's.
       if (run > 1) await this.#forgetRun(folder, id);
+      if (tty) await setTerminalSize(folder, container.streams);
       await writeFile(folder.launchMark, String(run));
       const pid = await createUnderMonitor({
         id,
@@ -292,6 +295,14 @@ export class Operations {
 /** It had files in memory, and they are gone. */
 async function lacksFiles(folder: ContainerFolder): Promise<boolean> {
   return (await isThere(folder.files)) && !isMountPoint(folder.files);
+}
+
+/** The process finds its terminal as large as the one of who waits for it. */
+async function setTerminalSize(folder: ContainerFolder, all: ReadonlySet<MonitoredStreams>): Promise<void> {
+  const [consoleSize] = [...all].flatMap((streams) => streams.takeSize() ?? []);
+  if (!consoleSize) return;
+  const spec = JSON.parse(await readFile(folder.config, 'utf8')) as Spec;
+  await writeFileAtomically(folder.config, JSON.stringify({ ...spec, process: { ...spec.process, consoleSize } }));
 }
 
 /** Before the start, so that they miss nothing of the output. */

@@ -145,17 +145,16 @@ export class PacketSocket {
     });
   }
 
+  /** Wakes whoever waits when there is something for one of them: both try again. */
   #watch(): void {
     if (!this.#open) return;
     const interest = { readable: this.#readable !== undefined, writable: this.#writable !== undefined };
-    this.#poll.stop();
-    if (!interest.readable && !interest.writable) return;
-    this.#poll.start(interest, ({ readable, writable }) => {
-      const ready = [readable ? this.#readable : undefined, writable ? this.#writable : undefined];
-      if (readable) this.#readable = undefined;
-      if (writable) this.#writable = undefined;
-      this.#watch();
-      for (const wake of ready) wake?.();
+    this.#poll.start(interest, () => {
+      this.#poll.stop();
+      const waiting = [this.#readable, this.#writable];
+      this.#readable = undefined;
+      this.#writable = undefined;
+      for (const wake of waiting) wake?.();
     });
   }
 }

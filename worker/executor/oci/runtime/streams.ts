@@ -13,6 +13,12 @@ const INPUT_PACKET = 8 * 1024;
 const MAX_SIZE = 1000;
 const RESIZE = 1;
 
+/** As in the runtime's specification: rows and columns. */
+export interface TerminalSize {
+  readonly height: number;
+  readonly width: number;
+}
+
 type Exit = Awaited<ProcessStreams['exit']>;
 
 export interface StreamsOptions {
@@ -40,7 +46,7 @@ export class MonitoredStreams implements ProcessStreams {
   readonly #exit: Deferred<Exit> = deferred();
   #connected: PacketSocket | undefined;
   #folder: string | undefined;
-  #size: readonly [number, number] | undefined;
+  #size: TerminalSize | undefined;
   #closed = false;
 
   constructor(options: StreamsOptions) {
@@ -94,8 +100,15 @@ export class MonitoredStreams implements ProcessStreams {
 
   async resize(rows: number, columns: number): Promise<void> {
     if (!this.tty || rows < 1 || columns < 1) return;
-    this.#size = [Math.min(rows, MAX_SIZE), Math.min(columns, MAX_SIZE)];
+    this.#size = { height: Math.min(rows, MAX_SIZE), width: Math.min(columns, MAX_SIZE) };
     this.#applySize();
+  }
+
+  /** The size that was asked for before there was a terminal: whoever takes it sees to it. */
+  takeSize(): TerminalSize | undefined {
+    const size = this.#size;
+    this.#size = undefined;
+    return size;
   }
 
   async signal(name: string): Promise<void> {
@@ -117,16 +130,16 @@ export class MonitoredStreams implements ProcessStreams {
     for await (const packet of socket.packets()) {
       yield { stream: packet[0] === STDERR ? 'stderr' : 'stdout', data: packet.subarray(1) };
     }
-    socket.close();
+    if (!this.#closed) socket.close();
   }
 
   #applySize(): void {
     if (!this.#size || this.#folder === undefined) return;
-    const [rows, columns] = this.#size;
+    const { height, width } = this.#size;
     try {
       const fifo = openSync(join(this.#folder, 'ctl'), constants.O_WRONLY | constants.O_NONBLOCK);
       try {
-        writeSync(fifo, `${RESIZE} ${rows} ${columns}\n`);
+        writeSync(fifo, `${RESIZE} ${height} ${width}\n`);
       } finally {
         closeSync(fifo);
       }
