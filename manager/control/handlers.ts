@@ -26,7 +26,7 @@ export function controlHandlers(
     ...nodeHandlers(store, clock, managers),
     ...serviceHandlers(store, clock),
     ...taskHandlers(store),
-    ...networkHandlers(store),
+    ...networkHandlers(store, clock),
     watch: (request, context) => watchObjects(store, request, context.signal),
     logs: (request, context) => logs.read(request, context.signal),
   };

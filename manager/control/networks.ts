@@ -1,11 +1,12 @@
+import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
-import { type ControlService, Network, PublishMode, TaskState } from '../../proto/gen/index.js';
+import { type ControlService, Network } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import { checkVniIsFree } from '../common/overlay-options.js';
-import { taskName } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { removeNetwork } from './network-removal.js';
 import { networkUse } from './network-users.js';
 import { resolve } from './refs.js';
 import { checkNetworkSpec, checkSubnetsAreFree } from './validate/network.js';
@@ -25,7 +26,7 @@ const TESTS: Readonly<Record<string, Test<Network>>> = {
   type: oneOf('type', { custom: false, builtin: true }, (network: Network) => network.spec.ingress),
 };
 
-export function networkHandlers(store: Store): NetworkHandlers {
+export function networkHandlers(store: Store, clock: Clock): NetworkHandlers {
   return {
     async createNetwork({ spec }) {
       checkNetworkSpec(spec);
@@ -51,12 +52,8 @@ export function networkHandlers(store: Store): NetworkHandlers {
       return { network, ...networkUse(view, network) };
     },
 
-    async removeNetwork({ ref }) {
-      await store.update((draft) => {
-        const network = resolve(draft, 'network', ref);
-        checkIsUnused(draft, network);
-        draft.remove('network', network.id);
-      });
+    async removeNetwork({ ref }, { signal }) {
+      await removeNetwork(store, clock, ref, signal);
       return {};
     },
   };
@@ -70,36 +67,4 @@ function checkIsOnlyIngress(view: ReadView): void {
       hint: 'Remove that one first.',
     });
   }
-}
-
-/** A task that is on its way out does not keep a network: its node takes its endpoint away with it. */
-function checkIsUnused(view: ReadView, network: Network): void {
-  const users = network.spec.ingress ? publishers(view) : [...view.servicesOfNetwork(network.id)];
-  const names = users.map((service) => service.spec.name);
-  const tasks = [...view.tasksOfNetwork(network.id)].filter(
-    (task) =>
-      task.desiredState <= TaskState.RUNNING &&
-      task.status.state <= TaskState.RUNNING &&
-      view.get('service', task.serviceId) !== undefined &&
-      !names.includes(task.serviceName),
-  );
-  const what = [
-    ...(names.length > 0 ? [`service${names.length > 1 ? 's' : ''} ${listed(names)}`] : []),
-    ...(tasks.length > 0 ? [`task${tasks.length > 1 ? 's' : ''} ${listed(tasks.map(taskName))}`] : []),
-  ];
-  if (what.length === 0) return;
-  throw failedPrecondition(`network ${network.spec.name} is in use by ${what.join(' and ')}`, {
-    value: network.spec.name,
-    hint: network.spec.ingress ? 'Its services publish ports on all nodes.' : 'Remove or update these first.',
-  });
-}
-
-function publishers(view: ReadView) {
-  return [...view.list('service')].filter((service) =>
-    [...service.spec.endpoint.ports, ...service.endpoint.ports].some((p) => p.publishMode === PublishMode.INGRESS),
-  );
-}
-
-function listed(names: readonly string[]): string {
-  return names.length <= 5 ? names.join(', ') : `${names.slice(0, 5).join(', ')} and ${names.length - 5} more`;
 }

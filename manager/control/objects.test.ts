@@ -4,9 +4,7 @@ import {
   ClusterSpec,
   ExternalCA,
   type Filter,
-  IPAMConfig,
   ListTasksRequest,
-  NetworkSpec,
   NodeRole,
   NodeState,
   NodeStateName,
@@ -18,55 +16,6 @@ import {
 } from '../../proto/gen/index.js';
 import { isEvent } from '../store/store.js';
 import { addNode, addTask, context, filter, openControl } from './testing.js';
-
-describe('networks', () => {
-  const spec = (name: string, ipam: Partial<IPAMConfig> = {}) =>
-    NetworkSpec.create({ name, ipam: Object.keys(ipam).length > 0 ? [IPAMConfig.create(ipam)] : [] });
-
-  test.each([
-    [{ subnet: '10.0.0.128/25' }, 'subnet 10.0.0.128/25 overlaps 10.0.0.0/24 of network "ingress"'],
-    [{ subnet: '10.9.0.0/16' }, 'subnet 10.9.0.0/16 overlaps 10.9.1.0/24 of network "taken"'],
-    [{ subnet: '172.18.4.0/24' }, "subnet 172.18.4.0/24 overlaps 172.18.0.0/16 of the nodes' gateway bridge"],
-    [{ subnet: '203.0.113.0/24' }, 'subnet 203.0.113.0/24 overlaps 203.0.113.1, the address of node node1'],
-  ])('create - %j collides', async (ipam, message) => {
-    const { control } = await openControl();
-    await control.createNetwork({ spec: spec('taken', { subnet: '10.9.1.0/24' }) }, context);
-    await expect(control.createNetwork({ spec: spec('n', ipam) }, context)).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
-      message: expect.stringContaining(message),
-    });
-  });
-
-  test('create - a second ingress network is refused', async () => {
-    const { control } = await openControl();
-    const second = NetworkSpec.create({ name: 'edge', ingress: true });
-    await expect(control.createNetwork({ spec: second }, context)).rejects.toThrow(
-      'the swarm has an ingress network already: "ingress"',
-    );
-  });
-
-  test('remove - refused while services or their tasks use it', async () => {
-    const { store, control, create } = await openControl();
-    const { network } = await control.createNetwork({ spec: spec('back') }, context);
-    const service = await create({ networks: ['back'] });
-    await expect(control.removeNetwork({ ref: 'back' }, context)).rejects.toMatchObject({
-      code: 'FAILED_PRECONDITION',
-      message: 'network back is in use by service web',
-    });
-    await control.removeService({ ref: service.id }, context);
-    await control.removeNetwork({ ref: network.id.slice(0, 12) }, context);
-    expect(store.view().get('network', network.id)).toBeUndefined();
-  });
-
-  test('remove - the ingress network is in use while anything publishes through it', async () => {
-    const { control, create } = await openControl();
-    await create({ ports: [{ publishedPort: 80 }] });
-    await expect(control.removeNetwork({ ref: 'ingress' }, context)).rejects.toThrow('is in use by service web');
-    await control.removeService({ ref: 'web' }, context);
-    await control.removeNetwork({ ref: 'ingress' }, context);
-    await expect(create({ ports: [{ publishedPort: 80 }] })).rejects.toThrow('the swarm has no ingress network');
-  });
-});
 
 describe('nodes', () => {
   test('get - by id, beginning of an id, and hostname; two of one hostname are ambiguous', async () => {
