@@ -13,7 +13,9 @@ import { CLIENT, desiredState, idOf, ingressName, nodeAddress, type Swarm } from
 
 /** All by which the kernel's network is changed; reads are among them, and cost nothing but time. */
 const CALLS = ['sendto', 'sendmsg', 'mount', 'umount2', 'unshare', 'unlink', 'openat'];
-const KILL_STRIDE = process.env.TSSWARM_LONG ? 1 : 61;
+const LONG = Boolean(process.env.TSSWARM_LONG);
+const KILL_STRIDE = LONG ? 1 : 61;
+const TIME_LIMIT = LONG ? 3_600_000 : 120_000;
 const offset = Number(process.env.TSSWARM_KILL_OFFSET ?? Math.floor(Date.now() / 1000) % KILL_STRIDE);
 
 const full: Swarm = {
