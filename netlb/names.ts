@@ -27,9 +27,14 @@ export const isOverlayNamespace = (name: string): boolean => name.startsWith('1-
 
 export const interfaceName = (index: number): string => `eth${index}`;
 
-/** How names of ports begin: in overlays, and on the gateway bridge. */
+/**
+ * How names of ports begin: in overlays, on the gateway bridge, on local bridges, and on those of them whose endpoints
+ * do not reach each other, which rules must know by name.
+ */
 export const OVERLAY_PORTS = 've';
 export const GATEWAY_PORTS = 'vg';
+export const BRIDGE_PORTS = 'veth';
+export const SILENT_PORTS = 'vn';
 
 /**
  * Name of a veth's end on a bridge. It is told from all that makes the pair what it is, so that a pair

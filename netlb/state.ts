@@ -16,8 +16,9 @@
  * and outside the kernel: one resolver for each sandbox that asks for one, on 127.0.0.11 in its namespace.
  */
 export interface DesiredState {
-  readonly underlay: Underlay;
-  readonly gatewayBridge: GatewayBridge;
+  /** Undefined on a node in no swarm: it has no overlay, no ingress and no gateway bridge then. */
+  readonly underlay: Underlay | undefined;
+  readonly gatewayBridge: GatewayBridge | undefined;
   readonly overlays: readonly Overlay[];
   readonly bridges: readonly LocalBridge[];
   readonly sandboxes: readonly Sandbox[];

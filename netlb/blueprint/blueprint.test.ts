@@ -8,11 +8,15 @@ import { wayBackNetdevTable, wayBackRule } from './wayback.js';
 
 const facts: Facts = {
   underlayMtu: 1500,
-  bridgeNetfilter: false,
+  bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
+  gatewayInterfaces: new Map(),
+  resolverPorts: new Map(),
+  bridgeAddresses: new Map(),
+  foreign: { links: new Map(), subnets: [] },
   marks: new Map(),
-  occupation: { listeners: [], held: new Set() },
+  occupation: { listeners: [], held: new Map() },
 };
 const desired: DesiredState = {
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
@@ -95,7 +99,7 @@ describe('problems - in words, each for itself', () => {
       'a process has first',
       'tcp',
       '',
-      new Set<string>(),
+      new Map<string, string>(),
       ['port 8080/tcp is in use by a process of this node: it is not published here'],
       [],
     ],
@@ -103,7 +107,7 @@ describe('problems - in words, each for itself', () => {
       'a process has on 127.0.0.1',
       'tcp',
       '127.0.0.1',
-      new Set<string>(),
+      new Map<string, string>(),
       ['port 8080/tcp is in use by a process of this node: it is not published here'],
       [],
     ],
@@ -111,13 +115,13 @@ describe('problems - in words, each for itself', () => {
       'a process took later',
       'tcp',
       '',
-      new Set(['6 . 8080']),
+      new Map([['ip 6 . 8080', '']]),
       ['port 8080/tcp is in use by a process of this node too: it was published first, the process gets nothing'],
       ['6 . 8080'],
     ],
-    ['a process has for UDP', 'udp', '', new Set<string>(), [], ['6 . 8080']],
+    ['a process has for UDP', 'udp', '', new Map<string, string>(), [], ['6 . 8080']],
   ] as const)('a port that %s', (_, protocol, address, held, messages, elements) => {
-    const occupation = { listeners: [{ protocol, address, port: 8080 }], held };
+    const occupation = { listeners: [{ protocol, family: 4 as const, address, port: 8080 }], held };
     const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);
     expect(made.problems).toEqual(messages.map((message) => ({ subject: { kind: 'ingress', id: 'net' }, message })));
     const sets = made.namespaces?.[0]?.tables[0]?.sets;
@@ -126,7 +130,10 @@ describe('problems - in words, each for itself', () => {
 
   test('a port at one address - a process at another does not matter', () => {
     const at = (address: string) => ({
-      occupation: { listeners: [{ protocol: 'tcp' as const, address, port: 8080 }], held: new Set<string>() },
+      occupation: {
+        listeners: [{ protocol: 'tcp' as const, family: 4 as const, address, port: 8080 }],
+        held: new Map<string, string>(),
+      },
     });
     expect(problems(published({ hostAddress: '192.0.2.1' }), at('127.0.0.1'))).toEqual([]);
     expect(problems(published({ hostAddress: '192.0.2.1' }), at('192.0.2.1'))).toHaveLength(1);

@@ -1,14 +1,18 @@
-import { type Cidr, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
+import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
-import type { ApplyProblem, DesiredState, Ingress, PublishedPort, Sandbox } from '../state.js';
+import type { ApplyProblem, DesiredState, GatewayBridge, Ingress, PublishedPort, Sandbox } from '../state.js';
+import { type BridgeNetwork, bridgeNetwork, routedGatewayBridge, subjectOf } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
+import { type HostForward, hostForwards } from './forwards.js';
 import { ingressBlueprint } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
+import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
-import { type HostForward, nodeBlueprint } from './node.js';
-import { unoccupied } from './occupied.js';
+import { nodeBlueprint } from './node.js';
+import { uncontested, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { portKey } from './ports.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
@@ -19,7 +23,9 @@ import { checkSandbox, sandboxBlueprint } from './sandbox.js';
  */
 export function blueprint(desired: DesiredState, facts: Facts, balancer: Balancer): Blueprint {
   const problems: ApplyProblem[] = [];
-  const attempt = <T>(subject: Subject, make: () => T): T | undefined => {
+  const spared = new Set<string>();
+  const tell = (subject: Subject) => (message: string) => void problems.push({ subject, message });
+  const attempt: Attempt = (subject, make) => {
     try {
       return make();
     } catch (error) {
@@ -28,94 +34,139 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
     }
   };
   const node: Subject = { kind: 'node', id: '' };
-  const spared = new Set<string>();
-  const base = attempt(node, () => checkNode(desired));
-  if (base === undefined) return { namespaces: undefined, spared, problems };
-  if (facts.underlayMtu === undefined)
-    problems.push({
-      subject: node,
-      message: `underlay address ${desired.underlay.address} is on no interface of this node`,
-    });
+  const checked = attempt(node, () => ({ swarm: checkSwarm(desired) }));
+  if (checked === undefined) return { namespaces: undefined, spared, problems };
+  const { swarm } = checked;
+  if (swarm && facts.underlayMtu === undefined)
+    tell(node)(`underlay address ${swarm.underlay.address} is on no interface of this node`);
 
+  const networks = new Map<string, Network>();
   const overlays: NamespaceBlueprint[] = [];
-  const networks = new Map<string, OverlayNetwork>();
   for (const overlay of desired.overlays) {
-    const made = attempt({ kind: 'overlay', id: overlay.id }, () => overlayBlueprint(overlay, desired.underlay, facts));
+    const made = attempt({ kind: 'overlay', id: overlay.id }, () => {
+      if (!swarm) throw failedPrecondition(`overlay ${overlay.id}: this node is in no swarm`, { value: overlay.id });
+      return overlayBlueprint(overlay, swarm.underlay, facts);
+    });
     if (made === undefined) {
       spared.add(overlayNamespace(overlay.id));
       continue;
     }
     overlays.push(made);
-    networks.set(overlay.id, { ...overlay, mtu: overlayMtu(overlay.mtu, facts.underlayMtu) });
+    networks.set(overlay.id, { ...overlay, kind: 'overlay', mtu: overlayMtu(overlay.mtu, facts.underlayMtu) });
+  }
+  const bridges: BridgeNetwork[] = [];
+  for (const bridge of desired.bridges) {
+    const others = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
+    const subject = subjectOf(bridge);
+    const made = attempt(subject, () => bridgeNetwork(bridge, others, facts, tell(subject)));
+    if (made === undefined) {
+      spared.add(bridge.name);
+      continue;
+    }
+    bridges.push(made);
+    networks.set(bridge.id, made);
   }
 
-  const sandboxes = desired.sandboxes.filter((sandbox) => {
-    const valid = attempt({ kind: 'sandbox', id: sandbox.id }, () => checkSandbox(sandbox));
+  const { tasks, forwards } = sandboxes(desired, networks, facts, { attempt, tell, spared });
+  const published: PublishedPort[] = [];
+  let sandbox: NamespaceBlueprint | undefined;
+  const { ingress } = desired;
+  const ingressSubject: Subject = { kind: 'ingress', id: ingress?.overlayId ?? '' };
+  if (ingress !== undefined) {
+    published.push(...wellFormed(ingress, ingressSubject, attempt));
+    sandbox = attempt(ingressSubject, () => {
+      if (!swarm) throw failedPrecondition(`ingress network ${ingress.overlayId}: this node is in no swarm`);
+      const network = checkIngress(ingress, networks, swarm.gatewayBridge);
+      return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
+    });
+    if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
+    if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
+  }
+  const open = unoccupied(
+    (sandbox ? published : []).map((port) => ({ ...port, family: 4 as const })),
+    facts.occupation,
+    (_, message) => tell(ingressSubject)(message),
+  );
+  const ofSandbox = ({ sandbox: id }: HostForward): Subject => ({ kind: 'sandbox', id });
+  const free = unoccupied(forwards, facts.occupation, (forward, message, kept) =>
+    // What is published all the same is no reason to stop the sandbox.
+    tell(kept ? ingressSubject : ofSandbox(forward))(message),
+  );
+  const granted = uncontested(free, open, facts.occupation, (forward, message) => tell(ofSandbox(forward))(message));
+  const home = nodeBlueprint({ swarm: swarm && { ...swarm, published: open }, bridges, forwards: granted }, facts);
+  return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
+}
+
+type Attempt = <T>(subject: Subject, make: () => T) => T | undefined;
+
+interface Reporting {
+  readonly attempt: Attempt;
+  readonly tell: (subject: Subject) => (message: string) => void;
+  /** Gets the names of those that cannot be described. */
+  readonly spared: Set<string>;
+}
+
+function sandboxes(
+  desired: DesiredState,
+  networks: ReadonlyMap<string, Network>,
+  facts: Facts,
+  { attempt, tell, spared }: Reporting,
+): { readonly tasks: NamespaceBlueprint[]; readonly forwards: HostForward[] } {
+  const bridge = desired.gatewayBridge;
+  const subjectOfSandbox = ({ id }: Sandbox): Subject => ({ kind: 'sandbox', id });
+  const wellFormed = desired.sandboxes.filter((sandbox) => {
+    const valid = attempt(subjectOfSandbox(sandbox), () => checkSandbox(sandbox));
     if (!valid) spared.add(sandbox.id);
     return valid;
   });
-  const addresses = assignGatewayAddresses(
-    desired.gatewayBridge.address,
-    sandboxes.filter(({ gateway }) => gateway).map(({ id }) => id),
-    facts.gatewayAddresses,
-  );
+  const withGateway = wellFormed.filter(({ gateway }) => gateway).map(({ id }) => id);
+  const addresses = bridge && assignGatewayAddresses(bridge.address, withGateway, facts.gatewayAddresses);
   const tasks: NamespaceBlueprint[] = [];
   const forwards: HostForward[] = [];
-  for (const sandbox of sandboxes) {
-    const address = addresses.get(sandbox.id);
-    const made = attempt({ kind: 'sandbox', id: sandbox.id }, () => {
-      if (sandbox.gateway && address === undefined) throw new Error(exhausted(desired));
-      return sandboxBlueprint(sandbox, networks, desired.gatewayBridge, address, facts);
+  for (const sandbox of wellFormed) {
+    const subject = subjectOfSandbox(sandbox);
+    const made = attempt(subject, () => {
+      const gateway = sandbox.gateway ? gatewayOf(bridge, addresses?.get(sandbox.id)) : undefined;
+      const layout = layoutOf(sandbox, networks, gateway, facts);
+      return { layout, namespace: sandboxBlueprint(sandbox, layout, facts) };
     });
     if (made === undefined) {
       spared.add(sandbox.id);
       continue;
     }
-    tasks.push(made);
-    forwards.push(...hostForwards(sandbox, address));
+    tasks.push(made.namespace);
+    forwards.push(...hostForwards(sandbox, made.layout, tell(subject)));
   }
+  return { tasks, forwards };
+}
 
-  const { ingress } = desired;
-  const published: PublishedPort[] = [];
-  let sandbox: NamespaceBlueprint | undefined;
-  if (ingress !== undefined) {
-    const subject: Subject = { kind: 'ingress', id: ingress.overlayId };
-    published.push(...wellFormed(ingress, subject, attempt));
-    sandbox = attempt(subject, () => {
-      const network = checkIngress(ingress, networks, base);
-      return ingressBlueprint(ingress, published, network, desired.gatewayBridge, balancer, facts);
-    });
-    if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    if (facts.clientAddress === 'lost') problems.push({ subject, message: SOURCE_HIDDEN });
-  }
-  const tell = (message: string) =>
-    problems.push({ subject: { kind: 'ingress', id: ingress?.overlayId ?? '' }, message });
-  const input = {
-    ...desired,
-    published: unoccupied(sandbox ? published : [], facts.occupation, tell),
-    forwards: unoccupied(forwards, facts.occupation, tell),
-  };
-  const home = nodeBlueprint(input, facts);
-  return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
+function gatewayOf(bridge: GatewayBridge | undefined, cidr: string | undefined) {
+  if (bridge === undefined) throw failedPrecondition('this node is in no swarm and has no gateway bridge');
+  if (cidr === undefined)
+    throw new Error(`no address is left on the gateway bridge (${formatCidr(parseCidr(bridge.address))})`);
+  return { bridge, cidr };
 }
 
 const SOURCE_HIDDEN =
   "this kernel has no netdev egress hook (Linux 5.16): tasks see this node's ingress address instead of the client's";
 
-const exhausted = ({ gatewayBridge }: DesiredState): string =>
-  `no address is left on the gateway bridge (${formatCidr(parseCidr(gatewayBridge.address))})`;
-
-/** @returns the gateway bridge's subnet @throws INVALID_ARGUMENT */
-function checkNode({ underlay, gatewayBridge }: DesiredState): Cidr {
+/** @returns undefined in no swarm @throws INVALID_ARGUMENT */
+function checkSwarm({ underlay, gatewayBridge }: DesiredState) {
+  if (underlay === undefined && gatewayBridge === undefined) return undefined;
+  if (underlay === undefined || gatewayBridge === undefined)
+    throw invalidArgument('a node in a swarm has both an underlay address and a gateway bridge');
   checkAddress(underlay.address, 'underlay address');
-  return checkCidr(gatewayBridge.address, 'gateway bridge');
+  checkCidr(gatewayBridge.address, 'gateway bridge');
+  if (gatewayBridge.address6 !== '') checkCidr(gatewayBridge.address6, 'gateway bridge', 6);
+  return { underlay, gatewayBridge };
 }
 
 function checkIngress(
   ingress: Ingress,
-  networks: ReadonlyMap<string, OverlayNetwork>,
-  gatewaySubnet: Cidr,
+  networks: ReadonlyMap<string, Network>,
+  gatewayBridge: GatewayBridge,
 ): OverlayNetwork {
+  const gatewaySubnet = parseCidr(gatewayBridge.address);
   checkMac(ingress.mac);
   const subnet = checkCidr(ingress.address, 'ingress address');
   if (overlaps(subnet, gatewaySubnet))
@@ -123,15 +174,11 @@ function checkIngress(
       `the ingress network ${formatCidr(subnet)} overlaps the gateway bridge ${formatCidr(gatewaySubnet)}`,
     );
   const network = networks.get(ingress.overlayId);
-  if (network === undefined) throw new Error(`the ingress network ${ingress.overlayId} is not on this node`);
+  if (network?.kind !== 'overlay') throw new Error(`the ingress network ${ingress.overlayId} is not on this node`);
   return network;
 }
 
-function wellFormed(
-  ingress: Ingress,
-  subject: Subject,
-  attempt: <T>(subject: Subject, make: () => T) => T | undefined,
-): PublishedPort[] {
+function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): PublishedPort[] {
   const seen = new Set<string>();
   return ingress.services.filter(
     (port) =>
@@ -143,10 +190,4 @@ function wellFormed(
         return port;
       }) !== undefined,
   );
-}
-
-function hostForwards(sandbox: Sandbox, address: string | undefined): HostForward[] {
-  if (address === undefined) return [];
-  const [gatewayAddress = address] = address.split('/');
-  return sandbox.hostPorts.map((port) => ({ ...port, gatewayAddress }));
 }

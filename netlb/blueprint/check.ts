@@ -1,7 +1,7 @@
 /** The desired state's text becomes names, files and rules: what is not well-formed must not get that far. */
 import { isIP, isIPv4 } from 'node:net';
 import { invalidArgument, messageOf } from '../../lib/errors.js';
-import { type Cidr, parseCidr } from '../../lib/ip.js';
+import { type Cidr, familyOf, parseCidr } from '../../lib/ip.js';
 import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
 import type { Subject } from './model.js';
 
@@ -65,6 +65,19 @@ export function checkPublished({ published, target, hostAddress }: PublishedPort
   checkPort(published, 'published port');
   checkPort(target, 'target port');
   if (hostAddress !== '') checkAddress(hostAddress, 'host address');
+}
+
+/** RFC 791 and RFC 8200: the least that a link must carry. */
+const LEAST_MTU = { 4: 68, 6: 1280 } as const;
+
+/** @param gateways of the network @throws INVALID_ARGUMENT */
+export function checkMtu(mtu: number, gateways: readonly string[]): void {
+  const family = gateways.some((gateway) => familyOf(gateway) === 6) ? 6 : 4;
+  if (!Number.isInteger(mtu) || mtu < LEAST_MTU[family] || mtu > 65_535)
+    throw invalidArgument(`MTU ${mtu} is not one that IPv${family} can use`, {
+      value: String(mtu),
+      hint: `It is from ${LEAST_MTU[family]} to 65535.`,
+    });
 }
 
 /** A problem of what was asked for, in words. */

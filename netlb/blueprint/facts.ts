@@ -1,12 +1,14 @@
 import { addressOf, contains, formatAddress, parseAddress, parseCidr } from '../../lib/ip.js';
+import type { Foreign } from './foreign.js';
 import type { Occupation } from './occupied.js';
+import type { ResolverPorts } from './resolver.js';
 
 /** What a blueprint takes from the machine instead of from the desired state. */
 export interface Facts {
-  /** Of the link that has the underlay address; undefined when no link has it. */
+  /** Of the link that has the underlay address; undefined when no link has it, or there is none. */
   readonly underlayMtu: number | undefined;
-  /** The node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
-  readonly bridgeNetfilter: boolean;
+  /** For which family the node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
+  readonly bridgeNetfilter: ReadonlySet<4 | 6>;
   /**
    * Whether tasks see the address of a published port's client. `lost`: this kernel lacks the netdev egress
    * hook (Linux 5.16) by which replies find their way back, so ingress_sbox hides it; `hidden`: as asked.
@@ -14,9 +16,16 @@ export interface Facts {
   readonly clientAddress: 'kept' | 'hidden' | 'lost';
   /** Addresses on the gateway bridge by namespace, as they are now. */
   readonly gatewayAddresses: ReadonlyMap<string, string>;
+  /** Names of the interfaces on the gateway bridge by namespace, as they are now. */
+  readonly gatewayInterfaces: ReadonlyMap<string, string>;
+  /** CIDRs of the node's bridges of our making, by name, as they are now. */
+  readonly bridgeAddresses: ReadonlyMap<string, readonly string[]>;
+  readonly foreign: Foreign;
   /** Marks by `protocol . published` (numbers), as they are now. */
   readonly marks: ReadonlyMap<string, number>;
   readonly occupation: Occupation;
+  /** Where resolvers listen, by sandbox; a namespace that is not there yet has none. */
+  readonly resolverPorts: ReadonlyMap<string, ResolverPorts>;
 }
 
 /** Marks of published ports start here, as Swarm's do. */

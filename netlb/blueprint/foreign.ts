@@ -32,3 +32,6 @@ export function isTaken(cidr: string): boolean {
 export function holderOf(subnet: Cidr, { subnets }: Foreign): string | undefined {
   return subnets.find(({ cidr }) => overlaps(parseCidr(cidr), subnet))?.what;
 }
+
+export const whose = ({ kind, name }: { readonly kind: string | undefined; readonly name: string }): string =>
+  `a ${kind ?? 'link'} that docker or someone else made; remove it (ip link delete ${name}) to let this node have its own`;

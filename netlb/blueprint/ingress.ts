@@ -7,7 +7,7 @@ import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
 import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
 import { defaultRoute, gatewayInterface, type OverlayNetwork, overlayInterface } from './interfaces.js';
 import type { NamespaceBlueprint } from './model.js';
-import { FLOWS_SET, FLOWS_TYPE, flowKey, portKey } from './ports.js';
+import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
 
 /** @param published of `ingress.services`, those that are well-formed */
 export function ingressBlueprint(
@@ -31,13 +31,13 @@ export function ingressBlueprint(
     bridges: [],
     vxlan: undefined,
     interfaces: [
-      overlayInterface(INGRESS_NAMESPACE, 0, endpoint, [ingress.address], network.mtu),
+      overlayInterface(INGRESS_NAMESPACE, 'eth0', endpoint, [ingress.address], network.mtu),
       gatewayInterface(
         INGRESS_NAMESPACE,
-        1,
+        'eth1',
         [ingressGatewayAddress(gateway)],
         facts.underlayMtu ?? 1500,
-        !facts.bridgeNetfilter,
+        facts.bridgeNetfilter.size === 0,
       ),
     ],
     routes: [defaultRoute(gateway, 'eth1')],
@@ -82,7 +82,7 @@ function markSets(services: readonly MarkedService[]): NftSet[] {
     },
     {
       name: FLOWS_SET,
-      key: FLOWS_TYPE,
+      key: flowsType('ipv4_addr'),
       keep: 'journal',
       elements: services.flatMap((service) => service.backends.map(({ address }) => flowKey(service, address))),
     },

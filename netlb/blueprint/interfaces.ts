@@ -12,7 +12,6 @@ import {
 import {
   GATEWAY_BRIDGE,
   GATEWAY_PORTS,
-  interfaceName,
   NODE_NAMESPACE,
   OVERLAY_BRIDGE,
   OVERLAY_PORTS,
@@ -26,6 +25,7 @@ const TABLE_MAIN = 254;
 
 /** What sandboxes need to know of an overlay. */
 export interface OverlayNetwork {
+  readonly kind: 'overlay';
   readonly id: string;
   readonly mtu: number;
   /** CIDR of each subnet's gateway. */
@@ -35,12 +35,11 @@ export interface OverlayNetwork {
 /** @param owner id of whose interface it is, shown as the port's alias */
 export function overlayInterface(
   owner: string,
-  index: number,
+  name: string,
   endpoint: SandboxEndpoint,
   cidrs: readonly string[],
   mtu: number,
 ): InterfaceBlueprint {
-  const name = interfaceName(index);
   return {
     name,
     mac: endpoint.mac,
@@ -60,12 +59,11 @@ export function overlayInterface(
 /** @param cidrs the IPv4 address, which the pair is known by, and perhaps one for IPv6 */
 export function gatewayInterface(
   owner: string,
-  index: number,
+  name: string,
   cidrs: readonly [string, ...string[]],
   mtu: number,
   isolated: boolean,
 ): InterfaceBlueprint {
-  const name = interfaceName(index);
   const [cidr] = cidrs;
   return {
     name,

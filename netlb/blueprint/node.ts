@@ -1,157 +1,151 @@
-/** The node's own namespace: the gateway bridge, and the rules that lead published ports into the sandboxes. */
-import { addressOf, formatCidr, macOf, parseCidr } from '../../lib/ip.js';
-import { GATEWAY_BRIDGE, GATEWAY_PORTS, NODE_NAMESPACE, TABLE } from '../names.js';
-import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
-import type { GatewayBridge, HostPort, PublishedPort, Underlay } from '../state.js';
+/** The node's own namespace: the bridges, and the rules that lead published ports into the sandboxes. */
+import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
+import { GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
+import type { Chain, NftSet, Table } from '../nft/table.js';
+import type { GatewayBridge, PublishedPort, Underlay } from '../state.js';
+import {
+  type BridgeNetwork,
+  bridgeBlueprint,
+  bridgeSysctls,
+  type RoutedBridge,
+  routedGatewayBridge,
+} from './bridges.js';
 import { type Facts, ingressGatewayAddress } from './facts.js';
-import type { NamespaceBlueprint } from './model.js';
-import { FLOWS_SET, FLOWS_TYPE, flowKey, portAtKey, portKey } from './ports.js';
-
-/** A host port with the address on the gateway bridge of the task that it leads to. */
-export interface HostForward extends HostPort {
-  readonly gatewayAddress: string;
-}
+import type { HostForward } from './forwards.js';
+import type { BridgeBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
+import {
+  forwardSets,
+  frameIsolation,
+  isolationChains,
+  localSources,
+  loopbackGuard,
+  publishChains,
+  sourceChain,
+} from './node-rules.js';
+import { FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 
 export interface NodeInput {
-  readonly underlay: Underlay;
-  readonly gatewayBridge: GatewayBridge;
-  readonly published: readonly PublishedPort[];
+  /** Undefined in no swarm. */
+  readonly swarm: SwarmInput | undefined;
+  readonly bridges: readonly BridgeNetwork[];
   readonly forwards: readonly HostForward[];
 }
 
+export interface SwarmInput {
+  readonly underlay: Underlay;
+  readonly gatewayBridge: GatewayBridge;
+  readonly published: readonly PublishedPort[];
+}
+
 export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprint {
-  const { address } = input.gatewayBridge;
+  const { swarm, bridges } = input;
+  const routed = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
   return {
     name: NODE_NAMESPACE,
     subject: { kind: 'node', id: '' },
-    sysctls: [
-      { key: 'net.ipv4.ip_forward', value: '1' },
-      // For clients on the node that call 127.0.0.1; `loopback_guard` shuts what it would open.
-      { key: `net/ipv4/conf/${GATEWAY_BRIDGE}/route_localnet`, value: '1', link: GATEWAY_BRIDGE },
-    ],
-    bridges: [
-      {
-        name: GATEWAY_BRIDGE,
-        subject: { kind: 'node', id: '' },
-        mac: macOf(address),
-        mtu: facts.underlayMtu ?? 1500,
-        addresses: [address],
-      },
-    ],
+    sysctls: routed.length > 0 ? [...forwarding(routed), ...routed.flatMap(bridgeSysctls)] : [],
+    bridges: [...(swarm ? [gatewayBlueprint(swarm.gatewayBridge, facts)] : []), ...bridges.map(bridgeBlueprint)],
     vxlan: undefined,
     interfaces: [],
     routes: [],
     rules: [],
     neighbours: [],
-    tables: [nodeTable(input), ...(facts.bridgeNetfilter ? [bridgeTable()] : [])],
+    tables: routed.length > 0 ? nodeTables(input, routed, facts) : [],
   };
 }
 
-function nodeTable(input: NodeInput): Table {
-  return { family: 'ip', name: TABLE, sets: nodeSets(input), chains: nodeChains(input) };
-}
+const hasIpv6 = (bridges: readonly RoutedBridge[]): boolean =>
+  bridges.some(({ gateways }) => gateways.some((gateway) => familyOf(gateway) === 6));
 
-function nodeSets({ gatewayBridge, published, forwards }: NodeInput): NftSet[] {
-  const ports = 'inet_proto . inet_service';
-  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
-  const everywhere = <T extends { readonly hostAddress: string }>(list: readonly T[]) =>
-    list.filter(({ hostAddress }) => hostAddress === '');
-  const atOne = <T extends { readonly hostAddress: string }>(list: readonly T[]) =>
-    list.filter(({ hostAddress }) => hostAddress !== '');
-  const destination = (forward: HostForward) => `${forward.gatewayAddress} . ${forward.target}`;
+const forwarding = (bridges: readonly RoutedBridge[]): Sysctl[] => [
+  { key: 'net.ipv4.ip_forward', value: '1' },
+  ...(hasIpv6(bridges) ? [{ key: 'net.ipv6.conf.all.forwarding', value: '1', optional: true } as const] : []),
+];
+
+const gatewayBlueprint = (gatewayBridge: GatewayBridge, facts: Facts): BridgeBlueprint => ({
+  name: GATEWAY_BRIDGE,
+  subject: { kind: 'node', id: '' },
+  mac: macOf(gatewayBridge.address),
+  mtu: facts.underlayMtu ?? 1500,
+  addresses: routedGatewayBridge(gatewayBridge).gateways.map(canonicalCidr),
+});
+
+function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBridge[], facts: Facts): Table[] {
+  const of = (family: 4 | 6) => forwards.filter((forward) => forward.family === family);
+  const { bridgeNetfilter } = facts;
   return [
-    { name: 'ingress_ports', key: ports, keep: 'exact', elements: everywhere(published).map(portKey) },
-    { name: 'ingress_ports_at', key: `ipv4_addr . ${ports}`, keep: 'exact', elements: atOne(published).map(portAtKey) },
     {
-      name: 'host_ports',
-      key: ports,
-      value: 'ipv4_addr . inet_service',
-      keep: 'exact',
-      elements: everywhere(forwards).map((forward) => `${portKey(forward)} : ${destination(forward)}`),
-    },
-    {
-      name: 'host_ports_at',
-      key: `ipv4_addr . ${ports}`,
-      value: 'ipv4_addr . inet_service',
-      keep: 'exact',
-      elements: atOne(forwards).map((forward) => `${portAtKey(forward)} : ${destination(forward)}`),
-    },
-    {
-      name: FLOWS_SET,
-      key: FLOWS_TYPE,
-      keep: 'journal',
-      elements: [
-        ...published.map((port) => flowKey(port, sandbox)),
-        ...forwards.map((forward) => flowKey(forward, forward.gatewayAddress)),
+      family: 'ip',
+      name: TABLE,
+      sets: [
+        ...(swarm ? ingressSets(swarm.published) : []),
+        ...forwardSets(of(4), 4),
+        flows(swarm ? ingressFlows(swarm) : [], of(4), 4),
       ],
+      chains: [loopbackGuard(bridges), ...chains(swarm ? ingressRules(swarm, bridges) : NO_RULES, bridges, 4)],
     },
+    ...(hasIpv6(bridges)
+      ? [
+          {
+            family: 'ip6',
+            name: TABLE,
+            sets: [...forwardSets(of(6), 6), flows([], of(6), 6)],
+            chains: chains(NO_RULES, bridges, 6),
+          } as const,
+        ]
+      : []),
+    ...(bridgeNetfilter.size > 0
+      ? [{ family: 'bridge', name: TABLE, sets: [], chains: [frameIsolation(bridgeNetfilter)] } as const]
+      : []),
   ];
 }
 
-function nodeChains({ underlay, gatewayBridge }: NodeInput): Chain[] {
-  const subnet = formatCidr(parseCidr(gatewayBridge.address));
-  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
-  const bridge = `"${GATEWAY_BRIDGE}"`;
-  const toLocal = ['fib daddr type local goto publish'];
-  return [
-    {
-      name: 'loopback_guard',
-      base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
-      rules: [`iifname ${bridge} ip daddr 127.0.0.0/8 drop`],
-    },
-    {
-      name: 'publish',
-      rules: [
-        `meta l4proto . th dport @ingress_ports dnat to ${sandbox}`,
-        `ip daddr . meta l4proto . th dport @ingress_ports_at dnat to ${sandbox}`,
-        'meta l4proto { 6, 17, 132 } dnat ip to meta l4proto . th dport map @host_ports',
-        'meta l4proto { 6, 17, 132 } dnat ip to ip daddr . meta l4proto . th dport map @host_ports_at',
-      ],
-    },
-    {
-      name: 'prerouting',
-      base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
-      rules: toLocal,
-    },
-    {
-      name: 'output',
-      base: { type: 'nat', hook: 'output', priority: priorities.dstnat, policy: 'accept' },
-      rules: toLocal,
-    },
-    {
-      // Sandboxes reach each other here only through a port that was published.
-      name: 'isolation',
-      base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'accept' },
-      rules: [`iifname ${bridge} oifname ${bridge} ct status & dnat == 0 drop`],
-    },
-    {
-      name: 'postrouting',
-      base: { type: 'nat', hook: 'postrouting', priority: priorities.srcnat, policy: 'accept' },
-      rules: [
-        // 127.0.0.1 and the bridge's addresses are the same on every node: a task elsewhere could not answer them.
-        `oifname ${bridge} ct status dnat ip saddr { 127.0.0.0/8, ${subnet} } snat to ${underlay.address}`,
-        `oifname != ${bridge} ip saddr ${subnet} masquerade`,
-      ],
-    },
-  ];
+/** Rules that come before those of all bridges. */
+interface Before {
+  readonly publish: readonly string[];
+  readonly postrouting: readonly string[];
 }
 
-/**
- * Where bridge netfilter is on, a frame whose destination was translated to another port of the bridge is
- * bridged, not routed, and isolated ports would drop it. The ports are not isolated there: `isolation`
- * sees bridged IPv4 packets, and this table stops all else.
- */
-function bridgeTable(): Table {
+const NO_RULES: Before = { publish: [], postrouting: [] };
+
+const chains = (before: Before, bridges: readonly RoutedBridge[], family: 4 | 6): Chain[] => [
+  ...publishChains(before.publish, family),
+  ...isolationChains(bridges),
+  sourceChain(before.postrouting, bridges, family),
+];
+
+/** What every node answers on goes to ingress_sbox, under an address that means something on every node. */
+function ingressRules({ underlay, gatewayBridge }: SwarmInput, bridges: readonly RoutedBridge[]): Before {
+  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
   return {
-    family: 'bridge',
-    name: TABLE,
-    sets: [],
-    chains: [
-      {
-        name: 'isolation',
-        base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'accept' },
-        rules: [`iifname "${GATEWAY_PORTS}*" oifname "${GATEWAY_PORTS}*" ether type != ip drop`],
-      },
+    publish: [
+      `meta l4proto . th dport @ingress_ports dnat to ${sandbox}`,
+      `ip daddr . meta l4proto . th dport @ingress_ports_at dnat to ${sandbox}`,
+    ],
+    postrouting: [
+      `oifname "${GATEWAY_BRIDGE}" ct status dnat ip saddr ${localSources(bridges, 4)} snat to ${underlay.address}`,
     ],
   };
 }
+
+function ingressSets(published: readonly PublishedPort[]): NftSet[] {
+  const ports = 'inet_proto . inet_service';
+  const everywhere = published.filter(({ hostAddress }) => hostAddress === '');
+  const atOne = published.filter(({ hostAddress }) => hostAddress !== '');
+  return [
+    { name: 'ingress_ports', key: ports, keep: 'exact', elements: everywhere.map(portKey) },
+    { name: 'ingress_ports_at', key: `ipv4_addr . ${ports}`, keep: 'exact', elements: atOne.map(portAtKey) },
+  ];
+}
+
+function ingressFlows({ gatewayBridge, published }: SwarmInput): string[] {
+  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
+  return published.map((port) => flowKey(port, sandbox));
+}
+
+const flows = (others: readonly string[], forwards: readonly HostForward[], family: 4 | 6): NftSet => ({
+  name: FLOWS_SET,
+  key: flowsType(family === 4 ? 'ipv4_addr' : 'ipv6_addr'),
+  keep: 'journal',
+  elements: [...others, ...forwards.map((forward) => flowKey(forward, forward.address))],
+});

@@ -1,9 +1,9 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
 import { invalidArgument } from '../../lib/errors.js';
-import { canonicalAddress, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
+import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { Overlay, Underlay } from '../state.js';
-import { checkAddress, checkId, checkMac, checkPort } from './check.js';
+import { checkAddress, checkId, checkMac, checkMtu, checkPort } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 
@@ -15,9 +15,6 @@ const sysctls: readonly Sysctl[] = [
 ].map((sysctl) => ({ ...sysctl, optional: true }));
 
 const LAST_VNI = 2 ** 24 - 1;
-/** RFC 791 and RFC 8200: the least that a link must carry. */
-const LEAST_MTU = { 4: 68, 6: 1280 } as const;
-
 /** @throws INVALID_ARGUMENT */
 export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Facts): NamespaceBlueprint {
   const mtu = overlayMtu(overlay.mtu, facts.underlayMtu);
@@ -58,13 +55,4 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
 function checkVni(vni: number): void {
   if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
     throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
-}
-
-function checkMtu(mtu: number, gateways: readonly string[]): void {
-  const family = gateways.some((gateway) => familyOf(gateway) === 6) ? 6 : 4;
-  if (!Number.isInteger(mtu) || mtu < LEAST_MTU[family] || mtu > 65_535)
-    throw invalidArgument(`MTU ${mtu} is not one that IPv${family} can use`, {
-      value: String(mtu),
-      hint: `It is from ${LEAST_MTU[family]} to 65535.`,
-    });
 }

@@ -18,7 +18,7 @@ export const flowKey = (port: Port, backend: string): string => `${portKey(port)
 
 /** Set of all ways that connections may have taken: those that are no longer wanted are cut by it. */
 export const FLOWS_SET = 'flows';
-export const FLOWS_TYPE = 'inet_proto . inet_service . ipv4_addr';
+export const flowsType = (address: 'ipv4_addr' | 'ipv6_addr'): string => `inet_proto . inet_service . ${address}`;
 
 /** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`, `fd00:1::2 . fd00:1::5`. */
 export const VIRTUAL_FLOWS_SET = 'virtual_flows';

@@ -3,19 +3,14 @@ import { invalidArgument } from '../../lib/errors.js';
 import { addressOf, type Cidr, familyOf } from '../../lib/ip.js';
 import { TABLE } from '../names.js';
 import type { Table } from '../nft/table.js';
-import type { GatewayBridge, Sandbox } from '../state.js';
+import type { Sandbox } from '../state.js';
+import { bridgeInterface } from './bridges.js';
 import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
-import {
-  cidrIn,
-  defaultRoute,
-  gatewayAddress6,
-  gatewayInterface,
-  type OverlayNetwork,
-  overlayInterface,
-  subnetRoutes,
-} from './interfaces.js';
-import type { InterfaceBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
+import { defaultRoute, gatewayInterface, overlayInterface, subnetRoutes } from './interfaces.js';
+import { type Layout, wayOut } from './layout.js';
+import type { InterfaceBlueprint, NamespaceBlueprint, RouteBlueprint, Sysctl } from './model.js';
+import { type ResolverPorts, resolverChains } from './resolver.js';
 import { virtualObjects } from './virtual.js';
 import {
   type WayBackInput,
@@ -44,105 +39,78 @@ export function checkSandbox(sandbox: Sandbox): true {
   for (const { address, backends } of sandbox.virtualServices) {
     checkBackends(backends, familyOf(checkIp(address, 'virtual address')));
   }
-  if (sandbox.hostPorts.length > 0 && !sandbox.gateway)
-    throw invalidArgument(`sandbox ${sandbox.id} has host ports and no interface on the gateway bridge`);
   if (sandbox.ingress && !sandbox.gateway)
     throw invalidArgument(`sandbox ${sandbox.id} is in the ingress network and has no interface on the gateway bridge`);
   return true;
 }
 
-/**
- * @param gatewayAddress CIDR on the gateway bridge; undefined for a sandbox without
- * @throws INVALID_ARGUMENT
- */
-export function sandboxBlueprint(
-  sandbox: Sandbox,
-  networks: ReadonlyMap<string, OverlayNetwork>,
-  gatewayBridge: GatewayBridge,
-  gatewayAddress: string | undefined,
-  facts: Facts,
-): NamespaceBlueprint {
-  const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, gatewayAddress) : undefined;
-  const gatewayAddresses = gatewayCidrs(sandbox, gatewayBridge, gatewayAddress);
-  const interfaces = sandboxInterfaces(sandbox, networks, gatewayAddresses, facts);
-  const gateway = interfaces.at(-1);
-  const ingressMtu = interfaces.find(({ name }) => name === wayBack?.interface)?.mtu;
+/** @throws INVALID_ARGUMENT */
+export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts): NamespaceBlueprint {
+  const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, layout) : undefined;
   return {
     name: sandbox.id,
     subject: { kind: 'sandbox', id: sandbox.id },
     sysctls: [...sysctls, ...(wayBack ? wayBackSysctls : [])],
     bridges: [],
     vxlan: undefined,
-    interfaces,
+    interfaces: sandboxInterfaces(sandbox, layout, facts),
     routes: [
-      // Replies are routed here before they have their mark, and take their segment size from this route.
-      ...(gatewayAddresses && gateway ? [defaultRoute(gatewayBridge.address, gateway.name, ingressMtu)] : []),
-      ...(gatewayAddresses?.[1] && gateway ? [defaultRoute(gatewayBridge.address6, gateway.name)] : []),
-      ...sandbox.endpoints.flatMap(({ networkId }, i) =>
-        subnetRoutes(
-          networks.get(networkId)?.gateways ?? [],
-          interfaces[i]?.addresses ?? [],
-          interfaces[i]?.name ?? '',
-        ),
-      ),
+      ...defaultRoutes(layout, wayBack),
+      ...layout.endpoints.flatMap(({ name, network, cidrs }) => subnetRoutes(network.gateways, cidrs, name)),
       ...(wayBack ? [wayBackRoute(wayBack.interface)] : []),
     ],
     rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
     neighbours: wayBack ? [wayBackNeighbour(wayBack.interface)] : [],
-    tables: sandboxTables(sandbox, wayBack),
+    tables: sandboxTables(sandbox, wayBack, sandbox.resolver && facts.resolverPorts.get(sandbox.id)),
   };
 }
 
-/** Those who have IPv6 in their networks have it on the gateway bridge too. */
-function gatewayCidrs(
-  { endpoints }: Sandbox,
-  bridge: GatewayBridge,
-  cidr: string | undefined,
-): readonly [string, ...string[]] | undefined {
-  if (cidr === undefined) return undefined;
-  const v6 = endpoints.some(({ addresses }) => addresses.some((address) => familyOf(address) === 6));
-  return v6 && bridge.address6 !== '' ? [cidr, gatewayAddress6(bridge, cidr)] : [cidr];
+function sandboxInterfaces({ id }: Sandbox, layout: Layout, facts: Facts): InterfaceBlueprint[] {
+  const { gateway } = layout;
+  const isolated = facts.bridgeNetfilter.size === 0;
+  return [
+    ...layout.endpoints.map(({ name, endpoint, network, cidrs }) =>
+      network.kind === 'bridge'
+        ? bridgeInterface(id, name, endpoint, cidrs, network, facts)
+        : overlayInterface(id, name, endpoint, cidrs, network.mtu),
+    ),
+    ...(gateway ? [gatewayInterface(id, gateway.name, gateway.cidrs, facts.underlayMtu ?? 1500, isolated)] : []),
+  ];
 }
 
-function sandboxInterfaces(
-  sandbox: Sandbox,
-  networks: ReadonlyMap<string, OverlayNetwork>,
-  gatewayAddresses: readonly [string, ...string[]] | undefined,
-  facts: Facts,
-): InterfaceBlueprint[] {
-  const overlays = sandbox.endpoints.map((endpoint, i) => {
-    const network = networks.get(endpoint.networkId);
-    if (network === undefined)
-      throw invalidArgument(`eth${i} belongs to network ${endpoint.networkId}, which this node does not have`);
-    const cidrs = endpoint.addresses.map((address) => {
-      const cidr = cidrIn(network.gateways, address);
-      if (cidr !== undefined) return cidr;
-      throw invalidArgument(`address ${address} of eth${i} is in no subnet of network ${network.id}`, {
-        value: address,
-      });
-    });
-    return overlayInterface(sandbox.id, i, endpoint, cidrs, network.mtu);
+function defaultRoutes(layout: Layout, wayBack: WayBackInput | undefined): RouteBlueprint[] {
+  // Replies are routed here before they have their mark, and take their segment size from this route.
+  const ingressMtu = layout.endpoints.find(({ name }) => name === wayBack?.interface)?.network.mtu;
+  return ([4, 6] as const).flatMap((family) => {
+    const way = wayOut(layout, family);
+    return way ? [defaultRoute(way.via, way.interface, family === 4 ? ingressMtu : undefined)] : [];
   });
-  if (gatewayAddresses === undefined) return overlays;
-  const mtu = facts.underlayMtu ?? 1500;
-  return [...overlays, gatewayInterface(sandbox.id, overlays.length, gatewayAddresses, mtu, !facts.bridgeNetfilter)];
 }
 
 /** Undefined for a task that is not in the ingress network. */
-function wayBackInput(sandbox: Sandbox, gatewayAddress: string | undefined): WayBackInput | undefined {
-  if (!sandbox.ingress || gatewayAddress === undefined) return undefined;
+function wayBackInput(sandbox: Sandbox, { endpoints, gateway }: Layout): WayBackInput | undefined {
+  if (!sandbox.ingress || gateway === undefined) return undefined;
   const { overlayId, subnet } = sandbox.ingress;
   const cidr: Cidr = checkCidr(subnet, 'ingress subnet');
-  const index = sandbox.endpoints.findIndex((endpoint) => endpoint.networkId === overlayId);
-  if (index < 0) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
-  return { interface: `eth${index}`, subnet: cidr, gatewayAddress: addressOf(gatewayAddress) };
+  const place = endpoints.find(({ endpoint }) => endpoint.networkId === overlayId);
+  if (!place) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
+  return { interface: place.name, subnet: cidr, gatewayAddress: addressOf(gateway.cidrs[0]) };
 }
 
-function sandboxTables({ virtualServices }: Sandbox, wayBack: WayBackInput | undefined): Table[] {
+function sandboxTables(
+  { virtualServices }: Sandbox,
+  wayBack: WayBackInput | undefined,
+  resolver: ResolverPorts | undefined,
+): Table[] {
   const [ip, ip6] = [virtualObjects(virtualServices, 4), virtualObjects(virtualServices, 6)];
   const tables: Table[] = [
     ...(wayBack ? [wayBackNetdevTable(wayBack)] : []),
-    { family: 'ip', name: TABLE, sets: ip.sets, chains: [...(wayBack ? wayBackChains(wayBack) : []), ...ip.chains] },
+    {
+      family: 'ip',
+      name: TABLE,
+      sets: ip.sets,
+      chains: [...(wayBack ? wayBackChains(wayBack) : []), ...ip.chains, ...(resolver ? resolverChains(resolver) : [])],
+    },
     { family: 'ip6', name: TABLE, ...ip6 },
   ];
   return tables.filter(({ chains }) => chains.length > 0);

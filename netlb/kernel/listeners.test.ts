@@ -13,12 +13,12 @@ test('listeners of /proc/net/tcp - up to the first connection', () => {
     line('00000000:0051', '0A'),
   ];
   expect(parseListeners('tcp', lines)).toEqual([
-    { protocol: 'tcp', address: '', port: 22 },
-    { protocol: 'tcp', address: '127.0.0.1', port: 3306 },
+    { protocol: 'tcp', family: 4, address: '', port: 22 },
+    { protocol: 'tcp', family: 4, address: '127.0.0.1', port: 3306 },
   ]);
 });
 
-test('listeners of /proc/net/tcp6 - those that IPv4 reaches', () => {
+test('listeners of /proc/net/tcp6 - of one family or both', () => {
   const lines = [
     HEAD,
     line(`${'0'.repeat(32)}:0016`, '0A'),
@@ -26,13 +26,15 @@ test('listeners of /proc/net/tcp6 - those that IPv4 reaches', () => {
     line('00000000000000000000000001000000:0051', '0A'),
   ];
   expect(parseListeners('tcp', lines)).toEqual([
-    { protocol: 'tcp', address: '', port: 22 },
-    { protocol: 'tcp', address: '192.0.2.1', port: 80 },
+    { protocol: 'tcp', family: 4, address: '', port: 22 },
+    { protocol: 'tcp', family: 6, address: '', port: 22 },
+    { protocol: 'tcp', family: 4, address: '192.0.2.1', port: 80 },
+    { protocol: 'tcp', family: 6, address: '::1', port: 81 },
   ]);
 });
 
 test('listeners of /proc/net/udp - those that are not connected', () => {
   expect(parseListeners('udp', [HEAD, line('0100007F:1000', '01'), line('00000000:0035', '07')])).toEqual([
-    { protocol: 'udp', address: '', port: 53 },
+    { protocol: 'udp', family: 4, address: '', port: 53 },
   ]);
 });

@@ -1,17 +1,20 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { errnoOf } from '../../lib/errors.js';
+import { addressText } from './attributes.js';
 import type { NetNamespace } from './namespace.js';
 
-/** A local socket that takes what comes to a port over IPv4. */
+/** A local socket that takes what comes to a port over one family; one for both is two of these. */
 export interface Listener {
   readonly protocol: 'tcp' | 'udp';
-  /** Empty: all local addresses. */
+  readonly family: 4 | 6;
+  /** Empty: all local addresses of the family. */
   readonly address: string;
   readonly port: number;
 }
 
 /** TCP_LISTEN and TCP_CLOSE (net/tcp_states.h); UDP sockets that are not connected have the latter. */
 const WAITING = { tcp: '0A', udp: '07' } as const;
+const FAMILIES = [4, 6] as const;
 const CHUNK = 64 * 1024;
 
 /**
@@ -28,7 +31,7 @@ export function readListeners(namespace: NetNamespace): Listener[] {
 
 /**
  * Lines as in proc_net_tcp.rst of the kernel. IPv6 sockets on all addresses take IPv4 too, unless they are set
- * not to, which the file does not tell; those on one IPv6 address are left out. Pure.
+ * not to, which the file does not tell. Pure.
  */
 export function parseListeners(protocol: Listener['protocol'], lines: Iterable<string>): Listener[] {
   const listeners: Listener[] = [];
@@ -37,20 +40,20 @@ export function parseListeners(protocol: Listener['protocol'], lines: Iterable<s
     if (local === undefined || !local.includes(':')) continue;
     if (state === WAITING[protocol]) {
       const [hex = '', port = ''] = local.split(':');
-      const address = ipv4Of(hex);
-      if (address !== undefined) listeners.push({ protocol, address, port: Number.parseInt(port, 16) });
+      for (const place of placesOf(hex)) listeners.push({ protocol, ...place, port: Number.parseInt(port, 16) });
     } else if (protocol === 'tcp') break; // All listening sockets come before the connections, which may be many.
   }
   return listeners;
 }
 
-const ANY = /^(?:0{8}|0{32}|0{16}F{4}0{12})$/;
-
 /** @param hex 32-bit words of an address in the byte order of a little-endian machine */
-function ipv4Of(hex: string): string | undefined {
-  if (ANY.test(hex)) return '';
-  const word = hex.length === 8 ? hex : /^0{16}F{4}0{4}([0-9A-F]{8})$/.exec(hex)?.[1];
-  return word && [...Buffer.from(word, 'hex')].reverse().join('.');
+function placesOf(hex: string): Pick<Listener, 'family' | 'address'>[] {
+  if (/^0{32}$/.test(hex)) return FAMILIES.map((family) => ({ family, address: '' }));
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+  // An IPv4 address in an IPv6 socket is ::ffff: and the four bytes.
+  const v4 = hex.length === 8 || /^0{16}F{4}0{4}/.test(hex) ? bytes.slice(-4) : undefined;
+  if (v4) return [{ family: 4, address: v4.every((byte) => byte === 0) ? '' : v4.join('.') }];
+  return [{ family: 6, address: addressText(Buffer.from(bytes)) }];
 }
 
 /** The lines of a file, read as far as they are asked for; none when there is no such file (no IPv6). */

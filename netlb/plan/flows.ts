@@ -28,7 +28,11 @@ export function flowFilterOf(set: string, element: string): FlowFilter {
  */
 export function newUdpFlows(wanted: NamespaceBlueprint, actual: ActualNamespace): FlowFilter[] {
   if (wanted.name !== NODE_NAMESPACE) return [];
-  const table = wanted.tables.find(({ family }) => family === 'ip');
+  return ([4, 6] as const).flatMap((family) => newUdpFlowsOf(wanted, actual, family));
+}
+
+function newUdpFlowsOf(wanted: NamespaceBlueprint, actual: ActualNamespace, family: 4 | 6): FlowFilter[] {
+  const table = wanted.tables.find((candidate) => candidate.family === (family === 4 ? 'ip' : 'ip6'));
   const before = table && actual.tables.get(keyOf(table))?.sets;
   const ports = (table?.sets ?? [])
     .filter(({ keep }) => keep === 'exact')
@@ -38,7 +42,7 @@ export function newUdpFlows(wanted: NamespaceBlueprint, actual: ActualNamespace)
     })
     .filter((port) => port.startsWith('17 . '));
   const local = actual.addresses
-    .filter(({ family, scope }) => family === 4 && scope === 0)
+    .filter((address) => address.family === family && address.scope === 0)
     .map((a) => addressOf(a.cidr));
   return ports.flatMap((port) =>
     local.map(

@@ -1,3 +1,4 @@
+import { whose } from '../blueprint/foreign.js';
 import type { BridgeBlueprint, InterfaceBlueprint, NamespaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { LINK_GROUP, NODE_NAMESPACE } from '../names.js';
@@ -56,9 +57,6 @@ export function planLinks(wanted: NamespaceBlueprint, actual: ActualState): Link
 
 /** In a namespace of ours every link with a name of ours is ours, if perhaps wrong. */
 const isForeign = (namespace: string, link: Link): boolean => namespace === NODE_NAMESPACE && link.group !== LINK_GROUP;
-
-export const whose = ({ kind, name }: Pick<Link, 'kind' | 'name'>): string =>
-  `a ${kind ?? 'link'} that docker or someone else made; remove it (ip link delete ${name}) to let this node have its own`;
 
 /** Undefined when nothing is left to change. */
 function nonEmpty(change: LinkAttributes): LinkAttributes | undefined {

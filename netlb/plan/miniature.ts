@@ -63,11 +63,15 @@ export const desired: DesiredState = {
 };
 const facts: Facts = {
   underlayMtu: 1500,
-  bridgeNetfilter: false,
+  bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
+  gatewayInterfaces: new Map(),
+  resolverPorts: new Map(),
+  bridgeAddresses: new Map(),
+  foreign: { links: new Map(), subnets: [] },
   marks: new Map(),
-  occupation: { listeners: [], held: new Set() },
+  occupation: { listeners: [], held: new Map() },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
 

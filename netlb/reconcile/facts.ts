@@ -1,8 +1,10 @@
 import { addressOf } from '../../lib/ip.js';
 import type { Facts } from '../blueprint/facts.js';
+import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import type { Listener } from '../kernel/listeners.js';
-import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
-import type { ActualState } from '../plan/actual.js';
+import type { Link } from '../kernel/rtnetlink.js';
+import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, LINK_GROUP, NODE_NAMESPACE, TABLE } from '../names.js';
+import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 
 /** What a blueprint takes from the kernel. Pure. */
@@ -11,29 +13,81 @@ export function factsOf(
   actual: ActualState,
   clientAddress: Facts['clientAddress'],
   listeners: readonly Listener[],
+  resolverPorts: Facts['resolverPorts'],
 ): Facts {
-  const node = actual.namespaces.get(NODE_NAMESPACE);
-  const underlay = node?.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay.address);
+  const node = actual.namespaces.get(NODE_NAMESPACE) ?? NOTHING_ACTUAL;
+  const underlay = node.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay?.address);
+  const gatewayInterfaces = interfacesOnGateway(node.links);
   return {
-    underlayMtu: node?.links.find(({ index }) => index === underlay?.index)?.mtu,
-    bridgeNetfilter: node?.sysctls.get('net/bridge/bridge-nf-call-iptables') === '1',
+    underlayMtu: node.links.find(({ index }) => index === underlay?.index)?.mtu,
+    bridgeNetfilter: new Set(([4, 6] as const).filter((family) => node.sysctls.get(BRIDGE_NETFILTER[family]) === '1')),
     clientAddress,
-    gatewayAddresses: gatewayAddresses(desired, actual),
+    gatewayAddresses: gatewayAddresses(gatewayInterfaces, actual),
+    gatewayInterfaces,
+    bridgeAddresses: bridgeAddresses(node),
+    foreign: foreignOf(node),
     marks: marks(actual),
     occupation: { listeners, held: held(actual) },
+    resolverPorts,
   };
 }
 
-/** A sandbox's interface on the gateway bridge is its last. */
-function gatewayAddresses(desired: DesiredState, actual: ActualState): Map<string, string> {
+const BRIDGE_NETFILTER = {
+  4: 'net/bridge/bridge-nf-call-iptables',
+  6: 'net/bridge/bridge-nf-call-ip6tables',
+} as const;
+
+const isOurs = ({ group }: Link): boolean => group === LINK_GROUP;
+
+/** By namespace; the ports on the gateway bridge tell. */
+function interfacesOnGateway(links: readonly Link[]): Map<string, string> {
+  const bridge = links.find(({ name }) => name === GATEWAY_BRIDGE)?.index;
+  const ports = links.filter((link) => isOurs(link) && link.master === bridge);
+  return new Map(ports.map(({ alias }) => alias.split(' ')).map(([owner = '', name = '']) => [owner, name]));
+}
+
+function gatewayAddresses(interfaces: ReadonlyMap<string, string>, actual: ActualState): Map<string, string> {
   const addresses = new Map<string, string>();
-  for (const { id, endpoints } of desired.sandboxes) {
+  for (const [id, name] of interfaces) {
     const namespace = actual.namespaces.get(id);
-    const link = namespace?.links.find(({ name }) => name === `eth${endpoints.length}`);
+    const link = namespace?.links.find((candidate) => candidate.name === name);
     const address = namespace?.addresses.find(({ index, family }) => index === link?.index && family === 4);
     if (link && address) addresses.set(id, address.cidr);
   }
   return addresses;
+}
+
+function bridgeAddresses({ links, addresses }: ActualNamespace): Map<string, string[]> {
+  const ours = links.filter((link) => isOurs(link) && link.kind === 'bridge');
+  return new Map(
+    ours.map(({ name, index }) => [name, addresses.filter((a) => a.index === index).map(({ cidr }) => cidr)]),
+  );
+}
+
+function foreignOf({ links, addresses, routes }: ActualNamespace): Foreign {
+  const byIndex = new Map(links.map((link) => [link.index, link]));
+  const isForeign = (index: number | undefined): boolean => {
+    const link = index === undefined ? undefined : byIndex.get(index);
+    return link === undefined || !isOurs(link);
+  };
+  const nameOf = (index: number | undefined): string => byIndex.get(index ?? 0)?.name ?? '';
+  const subnets: ForeignSubnet[] = [
+    ...addresses
+      .filter(({ index }) => isForeign(index))
+      .map(({ cidr, index }) => ({ cidr, what: `the address ${cidr} of ${nameOf(index)}` })),
+    ...routes
+      .filter(({ index }) => isForeign(index))
+      .map(({ destination, via, index }) => ({
+        cidr: destination,
+        what: ['the route', destination, ...(via ? ['via', via] : []), ...(index ? ['dev', nameOf(index)] : [])].join(
+          ' ',
+        ),
+      })),
+  ];
+  return {
+    links: new Map(links.filter((link) => !isOurs(link)).map(({ name, kind }) => [name, kind])),
+    subnets: subnets.filter(({ cidr }) => isTaken(cidr)),
+  };
 }
 
 /** From the map `6 . 8080 : 256` of the ingress sandbox. */
@@ -47,11 +101,21 @@ function marks(actual: ActualState): Map<string, number> {
   );
 }
 
-/** Keys of the node's sets of published ports: `6 . 8080`, `192.0.2.1 . 6 . 8080`. */
-function held(actual: ActualState): Set<string> {
-  const sets = actual.namespaces.get(NODE_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets;
-  const elements = ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) => [
-    ...(sets?.get(name)?.elements ?? []),
-  ]);
-  return new Set(elements.map((element) => element.split(' : ')[0] ?? ''));
+/**
+ * What the node's rules lead where: the elements of its sets of published ports, by family and key
+ * (`ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`), with the map's value, or nothing for the mesh's.
+ */
+function held(actual: ActualState): Map<string, string> {
+  const tables = actual.namespaces.get(NODE_NAMESPACE)?.tables;
+  const elements = (['ip', 'ip6'] as const).flatMap((family) =>
+    ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) =>
+      (tables?.get(`${family} ${TABLE}`)?.sets.get(name)?.elements ?? []).map((element) => `${family} ${element}`),
+    ),
+  );
+  return new Map(
+    elements.map((element) => {
+      const [key = '', value = ''] = element.split(' : ');
+      return [key, value];
+    }),
+  );
 }

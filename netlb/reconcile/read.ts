@@ -1,7 +1,8 @@
 /** Reads what the kernel shows of one namespace, whole or in part. */
 import { TABLE_MAIN } from '../kernel/routes.js';
+import type { Link } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
-import { GATEWAY_BRIDGE, isOverlayNamespace, NODE_NAMESPACE } from '../names.js';
+import { isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { NamespaceHandle } from './handles.js';
 
@@ -12,8 +13,13 @@ const WAY_BACK_TABLE = 100;
 const NODE_SYSCTLS = [
   'net.ipv4.ip_forward',
   'net.ipv6.conf.all.forwarding',
-  `net/ipv4/conf/${GATEWAY_BRIDGE}/route_localnet`,
   'net/bridge/bridge-nf-call-iptables',
+  'net/bridge/bridge-nf-call-ip6tables',
+];
+/** Settings of each bridge that is ours. */
+const bridgeSysctls = (name: string): string[] => [
+  `net/ipv4/conf/${name}/route_localnet`,
+  `net/ipv6/conf/${name}/disable_ipv6`,
 ];
 const OVERLAY_SYSCTLS = [
   ...['iptables', 'ip6tables', 'arptables'].map((hook) => `net/bridge/bridge-nf-call-${hook}`),
@@ -38,19 +44,28 @@ type Kind = 'node' | 'overlay' | 'sandbox';
 const kindOf = (name: string): Kind =>
   name === NODE_NAMESPACE ? 'node' : isOverlayNamespace(name) ? 'overlay' : 'sandbox';
 
-const readers: { readonly [P in Part]: (handle: NamespaceHandle, kind: Kind) => Partial<ActualNamespace> } = {
+type Reader = (handle: NamespaceHandle, kind: Kind, read: ActualNamespace) => Partial<ActualNamespace>;
+
+/** Each is given what those before it in PARTS have read. */
+const readers: { readonly [P in Part]: Reader } = {
   links: ({ route }) => ({ links: route.links() }),
   addressing: ({ route }, kind) => ({
     addresses: route.addresses(),
-    routes: kind === 'sandbox' ? [...route.routes(TABLE_MAIN), ...route.routes(WAY_BACK_TABLE)] : [],
+    routes: [
+      ...(kind === 'overlay' ? [] : route.routes(TABLE_MAIN)),
+      ...(kind === 'sandbox' ? route.routes(WAY_BACK_TABLE) : []),
+    ],
     rules: kind === 'sandbox' ? route.rules() : [],
   }),
   neighbours: ({ route }, kind) => ({
     neighbours: kind === 'node' ? [] : route.neighbours(),
     fdb: kind === 'overlay' ? route.fdb() : [],
   }),
-  sysctls: (handle, kind) => ({
-    sysctls: readSysctls(handle, { node: NODE_SYSCTLS, overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind]),
+  sysctls: (handle, kind, { links }) => ({
+    sysctls: readSysctls(
+      handle,
+      { node: nodeSysctls(links), overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind],
+    ),
   }),
   tables: ({ tables }, kind) => ({
     tables:
@@ -66,7 +81,15 @@ export function readNamespace(
   before: ActualNamespace = NOTHING_ACTUAL,
 ): ActualNamespace {
   const kind = kindOf(name);
-  return Object.assign({}, before, ...[...parts].map((part) => readers[part](handle, kind)));
+  const asked = new Set(parts);
+  let read = before;
+  for (const part of PARTS) if (asked.has(part)) read = { ...read, ...readers[part](handle, kind, read) };
+  return read;
+}
+
+function nodeSysctls(links: readonly Link[]): string[] {
+  const bridges = links.filter(({ group, kind }) => group === LINK_GROUP && kind === 'bridge');
+  return [...NODE_SYSCTLS, ...bridges.flatMap(({ name }) => bridgeSysctls(name))];
 }
 
 function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): Map<string, string> {

@@ -35,7 +35,7 @@ export class DriftWatch {
 
   /** Calls `look` again and again, never twice at a time, until the signal aborts. */
   async run(signal: AbortSignal, look: () => Promise<void>): Promise<void> {
-    const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'ipv4Address'], (events) => {
+    const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'ipv4Address', 'ipv6Address'], (events) => {
       if (this.#clock.now() > this.#ownUntil && events.some(concernsUs)) this.#wake?.();
     });
     try {

@@ -9,9 +9,10 @@ const hostPorts: HostPort[] = (['tcp', 'udp'] as const).map((protocol) => ({ ...
 const services = hostPorts.map(({ protocol }) => ({ ...port, protocol, backends: ['t1'] }));
 const mesh: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11 }], services };
 const host: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11, hostPorts }] };
-const problems = (words: string) =>
+const INGRESS_SUBJECT = { kind: 'ingress', id: INGRESS };
+const problems = (subject: object, words: string) =>
   ['tcp', 'udp'].map((protocol) => ({
-    subject: { kind: 'ingress', id: INGRESS },
+    subject,
     message: `port 8080/${protocol} is in use by a process of this node${words}`,
   }));
 let machines: Machines;
@@ -24,15 +25,18 @@ beforeEach(() => {
 
 afterEach(() => machines.close());
 
-test.each<[string, Swarm]>([
-  ['the mesh', mesh],
-  ['mode host', host],
-])('a port of a process is published by %s when the process has gone', async (_, swarm) => {
+// A task does not start without its own ports; one that has them keeps running whatever a process does.
+test.each<[string, Swarm, object]>([
+  ['the mesh', mesh, INGRESS_SUBJECT],
+  ['mode host', host, { kind: 'sandbox', id: idOf('t1') }],
+])('a port of a process is published by %s when the process has gone', async (_, swarm, subject) => {
   const answers = (from: string, address: string) =>
     new Set((['tcp', 'udp'] as const).flatMap((protocol) => machines.ask(from, protocol, address, 8080, 1)));
   const local = await machines.serve('node1', 'local', 8080);
   const driver = await machines.driver('node1', { driftIntervalMs: 500 });
-  expect((await driver.apply(desiredState(swarm, 1))).problems).toEqual(problems(': it is not published here'));
+  expect((await driver.apply(desiredState(swarm, 1))).problems).toEqual(
+    problems(subject, ': it is not published here'),
+  );
   await machines.serve(machines.sandbox('node1', idOf('t1')), 't1');
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`local ${CLIENT}`]));
   expect(answers('node1', '127.0.0.1')).toEqual(new Set(['local 127.0.0.1']));
@@ -47,6 +51,6 @@ test.each<[string, Swarm]>([
 
   await machines.serve('node1', 'late', 8080);
   const { problems: late } = await driver.apply(desiredState(swarm, 1));
-  expect(late).toEqual(problems(' too: it was published first, the process gets nothing'));
+  expect(late).toEqual(problems(INGRESS_SUBJECT, ' too: it was published first, the process gets nothing'));
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
 });

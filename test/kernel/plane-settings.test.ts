@@ -53,10 +53,14 @@ function gatewayBridge() {
   };
 }
 
+const bridgeNetfilter = (value: 0 | 1) => (node: string) => {
+  for (const hook of ['iptables', 'ip6tables'])
+    machines.inside(node, 'sysctl', '-qw', `net.bridge.bridge-nf-call-${hook}=${value}`);
+};
 const hairpin = ['t1', 't2'].map((name) => `${name} ${nodeAddress(1)}`);
 
 test('gateway bridge - ports are isolated, hairpins pass, tasks do not reach each other', async () => {
-  await up((node) => machines.inside(node, 'sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=0'));
+  await up(bridgeNetfilter(0));
   expect(gatewayBridge()).toEqual({
     isolated: [true, true, true],
     neighbour: expect.stringMatching(/no answer|EHOSTUNREACH/),
@@ -65,7 +69,7 @@ test('gateway bridge - ports are isolated, hairpins pass, tasks do not reach eac
 });
 
 test('gateway bridge - with bridge netfilter rules isolate instead, and hairpins pass too', async () => {
-  await up((node) => machines.inside(node, 'sysctl', '-qw', 'net.bridge.bridge-nf-call-iptables=1'));
+  await up(bridgeNetfilter(1));
   expect(gatewayBridge()).toEqual({
     isolated: [false, false, false],
     neighbour: expect.stringMatching(/no answer|EHOSTUNREACH/),
