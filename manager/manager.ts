@@ -6,6 +6,8 @@ import {
   AttachmentsService,
   ControlService,
   DispatcherService,
+  InspectionBrokerService,
+  InspectionsService,
   JoinService,
   LeaderRelayService,
   LogBrokerService,
@@ -19,6 +21,8 @@ import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
 import type { ManagerIdentity } from './identity.js';
+import { InspectionBroker } from './inspections/broker.js';
+import { leadersInspections, routedInspections } from './inspections/handlers.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
 import { LeaderDuties } from './leader-duties.js';
@@ -74,6 +78,7 @@ export class Manager {
   readonly #member: RaftMember;
   readonly #store: MemoryStore;
   readonly #broker: LogBroker;
+  readonly #inspections: InspectionBroker;
   readonly #dispatcher: Dispatcher;
   readonly #roster: Roster;
   readonly #leader: LeaderClient;
@@ -83,6 +88,8 @@ export class Manager {
 
   /** Control for the operators of this machine. */
   readonly control: Handlers<typeof ControlService>;
+  /** Questions of the operators of this machine to any node. */
+  readonly inspections: Handlers<typeof InspectionsService>;
 
   constructor(options: ManagerOptions) {
     const { clock, log, nodeId, nodeSecret, identity, onFatal } = options;
@@ -111,6 +118,7 @@ export class Manager {
     const authenticated = (context: CallContext) => authenticate(store, context);
     const leader = () => this.#member.standing().leader;
     this.#broker = new LogBroker({ store, clock, authenticate: authenticated });
+    this.#inspections = new InspectionBroker({ store, clock, authenticate: authenticated });
     this.#dispatcher = new Dispatcher({
       store,
       clock,
@@ -127,6 +135,7 @@ export class Manager {
     });
     this.#duties = new LeaderDuties(this.#member, (signal) => this.#lead(signal));
     this.#local = controlHandlers(store, { clock, managers: this.#roster, logs: new LogReader(store, this.#broker) });
+    this.inspections = routedInspections(leadersInspections(this.#inspections, this.#member), this.#leader);
     this.control = routedControl({ local: this.#local, leader: this.#leader, barrier: () => this.#member.barrier() });
   }
 
@@ -225,6 +234,7 @@ export class Manager {
     server.add(LogBrokerService, this.#broker.handlers());
     const nodeOf = (sessionId: string, context: CallContext) => this.#dispatcher.nodeOf(sessionId, context);
     server.add(AttachmentsService, new Attachments({ store: this.#store, clock, nodeOf }).handlers);
+    server.add(InspectionBrokerService, this.#inspections.handlers());
     server.add(RaftTransportService, this.#member.handlers);
     const member = this.#member;
     const control = managersControl({
@@ -236,6 +246,7 @@ export class Manager {
     server.add(ControlService, control);
     const relay = new RelayServer({ isManager: (context) => member.isPeer(context), log: part(log, 'relay') });
     relay.add(ControlService, control);
+    relay.add(InspectionsService, leadersInspections(this.#inspections, member));
     server.add(LeaderRelayService, relay.handlers);
   }
 

@@ -48,6 +48,7 @@ export class KernelReader {
   /** Never throws: what cannot be read is said in the fact. */
   async answer(query: Query): Promise<Fact> {
     try {
+      if (!Object.hasOwn(this.#answerers, query.kind)) throw new TypeError(`it has no answer to "${query.kind}"`);
       const answerer = this.#answerers[query.kind] as (asked: Query) => Fact | Promise<unknown>;
       return { answer: (await answerer(query)) as Answers[Kind] };
     } catch (error) {

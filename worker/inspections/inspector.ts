@@ -1,0 +1,39 @@
+import { SwarmError } from '../../lib/errors.js';
+import type { Fact, Query } from '../../netlb/trace/queries.js';
+import type { KernelReader } from '../../netlb/trace/reader.js';
+import { KernelAnswer, KernelQuestion, type NodeAnswer, NodeQuestion } from '../../proto/gen/index.js';
+
+/** What a node answers to questions about itself, whoever asks: the managers, or its own daemon. */
+export class Inspector {
+  readonly #kernel: KernelReader;
+
+  constructor(kernel: KernelReader) {
+    this.#kernel = kernel;
+  }
+
+  /** @throws UNIMPLEMENTED for questions of newer versions */
+  async answer({ kernel }: NodeQuestion): Promise<Pick<NodeAnswer, 'kernel'>> {
+    if (!kernel)
+      throw new SwarmError('UNIMPLEMENTED', 'this node does not understand the question: its tsswarmd is older');
+    const queries = kernel.queries.map((text) => JSON.parse(text) as Query);
+    const facts = await this.facts(queries);
+    return { kernel: KernelAnswer.create({ facts: facts.map((fact) => JSON.stringify(fact)) }) };
+  }
+
+  /** One after another: each is short, and others get their turn between them. */
+  async facts(queries: readonly Query[]): Promise<readonly Fact[]> {
+    const facts: Fact[] = [];
+    for (const query of queries) facts.push(await this.#kernel.answer(query));
+    return facts;
+  }
+
+  close(): void {
+    this.#kernel.close();
+  }
+}
+
+export const kernelQuestion = (queries: readonly Query[]): NodeQuestion =>
+  NodeQuestion.create({ kernel: KernelQuestion.create({ queries: queries.map((query) => JSON.stringify(query)) }) });
+
+export const kernelFacts = (answer: Pick<NodeAnswer, 'kernel'>): readonly Fact[] =>
+  (answer.kernel?.facts ?? []).map((text) => JSON.parse(text) as Fact);
