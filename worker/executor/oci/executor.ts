@@ -5,18 +5,19 @@ import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
-import type { ProcessStreams } from '../interactive.js';
+import type { ContainerFacts, ExecSettings, ProcessStreams } from '../interactive.js';
 import { startFailureCode } from '../start-failure.js';
 import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import type { PreparedRecord } from './container/folder.js';
-import { readHostFacts } from './container/host-facts.js';
+import { type HostFacts, readHostFacts } from './container/host-facts.js';
 import { parseSignal } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
 import { Operations } from './operations.js';
-import { attach } from './processes.js';
+import { writeHosts } from './prepare.js';
+import { attach, exec } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
 import { Runtime } from './runtime/runtime.js';
@@ -46,16 +47,18 @@ export class OciExecutor implements Executor {
   readonly #log: Logger;
   readonly #operations: Operations;
   readonly #runtime: Runtime;
+  readonly #host: HostFacts;
   readonly #starts = new Limiter(PARALLEL_STARTS);
   readonly #containers = new Map<string, Container>();
   readonly #looking = new Map<Container, 'once' | 'again'>();
   readonly #watch: ExitWatch;
 
-  private constructor({ clock, log }: OciExecutorOptions, operations: Operations, runtime: Runtime) {
+  private constructor({ clock, log }: OciExecutorOptions, operations: Operations, runtime: Runtime, host: HostFacts) {
     this.#clock = clock;
     this.#log = log;
     this.#operations = operations;
     this.#runtime = runtime;
+    this.#host = host;
     this.#watch = new ExitWatch(
       operations.exitDir,
       clock,
@@ -88,7 +91,7 @@ export class OciExecutor implements Executor {
     const initProgram = await findInitProgram();
     const operations = new Operations({ dataRoot, runRoot, cgroupParent, images, host, runtime, initProgram, log });
     const adopted = await operations.open();
-    const executor = new OciExecutor(options, operations, runtime);
+    const executor = new OciExecutor(options, operations, runtime, host);
     for (const container of adopted) {
       executor.#containers.set(container.id, container);
       executor.#look(container);
@@ -210,6 +213,22 @@ export class OciExecutor implements Executor {
       if (this.#containers.get(id) !== container) throw unknown(id);
       return attach(container, input);
     });
+  }
+
+  async exec(id: string, settings: ExecSettings): Promise<ProcessStreams> {
+    const folder = this.#operations.execs(id);
+    return exec(this.#need(id), settings, { runtime: this.#runtime, host: this.#host, folder });
+  }
+
+  async facts(id: string): Promise<ContainerFacts> {
+    const { folder, prepared } = this.#need(id);
+    const { imageId, command, exposedPorts } = prepared;
+    return { imageId, command, exposedPorts, rootfs: folder.rootfs, logPath: folder.log };
+  }
+
+  async setHosts(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts'>): Promise<void> {
+    const { folder, prepared, serial } = this.#need(id);
+    await serial.run(() => writeHosts(folder, { ...prepared, ...names }, prepared.hostname));
   }
 
   #need(id: string): Container {

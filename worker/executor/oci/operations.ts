@@ -46,6 +46,11 @@ export class Operations {
     this.exitDir = join(options.runRoot, 'exits');
   }
 
+  /** Where the other processes of a container have their folders, which go with its first. */
+  execs(id: string): string {
+    return join(this.#options.runRoot, 'execs', id);
+  }
+
   folder(id: string): ContainerFolder {
     return new ContainerFolder(this.#options.dataRoot, id);
   }
@@ -234,6 +239,7 @@ export class Operations {
     unmount(folder.files, { lazy: true });
     if (!bare) await removeCgroup(host.cgroup, cgroup);
     await rm(join(this.exitDir, id), { force: true });
+    await rm(this.execs(id), { recursive: true, force: true });
   }
 
   /** Takes back what a failed start left, so that it can be tried again. */

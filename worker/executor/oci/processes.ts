@@ -1,7 +1,16 @@
-import { failedPrecondition } from '../../../lib/errors.js';
+import { closeSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
+import { errnoOf, failedPrecondition, invalidArgument } from '../../../lib/errors.js';
 import { isKernelError } from '../../../netlb/kernel/errors.js';
+import type { ExecSettings } from '../interactive.js';
 import type { Container } from './container/container.js';
+import { execProcess } from './container/exec-process.js';
+import type { HostFacts } from './container/host-facts.js';
 import { isAlive, parseSignal } from './container/process.js';
+import { ContainerRoot } from './container/root.js';
+import type { Spec } from './container/spec-types.js';
+import { execUnderMonitor } from './runtime/exec.js';
+import type { Runtime } from './runtime/runtime.js';
 import { MonitoredStreams } from './runtime/streams.js';
 
 /**
@@ -21,6 +30,61 @@ export function attach(container: Container, input: boolean): MonitoredStreams {
   if (container.running) connect(container, streams);
   container.streams.add(streams);
   return streams;
+}
+
+export interface ExecContext {
+  readonly runtime: Runtime;
+  readonly host: HostFacts;
+  /** Where each process has a folder; see ContainerFolder for the container's own. */
+  readonly folder: string;
+}
+
+/** @throws as InteractiveExecutor.exec */
+export async function exec(
+  container: Container,
+  settings: ExecSettings,
+  { runtime, host, folder }: ExecContext,
+): Promise<MonitoredStreams> {
+  const { id } = container;
+  const root = runningRoot(container);
+  try {
+    if (settings.command.length === 0) throw invalidArgument('no command to run', { hint: 'Give one.' });
+    const [spec, passwd, group] = await Promise.all([
+      readFile(container.folder.config, 'utf8'),
+      root.readText('/etc/passwd'),
+      root.readText('/etc/group'),
+    ]);
+    const process = execProcess((JSON.parse(spec) as Spec).process, settings, { passwd, group }, host);
+    if (settings.dir) checkFolder(root, settings.dir);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const bundle = await mkdtemp(`${folder}/`);
+    return await execUnderMonitor({ id, bundle, runtime, process, input: settings.stdin });
+  } finally {
+    root.close();
+  }
+}
+
+/** The files of a running container as its first process sees them. @throws FAILED_PRECONDITION when it does not run */
+export function runningRoot(container: Container): ContainerRoot {
+  const { id, process } = container;
+  if (container.running && process && isAlive(process)) {
+    try {
+      return new ContainerRoot(`/proc/${process.pid}/root`);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+    }
+  }
+  throw failedPrecondition(`container ${id} is not running`, { value: id });
+}
+
+function checkFolder(root: ContainerRoot, dir: string): void {
+  try {
+    if (!dir.startsWith('/')) throw invalidArgument(`"${dir}" is not an absolute path`, { value: dir });
+    closeSync(root.resolve(dir, { follow: true, folder: true }));
+  } catch (error) {
+    if (!isKernelError(error)) throw error;
+    throw invalidArgument(`no such folder in the container: ${dir}`, { value: dir, cause: error });
+  }
 }
 
 function connect(container: Container, streams: MonitoredStreams): void {

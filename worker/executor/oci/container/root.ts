@@ -1,0 +1,91 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import koffi from 'koffi';
+import { failedPrecondition } from '../../../../lib/errors.js';
+import { isKernelError } from '../../../../netlb/kernel/errors.js';
+import { check } from '../../../../netlb/kernel/syscalls.js';
+
+/** asm-generic/unistd.h: the same on all architectures. */
+const SYS_OPENAT2 = 437;
+/** linux/openat2.h, asm-generic/fcntl.h */
+const RESOLVE_IN_ROOT = 0x10;
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+/** Renames beside may make the kernel give up on a path with `..`. */
+const ATTEMPTS = 32;
+
+type OpenAt2 = (number: number, fd: number, path: string, how: Buffer, size: number) => number | bigint;
+let openat2: OpenAt2 | undefined;
+
+export interface ResolveOptions {
+  /** Whether a link at the end of the path is followed, and not opened itself. */
+  readonly follow: boolean;
+  /** Only a folder will do. */
+  readonly folder?: boolean;
+}
+
+/**
+ * The root of a container's files. The kernel resolves each path within it, as if it were chroot(2)ed there: absolute
+ * links start at it and no `..` leaves it, even while processes in the container change links or move folders
+ * (openat2(2), RESOLVE_IN_ROOT). Everything else goes through the descriptors that this gives.
+ */
+export class ContainerRoot {
+  readonly #fd: number;
+
+  /** @param path a folder of ours, or /proc/<pid>/root: then with all that is mounted for that process */
+  constructor(path: string) {
+    this.#fd = openSync(path, constants.O_DIRECTORY | O_PATH);
+  }
+
+  /**
+   * A descriptor that stands for the path, with which nothing is read or written yet (O_PATH). The caller closes it.
+   * @throws KernelError ENOENT, ENOTDIR, ELOOP …
+   */
+  resolve(path: string, { follow, folder = false }: ResolveOptions): number {
+    const flags = O_PATH | O_CLOEXEC | (follow ? 0 : constants.O_NOFOLLOW) | (folder ? constants.O_DIRECTORY : 0);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return openIn(this.#fd, path, flags);
+      } catch (error) {
+        if (isKernelError(error, 'ENOSYS')) {
+          throw failedPrecondition('this kernel cannot resolve paths safely in a container', {
+            hint: 'It takes Linux 5.6 or newer.',
+            cause: error,
+          });
+        }
+        if (!isKernelError(error, 'EAGAIN') || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  /** A regular file's text; '' when there is none. */
+  async readText(path: string): Promise<string> {
+    let fd: number;
+    try {
+      fd = this.resolve(path, { follow: true });
+    } catch (error) {
+      if (isKernelError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return '';
+      throw error;
+    }
+    try {
+      return fstatSync(fd).isFile() ? await readFile(`/proc/self/fd/${fd}`, 'utf8') : '';
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** openat2(2) with struct open_how. */
+function openIn(root: number, path: string, flags: number): number {
+  openat2 ??= koffi
+    .load(null)
+    .func('int64_t syscall(int64_t number, int fd, const char *path, const uint8_t *how, size_t size)') as OpenAt2;
+  const how = Buffer.alloc(24);
+  how.writeBigUInt64LE(BigInt(flags), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT), 16);
+  return check(openat2(SYS_OPENAT2, root, path, how, how.length), `open ${path}`);
+}
