@@ -8,6 +8,7 @@ import {
   PublishMode,
   type Service,
   Task,
+  type TaskSpec,
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
@@ -111,9 +112,14 @@ function hasSameSpec(service: Service, task: Task): boolean {
   }
   const before = known.get(task.specVersion);
   if (before !== undefined) return before;
-  const same = isDeepStrictEqual(task.spec, service.spec.task);
+  const same = isDeepStrictEqual(withoutVirtualIps(task.spec), withoutVirtualIps(service.spec.task));
   known.set(task.specVersion, same);
   return same;
+}
+
+/** A virtual address is the service's, and changes without its tasks. */
+function withoutVirtualIps(spec: TaskSpec): TaskSpec {
+  return { ...spec, networks: spec.networks.map((network) => ({ ...network, virtualIp: '' })) };
 }
 
 function offers(given: Endpoint, asked: { readonly mode: number; readonly ports: readonly PortConfig[] }): boolean {

@@ -5,6 +5,7 @@ import { newId } from '../../lib/ids.js';
 import { canonicalAddress } from '../../lib/ip.js';
 import {
   type ControlService,
+  EndpointMode,
   type NetworkAttachmentConfig,
   PublishMode,
   Service,
@@ -166,6 +167,7 @@ function resolveReferences(draft: WriteView, spec: ServiceSpec, service: string 
   checkPortsAreFree(draft, spec.endpoint.ports, service);
   checkIngress(draft, spec);
   const networks = spec.task.networks.map((attachment) => resolveNetwork(draft, attachment));
+  checkVirtualAddresses(spec);
   const twice = duplicate(networks.map((attachment) => attachment.target));
   if (twice !== undefined) {
     const name = resolve(draft, 'network', twice).spec.name;
@@ -200,6 +202,24 @@ function resolveNetwork(view: ReadView, attachment: NetworkAttachmentConfig): Ne
   if (attachment.virtualIp === '') return { ...attachment, target: network.id };
   checkAddressesAreIn(network, [attachment.virtualIp]);
   return { ...attachment, target: network.id, virtualIp: canonicalAddress(attachment.virtualIp) };
+}
+
+function checkVirtualAddresses({ name, endpoint, task }: ServiceSpec): void {
+  for (const { virtualIp, addresses } of task.networks) {
+    const [address] = addresses;
+    if (address !== undefined) {
+      throw invalidArgument(`address ${address} cannot be that of all tasks of service ${name}`, {
+        value: address,
+        hint: 'A service has its virtual address: --network name=NETWORK,ip=ADDRESS.',
+      });
+    }
+    if (virtualIp !== '' && endpoint.mode !== EndpointMode.VIP) {
+      throw invalidArgument(`service ${name} has no virtual address that could be ${virtualIp}`, {
+        value: virtualIp,
+        hint: 'Leave --endpoint-mode dnsrr out, or the address.',
+      });
+    }
+  }
 }
 
 function checkIngress(view: ReadView, spec: ServiceSpec): void {
