@@ -4,8 +4,8 @@ import { Flags } from './flags/flags.js';
 const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
 /** Adds a flag that may be given several times; its values are collected. */
-export function listOption(command: Command, flags: string, description: string): Command {
-  return command.addOption(new Option(flags, description).argParser(collect));
+export function listOption(command: Command, flags: string, description: string, hidden = false): Command {
+  return command.addOption(new Option(flags, description).argParser(collect).hideHelp(hidden));
 }
 
 /** The flags of every list: `--filter`, `--format`, `--quiet`. */

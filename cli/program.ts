@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { SwarmCommand } from './command.js';
 import { registerCompletion } from './commands/completion.js';
+import { registerContainer } from './commands/container.js';
 import { registerImage } from './commands/image.js';
 import { registerLab } from './commands/lab.js';
 import { registerNetwork } from './commands/network.js';
@@ -34,6 +35,7 @@ export function buildProgram(context: Context): Command {
   registerSwarm(program, context);
   registerService(program, context);
   registerNode(program, context);
+  registerContainer(program, context);
   registerNetwork(program, context);
   registerImage(program, context);
   registerSystem(program, context);

@@ -7,6 +7,7 @@ import { attachedStreams, containerConfig, type RunSources } from '../flags/run.
 import { withTag } from '../flags/service.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
 import { checkTty, interact, type ProcessEnd } from '../terminal/interaction.js';
+import { isNamed } from './image-names.js';
 import { registryAuth } from './registry-auth.js';
 import { warn } from './service-create.js';
 
@@ -133,7 +134,7 @@ async function provideImage(context: Context, image: string, flags: Flags): Prom
     });
   const agent = await context.agent();
   const { images } = await agent.listImages({});
-  const isHere = images.some(({ id, names, digest }) => isNamed(image, [id, digest, ...names]));
+  const isHere = images.some((candidate) => isNamed(candidate, image));
   if (policy === 'always' || (policy === 'missing' && !isHere)) {
     const quiet = flags.on('quiet');
     if (!isHere && !quiet) context.io.err(`Unable to find image '${withTag(image)}' locally\n`);
@@ -142,20 +143,6 @@ async function provideImage(context: Context, image: string, flags: Flags): Prom
       if (message !== '' && !quiet) context.io.err(`${message}\n`);
   } else if (!isHere)
     throw notFound(`No such image: ${withTag(image)}`, { value: image, hint: 'See "tsswarm image ls".' });
-}
-
-/** Whether a reference is one of an image's names, or its id or digest or the beginning of one. */
-function isNamed(ref: string, [id = '', digest = '', ...names]: readonly string[]): boolean {
-  const bare = ref.replace(/^sha256:/, '');
-  const isHex = /^[0-9a-f]{6,64}$/.test(bare);
-  if (isHex && [id, digest].some((text) => text.replace(/^sha256:/, '').startsWith(bare))) return true;
-  if (ref.includes('@')) return ref.endsWith(`@${digest}`);
-  return names.some((name) => shortName(name) === shortName(withTag(ref)));
-}
-
-/** Without what Docker Hub's names may leave out. */
-function shortName(name: string): string {
-  return name.replace(/^(?:index\.)?docker\.io\//, '').replace(/^library\//, '');
 }
 
 /** What `docker login` kept; where a helper keeps it, the registry is asked without. */

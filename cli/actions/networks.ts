@@ -1,19 +1,36 @@
-import { codeOf, invalidArgument } from '../../lib/errors.js';
-import { contains, overlaps, parseAddress, parseCidr } from '../../lib/ip.js';
-import { type IPAMConfig, NetworkSpec } from '../../proto/gen/specs.js';
+import { codeOf, messageOf } from '../../lib/errors.js';
+import { ConnectContainerRequest } from '../../proto/gen/containers.js';
+import { NetworkSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
-import { type Flags, inFlag } from '../flags/flags.js';
-import { parsePair } from '../flags/values.js';
-import { dockerNetwork } from '../format/docker-objects.js';
+import { ipv4, ipv6, macAddress } from '../flags/endpoints.js';
+import type { Flags } from '../flags/flags.js';
+import { networkSpec } from '../flags/network.js';
+import { type AnyNetwork, dockerLocalNetwork, dockerNetwork } from '../format/docker-network.js';
 import { naturalOrder } from '../format/human.js';
 import { renderInspected, renderList } from '../format/list.js';
 import { networkRow, networkView } from '../format/rows.js';
 import { creation, isSame, removal } from '../retry.js';
+import { confirm } from './confirm.js';
 import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
+import { warn } from './service-create.js';
+
+/** Networks of this machine are the local daemon's; those of the swarm, the managers'. */
 
 export async function createNetwork(context: Context, name: string, flags: Flags): Promise<void> {
   const spec = networkSpec(name, flags);
+  const id = spec.scope === 'local' ? await createLocal(context, spec) : await createInSwarm(context, spec);
+  context.io.out(`${id}\n`);
+}
+
+async function createLocal(context: Context, spec: NetworkSpec): Promise<string> {
+  const { network, warnings } = await (await context.containers()).createLocalNetwork({ spec });
+  warn(context, warnings);
+  return network.id;
+}
+
+async function createInSwarm(context: Context, spec: NetworkSpec): Promise<string> {
   const control = await context.control();
+  const { name } = spec;
   const network = await creation(context.io.clock, {
     what: `network ${name} was created`,
     look: `tsswarm network ls --filter name=${name}`,
@@ -24,109 +41,128 @@ export async function createNetwork(context: Context, name: string, flags: Flags
     },
     isAsAsked: (found) => isSame(NetworkSpec, found.spec, spec),
   });
-  context.io.out(`${network.id}\n`);
+  return network.id;
 }
 
-/** The spec of `network create`. @throws INVALID_ARGUMENT that names the flag and value */
-export function networkSpec(name: string, flags: Flags): NetworkSpec {
-  const driver = flags.text('driver') ?? 'overlay';
-  if (driver !== 'overlay')
-    throw invalidArgument(`invalid argument "${driver}" for "--driver" flag: no such driver for a swarm's network`, {
-      value: driver,
-      hint: 'Use -d overlay.',
-    });
-  const scope = flags.text('scope') ?? 'swarm';
-  if (scope !== 'swarm')
-    throw invalidArgument(`invalid argument "${scope}" for "--scope" flag: an overlay network has scope swarm`, {
-      value: scope,
-    });
-  return NetworkSpec.create({
-    name,
-    driver,
-    scope,
-    labels: Object.fromEntries(flags.each('label', parsePair)),
-    driverOptions: Object.fromEntries(flags.each('opt', parsePair)),
-    internal: flags.on('internal'),
-    attachable: flags.on('attachable'),
-    ingress: flags.on('ingress'),
-    ipv6: flags.on('ipv6'),
-    ipamDriver: flags.text('ipam-driver') ?? '',
-    ipamOptions: Object.fromEntries(flags.each('ipam-opt', parsePair)),
-    ipam: ipamConfigs(flags),
-  });
+/** What this node knows, and on a manager all of the swarm's. */
+export async function networksOf(context: Context, filters: ReturnType<typeof filtersOf>): Promise<AnyNetwork[]> {
+  const [local, swarm] = await Promise.all([
+    context.containers().then((containers) => containers.listLocalNetworks({ filters })),
+    ofManager(context, async () => (await (await context.control()).listNetworks({ filters })).networks),
+  ]);
+  const all = [
+    ...local.networks,
+    ...(swarm ?? []).map(({ id, spec, meta }) => ({ id, spec, createdAt: meta.createdAt })),
+  ];
+  return [...new Map(all.map((network) => [network.id, network])).values()];
 }
 
-/** One config for each subnet; gateways, ranges and auxiliary addresses go to the subnet they are in. */
-function ipamConfigs(flags: Flags): IPAMConfig[] {
-  const subnets = flags.commaList('subnet').map((text) => ({ text, cidr: inFlag('subnet', text, parseCidr) }));
-  subnets.forEach(({ text, cidr }, i) => {
-    const other = subnets.slice(0, i).find((before) => overlaps(before.cidr, cidr));
-    if (other) throw invalidArgument(`the subnets ${other.text} and ${text} overlap`, { value: text });
-  });
-  const configs = subnets.map(({ text }) => ({
-    subnet: text,
-    ipRange: '',
-    gateway: '',
-    auxiliaryAddresses: {} as Record<string, string>,
-  }));
-  const configOf = (flag: string, value: string, address: string) => {
-    const at = subnets.findIndex(({ cidr }) => contains(cidr, inFlag(flag, address, parseAddress)));
-    const config = configs[at];
-    if (config) return config;
-    throw invalidArgument(`invalid argument "${value}" for "--${flag}" flag: no matching subnet`, {
-      value,
-      hint: subnets.length > 0 ? `Subnets: ${subnets.map((s) => s.text).join(', ')}.` : 'Give --subnet too.',
-    });
-  };
-  for (const value of flags.commaList('gateway')) {
-    const config = configOf('gateway', value, value);
-    if (config.gateway !== '')
-      throw invalidArgument(`the subnet ${config.subnet} has two gateways: ${config.gateway} and ${value}`, { value });
-    config.gateway = value;
+/** What a manager says; undefined on other nodes. Where no manager can answer now, the user is told that it is left out. */
+async function ofManager<T>(context: Context, ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (codeOf(error) === 'FAILED_PRECONDITION') return undefined;
+    if (codeOf(error) !== 'UNAVAILABLE') throw error;
+    warn(context, [`what managers know is left out: ${messageOf(error)}`]);
+    return undefined;
   }
-  for (const value of flags.commaList('ip-range')) {
-    const range = inFlag('ip-range', value, parseCidr);
-    const config = configOf('ip-range', value, value.split('/')[0] ?? '');
-    if (range.prefix < parseCidr(config.subnet).prefix)
-      throw invalidArgument(`the range ${value} is larger than its subnet ${config.subnet}`, { value });
-    config.ipRange = value;
-  }
-  for (const value of flags.commaList('aux-address')) {
-    const [name, address] = inFlag('aux-address', value, parsePair);
-    configOf('aux-address', value, address).auxiliaryAddresses[name] = address;
-  }
-  return configs;
 }
 
 export async function listNetworks(context: Context, flags: Flags): Promise<void> {
-  const { networks } = await (await context.control()).listNetworks({ filters: filtersOf(flags) });
-  const rows = networks
+  const rows = (await networksOf(context, filtersOf(flags)))
     .map((network) => networkRow(network, !flags.on('no-trunc')))
     .sort((a, b) => naturalOrder(a.Name, b.Name));
   context.io.out(renderList(networkView, rows, listOptionsOf(flags)));
 }
 
 export async function inspectNetworks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
-  const control = await context.control();
-  const found = await findEach(context, refs, (ref) => control.getNetwork({ ref }));
-  const objects = found.map(({ network, users }) => dockerNetwork(network, users));
+  const objects = await findEach(context, refs, (ref) => dockerNetworkOf(context, ref, flags.on('verbose')));
   context.io.out(renderInspected(objects, flags.text('format')));
 }
 
+/** As Docker shows it. @throws NOT_FOUND when neither this node nor a manager knows it */
+export async function dockerNetworkOf(context: Context, ref: string, verbose: boolean): Promise<object> {
+  const here = await found(async () => (await context.containers()).inspectLocalNetwork({ ref }));
+  if ('value' in here && here.value.network.spec.scope !== 'swarm')
+    return dockerLocalNetwork(here.value.network, here.value.users);
+  const id = 'value' in here ? here.value.network.id : ref;
+  const there = await ofManager(context, () => found(async () => (await context.control()).getNetwork({ ref: id })));
+  if (there && 'value' in there) return dockerNetwork(there.value, 'value' in here ? here.value.users : [], verbose);
+  if ('value' in here) return dockerLocalNetwork(here.value.network, here.value.users);
+  throw here.missing;
+}
+
+/** The answer, or the error that says that there is none. */
+async function found<T>(ask: () => Promise<T>): Promise<{ readonly value: T } | { readonly missing: unknown }> {
+  try {
+    return { value: await ask() };
+  } catch (error) {
+    if (codeOf(error) === 'NOT_FOUND') return { missing: error };
+    throw error;
+  }
+}
+
 export async function removeNetworks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
-  const control = await context.control();
   await forEach(context, refs, async (ref) => {
     try {
-      const { id } = (await control.getNetwork({ ref })).network;
-      await removal(context.io.clock, {
-        what: `network ${ref} was removed`,
-        look: 'tsswarm network ls',
-        remove: () => control.removeNetwork({ ref: id }),
-      });
+      await removeNetwork(context, ref);
     } catch (error) {
       if (flags.on('force') && codeOf(error) === 'NOT_FOUND') return;
       throw error;
     }
     context.io.out(`${ref}\n`);
   });
+}
+
+async function removeNetwork(context: Context, ref: string): Promise<void> {
+  const containers = await context.containers();
+  const here = await found(() => containers.inspectLocalNetwork({ ref }));
+  if ('value' in here && here.value.network.spec.scope !== 'swarm') {
+    await containers.removeLocalNetwork({ ref: here.value.network.id });
+    return;
+  }
+  const control = await context.control();
+  const asked = 'value' in here ? here.value.network.id : ref;
+  const { id } = (
+    await control.getNetwork({ ref: asked }).catch((error: unknown) => {
+      // A worker that does not know it cannot say more.
+      throw 'missing' in here && codeOf(error) === 'FAILED_PRECONDITION' ? here.missing : error;
+    })
+  ).network;
+  await removal(context.io.clock, {
+    what: `network ${ref} was removed`,
+    look: 'tsswarm network ls',
+    remove: () => control.removeNetwork({ ref: id }),
+  });
+}
+
+export async function pruneNetworks(context: Context, flags: Flags): Promise<void> {
+  const warning = 'This will remove all custom networks not used by at least one container.';
+  if (!flags.on('force') && !(await confirm(context, warning))) return;
+  const custom = await networksOf(context, [...filtersOf(flags), { key: 'type', values: ['custom'] }]);
+  const removed: string[] = [];
+  for (const { id, spec } of custom) {
+    try {
+      await removeNetwork(context, id);
+      removed.push(spec.name);
+    } catch (error) {
+      // In use, gone meanwhile, or a swarm's on a node that is no manager.
+      if (!['FAILED_PRECONDITION', 'NOT_FOUND'].includes(codeOf(error))) throw error;
+    }
+  }
+  if (removed.length > 0) context.io.out(`Deleted Networks:\n${removed.map((name) => `${name}\n`).join('')}\n`);
+}
+
+export async function connectNetwork(context: Context, network: string, ref: string, flags: Flags): Promise<void> {
+  const [ipv4Address = ''] = flags.each('ip', ipv4);
+  const [ipv6Address = ''] = flags.each('ip6', ipv6);
+  const [mac = ''] = flags.each('mac-address', macAddress);
+  const endpoint = { network, ipv4Address, ipv6Address, mac, aliases: flags.list('alias') };
+  const request = ConnectContainerRequest.create({ container: ref, network: endpoint });
+  await (await context.containers()).connectContainer(request);
+}
+
+export async function disconnectNetwork(context: Context, network: string, ref: string, flags: Flags): Promise<void> {
+  await (await context.containers()).disconnectContainer({ container: ref, network, force: flags.on('force') });
 }

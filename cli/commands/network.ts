@@ -9,17 +9,21 @@ export function registerNetwork(program: Command, context: Context): void {
     .command('create')
     .description('Create a network')
     .argument('<name>')
-    .option('-d, --driver <DRIVER>', 'Driver of the network: overlay (default)')
-    .option('--attachable', 'Let containers that are no tasks attach to it')
+    .option(
+      '-d, --driver <DRIVER>',
+      'Driver of the network: bridge (default; of this machine) or overlay (of the swarm)',
+    )
+    .option('--attachable', 'Let containers that are no tasks connect to it')
     .option('--ingress', 'Make the network of the routing mesh')
-    .option('--internal', 'Give its tasks no way out of it')
+    .option('--internal', 'Give what is in it no way out of it')
+    .option('--ipv4', 'Assign IPv4 addresses (default true)')
     .option('--ipv6', 'Assign IPv6 addresses too')
     .option('--ipam-driver <DRIVER>', 'Driver that assigns addresses')
-    .option('--scope <SCOPE>', 'Scope of the network: swarm (default)');
+    .option('--scope <SCOPE>', 'Scope of the network: as the driver has, local or swarm');
   listOption(create, '--subnet <CIDR>', 'Subnet, as 10.0.9.0/24');
   listOption(create, '--gateway <IP>', 'Gateway of a subnet');
   listOption(create, '--ip-range <CIDR>', 'Part of a subnet that addresses are taken of');
-  listOption(create, '--aux-address <NAME=IP>', 'Address that no task gets');
+  listOption(create, '--aux-address <NAME=IP>', 'Address that nothing in the network gets');
   listOption(create, '-o, --opt <KEY=VALUE>', 'Option of the driver, as com.docker.network.driver.mtu=1400');
   listOption(create, '--ipam-opt <KEY=VALUE>', 'Option of the IPAM driver');
   listOption(create, '--label <KEY=VALUE>', 'Label of the network');
@@ -36,7 +40,7 @@ export function registerNetwork(program: Command, context: Context): void {
     });
 
   inspectOptions(network.command('inspect').description('Show all about networks').argument('<network...>'))
-    .option('-v, --verbose', 'Same as without: tasks of all nodes are always shown')
+    .option('-v, --verbose', 'Show services and their tasks on all nodes too')
     .action(async (refs: string[], _options, command: Command) => {
       const { inspectNetworks } = await import('../actions/networks.js');
       await inspectNetworks(context, refs, flagsOf(command));
@@ -51,5 +55,38 @@ export function registerNetwork(program: Command, context: Context): void {
     .action(async (refs: string[], _options, command: Command) => {
       const { removeNetworks } = await import('../actions/networks.js');
       await removeNetworks(context, refs, flagsOf(command));
+    });
+
+  const connect = network
+    .command('connect')
+    .description('Connect a container to a network')
+    .argument('<network>', 'Name or id')
+    .argument('<container>', 'Name or id')
+    .option('--ip <IP>', 'IPv4 address')
+    .option('--ip6 <IP>', 'IPv6 address')
+    .option('--mac-address <MAC>', 'MAC address');
+  listOption(connect, '--alias <ALIAS>', 'Name of the container in this network');
+  connect.action(async (ref: string, container: string, _options, command: Command) => {
+    const { connectNetwork } = await import('../actions/networks.js');
+    await connectNetwork(context, ref, container, flagsOf(command));
+  });
+
+  network
+    .command('disconnect')
+    .description('Disconnect a container from a network')
+    .argument('<network>', 'Name or id')
+    .argument('<container>', 'Name or id')
+    .option('-f, --force', 'Disconnect it even if the network is gone')
+    .action(async (ref: string, container: string, _options, command: Command) => {
+      const { disconnectNetwork } = await import('../actions/networks.js');
+      await disconnectNetwork(context, ref, container, flagsOf(command));
+    });
+
+  const prune = network.command('prune').description('Remove all networks that nothing uses');
+  listOption(prune, '--filter <KEY=VALUE>', 'Remove only what matches')
+    .option('-f, --force', 'Do not ask')
+    .action(async (_options, command: Command) => {
+      const { pruneNetworks } = await import('../actions/networks.js');
+      await pruneNetworks(context, flagsOf(command));
     });
 }

@@ -31,6 +31,11 @@ export class Flags {
     this.#values = values;
   }
 
+  /** The same with others, by commander's names. */
+  with(values: Readonly<Record<string, unknown>>): Flags {
+    return new Flags({ ...this.#values, ...values });
+  }
+
   has(flag: string): boolean {
     if (flag.startsWith('no-')) return this.#values[keyOf(flag.slice(3))] === false;
     return this.#values[keyOf(flag)] !== undefined;

@@ -18,7 +18,7 @@ import { badFlag, type Flags, inFlag } from './flags.js';
 import { parseMount } from './mounts.js';
 import { parsePublish } from './ports.js';
 import { refuseUnsupported } from './refused.js';
-import { parseEnv, parseEnvFile, parseHost, parsePair, parseUlimit } from './values.js';
+import { fileLines, parseEnv, parseEnvFile, parseHost, parsePair, parseUlimit } from './values.js';
 import { parseDevice, parseTmpfs, parseVolume } from './volumes.js';
 
 /** What the flags of `run` refer to outside the command line. */
@@ -131,7 +131,7 @@ function environment(flags: Flags, { env, envFiles }: RunSources): string[] {
 }
 
 function labels(flags: Flags, { labelFiles }: RunSources): Record<string, string> {
-  const ofFiles = labelFiles.flatMap((text) => parseEnvFile(text, {}).map(parsePair));
+  const ofFiles = labelFiles.flatMap((text) => fileLines(text).map(parsePair));
   return Object.fromEntries([...ofFiles, ...flags.each('label', parsePair)]);
 }
 

@@ -36,18 +36,22 @@ export function parseEnv(text: string, env: Readonly<Record<string, string | und
   return own === undefined ? [] : [`${text}=${own}`];
 }
 
-/** The lines of an env file: `KEY=value` or `KEY`; empty lines and those that begin with # do not count. */
-export function parseEnvFile(text: string, env: Readonly<Record<string, string | undefined>>): string[] {
+/** The lines of an env or label file; empty ones and those that begin with # do not count. */
+export function fileLines(text: string): string[] {
   return text
     .replace(/^\uFEFF/, '')
     .split(/\r?\n/)
     .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'))
-    .flatMap((line) => {
-      if (/\s/.test(line.split('=')[0] ?? ''))
-        throw invalidArgument(`variable "${line.split('=')[0]}" contains white space`, { value: line });
-      return parseEnv(line, env);
-    });
+    .filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+/** The variables of an env file: lines `KEY=value` or `KEY`. */
+export function parseEnvFile(text: string, env: Readonly<Record<string, string | undefined>>): string[] {
+  return fileLines(text).flatMap((line) => {
+    if (/\s/.test(line.split('=')[0] ?? ''))
+      throw invalidArgument(`variable "${line.split('=')[0]}" contains white space`, { value: line });
+    return parseEnv(line, env);
+  });
 }
 
 /** `--network NAME` or `name=NAME,alias=A,driver-opt=k=v,ip=10.0.9.5`; the target is as the user wrote it. */

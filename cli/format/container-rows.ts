@@ -12,8 +12,8 @@ const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 /** @param now milliseconds since the epoch */
 export function containerRow(info: ContainerInfo, now: number, truncate: boolean) {
   const { container, name } = info.config;
+  const labels = labelsOf(info);
   const command = info.command.join(' ');
-  const labels = Object.entries(container.labels).sort(([a], [b]) => (a < b ? -1 : 1));
   return {
     ID: truncate ? shortId(info.id) : info.id,
     Image: imageText(container.image, truncate),
@@ -27,8 +27,11 @@ export function containerRow(info: ContainerInfo, now: number, truncate: boolean
     Networks: info.endpoints.map((endpoint) => endpoint.networkName).join(','),
     Mounts: container.mounts.map((mount) => mountText(mount, truncate)).join(','),
     LocalVolumes: String(container.mounts.filter((mount) => mount.type === MountType.VOLUME).length),
-    Labels: labels.map(([key, value]) => `${key}=${value}`).join(','),
-    Label: (key: unknown) => container.labels[String(key)] ?? '',
+    Labels: Object.keys(labels)
+      .sort()
+      .map((key) => `${key}=${labels[key]}`)
+      .join(','),
+    Label: (key: unknown) => labels[String(key)] ?? '',
   };
 }
 
@@ -71,6 +74,19 @@ function ago(now: number, since: number): string {
   return `${humanDuration(Math.max(0, now - since))} ago`;
 }
 
+/** The container's own labels; a task's container has those of its service and task too. */
+export function labelsOf({ config, taskId, serviceId, serviceName }: ContainerInfo): Readonly<Record<string, string>> {
+  if (taskId === '') return config.container.labels;
+  return {
+    ...config.container.labels,
+    'com.docker.swarm.service.id': serviceId,
+    'com.docker.swarm.service.name': serviceName,
+    'com.docker.swarm.task': '',
+    'com.docker.swarm.task.id': taskId,
+    'com.docker.swarm.task.name': config.name,
+  };
+}
+
 const STATES: Readonly<Record<ContainerPhase, string>> = {
   [ContainerPhase.CREATED]: 'created',
   [ContainerPhase.RUNNING]: 'running',
@@ -102,14 +118,20 @@ export function statusText(
   }
 }
 
+/** `80/tcp` */
 export function portText(port: Pick<PortConfig, 'targetPort' | 'protocol'>): string {
   return `${port.targetPort}/${ProtocolName[port.protocol].toLowerCase()}`;
 }
 
+/** The address of this machine that a port is published on. */
+export function hostIpOf({ hostIp }: Pick<PortConfig, 'hostIp'>): string {
+  return hostIp === '' ? '0.0.0.0' : hostIp;
+}
+
 /** `0.0.0.0:8080`; an IPv6 address stands in brackets. */
-export function hostAddress({ hostIp, publishedPort }: Pick<PortConfig, 'hostIp' | 'publishedPort'>): string {
-  const host = hostIp === '' ? '0.0.0.0' : hostIp;
-  return `${host.includes(':') ? `[${host}]` : host}:${publishedPort}`;
+export function hostAddress(port: Pick<PortConfig, 'hostIp' | 'publishedPort'>): string {
+  const host = hostIpOf(port);
+  return `${host.includes(':') ? `[${host}]` : host}:${port.publishedPort}`;
 }
 
 /** `0.0.0.0:8080->80/tcp, 90/udp`; neighbours that are the same inside and outside as one: `0.0.0.0:80-82->80-82/tcp`. */

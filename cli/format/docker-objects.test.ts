@@ -3,7 +3,6 @@ import {
   Endpoint,
   ManagerStatus,
   Meta,
-  Network,
   Node,
   NodeDescription,
   NodeState,
@@ -18,7 +17,6 @@ import {
   ClusterSpec,
   ContainerSpec,
   EndpointSpec,
-  NetworkSpec,
   NodeSpec,
   PortConfig,
   PublishMode,
@@ -27,7 +25,7 @@ import {
   TaskSpec,
   UpdateConfig,
 } from '../../proto/gen/specs.js';
-import { dockerClusterSpec, dockerNetwork, dockerNode, dockerService, dockerTask } from './docker-objects.js';
+import { dockerClusterSpec, dockerNode, dockerService, dockerTask } from './docker-objects.js';
 
 /** As JSON: without the fields that are there as undefined. */
 const json = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
@@ -178,31 +176,6 @@ it('dockerTask', () => {
       ContainerStatus: { ContainerID: 'c1', PID: 0, ExitCode: 3 },
       PortStatus: { Ports: [{ PublishMode: 'host', PublishedPort: 8080 }] },
     },
-  });
-});
-
-it('dockerNetwork', () => {
-  const network = Network.create({
-    id: 'net1',
-    meta,
-    vni: 4097,
-    spec: NetworkSpec.create({ name: 'back', driver: 'overlay', internal: true, driverOptions: { a: 'b' } }),
-    ipam: [{ subnet: '10.0.1.0/24', gateway: '10.0.1.1', ipRange: '', auxiliaryAddresses: {} }],
-  });
-  expect(json(dockerNetwork(network))).toMatchObject({
-    Name: 'back',
-    Id: 'net1',
-    Created: '2026-11-21T07:02:41.672Z',
-    Scope: 'swarm',
-    Driver: 'overlay',
-    EnableIPv6: false,
-    IPAM: { Driver: 'default', Options: null, Config: [{ Subnet: '10.0.1.0/24', Gateway: '10.0.1.1' }] },
-    Internal: true,
-    Attachable: false,
-    Ingress: false,
-    Containers: {},
-    Options: { a: 'b', 'com.docker.network.driver.overlay.vxlanid_list': '4097' },
-    Labels: {},
   });
 });
 

@@ -1,8 +1,6 @@
-import type { NetworkUser } from '../../proto/gen/control.js';
 import {
   HealthState,
   HealthStateName,
-  type Network,
   type Node,
   NodeStateName,
   type Service,
@@ -11,7 +9,7 @@ import {
   UpdateState,
   UpdateStateName,
 } from '../../proto/gen/objects.js';
-import { type ClusterSpec, type IPAMConfig, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
+import { type ClusterSpec, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
 import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero } from './docker-common.js';
 import { dockerEndpointSpec, dockerServiceSpec, dockerTaskSpec, type SpecOptions } from './docker-spec.js';
 import { goMap } from './go-print.js';
@@ -135,59 +133,6 @@ export function dockerTask(task: Task) {
     DesiredState: TaskStateName[task.desiredState].toLowerCase(),
     NetworksAttachments: nonEmpty(task.networks.map(dockerAttachment)),
     JobIteration: task.jobIteration ? { Index: task.jobIteration.iteration } : undefined,
-  };
-}
-
-/** `GET /networks/{id}`, with the tasks that the managers know on it. */
-export function dockerNetwork(network: Network, users: readonly NetworkUser[] = []) {
-  const { spec } = network;
-  const configs = network.ipam.length > 0 ? network.ipam : spec.ipam;
-  const options = { ...spec.driverOptions };
-  if (network.vni !== 0) options['com.docker.network.driver.overlay.vxlanid_list'] = String(network.vni);
-  return {
-    Name: spec.name,
-    Id: network.id,
-    Created: rfc3339(network.meta.createdAt),
-    Scope: spec.scope || 'swarm',
-    Driver: spec.driver || 'overlay',
-    EnableIPv4: !spec.disableIpv4,
-    EnableIPv6: spec.ipv6,
-    IPAM: {
-      Driver: spec.ipamDriver || 'default',
-      Options: Object.keys(spec.ipamOptions).length > 0 ? goMap(spec.ipamOptions) : null,
-      Config: configs.map(dockerIpam),
-    },
-    Internal: spec.internal,
-    Attachable: spec.attachable,
-    Ingress: spec.ingress,
-    ConfigFrom: { Network: spec.configFrom },
-    ConfigOnly: false,
-    Containers: goMap(Object.fromEntries(users.map((user) => [user.taskId || user.nodeId, dockerUser(user)]))),
-    Options: goMap(options),
-    Labels: goMap(spec.labels),
-    Problems: nonEmpty(network.problems),
-  };
-}
-
-function dockerIpam(config: IPAMConfig) {
-  return {
-    Subnet: nonBlank(config.subnet),
-    IPRange: nonBlank(config.ipRange),
-    Gateway: nonBlank(config.gateway),
-    AuxiliaryAddresses:
-      Object.keys(config.auxiliaryAddresses).length > 0 ? goMap(config.auxiliaryAddresses) : undefined,
-  };
-}
-
-function dockerUser(user: NetworkUser) {
-  const find = (isV6: boolean) => user.attachment.addresses.find((address) => address.includes(':') === isV6) ?? '';
-  return {
-    Name: user.taskName,
-    MacAddress: user.attachment.mac,
-    IPv4Address: find(false),
-    IPv6Address: find(true),
-    NodeID: user.nodeId,
-    ServiceName: user.serviceName,
   };
 }
 

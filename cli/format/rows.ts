@@ -1,8 +1,9 @@
 import type { ServiceCounts } from '../../proto/gen/control.js';
 import type { Image } from '../../proto/gen/node.js';
-import { type Network, type Node, NodeStateName, type Service } from '../../proto/gen/objects.js';
+import { type Node, NodeStateName, type Service } from '../../proto/gen/objects.js';
 import { NodeAvailabilityName, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
 import { dashed } from './docker-common.js';
+import { type AnyNetwork, driverOf, scopeOf } from './docker-network.js';
 import { capitalize, humanDuration, humanSize, rfc3339, shortId } from './human.js';
 import type { ListView } from './list.js';
 
@@ -105,17 +106,16 @@ function runText(run: readonly PortConfig[]): string {
 
 export type NetworkRow = ReturnType<typeof networkRow>;
 
-export function networkRow(network: Network, truncate: boolean) {
-  const { spec } = network;
+export function networkRow({ id, spec, createdAt }: AnyNetwork, truncate: boolean) {
   return {
-    ID: truncate ? shortId(network.id) : network.id,
+    ID: truncate ? shortId(id) : id,
     Name: spec.name,
-    Driver: spec.driver || 'overlay',
-    Scope: spec.scope || 'swarm',
+    Driver: driverOf(spec),
+    Scope: scopeOf(spec),
     IPv4: String(!spec.disableIpv4),
     IPv6: String(spec.ipv6),
     Internal: String(spec.internal),
-    CreatedAt: rfc3339(network.meta.createdAt),
+    CreatedAt: rfc3339(createdAt),
     Labels: Object.entries(spec.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),

@@ -85,14 +85,14 @@ describe.each([
     const service = await swarm.cli('service', 'create', '-d', '--name', 'web', '-p', '8080:80', 'web');
     expect(service).toEqual({ code: 0, out: `${serviceOf('web')?.id}\n`, err: '' });
     swarm.log.next('network', fate);
-    const network = await swarm.cli('network', 'create', '--subnet', '10.9.0.0/24', 'back');
+    const network = await swarm.cli('network', 'create', '-d', 'overlay', '--subnet', '10.9.0.0/24', 'back');
     const [found] = swarm.store.view().byName('network', 'back');
     expect(network).toEqual({ code: 0, out: `${found?.id}\n`, err: '' });
   });
 
   it('service, network and node rm - are gone', async () => {
     await created('--name', 'web', 'web');
-    await swarm.cli('network', 'create', 'back');
+    await swarm.cli('network', 'create', '-d', 'overlay', 'back');
     await settled('web');
     swarm.log.next('service', fate);
     expect(await swarm.cli('service', 'rm', 'web')).toEqual({ code: 0, out: 'web\n', err: '' });

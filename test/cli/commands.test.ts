@@ -276,7 +276,7 @@ describe('network', () => {
     [['--subnet', '10.9.0.0/24', '--subnet', '10.9.0.0/16', 'x'], 'the subnets 10.9.0.0/24 and 10.9.0.0/16 overlap'],
     [['--gateway', '10.9.0.1', 'x'], 'no matching subnet'],
     [['--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'], 'is larger than its subnet'],
-    [['-d', 'bridge', 'x'], 'invalid argument "bridge" for "--driver" flag'],
+    [['-d', 'macvlan', 'x'], 'invalid argument "macvlan" for "--driver" flag'],
   ])('create %j is refused', async (argv, words) => {
     const { code, err } = await swarm.cli('network', 'create', ...argv);
     expect(code).toBe(1);

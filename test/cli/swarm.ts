@@ -4,6 +4,7 @@ import path from 'node:path';
 import { Context } from '../../cli/context.js';
 import type { Io } from '../../cli/io.js';
 import { run } from '../../cli/run.js';
+import { testIo } from '../../cli/testing.js';
 import { controlGate } from '../../daemon/control-gate.js';
 import { systemClock } from '../../lib/clock.js';
 import { notFound } from '../../lib/errors.js';
@@ -20,13 +21,16 @@ import { MemoryStore } from '../../manager/store/memory-store.js';
 import { supervise } from '../../manager/supervise.js';
 import { testRoster } from '../../manager/testing/sole-member.js';
 import {
+  ContainersService,
   ControlService,
   DoctorResponse,
   Image,
   InfoResponse,
   KernelFeature,
+  LocalNetwork,
   type LogBatch,
   type LogsRequest,
+  NetworkSpec,
   Node,
   NodeAgentService,
   NodeDescription,
@@ -36,7 +40,7 @@ import {
   type Task,
   TaskState,
 } from '../../proto/gen/index.js';
-import { RpcServer } from '../../proto/rpc/server.js';
+import { type Handlers, RpcServer } from '../../proto/rpc/server.js';
 import { FickleLog, noQuorum } from './fickle-log.js';
 import { SeverableSocket } from './severable-socket.js';
 
@@ -102,6 +106,7 @@ export class TestSwarm {
     };
     this.#server.add(ControlService, controlGate(source));
     this.#serveAgent();
+    this.#serveContainers();
     await this.#server.listen(`unix://${path.join(this.folder, 'daemon.sock')}`);
     await this.socket.open();
   }
@@ -127,11 +132,8 @@ export class TestSwarm {
 
   async cliWith(io: Partial<Io>, ...argv: string[]): Promise<Result> {
     const result = { out: '', err: '' };
-    const base: Io = {
+    const base = testIo({
       env: { HOME: this.folder },
-      stdin: (async function* () {})(),
-      terminal: undefined,
-      columns: undefined,
       clock: systemClock,
       out: (text) => {
         result.out += text.toString();
@@ -139,10 +141,7 @@ export class TestSwarm {
       err: (text) => {
         result.err += text.toString();
       },
-      interrupted: () => new AbortController().signal,
-      onSignals: () => () => undefined,
-      dieOf: () => undefined,
-    };
+    });
     const all = { ...base, ...io };
     const code = await run(argv, all, new Context(all, this.folder));
     return { code, ...result };
@@ -176,6 +175,22 @@ export class TestSwarm {
         if (failure === undefined) put(TaskState.RUNNING);
         else put(TaskState.FAILED, failure);
       }
+    });
+  }
+
+  /** A node that has no containers, and of networks those that each has. */
+  #serveContainers(): void {
+    const none = async (): Promise<never> => {
+      throw notFound('not part of this test');
+    };
+    const handlers = Object.fromEntries(Object.keys(ContainersService).map((name) => [name, none]));
+    const spec = NetworkSpec.create({ name: 'bridge', driver: 'bridge', scope: 'local' });
+    const bridge = LocalNetwork.create({ id: 'b'.repeat(64), spec });
+    this.#server.add(ContainersService, {
+      ...(handlers as unknown as Handlers<typeof ContainersService>),
+      listLocalNetworks: async ({ filters }) => ({
+        networks: filters.every(({ key, values }) => key === 'name' && values.includes('bridge')) ? [bridge] : [],
+      }),
     });
   }
 
