@@ -1,11 +1,13 @@
 import { failedPrecondition } from '../lib/errors.js';
-import { ControlService } from '../proto/gen/index.js';
+import { ControlService, type InspectionsService } from '../proto/gen/index.js';
 import type { CallContext, Handlers } from '../proto/rpc/server.js';
 
 /** What decides who answers Control on the local socket; asked anew for every call, since roles change. */
 export interface ControlSource {
   /** The manager's handlers while this node is one. */
   readonly control: Handlers<typeof ControlService> | undefined;
+  /** Its questions to other nodes, likewise. */
+  readonly inspections?: Handlers<typeof InspectionsService> | undefined;
   /** Whether this node belongs to a swarm. */
   readonly joined: boolean;
 }
@@ -26,6 +28,16 @@ export function controlGate(source: ControlSource): Handlers<typeof ControlServi
     return [name, method.responseStream ? streamed : call] as const;
   });
   return Object.fromEntries(entries) as unknown as Handlers<typeof ControlService>;
+}
+
+/** Inspections likewise. */
+export function inspectionsGate(source: ControlSource): Handlers<typeof InspectionsService> {
+  return {
+    async inspectNode(request, context) {
+      if (!source.inspections) throw notAManager(source.joined);
+      return source.inspections.inspectNode(request, context);
+    },
+  };
 }
 
 function notAManager(joined: boolean) {

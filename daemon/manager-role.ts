@@ -4,7 +4,13 @@ import type { Logger } from '../lib/log.js';
 import { forceNewGroup } from '../manager/force-new-group.js';
 import type { ManagerIdentity } from '../manager/identity.js';
 import { type BootstrapResult, Manager, type ManagerOptions } from '../manager/manager.js';
-import type { ControlService, InfoResponse, InitRequest, NodeDescription } from '../proto/gen/index.js';
+import type {
+  ControlService,
+  InfoResponse,
+  InitRequest,
+  InspectionsService,
+  NodeDescription,
+} from '../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
 
 export interface ManagerRoleOptions {
@@ -119,6 +125,10 @@ export class ManagerRole {
 
   get control(): Handlers<typeof ControlService> {
     return this.#manager.control;
+  }
+
+  get inspections(): Handlers<typeof InspectionsService> {
+    return this.#manager.inspections;
   }
 
   /** Whether this manager has a vote, and somebody leads. */

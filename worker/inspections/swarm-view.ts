@@ -1,0 +1,121 @@
+/** What managers, and this node, know of who is where: names for people, and places to begin at. Pure. */
+import { addressOf } from '../../lib/ip.js';
+import type { Directory, DirectoryEndpoint, DirectoryNode } from '../../netlb/trace/question.js';
+import {
+  type ContainerInfo,
+  ContainerPhase,
+  type Network,
+  type Node,
+  type Service,
+  type Task,
+  TaskState,
+} from '../../proto/gen/index.js';
+
+export interface SwarmView {
+  readonly nodes: readonly Node[];
+  readonly services: readonly Service[];
+  readonly tasks: readonly Task[];
+  readonly networks: readonly Network[];
+  /** Of this machine, those of tasks too. */
+  readonly containers: readonly ContainerInfo[];
+  readonly self: SelfNode;
+}
+
+export interface SelfNode {
+  readonly id: string;
+  readonly name: string;
+  /** Addresses at which others may reach it. */
+  readonly addresses: readonly string[];
+}
+
+/** `web.1`, or of a global service `web.<node id>`. */
+export const shortTaskName = ({ serviceName, slot, nodeId }: Task): string => `${serviceName}.${slot || nodeId}`;
+
+/** Has a namespace, or should have. */
+export const isPresent = ({ status, desiredState }: Task): boolean =>
+  status.state >= TaskState.ASSIGNED && status.state <= TaskState.RUNNING && desiredState <= TaskState.RUNNING;
+
+/** File of a container's namespace. */
+export const containerNamespace = ({ id, taskId }: ContainerInfo): string => taskId || id.slice(0, 12);
+
+/** Running containers of this machine that are not among the tasks: on a worker, which knows no tasks, all. */
+export const ownContainers = ({ containers, tasks }: SwarmView): readonly ContainerInfo[] =>
+  containers.filter(
+    ({ taskId, phase }) =>
+      phase === ContainerPhase.RUNNING && (taskId === '' || !tasks.some((task) => task.id === taskId)),
+  );
+
+export function directoryOf(view: SwarmView): Directory {
+  const tasks = view.tasks.filter(isPresent);
+  const own = ownContainers(view);
+  return {
+    nodes: directoryNodes(view),
+    endpoints: [
+      ...tasks.flatMap(taskEndpoints),
+      ...view.nodes.flatMap(nodeEndpoints),
+      ...view.services.flatMap((service) => virtualEndpoints(service, view.networks)),
+      ...own.flatMap((container) => containerEndpoints(container, view.self.id)),
+    ],
+    owners: Object.fromEntries([
+      ...tasks.map((task) => [task.id, shortTaskName(task)] as const),
+      ...own.map((container) => [containerNamespace(container), container.config.name] as const),
+    ]),
+  };
+}
+
+function directoryNodes({ nodes, self }: SwarmView): DirectoryNode[] {
+  const known = nodes.map((node): DirectoryNode => {
+    const control = node.managerStatus?.address.replace(/:\d+$/, '') ?? '';
+    const others = [node.status.address, control, ...(node.id === self.id ? self.addresses : [])];
+    return {
+      id: node.id,
+      name: node.description.hostname || node.id,
+      vtep: node.dataPathAddress,
+      addresses: [...new Set(others.filter(Boolean))],
+    };
+  });
+  const isKnown = known.some(({ id }) => id === self.id);
+  return isKnown ? known : [{ id: self.id, name: self.name, vtep: '', addresses: self.addresses }, ...known];
+}
+
+const taskEndpoints = (task: Task): DirectoryEndpoint[] =>
+  task.networks.flatMap(({ addresses, networkName }) =>
+    addresses.map((cidr) => ({
+      address: addressOf(cidr),
+      owner: shortTaskName(task),
+      namespace: task.id,
+      node: task.nodeId,
+      network: networkName,
+    })),
+  );
+
+const nodeEndpoints = (node: Node): DirectoryEndpoint[] =>
+  node.attachments.flatMap(({ addresses, networkName }) =>
+    addresses.map((cidr) => ({
+      address: addressOf(cidr),
+      owner: 'ingress_sbox',
+      namespace: 'ingress_sbox',
+      node: node.id,
+      network: networkName,
+    })),
+  );
+
+const virtualEndpoints = ({ spec, endpoint }: Service, networks: readonly Network[]): DirectoryEndpoint[] =>
+  endpoint.virtualIps.map(({ address, networkId }) => ({
+    address: addressOf(address),
+    owner: `service ${spec.name}`,
+    namespace: '',
+    node: '',
+    network: networks.find(({ id }) => id === networkId)?.spec.name ?? networkId,
+  }));
+
+const containerEndpoints = (container: ContainerInfo, node: string): DirectoryEndpoint[] =>
+  container.endpoints.flatMap(({ addresses, networkName }) =>
+    addresses.map((cidr) => ({
+      address: addressOf(cidr),
+      owner: container.config.name,
+      namespace: containerNamespace(container),
+      node,
+      network: networkName,
+    })),
+  );
