@@ -3,6 +3,7 @@ import koffi from 'koffi';
 import { failedPrecondition, messageOf } from '../../lib/errors.js';
 import { Attributes, attribute, text } from './attributes.js';
 import { isKernelError, NftablesError } from './errors.js';
+import { withLowDescriptor } from './low-descriptors.js';
 import type { NetNamespace } from './namespace.js';
 import { NETLINK_NETFILTER, NetlinkSocket, type Subscription, subscribe } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from './nfnetlink.js';
@@ -70,26 +71,16 @@ export function libnftables(): Libnftables {
   }
 }
 
-/** The rule sets of one namespace. Close it: its context and sockets are not garbage collected. */
+/** The rule sets of one namespace. Close it: its socket is not garbage collected. */
 export class Nftables {
   readonly namespace: NetNamespace;
   readonly #library = libnftables();
   readonly #socket: NetlinkSocket;
-  readonly #context: Context;
   #open = true;
 
   constructor(namespace: NetNamespace) {
     this.namespace = namespace;
     this.#socket = new NetlinkSocket({ namespace, protocol: NETLINK_NETFILTER });
-    // The context's own socket is made here and stays in this namespace.
-    const context = namespace.run(() => this.#library.create(NFT_CTX_DEFAULT));
-    if (context === null) {
-      this.#socket.close();
-      throw new NftablesError('cannot make an nftables context', '', 0);
-    }
-    this.#context = context;
-    this.#library.bufferOutput(context);
-    this.#library.bufferErrors(context);
   }
 
   /**
@@ -149,28 +140,38 @@ export class Nftables {
   }
 
   #run(commands: string, outputFlags: number): string {
-    const library = this.#library;
-    library.setOutputFlags(this.#context, outputFlags);
     // Only what comes from a file has line numbers in its errors.
     const file = memoryFile('tsswarm.nft');
-    let status: number;
     try {
       writeFileSync(file, commands);
-      // Inside, because names of interfaces (iif, oif) are looked up by the calling thread.
-      status = this.namespace.run(() => library.runFile(this.#context, `/proc/self/fd/${file}`));
+      // Inside, because a context's socket is made where the thread is, and names of interfaces (iif, oif)
+      // are looked up there.
+      return this.namespace.run(() => withLowDescriptor(() => this.#runFile(file, commands, outputFlags)));
     } finally {
       close(file);
     }
-    const output = library.output(this.#context) ?? '';
-    const errors = library.errors(this.#context) ?? '';
-    if (status !== 0) throw NftablesError.from(errors, commands);
-    return output;
+  }
+
+  /** A context lives for one run: it takes a tenth of a millisecond to make, and holds a low descriptor. */
+  #runFile(file: number, commands: string, outputFlags: number): string {
+    const library = this.#library;
+    const context = library.create(NFT_CTX_DEFAULT);
+    if (context === null) throw new NftablesError('cannot make an nftables context', '', 0);
+    try {
+      library.bufferOutput(context);
+      library.bufferErrors(context);
+      library.setOutputFlags(context, outputFlags);
+      const status = library.runFile(context, `/proc/self/fd/${file}`);
+      if (status !== 0) throw NftablesError.from(library.errors(context) ?? '', commands);
+      return library.output(context) ?? '';
+    } finally {
+      library.free(context);
+    }
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
-    this.#library.free(this.#context);
     this.#socket.close();
   }
 }

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NetNamespace } from '../../netlb/kernel/namespace.js';
 import { Nftables, NftablesError, subscribeNftables } from '../../netlb/kernel/nftables.js';
@@ -107,6 +108,18 @@ test('subscribeNftables - tells when a rule is deleted by hand', async () => {
     inside(namespace, 'nft', 'flush', 'table', 'ip', 'tsswarm');
   });
   expect(nft.list('ip', 'tsswarm')).toHaveLength(2);
+});
+
+test('run - works in a process with more descriptors than select takes', () => {
+  const namespace = scratch.namespace('n');
+  const nft = nftables(namespace);
+  nft.run('add table ip first');
+  for (let i = 0; i < 1100; i++) {
+    const fd = openSync('/dev/null', 'r');
+    scratch.defer(() => closeSync(fd));
+  }
+  nft.run('add table ip second');
+  expect(nft.listTables()).toHaveLength(2);
 });
 
 test('close - frees the context and its sockets', () => {
