@@ -9,6 +9,7 @@ import type { Balancer } from './balancer/balancer.js';
 import { nftBalancer } from './balancer/nft.js';
 import { blueprint } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
+import { Resolvers } from './dns/resolvers.js';
 import { isKernelError } from './kernel/errors.js';
 import { readListeners } from './kernel/listeners.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
@@ -42,6 +43,8 @@ export interface NetworkPlaneOptions {
    * nodes of a swarm alike: false where a node of the swarm has an older kernel. As probed unless given.
    */
   readonly keepClientAddress?: boolean;
+  /** The resolv.conf(5) that names the node's own servers; /etc/resolv.conf unless given. */
+  readonly nodeResolvConf?: string;
   readonly clock?: Clock;
 }
 
@@ -54,6 +57,8 @@ interface Round {
   readonly current: boolean;
   /** The kernel was not as it was thought to be, or is not as it shall be. */
   readonly doubtful: boolean;
+  /** A sandbox's namespace is new: its resolver can only be made now. */
+  readonly unresolved: boolean;
 }
 
 const balancers: Readonly<Record<'nft', Balancer>> = { nft: nftBalancer };
@@ -76,6 +81,7 @@ export class NetworkPlane {
   readonly #pace: Pace;
   readonly #serial = new Serial();
   readonly #repairs: Repairs;
+  readonly #resolvers: Resolvers;
   #desired: DesiredState | undefined;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
@@ -100,6 +106,7 @@ export class NetworkPlane {
     this.#watch = new DriftWatch(clock, options.driftIntervalMs ?? 3000);
     this.#pace = new Pace(clock);
     this.#repairs = new Repairs(clock);
+    this.#resolvers = new Resolvers(options.log, options.nodeResolvConf ?? '/etc/resolv.conf');
   }
 
   /** The file that names a sandbox's network namespace. It is there once `apply` has reported without problem. */
@@ -161,6 +168,8 @@ export class NetworkPlane {
     return this.#serial.run(async () => {
       const slices = new Slices();
       this.#memory.forget();
+      // Their sockets keep namespaces alive.
+      await this.#resolvers.close();
       const { actual } = await this.#memory.read(slices);
       const { operations } = plan({ namespaces: [], spared: new Set(), problems: [] }, actual);
       // The node's own namespace is not ours to remove: it is cleared below.
@@ -185,10 +194,12 @@ export class NetworkPlane {
     if (!desired) return { problems: [], operations: 0 };
     try {
       const first = await this.#round(desired);
-      if (!first.doubtful) return this.#told(desired, first);
-      // A problem may come of what was remembered: the kernel itself has the last word.
-      this.#memory.forget();
-      if (first.current) return this.#told(desired, first);
+      if (!first.doubtful && !first.unresolved) return this.#told(desired, first);
+      if (first.doubtful) {
+        // A problem may come of what was remembered: the kernel itself has the last word.
+        this.#memory.forget();
+        if (first.current && !first.unresolved) return this.#told(desired, first);
+      }
       const second = await this.#round(desired);
       if (second.doubtful) this.#memory.forget();
       return this.#told(desired, { ...second, done: [...first.done, ...second.done] });
@@ -209,18 +220,30 @@ export class NetworkPlane {
   async #round(desired: DesiredState): Promise<Round> {
     const slices = new Slices();
     const { actual, current } = await this.#memory.read(slices);
+    // First, for what is no longer wanted holds its namespace.
+    const unanswered = await this.#resolvers.apply(desired, (id) =>
+      actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined,
+    );
+    const { ports } = this.#resolvers;
     const listeners = publishes(desired) ? readListeners(this.#handles.get(NODE_NAMESPACE).namespace) : [];
-    const facts = factsOf(desired, actual, this.#clientAddress, listeners);
+    const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports);
     const wanted = blueprint(desired, facts, this.#balancer);
     const { operations, problems } = plan(wanted, actual);
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
     for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
     return {
-      problems: [...wanted.problems, ...problems, ...failures],
+      problems: [...unanswered, ...wanted.problems, ...problems, ...failures],
       done,
       complete: failures.length === 0,
       current,
-      doubtful: problems.length > 0 || failures.length > 0 || facts.underlayMtu === undefined,
+      unresolved: desired.sandboxes.some(
+        ({ id, resolver }) => resolver && !ports.has(id) && !actual.namespaces.has(id),
+      ),
+      doubtful:
+        unanswered.length > 0 ||
+        problems.length > 0 ||
+        failures.length > 0 ||
+        (desired.underlay !== undefined && facts.underlayMtu === undefined),
     };
   }
 

@@ -3,6 +3,12 @@ import type { SandboxResolver } from '../state.js';
 import type { SandboxSockets } from './sandbox-server.js';
 import type { ZoneChange } from './zone-index.js';
 
+/** Given to the thread when it starts. */
+export interface ThreadData {
+  /** File that names the node's own servers. */
+  readonly nodeResolvConf: string;
+}
+
 export type Command =
   | {
       readonly kind: 'open';

@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { type Deferred, deferred } from '../../lib/async.js';
 import { unavailable } from '../../lib/errors.js';
-import type { Command, Done, Request } from './protocol.js';
+import type { Command, Done, Request, ThreadData } from './protocol.js';
 // Named here so that it is compiled with what starts it.
 import type {} from './thread.js';
 
@@ -13,8 +13,8 @@ export class ResolverThread {
   #ended = false;
 
   /** @param onEnd called once, with the reason, when the thread has ended though nobody asked for it */
-  constructor(onEnd: (reason: Error) => void) {
-    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { name: 'resolver' });
+  constructor(workerData: ThreadData, onEnd: (reason: Error) => void) {
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { name: 'resolver', workerData });
     this.#worker.unref();
     this.#worker.on('message', ({ sequence, failures }: Done) => {
       this.#waiting.get(sequence)?.resolve(failures);

@@ -26,13 +26,16 @@ interface Open {
  */
 export class Resolvers {
   readonly #log: Logger;
+  readonly #nodeResolvConf: string;
   readonly #open = new Map<string, Open>();
   #thread: ResolverThread | undefined;
   /** What the thread has been told. */
   #zones: ReadonlyMap<string, Zone> = new Map();
 
-  constructor(log: Logger) {
+  /** @param nodeResolvConf file that names the node's own servers */
+  constructor(log: Logger, nodeResolvConf: string) {
     this.#log = log;
+    this.#nodeResolvConf = nodeResolvConf;
   }
 
   /** Where resolvers listen, by sandbox. */
@@ -120,7 +123,7 @@ export class Resolvers {
   }
 
   #running(): ResolverThread {
-    this.#thread ??= new ResolverThread((reason) => {
+    this.#thread ??= new ResolverThread({ nodeResolvConf: this.#nodeResolvConf }, (reason) => {
       this.#log.error({ err: reason }, `${reason.message}: the next pass starts another`);
       this.#forget();
     });

@@ -45,7 +45,7 @@ export class NodeServers {
   #version = '';
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(path = '/etc/resolv.conf') {
+  constructor(path: string) {
     this.#path = path;
   }
 

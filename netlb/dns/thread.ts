@@ -2,10 +2,10 @@
  * The thread in which all resolvers of a node run: a flood of queries delays no heartbeat, and a busy event loop
  * of the daemon delays no answer. It makes none of the sockets that it answers on; they outlive it.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '../../lib/errors.js';
 import { Forwarder } from './forwarder.js';
-import type { Command, Done, Request } from './protocol.js';
+import type { Command, Done, Request, ThreadData } from './protocol.js';
 import { newBatch, SandboxServer, type Shared } from './sandbox-server.js';
 import { NodeServers, ServerOrder } from './servers.js';
 import { ZoneIndex } from './zone-index.js';
@@ -13,7 +13,7 @@ import { ZoneIndex } from './zone-index.js';
 const shared: Shared = {
   batch: newBatch(),
   forwarder: new Forwarder(),
-  nodeServers: new NodeServers(),
+  nodeServers: new NodeServers((workerData as ThreadData).nodeResolvConf),
   nodeOrder: new ServerOrder(),
 };
 const servers = new Map<string, SandboxServer>();
