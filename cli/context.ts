@@ -1,5 +1,6 @@
 import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
+import type { NetworkTracingService } from '../proto/gen/inspections.js';
 import type { NodeAgentService } from '../proto/gen/node.js';
 import type { Channel, Stubs } from '../proto/rpc/client.js';
 import { findDaemon } from './host.js';
@@ -50,6 +51,12 @@ export class Context {
   async containers(): Promise<Containers> {
     const { ContainersService } = await import('../proto/gen/containers.js');
     return this.#stubs(ContainersService);
+  }
+
+  /** Traces of the network. @throws UNAVAILABLE when no daemon answers */
+  async tracing(): Promise<Stubs<typeof NetworkTracingService>> {
+    const { NetworkTracingService } = await import('../proto/gen/inspections.js');
+    return this.#stubs(NetworkTracingService);
   }
 
   async close(): Promise<void> {

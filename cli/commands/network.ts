@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { flagsOf, inspectOptions, listOption, listOptions } from '../options.js';
+import { registerTrace } from './trace.js';
 
 export function registerNetwork(program: Command, context: Context): void {
   const network = program.command('network').description('Manage networks');
@@ -89,4 +90,6 @@ export function registerNetwork(program: Command, context: Context): void {
       const { pruneNetworks } = await import('../actions/networks.js');
       await pruneNetworks(context, flagsOf(command));
     });
+
+  registerTrace(network, context);
 }

@@ -1,5 +1,6 @@
 import type { Command, Option } from 'commander';
 import { SwarmError } from '../../lib/errors.js';
+import { networksOf } from '../actions/networks.js';
 import { SwarmCommand } from '../command.js';
 import type { Context } from '../context.js';
 
@@ -13,10 +14,16 @@ const NAMES: Readonly<Record<string, Names>> = {
     'self',
     ...(await (await context.control()).listNodes({ filters: [] })).nodes.map((node) => node.description.hostname),
   ],
-  network: async (context) =>
-    (await (await context.control()).listNetworks({ filters: [] })).networks.map((network) => network.spec.name),
+  network: async (context) => (await networksOf(context, [])).map(({ spec }) => spec.name),
+  container: containerNames,
+  object: containerNames,
   image: async (context) => (await (await context.agent()).listImages({})).images.flatMap((image) => image.names),
 };
+async function containerNames(context: Context): Promise<readonly string[]> {
+  const { containers } = await (await context.containers()).listContainers({ all: true, filters: [] });
+  return containers.map(({ config }) => config.name);
+}
+
 const FIXED: Readonly<Record<string, readonly string[]>> = {
   shell: ['bash', 'zsh', 'fish'],
   role: ['worker', 'manager'],
@@ -28,7 +35,12 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   'rollback-failure-action': ['pause', 'continue'],
   'update-order': ['stop-first', 'start-first'],
   'rollback-order': ['stop-first', 'start-first'],
-  driver: ['overlay'],
+  driver: ['bridge', 'overlay'],
+  pull: ['missing', 'always', 'never'],
+  restart: ['no', 'on-failure', 'always', 'unless-stopped'],
+  attach: ['stdin', 'stdout', 'stderr'],
+  type: ['container', 'image', 'network', 'service', 'task', 'node'],
+  signal: ['HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2', 'TERM', 'CONT', 'STOP'],
 };
 
 /**

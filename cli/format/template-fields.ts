@@ -12,7 +12,7 @@ export function fieldsTaken(body: Block): ReadonlySet<string> {
     for (const word of commands.flat()) operand(word, dotIsValue);
   };
   const node = (part: Node, dotIsValue: boolean): void => {
-    if (part.kind === 'text') return;
+    if (!('pipeline' in part)) return;
     pipeline(part.pipeline, dotIsValue);
     if (part.kind === 'print') return;
     // Within `with` and `range` the dot is something else.

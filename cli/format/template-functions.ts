@@ -58,6 +58,12 @@ export const templateFunctions: Readonly<Record<string, Fn>> = {
   print: (...values) => values.map(goPrint).join(''),
   println: (...values) => `${values.map(goPrint).join(' ')}\n`,
   printf: (format, ...values) => goFormat(text(format), values),
+  html: (...values) =>
+    values
+      .map(goPrint)
+      .join('')
+      .replace(/[<>&'"]/g, (c) => `&#${c.charCodeAt(0)};`),
+  urlquery: (...values) => encodeURIComponent(values.map(goPrint).join('')).replaceAll('%20', '+'),
   len: length,
   index,
   slice: (value, from, to) => {

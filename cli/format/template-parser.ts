@@ -4,6 +4,7 @@ import { lex, type Piece, type Token, templateError } from './template-lexer.js'
 export type Node =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'print'; readonly pipeline: Pipeline }
+  | { readonly kind: 'break' | 'continue' }
   | { readonly kind: 'if' | 'with'; readonly pipeline: Pipeline; readonly body: Block; readonly otherwise: Block }
   | {
       readonly kind: 'range';
@@ -18,8 +19,8 @@ export type Block = readonly Node[];
 
 /** Commands joined by `|`; the value of each is the last argument of the next. */
 export interface Pipeline {
-  /** `$name :=` or `$name =` before it. */
-  readonly assigns: string | undefined;
+  /** `$name :=` before it, or `$name =`, which is of a variable that is there. */
+  readonly assigns: { readonly name: string; readonly isNew: boolean } | undefined;
   readonly commands: readonly (readonly Operand[])[];
 }
 
@@ -45,6 +46,8 @@ class Parser {
   readonly #template: string;
   readonly #pieces: readonly Piece[];
   #at = 0;
+  /** How many `range` stand around. */
+  #loops = 0;
 
   constructor(template: string) {
     this.#template = template;
@@ -75,7 +78,10 @@ class Parser {
       if (keyword === 'end' || keyword === 'else') return { nodes, end: piece };
       if (keyword === 'if' || keyword === 'with' || keyword === 'range')
         nodes.push(this.#control(keyword, piece.source, piece.tokens.slice(1)));
-      else nodes.push({ kind: 'print', pipeline: this.#pipeline(piece.source, piece.tokens) });
+      else if (keyword === 'break' || keyword === 'continue') {
+        if (this.#loops === 0) throw this.#error(`{{${keyword}}} outside {{range}}`);
+        nodes.push({ kind: keyword });
+      } else nodes.push({ kind: 'print', pipeline: this.#pipeline(piece.source, piece.tokens) });
     }
     return { nodes, end: undefined };
   }
@@ -83,7 +89,9 @@ class Parser {
   #control(keyword: 'if' | 'with' | 'range', source: string, tokens: readonly Token[]): Node {
     const range = keyword === 'range' ? rangeVariables(tokens) : { key: undefined, element: undefined, rest: tokens };
     const pipeline = this.#pipeline(source, range.rest);
+    if (keyword === 'range') this.#loops++;
     const { nodes: body, end } = this.#block();
+    if (keyword === 'range') this.#loops--;
     const otherwise = this.#otherwise(source, end);
     if (keyword !== 'range') return { kind: keyword, pipeline, body, otherwise };
     return { kind: 'range', key: range.key, element: range.element, pipeline, body, otherwise };
@@ -100,7 +108,9 @@ class Parser {
   }
 
   #pipeline(source: string, tokens: readonly Token[]): Pipeline {
-    const assigns = tokens[0]?.kind === 'variable' && /^:?=$/.test(tokens[1]?.text ?? '') ? tokens[0].text : undefined;
+    const [variable, operator] = tokens;
+    const isAssigned = variable?.kind === 'variable' && /^:?=$/.test(operator?.text ?? '');
+    const assigns = isAssigned ? { name: variable.text, isNew: operator?.text === ':=' } : undefined;
     const cursor = { at: assigns === undefined ? 0 : 2 };
     const commands = this.#commands(source, tokens, cursor);
     if (cursor.at < tokens.length) throw this.#error(`unexpected "${tokens[cursor.at]?.text}" in {{${source}}}`);

@@ -6,7 +6,31 @@ import { templateError } from './template-lexer.js';
 import { type Block, type Node, type Operand, type Pipeline, parseTemplate } from './template-parser.js';
 
 /** Variables by name; `$` itself, the value that the template was given, has the empty name. */
-type Scope = Map<string, unknown>;
+class Scope {
+  readonly #own = new Map<string, unknown>();
+  readonly #outer: Scope | undefined;
+
+  constructor(outer?: Scope) {
+    this.#outer = outer;
+  }
+
+  declare(name: string, value: unknown): this {
+    this.#own.set(name, value);
+    return this;
+  }
+
+  /** The scope that has the variable. */
+  find(name: string): Scope | undefined {
+    return this.#own.has(name) ? this : this.#outer?.find(name);
+  }
+
+  get(name: string): unknown {
+    return this.#own.get(name);
+  }
+}
+
+/** What comes after a part of a template: the next one, or the end of the round or of the whole `range`. */
+type Flow = 'next' | 'break' | 'continue';
 
 /** A Go template as `--format` takes it, parsed once. */
 export class Template {
@@ -21,7 +45,9 @@ export class Template {
 
   /** @throws INVALID_ARGUMENT for a field that the value does not have, naming those that it has */
   execute(value: unknown): string {
-    return this.#block(this.#body, value, new Map([['', value]]));
+    const out: string[] = [];
+    this.#block(this.#body, value, new Scope().declare('', value), out);
+    return out.join('');
   }
 
   /** @throws INVALID_ARGUMENT for a field that values of this shape do not have, as `execute` would */
@@ -38,57 +64,68 @@ export class Template {
     return templateError(this.#source, reason, hint);
   }
 
-  #block(block: Block, dot: unknown, scope: Scope): string {
-    return block.map((node) => this.#node(node, dot, scope)).join('');
+  #block(block: Block, dot: unknown, scope: Scope, out: string[]): Flow {
+    for (const node of block) {
+      const flow = this.#node(node, dot, scope, out);
+      if (flow !== 'next') return flow;
+    }
+    return 'next';
   }
 
-  #node(node: Node, dot: unknown, scope: Scope): string {
+  #node(node: Node, dot: unknown, scope: Scope, out: string[]): Flow {
     switch (node.kind) {
       case 'text':
-        return node.text;
+        out.push(node.text);
+        return 'next';
       case 'print': {
         const value = this.#pipeline(node.pipeline, dot, scope);
-        return node.pipeline.assigns === undefined ? goPrint(value) : '';
+        if (node.pipeline.assigns === undefined) out.push(goPrint(value));
+        return 'next';
       }
+      case 'break':
+      case 'continue':
+        return node.kind;
       case 'if':
       case 'with': {
-        const inner = new Map(scope);
+        const inner = new Scope(scope);
         const value = this.#pipeline(node.pipeline, dot, inner);
-        if (!isTrue(value)) return this.#block(node.otherwise, dot, inner);
-        return this.#block(node.body, node.kind === 'with' ? value : dot, inner);
+        if (!isTrue(value)) return this.#block(node.otherwise, dot, inner, out);
+        return this.#block(node.body, node.kind === 'with' ? value : dot, inner, out);
       }
       case 'range':
-        return this.#range(node, dot, scope);
+        return this.#range(node, dot, scope, out);
     }
   }
 
-  #range(node: Node & { kind: 'range' }, dot: unknown, scope: Scope): string {
-    const value = this.#pipeline(node.pipeline, dot, scope);
-    const entries: readonly (readonly [unknown, unknown])[] = Array.isArray(value)
-      ? value.map((item, i) => [i, item] as const)
-      : isMap(value)
-        ? Object.entries(value)
-        : [];
-    if (entries.length === 0) {
-      if (value !== undefined && !Array.isArray(value) && !isMap(value))
-        throw this.#error(`range cannot iterate over ${goPrint(value)}`);
-      return this.#block(node.otherwise, dot, scope);
+  #range(node: Node & { kind: 'range' }, dot: unknown, scope: Scope, out: string[]): Flow {
+    const entries = this.#entries(this.#pipeline(node.pipeline, dot, scope));
+    if (entries.length === 0) return this.#block(node.otherwise, dot, scope, out);
+    for (const [key, item] of entries) {
+      const inner = new Scope(scope);
+      if (node.key !== undefined) inner.declare(node.key, key);
+      if (node.element !== undefined) inner.declare(node.element, item);
+      if (this.#block(node.body, item, inner, out) === 'break') break;
     }
-    return entries
-      .map(([key, item]) => {
-        const inner = new Map(scope);
-        if (node.key !== undefined) inner.set(node.key, key);
-        if (node.element !== undefined) inner.set(node.element, item);
-        return this.#block(node.body, item, inner);
-      })
-      .join('');
+    return 'next';
+  }
+
+  /** Keys and items of what `range` is given: a list, a map, or a number to count to. */
+  #entries(value: unknown): readonly (readonly [unknown, unknown])[] {
+    if (value === undefined || value === null) return [];
+    if (Array.isArray(value)) return value.map((item, i) => [i, item] as const);
+    if (isMap(value)) return Object.entries(value);
+    if (Number.isInteger(value)) return Array.from({ length: Math.max(0, Number(value)) }, (_, i) => [i, i] as const);
+    throw this.#error(`range cannot iterate over ${goPrint(value)}`);
   }
 
   #pipeline(pipeline: Pipeline, dot: unknown, scope: Scope): unknown {
     const [first = [], ...rest] = pipeline.commands;
     let value = this.#command(first, [], dot, scope);
     for (const command of rest) value = this.#command(command, [value], dot, scope);
-    if (pipeline.assigns !== undefined) scope.set(pipeline.assigns, value);
+    if (pipeline.assigns) {
+      const { name, isNew } = pipeline.assigns;
+      this.#scopeOf(name, isNew ? scope.declare(name, value) : scope).declare(name, value);
+    }
     return value;
   }
 
@@ -123,14 +160,19 @@ export class Template {
     else if (root.kind === 'pipeline') value = this.#pipeline(root.pipeline, dot, scope);
     else if (root.kind === 'function') value = this.#command([{ root, fields: [] }], [], dot, scope);
     else {
-      if (!scope.has(root.name)) throw this.#error(`undefined variable "$${root.name}"`);
-      value = scope.get(root.name);
+      value = this.#scopeOf(root.name, scope).get(root.name);
     }
     fields.forEach((field, i) => {
       value = this.#field(value, field, i === fields.length - 1 ? args : []);
     });
     if (args.length > 0 && fields.length === 0) throw this.#error(`${goPrint(value)} is not a function`);
     return value;
+  }
+
+  #scopeOf(variable: string, scope: Scope): Scope {
+    const found = scope.find(variable);
+    if (!found) throw this.#error(`undefined variable "$${variable}"`);
+    return found;
   }
 
   #field(value: unknown, field: string, args: readonly unknown[]): unknown {
