@@ -5,7 +5,7 @@ import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
-import type { ContainerFacts, ExecSettings, ProcessStreams } from '../interactive.js';
+import type { ContainerFacts, ExecSettings, ProcessStreams, ProcessTable, ResourceUsage } from '../interactive.js';
 import { startFailureCode } from '../start-failure.js';
 import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
@@ -15,9 +15,11 @@ import { parseSignal } from './container/process.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
+import { topOf } from './observe/top.js';
+import { usageOf } from './observe/usage.js';
 import { Operations } from './operations.js';
 import { writeHosts } from './prepare.js';
-import { attach, exec } from './processes.js';
+import { attach, exec, runningProcess } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
 import { Runtime } from './runtime/runtime.js';
@@ -218,6 +220,19 @@ export class OciExecutor implements Executor {
   async exec(id: string, settings: ExecSettings): Promise<ProcessStreams> {
     const folder = this.#operations.execs(id);
     return exec(this.#need(id), settings, { runtime: this.#runtime, host: this.#host, folder });
+  }
+
+  async top(id: string, ps: readonly string[]): Promise<ProcessTable> {
+    const container = this.#need(id);
+    runningProcess(container);
+    return topOf(this.#host.cgroup, this.#operations.cgroup(id), ps);
+  }
+
+  async usage(id: string): Promise<ResourceUsage> {
+    const container = this.#need(id);
+    const { pid } = runningProcess(container);
+    const network = container.prepared.networkNamespace !== '';
+    return usageOf({ facts: this.#host.cgroup, cgroup: this.#operations.cgroup(id), pid, network });
   }
 
   async facts(id: string): Promise<ContainerFacts> {

@@ -51,6 +51,10 @@ export class Operations {
     return join(this.#options.runRoot, 'execs', id);
   }
 
+  cgroup(id: string): string {
+    return `${this.#options.cgroupParent}/${id}`;
+  }
+
   folder(id: string): ContainerFolder {
     return new ContainerFolder(this.#options.dataRoot, id);
   }
@@ -84,7 +88,7 @@ export class Operations {
         folder,
         image,
         host,
-        cgroupPath: this.#cgroup(id),
+        cgroupPath: this.cgroup(id),
         initProgram,
       });
       for (const warning of warnings) log.warn({ container: id }, warning);
@@ -222,14 +226,10 @@ export class Operations {
     return '';
   }
 
-  #cgroup(id: string): string {
-    return `${this.#options.cgroupParent}/${id}`;
-  }
-
   /** @param exited its first process has ended, and with that all others of its process namespace */
   async #release(folder: ContainerFolder, id: string, exited: boolean): Promise<void> {
     const { runtime, host } = this.#options;
-    const cgroup = this.#cgroup(id);
+    const cgroup = this.cgroup(id);
     // The cgroup goes only when no process is left in it; otherwise the runtime shall see to it.
     const bare = exited && (await removeCgroup(host.cgroup, cgroup));
     if (bare) await runtime.forget(id);
@@ -294,7 +294,7 @@ export class Operations {
   }
 
   async #ranOutOfMemory(folder: ContainerFolder, id: string): Promise<boolean> {
-    return (await isThere(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.#cgroup(id))) > 0;
+    return (await isThere(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.cgroup(id))) > 0;
   }
 }
 

@@ -1,12 +1,12 @@
 import { closeSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
-import { errnoOf, failedPrecondition, invalidArgument } from '../../../lib/errors.js';
+import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
 import { isKernelError } from '../../../netlb/kernel/errors.js';
 import type { ExecSettings } from '../interactive.js';
 import type { Container } from './container/container.js';
 import { execProcess } from './container/exec-process.js';
 import type { HostFacts } from './container/host-facts.js';
-import { isAlive, parseSignal } from './container/process.js';
+import { isAlive, type ProcessIdentity, parseSignal } from './container/process.js';
 import { ContainerRoot } from './container/root.js';
 import type { Spec } from './container/spec-types.js';
 import { execUnderMonitor } from './runtime/exec.js';
@@ -64,17 +64,15 @@ export async function exec(
   }
 }
 
+/** @throws FAILED_PRECONDITION when the container does not run */
+export function runningProcess({ id, running, process }: Container): ProcessIdentity {
+  if (running && process && isAlive(process)) return process;
+  throw failedPrecondition(`container ${id} is not running`, { value: id });
+}
+
 /** The files of a running container as its first process sees them. @throws FAILED_PRECONDITION when it does not run */
 export function runningRoot(container: Container): ContainerRoot {
-  const { id, process } = container;
-  if (container.running && process && isAlive(process)) {
-    try {
-      return new ContainerRoot(`/proc/${process.pid}/root`);
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
-    }
-  }
-  throw failedPrecondition(`container ${id} is not running`, { value: id });
+  return new ContainerRoot(`/proc/${runningProcess(container).pid}/root`);
 }
 
 function checkFolder(root: ContainerRoot, dir: string): void {

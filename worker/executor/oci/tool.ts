@@ -14,6 +14,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   bzip2: 'bzip2',
   gzip: 'gzip',
   unshare: 'util-linux',
+  ps: 'procps',
 };
 
 /** Enough for an error's story; a tool that says more is cut from the front. */

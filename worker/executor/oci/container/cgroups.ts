@@ -33,13 +33,18 @@ export async function readCgroupFacts(): Promise<CgroupFacts> {
   return { ...facts, swapAccounting: await isThere(sign) };
 }
 
+/** Where a controller's hierarchy is mounted; the only one of version 2 has all. Empty when there is none. */
+export function hierarchyOf({ version, hierarchies }: CgroupFacts, controller: string): string {
+  const [first] = hierarchies;
+  const found = version === 2 ? first : hierarchies.find(({ controllers }) => controllers.includes(controller));
+  return found?.mount ?? '';
+}
+
 /** How many processes of a cgroup the kernel killed for want of memory. */
 export async function oomKills(facts: CgroupFacts, path: string): Promise<number> {
-  const memory = facts.hierarchies.find(({ controllers }) => facts.version === 2 || controllers.includes('memory'));
-  if (!memory) return 0;
   const file = facts.version === 2 ? 'memory.events' : 'memory.oom_control';
   try {
-    const text = await readFile(join(memory.mount, path, file), 'utf8');
+    const text = await readFile(join(hierarchyOf(facts, 'memory'), path, file), 'utf8');
     return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
   } catch (error) {
     // The cgroup is gone, or going: ENODEV.
