@@ -9,6 +9,7 @@ import type { Io } from './io.js';
 export type Control = Stubs<typeof ControlService>;
 export type NodeAgent = Stubs<typeof NodeAgentService>;
 export type Containers = Stubs<typeof ContainersService>;
+export type Tracing = Stubs<typeof NetworkTracingService>;
 
 /** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
 export class Context {
@@ -54,7 +55,7 @@ export class Context {
   }
 
   /** Traces of the network. @throws UNAVAILABLE when no daemon answers */
-  async tracing(): Promise<Stubs<typeof NetworkTracingService>> {
+  async tracing(): Promise<Tracing> {
     const { NetworkTracingService } = await import('../proto/gen/inspections.js');
     return this.#stubs(NetworkTracingService);
   }
