@@ -18,7 +18,7 @@ import { containerSettings, missingFiles, type SettingsContext } from './contain
 const ID = 'b1k9w0q3u5z7x2c4v6n8m1l0p';
 const context: SettingsContext = {
   node: { id: 'node1id', hostname: 'node1', platform: { architecture: 'amd64', os: 'linux' } },
-  resolvers: { nameservers: ['192.0.2.53'], search: ['example.net'], options: ['ndots:0'] },
+  resolvers: { nameservers: ['192.0.2.53'], search: ['example.net'], options: ['edns0'] },
   networkNamespace: '/run/tsswarm/netns/x',
   files: noAssignments,
 };
@@ -98,13 +98,17 @@ describe('containerSettings', () => {
     expect(settings.networkNamespace).toBe('/run/tsswarm/netns/x');
   });
 
-  it("takes the node's resolvers for what the service leaves open", () => {
-    const dns = { nameservers: ['10.9.9.9'], search: [], options: [] };
-    expect(containerSettings(task({}), context).dns).toEqual(context.resolvers);
-    expect(containerSettings(task({ dns }), context).dns).toEqual({
-      nameservers: ['10.9.9.9'],
+  it('asks its own resolver, which asks the servers of the service or the node', () => {
+    const dns = { nameservers: ['10.9.9.9'], search: ['b.example'], options: ['timeout:1'] };
+    expect(containerSettings(task({}), context).dns).toEqual({
+      nameservers: ['127.0.0.11'],
       search: ['example.net'],
       options: ['ndots:0'],
+    });
+    expect(containerSettings(task({ dns }), context).dns).toEqual({
+      nameservers: ['127.0.0.11'],
+      search: ['b.example'],
+      options: ['ndots:0', 'timeout:1'],
     });
   });
 });

@@ -1,9 +1,10 @@
 import { invalidArgument } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
-import { type FileReference, type Mount, MountType, type Task } from '../../proto/gen/index.js';
-import type { ContainerFile, ContainerMount, ContainerSettings } from '../executor/executor.js';
+import type { FileReference, Task } from '../../proto/gen/index.js';
+import type { ContainerFile, ContainerSettings } from '../executor/executor.js';
 import type { Assignments } from './assignments.js';
-import type { Resolvers } from './resolv-conf.js';
+import { type Resolvers, resolverSettings } from './resolv-conf.js';
+import { specSettings } from './spec-settings.js';
 import { expandTemplate, type TemplateNode, taskName } from './template.js';
 
 /** What a container is made from besides its task. */
@@ -25,45 +26,18 @@ const DEFAULT_FILE_MODE = 0o444;
 export function containerSettings(task: Task, context: SettingsContext): ContainerSettings {
   const { container, resources } = task.spec;
   const expand = (text: string) => expandTemplate(text, task, context.node);
-  const { nameservers, search, options } = container.dns;
   return {
+    ...specSettings(container, resources, expand),
     id: task.id,
     name: taskName(task),
-    image: container.image,
-    registryAuth: container.registryAuth,
-    entrypoint: container.entrypoint,
-    args: container.args,
-    env: container.env.map(expand),
-    dir: container.dir,
-    user: container.user,
-    groups: container.groups,
     hostname: expand(container.hostname) || task.id.slice(0, 12),
-    tty: container.tty,
-    openStdin: container.openStdin,
     stdinOnce: false,
-    stopSignal: container.stopSignal,
-    init: container.init ?? false,
-    readOnly: container.readOnly,
     labels: { ...container.labels, ...ownLabels(task) },
-    mounts: container.mounts.map((mount) => containerMount(mount, expand)),
     files: [
       ...container.secrets.map((ref) => secretFile(ref, context)),
       ...container.configs.filter((ref) => !ref.runtime).map((ref) => configFile(ref, context)),
     ],
-    hosts: container.hosts,
-    dns: {
-      nameservers: nameservers.length > 0 ? nameservers : context.resolvers.nameservers,
-      search: search.length > 0 ? search : context.resolvers.search,
-      options: options.length > 0 ? options : context.resolvers.options,
-    },
-    capabilityAdd: container.capabilityAdd,
-    capabilityDrop: container.capabilityDrop,
-    sysctls: container.sysctls,
-    ulimits: container.ulimits,
-    noNewPrivileges: container.privileges?.noNewPrivileges ?? false,
-    oomScoreAdj: container.oomScoreAdj,
-    devices: container.devices,
-    resources: { ...resources.limits, memorySwapBytes: resources.memorySwapBytes },
+    dns: resolverSettings(container.dns, context.resolvers),
     networkNamespace: context.networkNamespace,
     addresses: task.networks.flatMap(({ addresses }) => addresses.map(addressOf)),
   };
@@ -88,29 +62,6 @@ function ownLabels(task: Task): Readonly<Record<string, string>> {
     'service.name': task.serviceName,
   };
   return Object.fromEntries(Object.entries(labels).map(([name, value]) => [`${LABEL_PREFIX}${name}`, value]));
-}
-
-function containerMount(mount: Mount, expand: (text: string) => string): ContainerMount {
-  return {
-    type: mountType(mount),
-    source: expand(mount.source),
-    target: expand(mount.target),
-    readOnly: mount.readOnly,
-    propagation: mount.propagation,
-    nonRecursive: mount.nonRecursive,
-    createMountpoint: mount.createMountpoint,
-    tmpfsSizeBytes: mount.tmpfs?.sizeBytes ?? 0,
-    tmpfsMode: mount.tmpfs?.mode ?? 0,
-  };
-}
-
-function mountType({ type, source, target }: Mount): ContainerMount['type'] {
-  if (type === MountType.BIND) return 'bind';
-  if (type === MountType.TMPFS) return 'tmpfs';
-  throw invalidArgument(`volume "${source}" at ${target}: this node cannot mount volumes`, {
-    value: source,
-    hint: 'Use a mount of type bind or tmpfs.',
-  });
 }
 
 function secretFile(ref: FileReference, { files }: SettingsContext): ContainerFile {

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { errnoOf } from '../../lib/errors.js';
+import { RESOLVER_ADDRESS } from '../../netlb/blueprint/resolver.js';
 
 /** What a container's /etc/resolv.conf is made from when the service does not say. */
 export interface Resolvers {
@@ -25,6 +26,19 @@ export function parseResolvConf(text: string): Resolvers {
     // Of several search lines the last one counts.
     search: values('search').at(-1) ?? values('domain').at(-1) ?? [],
     options: values('options').flat(),
+  };
+}
+
+/**
+ * What a container with a resolver of its own has. Options of the node are about the node's servers, which the
+ * resolver asks; `ndots:0`, unless asked otherwise, lets names without dots be asked for as they are.
+ */
+export function resolverSettings(asked: Pick<Resolvers, 'search' | 'options'>, node: Resolvers): Resolvers {
+  const ndots = asked.options.some((option) => option.startsWith('ndots:')) ? [] : ['ndots:0'];
+  return {
+    nameservers: [RESOLVER_ADDRESS],
+    search: asked.search.length > 0 ? asked.search : node.search,
+    options: [...ndots, ...asked.options],
   };
 }
 

@@ -24,6 +24,7 @@ import {
 import type { Assignments } from '../agent/assignments.js';
 import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
+import { zonesOf } from './names.js';
 
 /** What of the node itself its network state depends on. */
 export interface NetworkNode {
@@ -73,7 +74,8 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
   const networks = networksById(assignments, housed);
   const endpoints = [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id));
   const ended = new Set(local.filter((l) => isTerminal(l.status.state)).map((l) => l.task.id));
-  const backends = backendsByService(endpoints.filter((endpoint) => !ended.has(endpoint.taskId)));
+  const alive = endpoints.filter((endpoint) => !ended.has(endpoint.taskId));
+  const backends = backendsByService(alive);
   const services = [...assignments.services.values()].sort(byId((service) => service.id));
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
@@ -89,18 +91,15 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
   for (const { networkId } of [...attached.values()].flat()) used.add(networkId);
   if (ingress) used.add(ingress.overlayId);
   const remotes = remotesByNetwork(endpoints, node.id);
-  const overlays = [...used].sort().flatMap((id) => {
-    const network = networks.get(id);
-    return network ? [overlay(network, remotes.get(id) ?? [])] : [];
-  });
+  const usedNetworks = [...used].sort().flatMap((id) => networks.get(id) ?? []);
   const state: DesiredState = {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
     gatewayBridge: { address: node.gatewayBridge, address6: housed.some(hasIpv6) ? GATEWAY_BRIDGE6 : '' },
-    overlays,
+    overlays: usedNetworks.map((network) => overlay(network, remotes.get(network.id) ?? [])),
     bridges: [],
     sandboxes,
     ingress,
-    zones: [],
+    zones: zonesOf(usedNetworks, alive, services),
   };
   return { state, attached };
 }
@@ -176,7 +175,11 @@ function sandbox(
       .flatMap(({ network }) => virtualServices.get(network.id) ?? []),
     ingress: ingress && sandboxIngress(ingress),
     hostPorts,
-    resolver: undefined,
+    resolver: {
+      zones: attached.filter(({ network }) => !network.ingress).map(({ network }) => network.id),
+      nameservers: task.spec.container.dns.nameservers,
+      forward: !attached.length || attached.some(({ network }) => !network.internal),
+    },
   };
 }
 
