@@ -7,11 +7,24 @@ import { createLogger, type Logger } from '../lib/log.js';
 import { packageVersion } from '../lib/package.js';
 import { prewarmThreadPool } from '../netlb/kernel/namespace.js';
 import { probeFeatures } from '../netlb/probe.js';
-import { ControlService, NodeAgentService } from '../proto/gen/index.js';
+import { KernelReader } from '../netlb/trace/reader.js';
+import {
+  ContainersService,
+  ControlService,
+  InspectionsService,
+  NetworkTracingService,
+  NodeAgentService,
+} from '../proto/gen/index.js';
 import { RpcServer } from '../proto/rpc/server.js';
+import { listContainers } from '../worker/containers/descriptions.js';
+import { containersHandlers } from '../worker/containers/handlers.js';
 import { describeNode } from '../worker/description.js';
+import { Engine } from '../worker/engine.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
-import { controlGate } from './control-gate.js';
+import { Inspector } from '../worker/inspections/inspector.js';
+import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
+import { tracingHandlers } from '../worker/inspections/tracing.js';
+import { controlGate, inspectionsGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
 import { lockFolder } from './lock.js';
@@ -19,6 +32,7 @@ import { SwarmNode } from './node.js';
 import { nodeAgentHandlers } from './node-agent.js';
 import { type DaemonOptions, parseOptions } from './options.js';
 import { probeTools, requireFeatures, requirePrivileges, searchPath } from './preflight.js';
+import { Running } from './running.js';
 
 const STOP_DEADLINE = 10_000;
 const EXIT_ERROR = 1;
@@ -45,11 +59,20 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   };
   process.on('uncaughtException', fatal);
   const description = describeNode({ ...options, version, runtime: '', balancer: 'nft', features });
+  const engine = new Running(
+    new Engine({ ...options, images, log: log.child({ part: 'engine' }), clock: systemClock }),
+    fatal,
+  );
+  const inspector = new Inspector(
+    new KernelReader({ ...options, resolvConf: (namespace) => resolvConfOf(options.dataRoot, namespace) }),
+  );
   const node = await SwarmNode.open({
     daemon: options,
     version,
     description,
     images,
+    engine: engine.part,
+    inspector,
     log,
     clock: systemClock,
     onBroken: fatal,
@@ -57,6 +80,13 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   const server = new RpcServer(log);
   server.add(NodeAgentService, nodeAgentHandlers({ node, probe }));
   server.add(ControlService, controlGate(node));
+  server.add(
+    ContainersService,
+    containersHandlers(async () => (await engine.part.ready()).containers),
+  );
+  server.add(InspectionsService, inspectionsGate(node));
+  const running = async () => listContainers((await engine.part.ready()).containers, false, []);
+  server.add(NetworkTracingService, tracingHandlers({ source: node, inspector, containers: running }));
   const socket = path.join(options.runRoot, 'tsswarm.sock');
   const pidFile = path.join(options.runRoot, 'tsswarmd.pid');
   await listenLocally(server, socket);
@@ -71,6 +101,8 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   setTimeout(() => fatal(late), STOP_DEADLINE).unref();
   server.close();
   await node.stop();
+  await engine.stop();
+  inspector.close();
   await images.close();
   await rm(socket, { force: true });
   await rm(pidFile, { force: true });

@@ -9,8 +9,11 @@ import { newId } from '../lib/ids.js';
 import { silentLogger } from '../lib/log.js';
 import { newGroup } from '../manager/identity.js';
 import { Manager } from '../manager/manager.js';
+import { KernelReader } from '../netlb/trace/reader.js';
 import { InitRequest, JoinSwarmRequest, NodeDescription, SwarmState } from '../proto/gen/index.js';
+import { Engine } from '../worker/engine.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
+import { Inspector } from '../worker/inspections/inspector.js';
 import { readMachine } from './machine.js';
 import { SwarmNode } from './node.js';
 import { parseOptions } from './options.js';
@@ -30,6 +33,8 @@ async function open(before: (dataRoot: string) => Promise<unknown> = async () =>
     version: '1',
     description: NodeDescription.create(),
     images,
+    engine: new Engine({ ...daemon, images, log: silentLogger, clock: systemClock }),
+    inspector: new Inspector(new KernelReader(daemon)),
     log: silentLogger,
     clock: systemClock,
     onBroken: (error) => expect.fail(String(error)),

@@ -10,6 +10,7 @@ import {
   InfoResponse,
   type InitRequest,
   type InitResponse,
+  type InspectionsService,
   type JoinSwarmRequest,
   type JoinSwarmResponse,
   type NetworkRepair,
@@ -19,7 +20,9 @@ import {
 } from '../proto/gen/index.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import type { Handlers } from '../proto/rpc/server.js';
+import type { Engine } from '../worker/engine.js';
 import type { OciImageStore } from '../worker/executor/oci/index.js';
+import type { Inspector } from '../worker/inspections/inspector.js';
 import { Worker } from '../worker/worker.js';
 import { CONTROL_PORT, chooseAddress, formatHostPort, parseHostPort } from './addresses.js';
 import type { ControlSource } from './control-gate.js';
@@ -40,6 +43,10 @@ export interface SwarmNodeOptions {
   readonly version: string;
   readonly description: NodeDescription;
   readonly images: OciImageStore;
+  /** It outlasts the node's place in a swarm. */
+  readonly engine: Engine;
+  /** Answers what is asked of this node. */
+  readonly inspector: Inspector;
   readonly clock: Clock;
   readonly log: Logger;
   /** Called when a part that must run has broken: the process is of no use any more. */
@@ -83,12 +90,21 @@ export class SwarmNode implements ControlSource {
       const now = await node.#readdressed(state);
       if (now.role === 'manager') await node.#managing.resume(now);
       node.#enter(now);
-    }
+    } else options.engine.setSwarm(undefined).catch(() => undefined);
     return node;
   }
 
   get joined(): boolean {
     return this.#state !== undefined;
+  }
+
+  get inspections(): Handlers<typeof InspectionsService> | undefined {
+    return this.#managing.role?.inspections;
+  }
+
+  /** Empty outside of a swarm. */
+  get nodeId(): string {
+    return this.#state?.nodeId ?? '';
   }
 
   get description(): NodeDescription {
@@ -113,13 +129,16 @@ export class SwarmNode implements ControlSource {
     return this.#serial.run(() => this.#leave(force));
   }
 
-  /** What is known here of the swarm; fields about the machine are left at their defaults. */
+  /** What is known here of the swarm, and of what runs on this machine; other fields are left at their defaults. */
   info(): InfoResponse {
     const state = this.#state;
-    if (!state) return InfoResponse.create();
+    const { engine } = this.options;
+    const { running, total } = engine.counts();
+    const machine = { containersRunning: running, containersTotal: total, problems: engine.problems() };
+    if (!state) return InfoResponse.create(machine);
     const worker = this.#worker?.part;
-    const containers = worker?.containers();
     return InfoResponse.create({
+      ...machine,
       state: this.#removed ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
       error: this.#removed
         ? 'the swarm does not know this node any more: "tsswarm leave" lets it go'
@@ -132,21 +151,18 @@ export class SwarmNode implements ControlSource {
       dataPathAddress: state.dataPathAddress,
       dataPathPort: state.dataPathPort,
       managers: state.managers,
-      containersRunning: containers?.running ?? 0,
-      containersTotal: containers?.total ?? 0,
-      problems: worker?.problems() ?? [],
       ...this.#managing.role?.summary(),
     });
   }
 
   /** What others had changed of this machine's network and was put back, the newest last. */
   repairs(): readonly NetworkRepair[] {
-    return this.#worker?.part.repairs() ?? [];
+    return this.options.engine.repairs();
   }
 
   /** Looks at its network now and puts right what differs. @returns what that was @throws when the kernel cannot be read */
-  async repair(): Promise<readonly NetworkRepair[]> {
-    return (await this.#worker?.part.repair()) ?? [];
+  repair(): Promise<readonly NetworkRepair[]> {
+    return this.options.engine.repair();
   }
 
   /** Ends the roles, for good. Containers and network go on. */
@@ -318,7 +334,7 @@ export class SwarmNode implements ControlSource {
 
   /** Begins to be the node that the state describes. */
   #enter(state: NodeState): void {
-    const { daemon, version, images, clock, log, onBroken } = this.options;
+    const { daemon, version, engine, inspector, clock, log, onBroken } = this.options;
     this.#state = state;
     const roles = new RoleFollower({
       take: (role) => this.#serial.run(() => this.#takeRole(role)),
@@ -330,7 +346,8 @@ export class SwarmNode implements ControlSource {
     const worker = new Worker({
       ...daemon,
       version,
-      images,
+      engine,
+      inspector,
       nodeId: state.nodeId,
       credential: credentialOf(state),
       managers: state.managers,

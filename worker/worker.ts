@@ -2,17 +2,10 @@ import { join } from 'node:path';
 import { allDone } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
+import { isId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
-import { NetworkPlane } from '../netlb/plane.js';
 import { probeFeatures } from '../netlb/probe.js';
-import {
-  type NetworkRepair,
-  Node,
-  type NodeDescription,
-  type NodeProblem,
-  type SessionMessage,
-  type Task,
-} from '../proto/gen/index.js';
+import { Node, type NodeDescription, type SessionMessage, type Task } from '../proto/gen/index.js';
 import type { Channel } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import { Agent } from './agent/agent.js';
@@ -23,20 +16,21 @@ import { readResolvConf } from './agent/resolv-conf.js';
 import { StatusQueue } from './agent/status-queue.js';
 import { TaskSet } from './agent/task-set.js';
 import { describeNode } from './description.js';
-import type { ContainerSettings, ContainerState, ImageStore } from './executor/executor.js';
-import { OciExecutor, type OciImageStore } from './executor/oci/index.js';
+import type { Engine, EngineParts } from './engine.js';
+import type { ContainerSettings, ContainerState, Executor } from './executor/executor.js';
 import { runTogether, untilAborted } from './group.js';
+import { Answering } from './inspections/answering.js';
+import type { Inspector } from './inspections/inspector.js';
 import { LogPublisher } from './logs/log-publisher.js';
-import { NetworkController } from './network/controller.js';
-import { desiredState } from './network/desired-state.js';
-import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
+import type { NetworkController } from './network/controller.js';
+import { swarmState } from './network/desired-state.js';
 
 export interface WorkerOptions {
   readonly dataRoot: string;
-  readonly runRoot: string;
-  /** Opened by the daemon: images are there before a node is in a swarm. */
-  readonly images: OciImageStore;
-  readonly cgroupParent: string;
+  /** What this machine runs in a swarm or not; it outlasts the worker. */
+  readonly engine: Engine;
+  /** Answers what managers ask of this node. */
+  readonly inspector: Inspector;
   /** Empty: the machine's. */
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -48,8 +42,6 @@ export interface WorkerOptions {
   readonly managers: readonly string[];
   readonly dataPathAddress: string;
   readonly dataPathPort: number;
-  /** CIDR of the gateway bridge's address; 172.18.0.1/16 when left out. */
-  readonly gatewayBridge?: string;
   readonly log: Logger;
   readonly clock: Clock;
   /** The managers that are to be tried after a restart, the last known good one first. */
@@ -60,30 +52,25 @@ export interface WorkerOptions {
   onRemoved?(): void;
 }
 
-const GATEWAY_BRIDGE = '172.18.0.1/16';
 const LEAVE_GRACE_MS = 10_000;
 
 /** What is open for as long as a worker runs. */
-interface Parts {
+interface Parts extends EngineParts {
   readonly database: TaskDatabase;
-  readonly executor: OciExecutor;
-  readonly plane: NetworkPlane;
 }
 
 /**
- * What every node of a swarm runs: it holds a session with a manager, runs the node's tasks and
- * keeps its network. When it stops, or is killed, containers and network stay as they are, and the
- * next one takes them back before it has heard from any manager.
+ * What every node of a swarm runs beside its engine: it holds a session with a manager, runs the node's
+ * tasks and says what its network shall be. When it stops, or is killed, containers and network stay as they
+ * are, and the next one takes them back before it has heard from any manager.
  */
 export class Worker {
-  readonly images: ImageStore;
   readonly #options: WorkerOptions;
   readonly #stop = new AbortController();
   readonly #statuses = new StatusQueue();
   #running: Promise<void> = Promise.resolve();
-  #plane: NetworkPlane | undefined;
+  #parts: EngineParts | undefined;
   #tasks: TaskSet | undefined;
-  #network: NetworkController | undefined;
   #agent: Agent | undefined;
   #assignments: Assignments = noAssignments;
   #node: Node;
@@ -92,7 +79,6 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    this.images = options.images;
     this.#node = Node.create({ id: options.nodeId });
     this.#dataPathPort = options.dataPathPort;
   }
@@ -117,100 +103,54 @@ export class Worker {
     return this.#description;
   }
 
-  containers(): { readonly running: number; readonly total: number } {
-    return this.#tasks?.counts() ?? { running: 0, total: 0 };
-  }
-
-  /** What of the network state cannot be had on this node. */
-  problems(): readonly NodeProblem[] {
-    return nodeProblems(this.#network?.problems ?? [], this.#subjectNames());
-  }
-
-  /** What others had changed of its network, and was put back. */
-  repairs(): readonly NetworkRepair[] {
-    return networkRepairs(this.#plane?.repairs ?? [], this.#subjectNames());
-  }
-
   /**
-   * Looks at its whole network now and puts right what differs.
-   * @returns what that was
-   * @throws when the kernel cannot be read
-   */
-  async repair(): Promise<readonly NetworkRepair[]> {
-    const done = await this.#plane?.repair();
-    return networkRepairs(done?.repairs ?? [], this.#subjectNames());
-  }
-
-  #subjectNames(): SubjectNames {
-    return subjectNames(this.#assignments, (id) => this.#tasks?.get(id));
-  }
-
-  /**
-   * Takes the node out of its swarm: stops and removes all tasks, the network and what is kept on disk.
+   * Takes the node out of its swarm: stops and removes all tasks, the network and what is kept on disk. What the
+   * machine runs by itself goes on.
    * @throws when a container cannot be removed: the others are, network and records stay, and it can be called again
    */
   async leave(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    const { executor, plane, database } = await this.#open();
-    try {
-      const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
-      const containers = await executor.list();
-      await allDone(containers.map((container) => end(executor, container, tasks.get(container.id))));
-    } finally {
-      await executor.close();
-    }
-    await plane.destroy();
+    const { executor, containers, database } = await this.#open();
+    const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
+    const ours = (await executor.list()).filter(({ id }) => isId(id));
+    await allDone(ours.map((container) => end(executor, container, tasks.get(container.id))));
+    await containers.leaveSwarm();
+    await this.#options.engine.setSwarm(undefined);
     await database.destroy();
   }
 
   async #open(): Promise<Parts> {
-    const { dataRoot, runRoot, images, cgroupParent, log, clock } = this.#options;
-    const containers = { dataRoot: join(dataRoot, 'containers'), runRoot: join(runRoot, 'containers') };
-    // It holds namespaces open, so there is one for as long as this object lives.
-    this.#plane ??= await NetworkPlane.open({ runRoot, log, onReport: (report) => this.#network?.reported(report) });
-    return {
-      database: await TaskDatabase.open(join(dataRoot, 'worker'), log),
-      executor: await OciExecutor.open({ ...containers, images, cgroupParent, log, clock }),
-      plane: this.#plane,
-    };
+    const { dataRoot, engine, log } = this.#options;
+    const parts = await engine.ready();
+    this.#parts = parts;
+    return { ...parts, database: await TaskDatabase.open(join(dataRoot, 'worker'), log) };
   }
 
   async #run(signal: AbortSignal): Promise<void> {
     const parts = await this.#open();
-    try {
-      await this.#runParts(parts, signal);
-    } finally {
-      await parts.executor.close();
-    }
-  }
-
-  async #runParts(parts: Parts, signal: AbortSignal): Promise<void> {
-    const { log, clock } = this.#options;
-    const { database, executor, plane } = parts;
+    const { engine } = this.#options;
+    const { database, executor } = parts;
     this.#assignments = await database.assignments();
     this.#node = (await database.node()) ?? this.#node;
     const description = await this.#describe(executor.runtime);
     this.#description = description;
 
-    const network = new NetworkController({
-      plane,
-      desired: () => this.#desiredState(),
-      onChange: () => this.#networkChanged(),
-      clock,
-      log,
-    });
-    const tasks = this.#taskSet(parts, network, description);
-    const agent = this.#newAgent(parts, network, tasks, description);
-    this.#network = network;
+    const tasks = this.#taskSet(parts, description);
+    const agent = this.#newAgent(parts, tasks, description);
     this.#tasks = tasks;
     this.#agent = agent;
 
     const strays = await tasks.adopt(this.#assignments);
-    void network.changed();
+    if (signal.aborted) return;
+    void engine.setSwarm({
+      desired: () => this.#desired(),
+      networkChanged: () => this.#networkChanged(),
+      tasks: () => tasks.local(),
+      networks: () => [...this.#assignments.networks.values()],
+      attachments: () => this.#node.attachments,
+    });
     await runTogether(signal, [
-      (inner) => network.run(inner),
-      (inner) => plane.run(inner),
       (inner) => tasks.run(inner),
       (inner) => agent.run(inner),
       (inner) => this.#removeStrays(executor, strays, inner),
@@ -222,7 +162,7 @@ export class Worker {
     return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
   }
 
-  #taskSet({ executor, database, plane }: Parts, network: NetworkController, description: NodeDescription): TaskSet {
+  #taskSet({ executor, database, plane, network }: Parts, description: NodeDescription): TaskSet {
     const { clock, log } = this.#options;
     return new TaskSet({
       executor,
@@ -236,13 +176,9 @@ export class Worker {
     });
   }
 
-  #newAgent(
-    { executor, database }: Parts,
-    network: NetworkController,
-    tasks: TaskSet,
-    description: NodeDescription,
-  ): Agent {
+  #newAgent({ executor, database, network, containers }: Parts, tasks: TaskSet, description: NodeDescription): Agent {
     const { managers, credential, nodeId, dataPathAddress, clock, log } = this.#options;
+    const answering = new Answering({ inspector: this.#options.inspector, clock, log });
     const logs = new LogPublisher({ executor, nodeId, task: (id) => tasks.get(id)?.task, clock, log });
     return new Agent({
       managers,
@@ -256,11 +192,15 @@ export class Worker {
         description,
         dataPathAddress,
         statuses: this.#statuses,
-        problems: () => this.problems(),
+        problems: () => this.#options.engine.problems(),
         onAssignments: (assignments) => this.#assigned(assignments, database, network, tasks),
         serve: (channel: Channel, sessionId, signal) => {
           tasks.reportAll();
-          return logs.run(channel, sessionId, signal);
+          return runTogether(signal, [
+            (inner) => logs.run(channel, sessionId, inner),
+            (inner) => answering.run(channel, sessionId, inner),
+            (inner) => containers.attachments.serve(channel, sessionId, inner),
+          ]);
         },
       },
     });
@@ -286,6 +226,7 @@ export class Worker {
     this.#assignments = assignments;
     void this.#logged(database.saveAssignments(assignments), 'assignments cannot be saved');
     tasks.assign(assignments);
+    this.#parts?.containers.assigned(assignments.tasks.values());
     return network.changed();
   }
 
@@ -294,13 +235,13 @@ export class Worker {
     this.#agent?.problemsChanged();
   }
 
-  #desiredState() {
-    const { dataPathAddress, gatewayBridge, nodeId } = this.#options;
-    return desiredState(this.#assignments, this.#tasks?.local() ?? [], {
+  #desired() {
+    const { dataPathAddress, engine, nodeId } = this.#options;
+    return swarmState(this.#assignments, this.#tasks?.local() ?? [], {
       id: nodeId,
       dataPathAddress,
       dataPathPort: this.#dataPathPort,
-      gatewayBridge: gatewayBridge ?? GATEWAY_BRIDGE,
+      gatewayBridge: engine.gatewayBridge,
       attachments: this.#node.attachments,
     });
   }
@@ -316,7 +257,7 @@ export class Worker {
   }
 
   /** Containers whose tasks are not on record: nobody will ever ask for them. */
-  async #removeStrays(executor: OciExecutor, strays: readonly ContainerState[], signal: AbortSignal): Promise<void> {
+  async #removeStrays(executor: Executor, strays: readonly ContainerState[], signal: AbortSignal): Promise<void> {
     await Promise.all(strays.map(({ id }) => this.#logged(executor.remove(id), `container ${id} cannot be removed`)));
     await untilAborted(signal);
   }
@@ -330,7 +271,7 @@ export class Worker {
   }
 }
 
-async function end(executor: OciExecutor, container: ContainerState, task: Task | undefined): Promise<void> {
+async function end(executor: Executor, container: ContainerState, task: Task | undefined): Promise<void> {
   const { stopSignal, stopGracePeriod } = task?.spec.container ?? {};
   const grace = Math.min(LEAVE_GRACE_MS, (stopGracePeriod ?? LEAVE_GRACE_MS * 1e6) / 1e6);
   if (container.status === 'running') await executor.stop(container.id, stopSignal ?? '', grace);

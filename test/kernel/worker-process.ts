@@ -1,16 +1,21 @@
 /** A worker alone in a process of its own, for tests that kill it: `worker-process OPTIONS run|leave`. */
 import { systemClock } from '../../lib/clock.js';
 import { createLogger } from '../../lib/log.js';
+import { KernelReader } from '../../netlb/trace/reader.js';
+import { Engine } from '../../worker/engine.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import { Inspector } from '../../worker/inspections/inspector.js';
 import { Worker } from '../../worker/worker.js';
 import type { WorkerProcessOptions } from './worker-fixture.js';
 
 const options = JSON.parse(process.argv[2] ?? '') as WorkerProcessOptions;
 const log = createLogger('debug', 'worker');
 const images = await OciImageStore.open({ root: options.images, log });
+const engine = new Engine({ ...options, images, log, clock: systemClock });
 const worker = new Worker({
   ...options,
-  images,
+  engine,
+  inspector: new Inspector(new KernelReader(options)),
   hostname: 'node1',
   labels: {},
   version: 'test',
@@ -22,6 +27,10 @@ const worker = new Worker({
 });
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+const end = new AbortController();
+const running = engine.run(end.signal);
 if (process.argv[3] === 'leave') await worker.leave();
 else await worker.run(stop.signal);
+end.abort();
+await running;
 await images.close();

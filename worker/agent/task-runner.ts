@@ -1,6 +1,6 @@
 import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
-import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
+import { messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
   ContainerStatus,
@@ -12,6 +12,7 @@ import {
   TaskStateName,
   type TaskStatus,
 } from '../../proto/gen/index.js';
+import { awaitExit } from '../executor/await-exit.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
 import { Wake } from '../wake.js';
 import type { TaskDatabase } from './database.js';
@@ -226,31 +227,15 @@ export class TaskRunner {
   #watch(signal: AbortSignal): void {
     if (this.#watching || !this.running) return;
     this.#watching = true;
-    void this.#awaitExit(signal).finally(() => {
-      this.#watching = false;
-      this.#wake.notify();
-    });
-  }
-
-  async #awaitExit(signal: AbortSignal): Promise<void> {
-    const { executor, clock, log } = this.#context;
-    const { id } = this.#local.task;
-    const backoff = new Backoff({ initial: 100, max: 8_000 });
-    while (!signal.aborted) {
-      try {
-        const exit = await executor.wait(id, signal);
-        this.#container = { ...this.#exited(), exit };
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (codeOf(error) === 'NOT_FOUND') {
-          this.#container = undefined;
-          return;
-        }
-        log.error({ task: id, err: error }, `cannot wait for the container: ${messageOf(error)}`);
-        await clock.sleep(backoff.next(), signal).catch(() => undefined);
-      }
-    }
+    const watch = async () => {
+      this.#container = await awaitExit(this.#context, this.#local.task.id, signal);
+    };
+    watch()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#watching = false;
+        this.#wake.notify();
+      });
   }
 
   #exited(): ContainerState {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.js';
 import { messageOf } from '../../lib/errors.js';
+import { isId } from '../../lib/ids.js';
 import type { Logger } from '../../lib/log.js';
 import type { NetworkRecord, Task } from '../../proto/gen/index.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
@@ -40,7 +41,7 @@ export class TaskSet {
   /**
    * Takes back what an earlier daemon left: its tasks, with their containers as they are now.
    * @param assignments the last known ones, for secrets and networks
-   * @returns containers that no task on record owns
+   * @returns tasks' containers whose task is not on record
    */
   async adopt(assignments: Assignments): Promise<readonly ContainerState[]> {
     const { database, executor, log } = this.#options;
@@ -50,7 +51,7 @@ export class TaskSet {
     for (const local of tasks) this.#add(local, true, byId.get(local.task.id));
     const running = tasks.filter(({ task }) => byId.get(task.id)?.status === 'running').length;
     if (tasks.length > 0) log.info({ tasks: tasks.length, running }, 'took tasks back');
-    return containers.filter(({ id }) => !this.#runners.has(id));
+    return containers.filter(({ id }) => isId(id) && !this.#runners.has(id));
   }
 
   /** What managers want of this node, as a whole: tasks that are not in it are stopped and removed. */

@@ -24,6 +24,15 @@ export interface NetworkControllerOptions {
   readonly log: Logger;
 }
 
+/** What is to have a network namespace, or has it. */
+export interface Housed {
+  /** Name of the namespace. */
+  readonly sandbox: string;
+  /** Ids of the networks that it is to have endpoints in. */
+  readonly networks: readonly string[];
+  readonly running: boolean;
+}
+
 /** How long a task waits for its network, or runs without it, before it is given up. */
 export const NETWORK_PATIENCE_MS = 30_000;
 
@@ -67,16 +76,24 @@ export class NetworkController {
     this.#options.onChange();
   }
 
-  /**
-   * The network namespace of a task. A task that is to start is kept by any problem of its sandbox,
-   * of an overlay that it is attached to, or of the node; one that runs by its sandbox's alone.
-   */
+  /** The network namespace of a task. */
   sandbox({ task, status }: LocalTask): SandboxView {
-    const running = status.state >= TaskState.RUNNING && !isTerminal(status.state);
-    const networks = new Set(task.networks.map(({ networkId }) => networkId));
-    const sandbox = sandboxId(task);
-    const relevant = ({ subject: { kind, id } }: ApplyProblem) =>
-      kind === 'sandbox' ? id === sandbox : !running && (kind === 'overlay' ? networks.has(id) : kind === 'node');
+    return this.view({
+      sandbox: sandboxId(task),
+      networks: task.networks.map(({ networkId }) => networkId),
+      running: status.state >= TaskState.RUNNING && !isTerminal(status.state),
+    });
+  }
+
+  /**
+   * What is to start is kept by any problem of its sandbox, of a network that it is to have an endpoint in, or of
+   * the node; what runs by its sandbox's alone.
+   */
+  view({ sandbox, networks, running }: Housed): SandboxView {
+    const relevant = ({ subject: { kind, id } }: ApplyProblem) => {
+      if (kind === 'sandbox') return id === sandbox;
+      return !running && (kind === 'node' || (kind !== 'ingress' && networks.includes(id)));
+    };
     const problem = this.#problems.find(relevant);
     if (problem) {
       const since = this.#since.get(subjectKey(problem)) ?? this.#options.clock.now();
@@ -85,7 +102,7 @@ export class NetworkController {
     }
     // A container's namespace may have been there before it was attached.
     const made = this.#sandboxes.get(sandbox);
-    return { state: made && [...networks].every((id) => made.has(id)) ? 'ready' : 'pending' };
+    return { state: made && networks.every((id) => made.has(id)) ? 'ready' : 'pending' };
   }
 
   async run(signal: AbortSignal): Promise<void> {

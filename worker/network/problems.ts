@@ -1,20 +1,28 @@
 import type { ApplyProblem, Repair } from '../../netlb/state.js';
 import { NetworkRepair, NodeProblem } from '../../proto/gen/index.js';
-import type { Assignments } from '../agent/assignments.js';
 import type { LocalTask } from '../agent/local-task.js';
 import { taskName } from '../agent/template.js';
 
 /** Whom a problem or repair of the data plane concerns, by the name that operators know. */
 export type SubjectNames = (subject: ApplyProblem['subject']) => string;
 
-export function subjectNames(
-  assignments: Pick<Assignments, 'networks'>,
-  task: (id: string) => LocalTask | undefined,
-): SubjectNames {
+/** What operators know by a name. */
+export interface NamedParts {
+  readonly networks: readonly { readonly id: string; readonly name: string }[];
+  /** By the names of their sandboxes. */
+  readonly containers: readonly { readonly sandbox: string; readonly name: string }[];
+  readonly tasks: readonly LocalTask[];
+}
+
+export function subjectNames({ networks, containers, tasks }: NamedParts): SubjectNames {
   return ({ kind, id }) => {
-    if (kind === 'overlay') return `network ${assignments.networks.get(id)?.name ?? id}`;
+    if (kind === 'overlay' || kind === 'bridge') {
+      return `network ${networks.find((network) => network.id === id)?.name ?? id}`;
+    }
     if (kind !== 'sandbox') return kind;
-    const local = task(id);
+    const container = containers.find(({ sandbox }) => sandbox === id);
+    if (container) return `container ${container.name}`;
+    const local = tasks.find(({ task }) => task.id === id);
     return `task ${local ? taskName(local.task) : id}`;
   };
 }

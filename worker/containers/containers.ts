@@ -1,0 +1,354 @@
+import { setMaxListeners } from 'node:events';
+import { Serial } from '../../lib/async.js';
+import type { Clock } from '../../lib/clock.js';
+import { alreadyExists, failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import { readListeners } from '../../netlb/kernel/listeners.js';
+import { NetNamespace } from '../../netlb/kernel/namespace.js';
+import type { NetworkPlane } from '../../netlb/plane.js';
+import {
+  type ContainerConfig,
+  ContainerGoal,
+  type LocalNetwork,
+  type NetworkSpec,
+  RunPhase,
+  StoredContainer,
+  type Task,
+  TaskState,
+} from '../../proto/gen/index.js';
+import { AttachmentsClient } from '../agent/attachments.js';
+import { isAttachment, type LocalTask } from '../agent/local-task.js';
+import type { SandboxView } from '../agent/next-step.js';
+import { readResolvConf } from '../agent/resolv-conf.js';
+import { taskName } from '../agent/template.js';
+import type { ContainerSettings } from '../executor/executor.js';
+import { untilAborted } from '../group.js';
+import type { NetworkController } from '../network/controller.js';
+import type { LocalState } from '../network/union.js';
+import { isWired, localState } from './desired.js';
+import { checkMac, networkMode } from './endpoints.js';
+import { networksOf, Quarters } from './housing.js';
+import { machineClaims, machineLinks } from './machine.js';
+import { checkName, makeUpName, newLocalId, shortId } from './names.js';
+import { LocalNetworks } from './networks.js';
+import { exposedPort, type PublishedAlready } from './ports.js';
+import { findRef, type Named } from './refs.js';
+import { checkRestart, startsWithDaemon } from './restart.js';
+import { type ContainerExecutor, ContainerRunner, type RunnerContext } from './runner.js';
+import { localSettings } from './settings.js';
+import { openStores, type Store } from './store.js';
+import type { SwarmPart } from './swarm.js';
+
+export interface ContainersOptions {
+  /** Folder of the records. */
+  readonly root: string;
+  /** CIDR of the gateway bridge's address. */
+  readonly gatewayBridge: string;
+  readonly executor: ContainerExecutor;
+  readonly plane: Pick<NetworkPlane, 'namespacePath'>;
+  readonly network: Pick<NetworkController, 'view' | 'changed'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Undefined when the machine is in none. */
+  swarm(): SwarmPart | undefined;
+}
+
+/** A container of this machine, or one of a task of the swarm. */
+export type AnyContainer =
+  | (Named & { readonly kind: 'local'; readonly runner: ContainerRunner })
+  | (Named & { readonly kind: 'task'; readonly local: LocalTask });
+
+export const isRunning = (found: AnyContainer): boolean =>
+  found.kind === 'local'
+    ? found.runner.running
+    : found.local.status.state === TaskState.RUNNING && found.local.status.container !== undefined;
+
+/** The containers of this machine alone, each with its runner, and the networks they are in. */
+export class Containers {
+  readonly options: ContainersOptions;
+  readonly networks: LocalNetworks;
+  readonly quarters: Quarters;
+  readonly attachments: AttachmentsClient;
+  readonly #store: Store<StoredContainer>;
+  readonly #runners = new Map<string, ContainerRunner>();
+  readonly #running = new Set<Promise<void>>();
+  /** Names of containers that are being made. */
+  readonly #names = new Set<string>();
+  readonly #detaching = new Map<string, Promise<void>>();
+  readonly #listeners: (() => void)[] = [];
+  /** Networks are made and removed one at a time. */
+  readonly networkChanges = new Serial();
+  #signal: AbortSignal | undefined;
+
+  private constructor(options: ContainersOptions, store: Store<StoredContainer>, networks: LocalNetworks) {
+    this.options = options;
+    this.#store = store;
+    this.networks = networks;
+    this.attachments = new AttachmentsClient(options.clock);
+    this.quarters = new Quarters({
+      networks,
+      attachments: this.attachments,
+      inSwarm: () => options.swarm() !== undefined,
+      containers: () => this.records(),
+      published: () => publishedBySwarm(options.swarm()),
+      listeners: () => readListeners(NetNamespace.self()),
+    });
+  }
+
+  /** Takes back what an earlier daemon left; containers that were being made when it ended are removed. */
+  static async open(options: ContainersOptions): Promise<Containers> {
+    const { root, executor, gatewayBridge, clock, log } = options;
+    const stores = await openStores(root, log);
+    const networks = await LocalNetworks.open({
+      store: stores.networks,
+      gatewayBridge,
+      clock,
+      claims: machineClaims,
+      links: machineLinks,
+    });
+    const [records, states] = await Promise.all([stores.containers.all(), executor.list()]);
+    const byId = new Map(states.map((state) => [state.id, state]));
+    const containers = new Containers(options, stores.containers, networks);
+    for (const record of records) {
+      const due = record.phase === RunPhase.IDLE && record.goal === ContainerGoal.REST && startsWithDaemon(record);
+      containers.#add(due ? { ...record, goal: ContainerGoal.RUN } : record, byId.get(record.id));
+    }
+    containers.quarters.load();
+    const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id));
+    await Promise.all(strays.map(({ id }) => executor.remove(id)));
+    return containers;
+  }
+
+  /** @param settled resolves when the machine's network may be changed */
+  async run(settled: Promise<void>, signal: AbortSignal): Promise<void> {
+    await Promise.race([settled, untilAborted(signal)]);
+    setMaxListeners(0, signal);
+    this.#signal = signal;
+    for (const runner of this.#runners.values()) this.#start(runner, signal);
+    await untilAborted(signal);
+    await Promise.all(this.#running);
+  }
+
+  records(): readonly StoredContainer[] {
+    return [...this.#runners.values()].map(({ record }) => record);
+  }
+
+  record(id: string): StoredContainer | undefined {
+    return this.#runners.get(id)?.record;
+  }
+
+  /** Of this machine, and of tasks that have one. */
+  all(): readonly AnyContainer[] {
+    const locals = [...this.#runners.values()].map(
+      (runner): AnyContainer => ({ kind: 'local', id: runner.record.id, name: runner.record.config.name, runner }),
+    );
+    const tasks = (this.options.swarm()?.tasks() ?? [])
+      .filter(({ task, status }) => !isAttachment(task) && status.container !== undefined)
+      .map((local): AnyContainer => ({ kind: 'task', id: local.task.id, name: taskName(local.task), local }));
+    return [...locals, ...tasks];
+  }
+
+  /** @throws NOT_FOUND, FAILED_PRECONDITION when several fit */
+  find(ref: string): AnyContainer {
+    const found = findRef('container', this.all(), ref);
+    if (!found) throw notFound(`No such container: ${ref}`, { value: ref });
+    return found;
+  }
+
+  desired(): LocalState {
+    return localState(this.records(), this.networks.bridges());
+  }
+
+  networkChanged(): void {
+    for (const runner of this.#runners.values()) runner.wake();
+    for (const tell of this.#listeners.splice(0)) tell();
+  }
+
+  onceNetworkChanged(tell: () => void): void {
+    this.#listeners.push(tell);
+  }
+
+  /** Endpoints that a container has no more. */
+  giveBack(record: StoredContainer, endpoints: StoredContainer['endpoints']): void {
+    for (const taskId of this.quarters.detach(record, endpoints)) this.#detach(taskId);
+  }
+
+  /** On disk, and with all that can be had before its start, when it resolves. @throws and leaves nothing */
+  async create(config: ContainerConfig, signal: AbortSignal): Promise<StoredContainer> {
+    checkRestart(config);
+    for (const { mac } of config.networks) checkMac(mac);
+    const name = this.#claimName(config.name);
+    const record = StoredContainer.create({
+      id: newLocalId(),
+      createdAt: this.options.clock.now(),
+      config: { ...config, name, networks: this.#normalized(config) },
+    });
+    try {
+      for (const asked of networksOf(record)) this.quarters.reserve(record, asked);
+      return await this.#prepare(record, signal);
+    } catch (error) {
+      this.quarters.unreserve(record);
+      throw error;
+    } finally {
+      this.#names.delete(name);
+    }
+  }
+
+  /** It is in the kernel when it resolves, unless that has a problem with it. @throws as LocalNetworks.create */
+  async createNetwork(spec: NetworkSpec): Promise<LocalNetwork> {
+    const network = await this.networkChanges.run(async () => {
+      const made = await this.networks.create(spec);
+      this.quarters.book.add(made);
+      return made;
+    });
+    await this.options.network.changed();
+    return network;
+  }
+
+  /** What managers have on this node for containers that are not there any more, they are told. */
+  assigned(tasks: Iterable<Task>): void {
+    const held = new Set(this.records().flatMap(({ endpoints }) => endpoints.map(({ taskId }) => taskId)));
+    for (const { id, spec } of tasks) {
+      if (!spec.attachment || held.has(id) || this.quarters.isAttaching(spec.attachment.containerId)) continue;
+      this.#detach(id);
+    }
+  }
+
+  /** Endpoints in the swarm's networks go; the containers go on. */
+  async leaveSwarm(): Promise<void> {
+    const attached = [...this.#runners.values()].filter(({ record }) => record.endpoints.some(isOfSwarm));
+    const without = async (record: StoredContainer) => ({
+      ...record,
+      endpoints: record.endpoints.filter((endpoint) => !isOfSwarm(endpoint)),
+    });
+    await Promise.all(attached.map((runner) => runner.change(without)));
+  }
+
+  #normalized({ networks, ...config }: ContainerConfig) {
+    const mode = networkMode({ ...config, networks });
+    if (mode.kind === 'container') {
+      const target = this.find(mode.ref);
+      if (target.kind === 'task') {
+        throw failedPrecondition(`container ${target.name} is of a task: its network cannot be shared`, {
+          value: mode.ref,
+        });
+      }
+      return networks.map((asked) => ({ ...asked, network: `container:${target.id}` }));
+    }
+    const inSwarm = this.options.swarm() !== undefined;
+    return networks.map((asked) => {
+      const local = this.quarters.local(asked.network);
+      if (!local && !inSwarm) throw notFound(`network ${asked.network} not found`, { value: asked.network });
+      return local ? { ...asked, network: local.spec.name } : asked;
+    });
+  }
+
+  async #prepare(record: StoredContainer, signal: AbortSignal): Promise<StoredContainer> {
+    const { executor } = this.options;
+    await executor.prepare(await this.#settings(record), signal);
+    try {
+      const { imageId, command, exposedPorts } = await executor.facts(record.id);
+      const exposed = exposedPorts.map(exposedPort).filter((port) => port !== undefined);
+      const complete = { ...record, imageId, command, exposed };
+      await this.#store.put(complete);
+      const runner = this.#add(complete, await executor.inspect(record.id));
+      if (this.#signal) this.#start(runner, this.#signal);
+      return complete;
+    } catch (error) {
+      await executor.remove(record.id);
+      throw error;
+    }
+  }
+
+  #claimName(asked: string): string {
+    const owner = (name: string) => this.all().find((container) => container.name === name);
+    const isTaken = (name: string) => this.#names.has(name) || owner(name) !== undefined;
+    const name = asked === '' ? makeUpName(isTaken) : asked;
+    checkName(name, owner(name));
+    if (this.#names.has(name)) {
+      throw alreadyExists(`The container name "/${name}" is already in use: one is being made`, { value: name });
+    }
+    this.#names.add(name);
+    return name;
+  }
+
+  #add(record: StoredContainer, container: ConstructorParameters<typeof ContainerRunner>[2]): ContainerRunner {
+    const runner = new ContainerRunner(this.#context(), record, container);
+    this.#runners.set(record.id, runner);
+    return runner;
+  }
+
+  #start(runner: ContainerRunner, signal: AbortSignal): void {
+    const running = runner.run(signal).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  #context(): RunnerContext {
+    const { executor, network, clock, log } = this.options;
+    return {
+      executor,
+      store: this.#store,
+      clock,
+      log,
+      house: (record, signal) => this.quarters.house(record, signal),
+      release: (record, endpoints) => {
+        for (const taskId of this.quarters.release(record, endpoints)) this.#detach(taskId);
+      },
+      sandbox: (record) => this.sandbox(record),
+      settings: (record) => this.#settings(record),
+      networkChanged: () => void network.changed(),
+      gone: (record) => {
+        this.quarters.unreserve(record);
+        this.#runners.delete(record.id);
+      },
+    };
+  }
+
+  /** Its network namespace, as the last report of the data plane has it. */
+  sandbox(record: StoredContainer): SandboxView {
+    const { kind } = networkMode(record.config);
+    if (kind === 'host' || kind === 'container') return { state: 'ready' };
+    const wired = record.endpoints.filter(({ endpoint }) => isWired(endpoint));
+    return this.options.network.view({
+      sandbox: shortId(record.id),
+      networks: wired.map(({ endpoint }) => endpoint.networkId),
+      running: record.phase === RunPhase.RUNNING,
+    });
+  }
+
+  async #settings(record: StoredContainer): Promise<ContainerSettings> {
+    const mode = networkMode(record.config);
+    const host = mode.kind === 'container' ? this.#runners.get(mode.ref)?.record : undefined;
+    return localSettings(record, {
+      resolvers: await readResolvConf(),
+      namespacePath: (sandboxId) => this.options.plane.namespacePath(sandboxId),
+      host,
+    });
+  }
+
+  /** In the background: when no manager answers, the next assignments remind of it. */
+  #detach(taskId: string): void {
+    const signal = this.#signal;
+    if (!signal || this.#detaching.has(taskId)) return;
+    const work = this.attachments
+      .detach(taskId, signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.options.log.warn({ task: taskId }, `cannot detach: ${messageOf(error)}`);
+      })
+      .finally(() => this.#detaching.delete(taskId));
+    this.#detaching.set(taskId, work);
+  }
+}
+
+const isOfSwarm = ({ taskId }: StoredContainer['endpoints'][number]): boolean => taskId !== '';
+
+export const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
+
+function publishedBySwarm(swarm: SwarmPart | undefined): PublishedAlready[] {
+  if (!swarm) return [];
+  const { ingress, sandboxes } = swarm.desired().state;
+  return [
+    ...(ingress?.services ?? []).map((port) => ({ ...port, owner: 'the routing mesh' })),
+    ...sandboxes.flatMap(({ id, hostPorts }) => hostPorts.map((port) => ({ ...port, owner: `task ${id}` }))),
+  ];
+}

@@ -1,0 +1,92 @@
+import { invalidArgument } from '../../lib/errors.js';
+import {
+  type ContainerFilter,
+  type ContainerInfo,
+  ContainerPhase,
+  ContainerPhaseName,
+  type LocalNetwork,
+  ProtocolName,
+} from '../../proto/gen/index.js';
+
+type Test<T> = (item: T, value: string) => boolean;
+
+const hasLabel = (labels: Readonly<Record<string, string>>, filter: string): boolean => {
+  const [key = '', ...value] = filter.split('=');
+  return Object.hasOwn(labels, key) && (value.length === 0 || labels[key] === value.join('='));
+};
+
+/** "80", "80/tcp" or "80-90/tcp" among a container's ports. */
+function hasPort({ ports }: ContainerInfo, filter: string, side: 'publishedPort' | 'targetPort'): boolean {
+  const match = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp|sctp))?$/.exec(filter);
+  if (!match)
+    throw invalidArgument(`"${filter}" is not a port`, { value: filter, hint: 'It looks like 80 or 80/tcp.' });
+  const [, from = '', to = from, protocol = 'tcp'] = match;
+  return ports.some(
+    (port) =>
+      ProtocolName[port.protocol].toLowerCase() === protocol && port[side] >= Number(from) && port[side] <= Number(to),
+  );
+}
+
+const STATES = Object.values(ContainerPhaseName).map((name) => name.toLowerCase());
+
+const CONTAINER_TESTS: Readonly<Record<string, Test<ContainerInfo>>> = {
+  id: ({ id }, value) => id.startsWith(value),
+  name: ({ config }, value) => config.name.includes(value.replace(/^\//, '')),
+  label: ({ config }, value) => hasLabel(config.container.labels, value),
+  status: ({ phase }, value) => {
+    if (!STATES.includes(value)) {
+      throw invalidArgument(`invalid filter 'status=${value}'`, { value, hint: `It is one of ${STATES.join(', ')}.` });
+    }
+    return ContainerPhaseName[phase].toLowerCase() === value;
+  },
+  network: ({ endpoints }, value) =>
+    endpoints.some(({ networkId, networkName }) => networkName === value || networkId.startsWith(value)),
+  ancestor: ({ config, imageId }, value) => {
+    const { image } = config.container;
+    const id = imageId.replace(/^sha256:/, '');
+    return image === value || image.split(':')[0] === value || id.startsWith(value.replace(/^sha256:/, ''));
+  },
+  exited: ({ phase, exitCode }, value) => phase === ContainerPhase.EXITED && String(exitCode) === value,
+  publish: (info, value) => hasPort(info, value, 'publishedPort'),
+  expose: (info, value) => hasPort(info, value, 'targetPort'),
+};
+
+const NETWORK_TESTS: Readonly<Record<string, Test<LocalNetwork>>> = {
+  id: ({ id }, value) => id.startsWith(value),
+  name: ({ spec }, value) => spec.name.includes(value),
+  label: ({ spec }, value) => hasLabel(spec.labels, value),
+  driver: ({ spec }, value) => spec.driver === value,
+  scope: ({ spec }, value) => spec.scope === value,
+  type: ({ spec }, value) => {
+    const builtin = ['bridge', 'host', 'none', 'ingress', 'swarm_gwbridge'].includes(spec.name);
+    if (value !== 'builtin' && value !== 'custom') {
+      throw invalidArgument(`invalid filter 'type=${value}'`, { value, hint: 'It is custom or builtin.' });
+    }
+    return builtin === (value === 'builtin');
+  },
+};
+
+/** @throws INVALID_ARGUMENT for a filter that is not known */
+export const containerTest = (filters: readonly ContainerFilter[]) => predicate(filters, CONTAINER_TESTS);
+export const networkTest = (filters: readonly ContainerFilter[]) => predicate(filters, NETWORK_TESTS);
+
+/** Whether those that do not run are asked for, though not by `all`. */
+export const asksForStopped = (filters: readonly ContainerFilter[]): boolean =>
+  filters.some(({ key }) => key === 'status' || key === 'exited');
+
+/** Of one key any value fits, but of labels all. */
+function predicate<T>(filters: readonly ContainerFilter[], tests: Readonly<Record<string, Test<T>>>) {
+  for (const { key } of filters) {
+    if (Object.hasOwn(tests, key)) continue;
+    throw invalidArgument(`invalid filter '${key}'`, {
+      value: key,
+      hint: `Known are ${Object.keys(tests).join(', ')}.`,
+    });
+  }
+  return (item: T): boolean =>
+    filters.every(({ key, values }) => {
+      const test = tests[key] ?? (() => false);
+      const fits = (value: string) => test(item, value);
+      return key === 'label' ? values.every(fits) : values.some(fits);
+    });
+}

@@ -1,0 +1,120 @@
+import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import {
+  AttachMessage,
+  type AttachRequest,
+  ContainerStats,
+  type ContainersService,
+  CopyFromMessage,
+  type CopyToRequest,
+  type ExecRequest,
+  Opened,
+  PathStat,
+  StatsMessage,
+  TopProcess,
+  TopResponse,
+} from '../../proto/gen/index.js';
+import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { type AnyContainer, type Containers, isRunning } from './containers.js';
+import { converse, opening, pastOutput } from './streams.js';
+
+type InteractiveHandlers = Pick<
+  Handlers<typeof ContainersService>,
+  'top' | 'stats' | 'attach' | 'exec' | 'copyFrom' | 'copyTo'
+>;
+
+const STATS_PERIOD_MS = 1_000;
+
+export function interactiveHandlers(ready: () => Promise<Containers>): InteractiveHandlers {
+  return {
+    async top({ ref, arguments: ps }) {
+      const containers = await ready();
+      const { titles, processes } = await containers.options.executor.top(containers.find(ref).id, ps);
+      return TopResponse.create({ titles, processes: processes.map((fields) => TopProcess.create({ fields })) });
+    },
+
+    async *stats({ refs, follow }, { signal }: CallContext) {
+      const containers = await ready();
+      const { clock } = containers.options;
+      // Who is asked for by name is to be there.
+      const named = refs.map((ref) => containers.find(ref).id);
+      do {
+        const asked = (found: AnyContainer) => (named.length > 0 ? named.includes(found.id) : isRunning(found));
+        yield StatsMessage.create({ containers: await readStats(containers, containers.all().filter(asked)) });
+        if (follow) await clock.sleep(STATS_PERIOD_MS, signal).catch(() => undefined);
+      } while (follow && !signal.aborted);
+    },
+
+    async *attach(messages: AsyncIterable<AttachRequest>, { signal }: CallContext): AsyncGenerator<AttachMessage> {
+      const containers = await ready();
+      const input = messages[Symbol.asyncIterator]();
+      const open = await opening(input);
+      const found = containers.find(open.ref);
+      const { executor } = containers.options;
+      const streams = await executor.attach(found.id, open.stdin);
+      if (open.size) await streams.resize(open.size.rows, open.size.columns);
+      const before = open.logs ? pastOutput(executor, found.id, signal) : undefined;
+      yield* converse(streams, input, signal, before);
+    },
+
+    async *exec(messages: AsyncIterable<ExecRequest>, { signal }: CallContext): AsyncGenerator<AttachMessage> {
+      const containers = await ready();
+      const input = messages[Symbol.asyncIterator]();
+      const open = await opening(input);
+      const { ref, command, tty, stdin, env, user, dir, privileged, size, detach } = open;
+      if (command.length === 0) throw invalidArgument('exec needs a command', { value: ref });
+      const found = containers.find(ref);
+      if (!isRunning(found)) {
+        throw failedPrecondition(`container ${found.name} is not running`, { value: ref });
+      }
+      const rows = size?.rows ?? 0;
+      const columns = size?.columns ?? 0;
+      const settings = { command, tty, stdin: stdin && !detach, env, user, dir, privileged, rows, columns };
+      const streams = await containers.options.executor.exec(found.id, settings);
+      if (!detach) return yield* converse(streams, input, signal);
+      streams.close();
+      yield AttachMessage.create({ opened: Opened.create({ tty }) });
+    },
+
+    async *copyFrom({ ref, path, followLink }) {
+      const containers = await ready();
+      const { executor } = containers.options;
+      if (!executor.copyFrom) throw new SwarmError('UNIMPLEMENTED', 'the executor cannot copy files yet');
+      const { stat, archive } = await executor.copyFrom(containers.find(ref).id, path, followLink);
+      yield CopyFromMessage.create({ stat: PathStat.create(stat) });
+      for await (const data of archive) yield CopyFromMessage.create({ data });
+    },
+
+    async copyTo(messages: AsyncIterable<CopyToRequest>) {
+      const containers = await ready();
+      const input = messages[Symbol.asyncIterator]();
+      const first = await input.next();
+      if (first.done) throw invalidArgument('nothing was sent to be copied');
+      const { ref, path, archive } = first.value;
+      const found = containers.find(ref);
+      const { executor } = containers.options;
+      if (!executor.copyTo) throw new SwarmError('UNIMPLEMENTED', 'the executor cannot copy files yet');
+      await executor.copyTo(found.id, path, dataOf(first.value, input), archive);
+      return {};
+    },
+  };
+}
+
+/** One that has exited meanwhile is left out. */
+async function readStats(containers: Containers, asked: readonly AnyContainer[]): Promise<ContainerStats[]> {
+  const { executor, log } = containers.options;
+  const read = async ({ id, name }: AnyContainer) => {
+    try {
+      const usage = await executor.usage(id);
+      return ContainerStats.create({ ...usage, id, name, readAtNs: Number(usage.readAtNs) });
+    } catch (error) {
+      log.debug({ container: id, err: error }, 'no counters');
+      return undefined;
+    }
+  };
+  return (await Promise.all(asked.map(read))).filter((stats) => stats !== undefined);
+}
+
+async function* dataOf(first: CopyToRequest, input: AsyncIterator<CopyToRequest>): AsyncGenerator<Uint8Array> {
+  if (first.data.length > 0) yield first.data;
+  for (let next = await input.next(); !next.done; next = await input.next()) yield next.value.data;
+}

@@ -1,0 +1,53 @@
+import { invalidArgument } from '../../lib/errors.js';
+import type { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
+
+const POLICIES: ReadonlySet<string> = new Set(['', 'no', 'on-failure', 'always', 'unless-stopped']);
+
+const FIRST_DELAY_MS = 100;
+const LAST_DELAY_MS = 60_000;
+/** A container that has run so long is not one that fails at its start. */
+const STABLE_MS = 10_000;
+
+/** @throws INVALID_ARGUMENT */
+export function checkRestart({ restart, restartMaxAttempts, autoRemove }: ContainerConfig): void {
+  if (!POLICIES.has(restart)) {
+    throw invalidArgument(`invalid restart policy: unknown policy '${restart}'`, {
+      value: restart,
+      hint: "Use one of 'no', 'always', 'on-failure', or 'unless-stopped'.",
+    });
+  }
+  if (restartMaxAttempts > 0 && restart !== 'on-failure') {
+    throw invalidArgument('invalid restart policy: maximum retry count can only be used with "on-failure"', {
+      value: `${restart}:${restartMaxAttempts}`,
+    });
+  }
+  if (autoRemove && restart !== '' && restart !== 'no') {
+    throw invalidArgument('can\'t set both "autoRemove" and "restart"', {
+      value: restart,
+      hint: 'Use either --rm or --restart.',
+    });
+  }
+}
+
+/** Whether a container that has ended by itself is to be started again. */
+export function restartsAfter({ config, restartCount }: StoredContainer, exitCode: number): boolean {
+  const { restart, restartMaxAttempts } = config;
+  if (restart === 'always' || restart === 'unless-stopped') return true;
+  if (restart !== 'on-failure' || exitCode === 0) return false;
+  return restartMaxAttempts === 0 || restartCount < restartMaxAttempts;
+}
+
+/** Whether a container that does not run is started when the daemon is. `always` means also those that a person stopped. */
+export function startsWithDaemon({ config, stopped, startedAt }: StoredContainer): boolean {
+  if (startedAt === 0) return false;
+  return config.restart === 'always' || (config.restart === 'unless-stopped' && !stopped);
+}
+
+/**
+ * Milliseconds before a container is started again: twice the last time's.
+ * @param last of the last time; 0: there was none
+ * @param ranMs how long it has run
+ */
+export function restartDelay(last: number, ranMs: number): number {
+  return last === 0 || ranMs >= STABLE_MS ? FIRST_DELAY_MS : Math.min(LAST_DELAY_MS, last * 2);
+}

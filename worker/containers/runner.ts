@@ -1,0 +1,422 @@
+import { type Deferred, deferred, Serial } from '../../lib/async.js';
+import { Backoff } from '../../lib/backoff.js';
+import type { Clock } from '../../lib/clock.js';
+import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
+import type { Logger } from '../../lib/log.js';
+import {
+  ContainerGoal,
+  type PortConfig,
+  RunPhase,
+  type StoredContainer,
+  type StoredEndpoint,
+} from '../../proto/gen/index.js';
+import type { SandboxView } from '../agent/next-step.js';
+import { awaitExit } from '../executor/await-exit.js';
+import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
+import type { InteractiveExecutor } from '../executor/interactive.js';
+import { Wake } from '../wake.js';
+import { type ContainerStep, nextContainerStep } from './next-step.js';
+import { restartDelay, restartsAfter } from './restart.js';
+import { addressesOf } from './settings.js';
+import type { Store } from './store.js';
+
+export type ContainerExecutor = Executor &
+  Omit<InteractiveExecutor, 'copyFrom' | 'copyTo'> &
+  Partial<InteractiveExecutor>;
+
+/** What a container has while it runs. */
+export interface Housing {
+  readonly endpoints: readonly StoredEndpoint[];
+  readonly ports: readonly PortConfig[];
+}
+
+export interface RunnerContext {
+  readonly executor: ContainerExecutor;
+  readonly store: Pick<Store<StoredContainer>, 'put' | 'delete'>;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Gives it endpoints and ports. @throws what is to be told to who has started it */
+  house(record: StoredContainer, signal: AbortSignal): Promise<Housing>;
+  /** Takes them back. */
+  release(record: StoredContainer, endpoints: readonly StoredEndpoint[]): void;
+  sandbox(record: StoredContainer): SandboxView;
+  settings(record: StoredContainer): Promise<ContainerSettings>;
+  /** Its part of the machine's network state is another now. */
+  networkChanged(): void;
+  /** Nothing is left of it. */
+  gone(record: StoredContainer): void;
+}
+
+export interface EndOfRun {
+  readonly code: number;
+  readonly error: string;
+}
+
+const KILL: ReadonlySet<string> = new Set(['KILL', '9']);
+const ENDING: ReadonlySet<string> = new Set([...KILL, 'TERM', '15', 'INT', '2', 'QUIT', '3']);
+
+/** How long a start waits while its network has a problem. */
+const START_PATIENCE_MS = 5_000;
+const DEFAULT_GRACE_NS = 10e9;
+/** Of a container that the executor has lost, and of one that could not be started. */
+const LOST_EXIT_CODE = 137;
+const NOT_STARTED_EXIT_CODE = 128;
+
+/**
+ * Carries out the steps of one container of this machine, one after another. What has to outlive the daemon is
+ * on disk before it has an effect.
+ */
+export class ContainerRunner {
+  readonly #context: RunnerContext;
+  readonly #wake = new Wake();
+  /** Orders the steps, and what people ask for in between. */
+  readonly #serial = new Serial();
+  readonly #gone: Deferred<void> = deferred();
+  #record: StoredContainer;
+  #container: ContainerState | undefined;
+  #failure: unknown;
+  #housedAt = 0;
+  /** When its policy starts it again; and after how long the last time. */
+  #dueAt = 0;
+  #lastDelay = 0;
+  #watching = false;
+  #stopping = false;
+  /** Those who have asked for a start, and those who wait for an end. */
+  #starting: Deferred<void>[] = [];
+  #waiting: Deferred<EndOfRun>[] = [];
+
+  constructor(context: RunnerContext, record: StoredContainer, container: ContainerState | undefined) {
+    this.#context = context;
+    this.#record = record;
+    this.#container = container;
+  }
+
+  get record(): StoredContainer {
+    return this.#record;
+  }
+
+  /** 0 unless it runs. */
+  get pid(): number {
+    return this.#container?.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.#record.phase === RunPhase.RUNNING && this.#container?.status === 'running';
+  }
+
+  wake(): void {
+    this.#wake.notify();
+  }
+
+  /** Resolves when nothing is left of the container, or when the signal aborts: then it runs on. */
+  async run(signal: AbortSignal): Promise<void> {
+    const backoff = new Backoff({ initial: 100, max: 8_000 });
+    while (!signal.aborted) {
+      try {
+        const step = await this.#serial.run(() => this.#step(signal));
+        if (step.kind === 'remove') return;
+        backoff.reset();
+        if (step.kind === 'wait' || step.kind === 'stop') await this.#pause(step, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#context.log.error({ container: this.#record.id, err: error }, `container: ${messageOf(error)}`);
+        await this.#context.clock.sleep(backoff.next(), signal).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Resolves when it runs. @throws why it cannot be started */
+  async start(): Promise<void> {
+    const starting = deferred<void>();
+    await this.#serial.run(async () => {
+      this.#refuseRemoved();
+      if (this.#record.phase === RunPhase.RUNNING && this.#record.goal === ContainerGoal.RUN) return starting.resolve();
+      this.#dueAt = 0;
+      this.#lastDelay = 0;
+      this.#starting.push(starting);
+      await this.#save({ goal: ContainerGoal.RUN, stopped: false, error: '', restartCount: 0 });
+    });
+    this.#wake.notify();
+    await starting.promise;
+  }
+
+  /** Resolves when it does not run, and will not by itself. */
+  async stop(signal: string, graceMs: number | undefined): Promise<void> {
+    await this.#rest();
+    if (this.#container?.status === 'running') {
+      await this.#context.executor.stop(this.#record.id, signal, graceMs ?? this.#grace());
+    }
+    await this.wait();
+  }
+
+  /** Of a signal that is meant to end it, its policy does not start it again; of SIGKILL the end is waited for. */
+  async kill(signal: string): Promise<void> {
+    const { id, config } = this.#record;
+    if (!this.running) {
+      throw failedPrecondition(`cannot kill container: ${config.name}: container is not running`, {
+        value: config.name,
+      });
+    }
+    const name = signal.toUpperCase().replace(/^SIG/, '');
+    const ends = ENDING.has(name) || name === config.container.stopSignal.toUpperCase().replace(/^SIG/, '');
+    if (ends) await this.#serial.run(() => this.#save({ goal: this.#restGoal(), stopped: true }));
+    await this.#context.executor.kill(id, signal);
+    if (KILL.has(name)) await this.wait();
+  }
+
+  /** Resolves when nothing is left of it. @throws FAILED_PRECONDITION when it runs, unless forced */
+  async remove(force: boolean): Promise<void> {
+    await this.#serial.run(async () => {
+      if (this.#record.phase !== RunPhase.IDLE && !force) {
+        const { name } = this.#record.config;
+        throw failedPrecondition(`cannot remove container "${name}": container is running`, {
+          value: name,
+          hint: 'Stop the container before removing it, or force the removal (-f).',
+        });
+      }
+      await this.#save({ goal: ContainerGoal.REMOVE });
+    });
+    this.#wake.notify();
+    if (this.#container?.status === 'running') await this.#context.executor.kill(this.#record.id, 'SIGKILL');
+    await this.#gone.promise;
+  }
+
+  /** How its last run ended; waits while it runs, or is to be started again. */
+  wait(): Promise<EndOfRun> {
+    const { phase, goal, exitCode, error } = this.#record;
+    if (phase === RunPhase.IDLE && goal !== ContainerGoal.RUN) return Promise.resolve({ code: exitCode, error });
+    const end = deferred<EndOfRun>();
+    this.#waiting.push(end);
+    return end.promise;
+  }
+
+  /** A change of its record between two steps, on disk when it resolves. */
+  async change(change: (record: StoredContainer) => Promise<StoredContainer>): Promise<void> {
+    await this.#serial.run(async () => {
+      this.#refuseRemoved();
+      await this.#save(await change(this.#record));
+    });
+    this.#wake.notify();
+  }
+
+  #refuseRemoved(): void {
+    if (this.#record.goal !== ContainerGoal.REMOVE) return;
+    const { name } = this.#record.config;
+    throw failedPrecondition(`container ${name} is marked for removal`, { value: name });
+  }
+
+  async #rest(): Promise<void> {
+    await this.#serial.run(() => this.#save({ goal: this.#restGoal(), stopped: true }));
+    this.#wake.notify();
+  }
+
+  #restGoal(): ContainerGoal {
+    return this.#record.goal === ContainerGoal.REMOVE ? ContainerGoal.REMOVE : ContainerGoal.REST;
+  }
+
+  #grace(): number {
+    return Math.round((this.#record.config.container.stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
+  }
+
+  async #save(fields: Partial<StoredContainer>): Promise<void> {
+    const next = { ...this.#record, ...fields };
+    await this.#context.store.put(next);
+    this.#record = next;
+  }
+
+  async #step(signal: AbortSignal): Promise<ContainerStep> {
+    this.#watch(signal);
+    const { clock } = this.#context;
+    const step = nextContainerStep(this.#record, {
+      container: this.#container,
+      sandbox: this.#sandbox(),
+      failure: this.#failure === undefined ? '' : messageOf(this.#failure),
+      delay: Math.max(0, this.#dueAt - clock.now()),
+    });
+    await this.#perform(step, signal);
+    return step;
+  }
+
+  async #perform(step: ContainerStep, signal: AbortSignal): Promise<void> {
+    switch (step.kind) {
+      case 'wait':
+        return;
+      case 'house':
+        return this.#house(signal);
+      case 'prepare':
+        return this.#attempt((executor) => this.#prepare(executor, signal));
+      case 'start':
+        return this.#attempt((executor) => this.#start(executor));
+      case 'started':
+        return this.#started();
+      case 'stop':
+        return this.#stop();
+      case 'ended':
+        return this.#ended();
+      case 'giveUp':
+        return this.#giveUp(this.#failure ?? failedPrecondition(step.error || 'the start was called off'));
+      case 'remove':
+        return this.#remove();
+    }
+  }
+
+  #sandbox(): SandboxView {
+    const view = this.#context.sandbox(this.#record);
+    if (view.state !== 'problem') return view;
+    return { ...view, expired: this.#context.clock.now() - this.#housedAt >= START_PATIENCE_MS };
+  }
+
+  async #house(signal: AbortSignal): Promise<void> {
+    let housing: Housing;
+    try {
+      housing = await this.#context.house(this.#record, signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return this.#giveUp(error);
+    }
+    try {
+      await this.#save({ phase: RunPhase.STARTING, ...housing });
+    } catch (error) {
+      this.#context.release(this.#record, housing.endpoints);
+      throw error;
+    }
+    this.#housedAt = this.#context.clock.now();
+    this.#context.networkChanged();
+  }
+
+  async #attempt(work: (executor: ContainerExecutor) => Promise<void>): Promise<void> {
+    try {
+      await work(this.#context.executor);
+    } catch (error) {
+      this.#failure = error;
+    }
+    this.#container = await this.#context.executor.inspect(this.#record.id);
+  }
+
+  /** One that was prepared before the machine was started anew, and never ran. */
+  async #prepare(executor: ContainerExecutor, signal: AbortSignal): Promise<void> {
+    await executor.prepare(await this.#context.settings(this.#record), signal);
+  }
+
+  async #start(executor: ContainerExecutor): Promise<void> {
+    const { hosts } = await this.#context.settings(this.#record);
+    await executor.setHosts(this.#record.id, { hosts, addresses: addressesOf(this.#record) });
+    await executor.start(this.#record.id);
+  }
+
+  async #started(): Promise<void> {
+    await this.#save({ phase: RunPhase.RUNNING, startedAt: this.#container?.startedAt ?? 0, error: '' });
+    for (const starting of this.#starting.splice(0)) starting.resolve();
+    this.#context.log.info({ container: this.#record.id, pid: this.pid }, `container ${this.#record.config.name} runs`);
+  }
+
+  /** Not waited for: it may be killed meanwhile. */
+  async #stop(): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const { executor, log } = this.#context;
+    const { id, goal } = this.#record;
+    const work = goal === ContainerGoal.REMOVE ? executor.kill(id, 'SIGKILL') : executor.stop(id, '', this.#grace());
+    work
+      .catch((error: unknown) => log.error({ container: id, err: error }, `cannot stop it: ${messageOf(error)}`))
+      .finally(() => {
+        this.#stopping = false;
+      });
+  }
+
+  async #ended(): Promise<void> {
+    const { clock, log } = this.#context;
+    const exit: ContainerExit = this.#container?.exit ?? {
+      code: LOST_EXIT_CODE,
+      oomKilled: false,
+      finishedAt: clock.now(),
+    };
+    const { goal, config, restartCount, startedAt } = this.#record;
+    // Somebody may have asked for a start while it was being stopped.
+    const asked = this.#starting.length > 0;
+    const again = goal === ContainerGoal.RUN && (asked || restartsAfter(this.#record, exit.code));
+    if (again && !asked) this.#postpone(exit.finishedAt - startedAt);
+    const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
+    await this.#vacate({
+      goal: again ? ContainerGoal.RUN : rest,
+      exitCode: exit.code,
+      oomKilled: exit.oomKilled,
+      finishedAt: exit.finishedAt,
+      restartCount: again ? restartCount + 1 : restartCount,
+    });
+    log.info({ container: this.#record.id, code: exit.code, again }, `container ${config.name} has exited`);
+    if (!again) this.#tell({ code: exit.code, error: '' });
+  }
+
+  async #giveUp(error: unknown): Promise<void> {
+    const words = messageOf(error);
+    if (!(error instanceof SwarmError))
+      this.#context.log.error({ container: this.#record.id, err: error }, `container: ${words}`);
+    const { goal, config } = this.#record;
+    // Nobody waits for it: it is started by its policy, which goes on trying.
+    const again = goal === ContainerGoal.RUN && this.#starting.length === 0 && restartsAfter(this.#record, 1);
+    if (again) this.#postpone(0);
+    const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
+    this.#failure = undefined;
+    await this.#vacate({
+      goal: again ? ContainerGoal.RUN : rest,
+      error: words,
+      exitCode: NOT_STARTED_EXIT_CODE,
+    });
+    for (const starting of this.#starting.splice(0)) starting.reject(error);
+    if (!again) this.#tell({ code: NOT_STARTED_EXIT_CODE, error: words });
+  }
+
+  #postpone(ranMs: number): void {
+    this.#lastDelay = restartDelay(this.#lastDelay, ranMs);
+    this.#dueAt = this.#context.clock.now() + this.#lastDelay;
+  }
+
+  /** On disk it has no endpoints any more before others can get them. */
+  async #vacate(fields: Partial<StoredContainer>): Promise<void> {
+    const { endpoints } = this.#record;
+    await this.#save({ ...fields, phase: RunPhase.IDLE, endpoints: [], ports: [] });
+    this.#context.release(this.#record, endpoints);
+    this.#context.networkChanged();
+  }
+
+  #tell(end: EndOfRun): void {
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve(end);
+  }
+
+  async #remove(): Promise<void> {
+    const { executor, store, gone } = this.#context;
+    await executor.remove(this.#record.id);
+    await store.delete(this.#record.id);
+    gone(this.#record);
+    const { exitCode: code, error } = this.#record;
+    this.#tell({ code, error });
+    this.#gone.resolve();
+  }
+
+  async #pause(step: ContainerStep, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#context;
+    const cancels = [
+      ...(step.kind === 'wait' && step.ms !== undefined ? [clock.after(step.ms, () => this.#wake.notify())] : []),
+      // The problem of a network may last: then the start is to be given up.
+      ...(this.#record.phase === RunPhase.STARTING ? [clock.after(START_PATIENCE_MS, () => this.#wake.notify())] : []),
+    ];
+    await this.#wake.wait(signal);
+    for (const cancel of cancels) cancel();
+  }
+
+  /** Waits, beside the steps, for the end of a container that runs. */
+  #watch(signal: AbortSignal): void {
+    if (this.#watching || this.#container?.status !== 'running') return;
+    this.#watching = true;
+    const watch = async () => {
+      this.#container = await awaitExit(this.#context, this.#record.id, signal);
+    };
+    watch()
+      .catch(() => undefined)
+      .finally(() => {
+        this.#watching = false;
+        this.#wake.notify();
+      });
+  }
+}

@@ -1,0 +1,58 @@
+import { addressOf } from '../../lib/ip.js';
+import type { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
+import type { Resolvers } from '../agent/resolv-conf.js';
+import { dnsSettings, specSettings } from '../agent/spec-settings.js';
+import type { ContainerSettings } from '../executor/executor.js';
+import { networkMode } from './endpoints.js';
+import { shortId } from './names.js';
+
+const RESOLVER = '127.0.0.11';
+
+export interface LocalSettingsContext {
+  readonly resolvers: Resolvers;
+  /** File of a sandbox's network namespace. */
+  namespacePath(sandboxId: string): string;
+  /** The container whose network it shares. */
+  readonly host: StoredContainer | undefined;
+}
+
+/** @throws INVALID_ARGUMENT for what this node cannot give it */
+export function localSettings(record: StoredContainer, context: LocalSettingsContext): ContainerSettings {
+  const { id, config } = record;
+  const { container, resources } = config;
+  // What shares a network shares its names.
+  const owner = context.host ?? record;
+  return {
+    ...specSettings(container, resources),
+    id,
+    name: config.name,
+    hostname: hostnameOf(owner),
+    stdinOnce: config.attachStdin,
+    labels: container.labels,
+    files: [],
+    hosts: owner.config.container.hosts,
+    dns: dnsOf(owner.config, context.resolvers),
+    networkNamespace: networkMode(owner.config).kind === 'host' ? '' : context.namespacePath(shortId(owner.id)),
+    addresses: addressesOf(owner),
+  };
+}
+
+/** For its line in /etc/hosts. */
+export function addressesOf({ endpoints }: StoredContainer): string[] {
+  return endpoints.flatMap(({ endpoint }) => endpoint.addresses.map(addressOf));
+}
+
+/** Empty: the node's own. */
+function hostnameOf({ id, config }: StoredContainer): string {
+  return config.container.hostname || (networkMode(config).kind === 'host' ? '' : shortId(id));
+}
+
+/** In a network with names, the resolver; it asks what `--dns` says itself. */
+export function dnsOf(config: ContainerConfig, resolvers: Resolvers): ContainerSettings['dns'] {
+  const dns = dnsSettings(config.container, resolvers);
+  const { networks } = config;
+  const named = networkMode(config).kind === 'networks' && networks.some(({ network }) => network !== 'bridge');
+  if (!named) return dns;
+  const { options } = config.container.dns;
+  return { ...dns, nameservers: [RESOLVER], options: options.length > 0 ? options : ['ndots:0'] };
+}

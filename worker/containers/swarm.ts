@@ -1,0 +1,16 @@
+import type { NetworkAttachment, NetworkRecord } from '../../proto/gen/index.js';
+import type { LocalTask } from '../agent/local-task.js';
+import type { SwarmState } from '../network/desired-state.js';
+
+/** What membership of a swarm adds to a machine. */
+export interface SwarmPart {
+  /** The network state that it asks for now. */
+  desired(): SwarmState;
+  /** The kernel shows another state now, or has other problems. */
+  networkChanged(): void;
+  tasks(): readonly LocalTask[];
+  /** The swarm's networks that this node has been told of. */
+  networks(): readonly NetworkRecord[];
+  /** The node's own endpoints: the one in the ingress network is ingress_sbox's. */
+  attachments(): readonly NetworkAttachment[];
+}
