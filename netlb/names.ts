@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { base36 } from '../lib/ids.js';
+import { remembered } from '../lib/remembered.js';
 
 /** Directory of the namespaces' files, under the run root. */
 export const NAMESPACE_DIRECTORY = 'netns';
@@ -41,5 +42,7 @@ export const SILENT_PORTS = 'vn';
  * which shall be another has another name: to compare names is to compare pairs.
  */
 export function portName(prefix: string, ...identity: readonly string[]): string {
-  return prefix + base36(createHash('sha256').update(identity.join('/')).digest(), 11);
+  return prefix + portDigest(identity.join('/'));
 }
+
+const portDigest = remembered((identity) => base36(createHash('sha256').update(identity).digest(), 11));

@@ -7,7 +7,7 @@ import { errnoOf, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { Balancer } from './balancer/balancer.js';
 import { nftBalancer } from './balancer/nft.js';
-import { blueprint } from './blueprint/blueprint.js';
+import { blueprintSteps } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
 import { isKernelError } from './kernel/errors.js';
@@ -16,7 +16,7 @@ import { prewarmThreadPool } from './kernel/namespace.js';
 import { deleteGroup } from './kernel/rtnetlink.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE } from './names.js';
 import type { Operation } from './plan/operation.js';
-import { plan } from './plan/plan.js';
+import { planSteps } from './plan/plan.js';
 import { hasNetdevEgress } from './reconcile/egress.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
@@ -171,7 +171,8 @@ export class NetworkPlane {
       // Their sockets keep namespaces alive.
       await this.#resolvers.close();
       const { actual } = await this.#memory.read(slices);
-      const { operations } = plan({ namespaces: [], spared: new Set(), problems: [] }, actual);
+      const nothing = { namespaces: [], spared: new Set<string>(), problems: [] };
+      const { operations } = await slices.run(planSteps(nothing, actual));
       // The node's own namespace is not ours to remove: it is cleared below.
       const others = operations.filter(({ namespace }) => namespace !== NODE_NAMESPACE);
       const { problems } = await execute(others, this.#handles, this.#memory, slices);
@@ -227,8 +228,8 @@ export class NetworkPlane {
     const { ports } = this.#resolvers;
     const listeners = publishes(desired) ? readListeners(this.#handles.get(NODE_NAMESPACE).namespace) : [];
     const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports);
-    const wanted = blueprint(desired, facts, this.#balancer);
-    const { operations, problems } = plan(wanted, actual);
+    const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
+    const { operations, problems } = await slices.run(planSteps(wanted, actual));
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
     for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
     return {

@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
 import type { ApplyProblem, DesiredState, GatewayBridge, Ingress, PublishedPort, Sandbox } from '../state.js';
@@ -22,6 +23,11 @@ import { checkSandbox, sandboxBlueprint } from './sandbox.js';
  * problems; it does not keep the rest from being made.
  */
 export function blueprint(desired: DesiredState, facts: Facts, balancer: Balancer): Blueprint {
+  return finish(blueprintSteps(desired, facts, balancer));
+}
+
+/** The same, to be interrupted between networks and sandboxes. */
+export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: Balancer): Steps<Blueprint> {
   const problems: ApplyProblem[] = [];
   const spared = new Set<string>();
   const tell = (subject: Subject) => (message: string) => void problems.push({ subject, message });
@@ -43,6 +49,7 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
   const networks = new Map<string, Network>();
   const overlays: NamespaceBlueprint[] = [];
   for (const overlay of desired.overlays) {
+    yield;
     const made = attempt({ kind: 'overlay', id: overlay.id }, () => {
       if (!swarm) throw failedPrecondition(`overlay ${overlay.id}: this node is in no swarm`, { value: overlay.id });
       return overlayBlueprint(overlay, swarm.underlay, facts);
@@ -67,7 +74,7 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
     networks.set(bridge.id, made);
   }
 
-  const { tasks, forwards } = sandboxes(desired, networks, facts, { attempt, tell, spared });
+  const { tasks, forwards } = yield* sandboxes(desired, networks, facts, { attempt, tell, spared });
   const published: PublishedPort[] = [];
   let sandbox: NamespaceBlueprint | undefined;
   const { ingress } = desired;
@@ -106,12 +113,12 @@ interface Reporting {
   readonly spared: Set<string>;
 }
 
-function sandboxes(
+function* sandboxes(
   desired: DesiredState,
   networks: ReadonlyMap<string, Network>,
   facts: Facts,
   { attempt, tell, spared }: Reporting,
-): { readonly tasks: NamespaceBlueprint[]; readonly forwards: HostForward[] } {
+): Steps<{ readonly tasks: NamespaceBlueprint[]; readonly forwards: HostForward[] }> {
   const bridge = desired.gatewayBridge;
   const subjectOfSandbox = ({ id }: Sandbox): Subject => ({ kind: 'sandbox', id });
   const wellFormed = desired.sandboxes.filter((sandbox) => {
@@ -124,6 +131,7 @@ function sandboxes(
   const tasks: NamespaceBlueprint[] = [];
   const forwards: HostForward[] = [];
   for (const sandbox of wellFormed) {
+    yield;
     const subject = subjectOfSandbox(sandbox);
     const made = attempt(subject, () => {
       const gateway = sandbox.gateway ? gatewayOf(bridge, addresses?.get(sandbox.id)) : undefined;

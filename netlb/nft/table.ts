@@ -4,6 +4,7 @@
  * again when the kernel is read. Chains and sets are compared by name, set elements by their text.
  */
 import { createHash } from 'node:crypto';
+import { remembered } from '../../lib/remembered.js';
 
 export interface Table {
   readonly family: TableFamily;
@@ -67,9 +68,7 @@ export interface ActualChain {
   readonly rules: readonly string[];
 }
 
-export function ruleDigest(rule: string): string {
-  return createHash('sha1').update(rule).digest('hex').slice(0, 12);
-}
+export const ruleDigest = remembered((rule) => createHash('sha1').update(rule).digest('hex').slice(0, 12));
 
 export const keyOf = (table: Pick<Table, 'family' | 'name'>): string => `${table.family} ${table.name}`;
 

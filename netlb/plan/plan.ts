@@ -1,3 +1,4 @@
+import { finish, type Steps } from '../../lib/steps.js';
 import type { Blueprint, NamespaceBlueprint, Subject, Sysctl } from '../blueprint/model.js';
 import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { ApplyProblem } from '../state.js';
@@ -20,6 +21,11 @@ export interface Plan {
  * those that are not ours none is.
  */
 export function plan(blueprint: Blueprint, actual: ActualState): Plan {
+  return finish(planSteps(blueprint, actual));
+}
+
+/** The same, to be interrupted between namespaces. */
+export function* planSteps(blueprint: Blueprint, actual: ActualState): Steps<Plan> {
   const { namespaces, spared } = blueprint;
   if (namespaces === undefined) return { operations: [], problems: [] };
   const removals = planRemovals(namespaces, spared, actual);
@@ -28,6 +34,7 @@ export function plan(blueprint: Blueprint, actual: ActualState): Plan {
   const doomed = new Set(removals.map(({ namespace }) => namespace));
   for (const stale of staleLinks(namespaces, actual, { spared, doomed })) operations.push(stale);
   for (const namespace of namespaces) {
+    yield;
     const links = planLinks(namespace, actual);
     problems.push(...links.problems);
     operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links));

@@ -1,4 +1,5 @@
 import { yieldToLoop } from '../../lib/async.js';
+import type { Steps } from '../../lib/steps.js';
 
 /** Milliseconds of synchronous work after which the event loop gets a turn. */
 const SLICE = 8;
@@ -11,5 +12,14 @@ export class Slices {
     if (performance.now() - this.#since < SLICE) return;
     await yieldToLoop();
     this.#since = performance.now();
+  }
+
+  /** A long computation, with turns of the event loop in between. */
+  async run<T>(steps: Steps<T>): Promise<T> {
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      await this.pause();
+    }
   }
 }
