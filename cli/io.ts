@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { constants } from 'node:os';
 import { type Clock, systemClock } from '../lib/clock.js';
 
@@ -68,7 +69,11 @@ function processTerminal(): Terminal | undefined {
   const output = [process.stdout, process.stderr].find((stream) => stream.isTTY);
   return {
     size: () => output && { rows: output.rows, columns: output.columns },
-    setRaw: (raw) => void stdin.setRawMode(raw),
+    setRaw(raw) {
+      stdin.setRawMode(raw);
+      // Node leaves new lines being made into two characters, which moves the cursor of full-screen programs.
+      if (raw) execFileSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] });
+    },
     onResize(callback) {
       output?.on('resize', callback);
       return () => output?.off('resize', callback);

@@ -159,7 +159,7 @@ function authOf(context: Context, image: string): string {
 function startFailureCode(error: unknown): number {
   const words = messageOf(error);
   if (/executable file not found|no such file or directory/i.test(words)) return EXIT_NOT_FOUND;
-  return /permission denied|is a directory/i.test(words) ? EXIT_NOT_EXECUTABLE : EXIT_DAEMON;
+  return /permission denied|operation not permitted|is a directory/i.test(words) ? EXIT_NOT_EXECUTABLE : EXIT_DAEMON;
 }
 
 async function removeFailed(context: Context, id: string): Promise<void> {

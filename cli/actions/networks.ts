@@ -46,10 +46,11 @@ async function createInSwarm(context: Context, spec: NetworkSpec): Promise<strin
 
 /** What this node knows, and on a manager all of the swarm's. */
 export async function networksOf(context: Context, filters: ReturnType<typeof filtersOf>): Promise<AnyNetwork[]> {
-  const [local, swarm] = await Promise.all([
-    context.containers().then((containers) => containers.listLocalNetworks({ filters })),
-    ofManager(context, async () => (await (await context.control()).listNetworks({ filters })).networks),
-  ]);
+  const local = await (await context.containers()).listLocalNetworks({ filters });
+  const swarm = await ofManager(
+    context,
+    async () => (await (await context.control()).listNetworks({ filters })).networks,
+  );
   const all = [
     ...local.networks,
     ...(swarm ?? []).map(({ id, spec, meta }) => ({ id, spec, createdAt: meta.createdAt })),
