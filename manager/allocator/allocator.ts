@@ -48,6 +48,8 @@ export class Allocator implements Reaction {
   #last: LastGiven = NOTHING_GIVEN;
   #dirty: Readonly<Record<Allocatable, Set<string>>> = emptySets();
   #waiting = new WaitList();
+  /** Networks in which addresses have been freed that somebody may wait for. */
+  #withRoom = new Set<string>();
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -58,12 +60,18 @@ export class Allocator implements Reaction {
     return this.#loop.run(signal, this);
   }
 
+  /** All that is given out, as lines in a fixed order: for comparison. */
+  books(): readonly string[] {
+    return [...this.#ledger.entries()].sort();
+  }
+
   start(view: ReadView): void {
     this.#ledger = this.#newLedger();
     this.#ports = new PortTable();
     this.#networks = new Map();
     this.#dirty = emptySets();
     this.#waiting = new WaitList();
+    this.#withRoom = new Set();
     for (const cluster of view.list('cluster')) this.#useCluster(cluster);
     this.#last = NOTHING_GIVEN;
     for (const network of [...view.list('network')].sort(byAge)) {
@@ -83,7 +91,9 @@ export class Allocator implements Reaction {
 
   async act(): Promise<void> {
     // What is given back on the way wakes others. It ends: one that waits on is woken by its own network only.
-    while (ORDER.some((kind) => this.#dirty[kind].size > 0)) {
+    for (;;) {
+      this.#wakeWaiting();
+      if (ORDER.every((kind) => this.#dirty[kind].size === 0)) return;
       const { failed } = await this.#options.store.batch(this.#drain(), (draft, item) => this.#allocate(draft, item));
       for (const [item, error] of failed) {
         this.#options.log.warn({ ...item, err: error }, `cannot allocate: ${messageOf(error)}`);
@@ -134,7 +144,7 @@ export class Allocator implements Reaction {
   /** All that waited for the network; nodes need the ingress network only. */
   #networkReady(network: Network): void {
     this.#retry(this.#waiting.takeAll(network.id));
-    this.#retry(this.#waiting.takeAll(servicesOf(network.id)));
+    this.#retry(this.#waiting.takeAll(changesIn(network.id)));
     if (!network.spec.ingress) return;
     this.#retry(this.#waiting.takeAll(INGRESS));
   }
@@ -190,14 +200,22 @@ export class Allocator implements Reaction {
     this.#freed(this.#ledger.release(taskOwner(task.id)));
   }
 
-  /**
-   * One freed address is enough for one task, so no more than that many are tried again. Services are few, and
-   * each may wait for a certain one, or for another thing besides.
-   */
   #freed(networks: readonly string[]): void {
     for (const id of networks) {
-      this.#retry(this.#waiting.takeAll(servicesOf(id)));
-      this.#retry(this.#waiting.takeOne(id));
+      this.#retry(this.#waiting.takeAll(changesIn(id)));
+      this.#withRoom.add(id);
+    }
+  }
+
+  /**
+   * As many of those that wait for an address are tried again as there are addresses. A network is looked at
+   * again until there are no more of either: one that is tried may need none any more, or lack another thing.
+   */
+  #wakeWaiting(): void {
+    for (const id of this.#withRoom) {
+      const woken = this.#waiting.take(id, this.#ledger.room(id));
+      if (woken.length === 0) this.#withRoom.delete(id);
+      this.#retry(woken);
     }
   }
 
@@ -257,7 +275,7 @@ export class Allocator implements Reaction {
     if (plan.service !== service) draft.update('service', plan.service);
     if (!plan.service.endpoint.allocated) {
       for (const { target } of service.spec.task.networks)
-        this.#waiting.add(servicesOf(target), { kind: 'service', id });
+        this.#waiting.add(changesIn(target), { kind: 'service', id });
       this.#waiting.add(PORTS, { kind: 'service', id });
     }
     // Its tasks go on, or say why they cannot.
@@ -280,7 +298,7 @@ export class Allocator implements Reaction {
     });
     if (isBlocked(networks)) {
       // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
-      this.#waiting.add(networks.blockedBy ?? INGRESS, { kind: 'task', id });
+      this.#waiting.add(reasonOf(task, networks.blockedBy), { kind: 'task', id });
       this.#freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
       this.#explain(draft, stored, networks.why);
       return;
@@ -333,7 +351,15 @@ export class Allocator implements Reaction {
 /** Names of what can be waited for that is no object. */
 const INGRESS = 'ingress network';
 const PORTS = 'published ports';
-const servicesOf = (networkId: string) => `services of ${networkId}`;
+/** For whom it is not enough that a network has room: it asks for a certain address, or lacks another thing besides. */
+const changesIn = (networkId: string) => `changes in ${networkId}`;
+
+/** @param networkId undefined for an ingress network yet to come */
+function reasonOf(task: Task, networkId: string | undefined): string {
+  if (networkId === undefined) return INGRESS;
+  const asks = task.spec.networks.some(({ target, addresses }) => target === networkId && addresses.length > 0);
+  return asks ? changesIn(networkId) : networkId;
+}
 
 function describeOwner(view: ReadView, owner: string): string {
   const [kind = '', id = ''] = owner.split('/');

@@ -110,6 +110,14 @@ export class AddressLedger {
     return old.length > 0;
   }
 
+  /** How many more owners can have addresses in the network: one of each family that it has. */
+  room(networkId: string): number {
+    const free = new Map<number, number>();
+    for (const { subnet } of this.#networks.get(networkId)?.pools ?? [])
+      free.set(subnet.cidr.family, (free.get(subnet.cidr.family) ?? 0) + subnet.free);
+    return free.size === 0 ? 0 : Math.min(...free.values());
+  }
+
   /** What the owner has in a network. */
   held(owner: string, networkId: string): readonly string[] | undefined {
     return this.#owners.get(owner)?.get(networkId);

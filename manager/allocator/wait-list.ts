@@ -25,12 +25,18 @@ export class WaitList {
 
   /** Takes all that wait for it off the list. */
   takeAll(reason: string): readonly Waiter[] {
-    return this.#take(reason, Number.POSITIVE_INFINITY);
+    return this.take(reason, Number.POSITIVE_INFINITY);
   }
 
-  /** Takes the one that has waited longest off the list. */
-  takeOne(reason: string): readonly Waiter[] {
-    return this.#take(reason, 1);
+  /** Takes those that have waited longest off the list. */
+  take(reason: string, limit: number): readonly Waiter[] {
+    const taken: Waiter[] = [];
+    for (const waiter of this.#byReason.get(reason)?.values() ?? []) {
+      if (taken.length >= limit) break;
+      taken.push(waiter);
+    }
+    for (const { kind, id } of taken) this.forget(kind, id);
+    return taken;
   }
 
   forget(kind: Waiter['kind'], id: string): void {
@@ -41,16 +47,6 @@ export class WaitList {
       if (waiters?.size === 0) this.#byReason.delete(reason);
     }
     this.#reasons.delete(key);
-  }
-
-  #take(reason: string, limit: number): readonly Waiter[] {
-    const taken: Waiter[] = [];
-    for (const waiter of this.#byReason.get(reason)?.values() ?? []) {
-      if (taken.length >= limit) break;
-      taken.push(waiter);
-    }
-    for (const { kind, id } of taken) this.forget(kind, id);
-    return taken;
   }
 }
 
