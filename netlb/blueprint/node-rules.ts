@@ -11,7 +11,8 @@ type Family = 4 | 6;
 const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
 /** As nft names the family in rules. */
 const IP = { 4: 'ip', 6: 'ip6' } as const;
-const LOOPBACK = { 4: '127.0.0.0/8', 6: '::1' } as const;
+/** Sources that nobody else can answer. The kernel does not let ::1 leave the machine even when it is translated. */
+const LOOPBACK = { 4: ['127.0.0.0/8'], 6: [] } as const;
 
 const subnetsOf = (bridges: readonly RoutedBridge[], family: Family): string[] =>
   bridges
@@ -49,7 +50,7 @@ export function forwardSets(forwards: readonly HostForward[], family: Family): N
 /** @param before rules for ports that lead elsewhere */
 export function publishChains(before: readonly string[], family: Family): Chain[] {
   const ip = IP[family];
-  const toLocal = ['fib daddr type local goto publish'];
+  const toLocal = [`${family === 4 ? '' : 'ip6 daddr != ::1 '}fib daddr type local goto publish`];
   return [
     {
       name: 'publish',
@@ -117,7 +118,7 @@ export function sourceChain(before: readonly string[], bridges: readonly RoutedB
     const name = quoted(bridge);
     return [
       // Who is in the same network would answer the client straight, and nobody else has a way back to 127.0.0.1.
-      `oifname ${name} ct status dnat ${ip} saddr ${oneOf([LOOPBACK[family], ...subnets])} masquerade`,
+      `oifname ${name} ct status dnat ${ip} saddr ${oneOf([...LOOPBACK[family], ...subnets])} masquerade`,
       ...(bridge.masquerade && !bridge.internal ? [`oifname != ${name} ${ip} saddr ${oneOf(subnets)} masquerade`] : []),
     ];
   });
@@ -148,4 +149,4 @@ export function frameIsolation(families: ReadonlySet<Family>): Chain {
 
 /** The same addresses on every node: who is elsewhere could not answer them. */
 export const localSources = (bridges: readonly RoutedBridge[], family: Family): string =>
-  oneOf([LOOPBACK[family], ...subnetsOf(bridges, family)]);
+  oneOf([...LOOPBACK[family], ...subnetsOf(bridges, family)]);

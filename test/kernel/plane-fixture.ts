@@ -155,6 +155,11 @@ export class Machines {
     return this.#peer(where, protocol, host, String(port), String(count));
   }
 
+  /** What several targets, as `tcp 10.0.0.1 80`, answer when they are asked at the same time. */
+  survey(where: string, targets: readonly string[]): string[] {
+    return this.#peer(where, 'survey', ...targets);
+  }
+
   /** What several hosts answer at the same time to one source port. */
   clash(where: string, protocol: 'tcp' | 'udp', hosts: readonly string[], port: number): string[] {
     return this.#peer(where, 'clash', protocol, String(port), hosts.join());

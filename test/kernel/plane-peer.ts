@@ -2,6 +2,7 @@
  * Both ends of the tests' traffic. `serve NAME [PORT]` answers on TCP and UDP, 80 unless given, with its name
  * and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
  * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, ten times a second;
+ * `survey 'udp|tcp HOST PORT'...` asks all at the same time and prints the answers in this order;
  * `clash udp|tcp PORT HOSTS` asks several hosts at once, separated by commas, from one source port.
  */
 import { createSocket } from 'node:dgram';
@@ -77,6 +78,12 @@ if (mode === 'serve') await serve(first, Number(second || 80));
 else if (mode === 'clash') {
   const ask = first === 'udp' ? askUdp : askTcp;
   for (const text of await Promise.all(third.split(',').map((host) => ask(host, Number(second), 45_678)))) say(text);
+} else if (mode === 'survey') {
+  const targets = process.argv.slice(3).map((target) => target.split(' '));
+  const answers = targets.map(([protocol, host = '', port]) =>
+    (protocol === 'udp' ? askUdp : askTcp)(host, Number(port)),
+  );
+  for (const text of await Promise.all(answers)) say(text);
 } else if (mode === 'hold') hold(first, Number(second));
 else {
   const ask = mode === 'udp' ? askUdp : askTcp;
