@@ -53,7 +53,13 @@ export function addressText(bytes: Buffer): string {
 /** 6 bytes of "02:42:0a:00:01:05". */
 export const macBytes = (value: string): Buffer => Buffer.from(value.replaceAll(':', ''), 'hex');
 
-export const macText = (bytes: Buffer): string => bytes.toString('hex').replace(/..(?=.)/g, '$&:');
+/** Tables of neighbours have thousands: no regular expression. */
+export function macText(bytes: Buffer): string {
+  const hex = bytes.toString('hex');
+  let text = hex.slice(0, 2);
+  for (let at = 2; at < hex.length; at += 2) text += `:${hex.slice(at, at + 2)}`;
+  return text;
+}
 
 /** One attribute of the given parts joined. */
 export function attribute(type: number, ...parts: readonly Buffer[]): Buffer {

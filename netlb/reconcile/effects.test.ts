@@ -30,6 +30,12 @@ describe('effectsOf', () => {
     ]);
   });
 
+  test('an endpoint elsewhere is a neighbour and ways for its frames', () => {
+    expect(effects({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [] })).toEqual([
+      { namespace: 'task', parts: ['neighbours', 'fdb'] },
+    ]);
+  });
+
   test('with a link go its addresses, routes, neighbours and settings', () => {
     expect(effects({ kind: 'remove-links', names: ['eth0'] })).toEqual([{ namespace: 'task', parts: PARTS }]);
   });

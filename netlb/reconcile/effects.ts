@@ -41,6 +41,7 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
       return [{ namespace, parts: ['addressing'] }];
     case 'add-remotes':
     case 'remove-remotes':
+      return [{ namespace, parts: ['neighbours', 'fdb'] }];
     case 'set-neighbour':
       return [{ namespace, parts: ['neighbours'] }];
     case 'run-nft':

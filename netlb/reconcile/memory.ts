@@ -53,7 +53,7 @@ export class Memory {
       const handle = this.#handles.get(name);
       const known = this.#known(name, handle);
       if (known) current = false;
-      namespaces.set(name, this.#refresh(name, handle, known));
+      namespaces.set(name, await this.#refresh(name, handle, known, slices));
       await slices.pause();
     }
     return { actual: { namespaces, staleFiles: listStaleNamespaceFiles(directory) }, current };
@@ -64,9 +64,14 @@ export class Memory {
     return reading?.handle === handle ? reading : undefined;
   }
 
-  #refresh(name: string, handle: NamespaceHandle, known: Reading | undefined): ActualNamespace {
+  async #refresh(
+    name: string,
+    handle: NamespaceHandle,
+    known: Reading | undefined,
+    slices: Slices,
+  ): Promise<ActualNamespace> {
     if (known?.doubtful.size === 0) return known.actual;
-    const actual = readNamespace(name, handle, known?.doubtful ?? PARTS, known?.actual);
+    const actual = await slices.run(readNamespace(name, handle, known?.doubtful ?? PARTS, known?.actual));
     this.#readings.set(name, { handle, actual, doubtful: new Set() });
     return actual;
   }

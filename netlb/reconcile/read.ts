@@ -1,4 +1,5 @@
 /** Reads what the kernel shows of one namespace, whole or in part. */
+import type { Steps } from '../../lib/steps.js';
 import { TABLE_MAIN } from '../kernel/routes.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
@@ -36,8 +37,8 @@ const SANDBOX_SYSCTLS = [
 ];
 
 /** What of a namespace can be read by itself. */
-export type Part = 'links' | 'addressing' | 'neighbours' | 'sysctls' | 'tables';
-export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'sysctls', 'tables'];
+export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables';
+export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables'];
 
 type Kind = 'node' | 'overlay' | 'sandbox';
 
@@ -59,8 +60,8 @@ const readers: { readonly [P in Part]: Reader } = {
   }),
   neighbours: ({ route }, kind) => ({
     neighbours: kind === 'node' ? [] : route.neighbours(),
-    fdb: kind === 'overlay' ? route.fdb() : [],
   }),
+  fdb: ({ route }, kind) => ({ fdb: kind === 'overlay' ? route.fdb() : [] }),
   sysctls: (handle, kind, { links }) => ({
     sysctls: readSysctls(
       handle,
@@ -73,17 +74,24 @@ const readers: { readonly [P in Part]: Reader } = {
   }),
 };
 
-/** @param before what was read earlier: its other parts are taken over */
-export function readNamespace(
+/**
+ * To be interrupted between the parts: each is long in a network of thousands.
+ * @param before what was read earlier: its other parts are taken over
+ */
+export function* readNamespace(
   name: string,
   handle: NamespaceHandle,
   parts: Iterable<Part>,
   before: ActualNamespace = NOTHING_ACTUAL,
-): ActualNamespace {
+): Steps<ActualNamespace> {
   const kind = kindOf(name);
   const asked = new Set(parts);
   let read = before;
-  for (const part of PARTS) if (asked.has(part)) read = { ...read, ...readers[part](handle, kind, read) };
+  for (const part of PARTS) {
+    if (!asked.has(part)) continue;
+    yield;
+    read = { ...read, ...readers[part](handle, kind, read) };
+  }
   return read;
 }
 
