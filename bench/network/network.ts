@@ -1,0 +1,8 @@
+import { entries } from './entries.js';
+import { propagation } from './propagation.js';
+
+/** How fast endpoints get into kernels: into one, a thousand at once, and into all of a swarm, one by one. */
+export async function network(): Promise<void> {
+  await entries();
+  await propagation();
+}
