@@ -30,6 +30,12 @@ const MORE = [
   'tail',
   'stty',
   'tty',
+  'ln',
+  'mv',
+  'mkfifo',
+  'mknod',
+  'chown',
+  'chmod',
 ];
 
 /** A small root filesystem of Debian's static busybox, as a tar file. */

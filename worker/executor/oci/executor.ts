@@ -5,13 +5,24 @@ import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
-import type { ContainerFacts, ExecSettings, ProcessStreams, ProcessTable, ResourceUsage } from '../interactive.js';
+import type {
+  ContainerFacts,
+  ExecSettings,
+  InteractiveExecutor,
+  ProcessStreams,
+  ProcessTable,
+  ResourceUsage,
+} from '../interactive.js';
 import { startFailureCode } from '../start-failure.js';
 import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import type { PreparedRecord } from './container/folder.js';
 import { type HostFacts, readHostFacts } from './container/host-facts.js';
 import { parseSignal } from './container/process.js';
+import { type OpenRoot, openRoot } from './copy/access.js';
+import { pathFacts } from './copy/facts.js';
+import { packPath } from './copy/pack.js';
+import { unpackInto } from './copy/unpack.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
@@ -44,7 +55,7 @@ export interface OciExecutorOptions {
  * Containers without a daemon of their own: an OCI runtime makes them, conmon watches each, and all
  * that is known of them is on disk, so that whoever opens the same folders next goes on with them.
  */
-export class OciExecutor implements Executor {
+export class OciExecutor implements Executor, InteractiveExecutor {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #operations: Operations;
@@ -235,6 +246,28 @@ export class OciExecutor implements Executor {
     return usageOf({ facts: this.#host.cgroup, cgroup: this.#operations.cgroup(id), pid, network });
   }
 
+  async copyFrom(id: string, path: string, followLink: boolean): ReturnType<InteractiveExecutor['copyFrom']> {
+    const container = this.#need(id);
+    const open = () => openRoot(container, this.#operations);
+    const { root, close } = await open();
+    try {
+      const stat = pathFacts(root, path, followLink);
+      // Opened anew when it is read: an archive that nobody reads holds nothing.
+      return { stat, archive: packFrom(open, path, followLink) };
+    } finally {
+      close();
+    }
+  }
+
+  async copyTo(id: string, path: string, archive: AsyncIterable<Uint8Array>, keepOwners: boolean): Promise<void> {
+    const { root, close } = await openRoot(this.#need(id), this.#operations);
+    try {
+      await unpackInto(root, path, archive, keepOwners);
+    } finally {
+      close();
+    }
+  }
+
   async facts(id: string): Promise<ContainerFacts> {
     const { folder, prepared } = this.#need(id);
     const { imageId, command, exposedPorts } = prepared;
@@ -273,6 +306,15 @@ export class OciExecutor implements Executor {
         this.#looking.delete(container);
         if (again) this.#look(container);
       });
+  }
+}
+
+async function* packFrom(open: () => Promise<OpenRoot>, path: string, followLink: boolean): AsyncGenerator<Uint8Array> {
+  const { root, close } = await open();
+  try {
+    yield* packPath(root, path, followLink);
+  } finally {
+    close();
   }
 }
 

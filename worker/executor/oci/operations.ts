@@ -121,6 +121,7 @@ export class Operations {
     const { exitDir } = this;
     const run = container.run + 1;
     try {
+      await this.#needFiles(folder, id);
       await this.mount(container);
       // Notes of an earlier run would be taken for this one's.
       if (run > 1) await this.#forgetRun(folder, id);
@@ -151,14 +152,7 @@ export class Operations {
   /** Its root filesystem, of a container that has exited or was prepared before the machine was started. */
   async mount(container: Container): Promise<void> {
     if (container.mounted) return;
-    const { id, folder } = container;
-    if (await lacksFiles(folder)) {
-      throw failedPrecondition(`container ${id} cannot be started again: its secrets and configs are gone`, {
-        value: id,
-        hint: 'They were in memory, as long as it ran. Create a new container.',
-      });
-    }
-    await remountRoot(folder, container.prepared.imageRootfs);
+    await remountRoot(container.folder, container.prepared.imageRootfs);
     container.mounted = true;
   }
 
@@ -240,6 +234,14 @@ export class Operations {
     if (!bare) await removeCgroup(host.cgroup, cgroup);
     await rm(join(this.exitDir, id), { force: true });
     await rm(this.execs(id), { recursive: true, force: true });
+  }
+
+  async #needFiles(folder: ContainerFolder, id: string): Promise<void> {
+    if (!(await lacksFiles(folder))) return;
+    throw failedPrecondition(`container ${id} cannot be started again: its secrets and configs are gone`, {
+      value: id,
+      hint: 'They were in memory, as long as it ran. Create a new container.',
+    });
   }
 
   /** Takes back what a failed start left, so that it can be tried again. */

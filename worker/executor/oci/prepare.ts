@@ -11,6 +11,7 @@ import { type HostNames, hostsFile, resolvFile } from './container/network-files
 import { buildSpec, processArgs } from './container/spec.js';
 import type { SpecDevice } from './container/spec-types.js';
 import { resolveUser } from './container/users.js';
+import { deviceOf } from './copy/facts.js';
 import type { AcquiredImage } from './images/store.js';
 
 export interface PrepareInput {
@@ -168,9 +169,7 @@ async function readDevice(device: ContainerSettings['devices'][number]): Promise
     throw bad(`cannot be used: ${messageOf(error)}`);
   });
   if (!facts.isCharacterDevice() && !facts.isBlockDevice()) throw bad('is no device');
-  // gnu_dev_major and gnu_dev_minor of sys/sysmacros.h, as far as 32 bits reach.
-  const major = (facts.rdev >>> 8) & 0xfff;
-  const minor = (facts.rdev & 0xff) | ((facts.rdev >>> 12) & 0xfff00);
+  const { major, minor } = deviceOf(facts);
   return {
     path: containerPath || hostPath,
     type: facts.isCharacterDevice() ? 'c' : 'b',

@@ -13,9 +13,14 @@ const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 /** Renames beside may make the kernel give up on a path with `..`. */
 const ATTEMPTS = 32;
+const PATH_MAX = 4096;
 
 type OpenAt2 = (number: number, fd: number, path: string, how: Buffer, size: number) => number | bigint;
+type ReadlinkAt = (fd: number, path: string, buffer: Buffer, size: number) => number | bigint;
+type MknodAt = (fd: number, path: string, mode: number, device: number) => number;
 let openat2: OpenAt2 | undefined;
+let readlinkat: ReadlinkAt | undefined;
+let mknodat: MknodAt | undefined;
 
 export interface ResolveOptions {
   /** Whether a link at the end of the path is followed, and not opened itself. */
@@ -88,4 +93,19 @@ function openIn(root: number, path: string, flags: number): number {
   how.writeBigUInt64LE(BigInt(flags), 0);
   how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT), 16);
   return check(openat2(SYS_OPENAT2, root, path, how, how.length), `open ${path}`);
+}
+
+/** Where a symbolic link leads that was opened itself: readlinkat(2) with an empty path. */
+export function linkTarget(fd: number): string {
+  readlinkat ??= koffi
+    .load(null)
+    .func('int64_t readlinkat(int fd, const char *path, _Out_ uint8_t *buffer, size_t size)') as ReadlinkAt;
+  const buffer = Buffer.alloc(PATH_MAX);
+  return buffer.toString('utf8', 0, check(readlinkat(fd, '', buffer, buffer.length), 'read link'));
+}
+
+/** A node of a device or a fifo: mknodat(2). @param mode with the bits of its type @throws KernelError */
+export function makeNode(folder: number, name: string, mode: number, device: number): void {
+  mknodat ??= koffi.load(null).func('int mknodat(int fd, const char *path, uint32_t mode, uint64_t device)') as MknodAt;
+  check(mknodat(folder, name, mode, device), `make ${name}`);
 }
