@@ -1,11 +1,12 @@
 /** Layer 3: what a namespace does with a packet, as its hooks, rules and routes say (net/ipv4 of the kernel). */
-import { macOf } from '../../lib/ip.js';
 import { NO_MAC } from '../kernel/neighbours.js';
 import { inside, neighbourOf } from './neighbour.js';
 import type { HookPacket } from './packet.js';
 import type { RouteAnswer } from './queries.js';
 import { type Arrival, checkLink, crossVeth, overBridge } from './segment.js';
-import { endOf, type LinkFact, type Place, type Walk } from './walk.js';
+import { checkSocket } from './sockets.js';
+import { endOf, hex, type LinkFact, type Place, type Walk } from './walk.js';
+import { markOf, sourceUndone, undone, wayBackMac } from './way-back.js';
 
 type Found = Extract<RouteAnswer, { readonly found: true }>;
 
@@ -86,26 +87,17 @@ export function receive(
 function lookUp(
   walk: Walk,
   place: Place,
-  { source, destination, mark, input }: HookPacket,
+  packet: HookPacket,
   whyNot: (address: string) => string,
   link?: LinkFact,
 ): Found {
+  const { source, destination, mark, input } = packet;
   const { node, namespace } = place;
   const route = walk.book.get(node, { kind: 'route', namespace, destination, source, mark, input });
   if (route.found) return route;
-  const why = whyNot(destination);
+  const why = isTranslated(packet) ? '' : whyNot(destination);
   const details = { destination, source, mark: String(mark), error: route.code };
-  if (route.code === 'EXDEV' && link) {
-    const keys = [`net/ipv4/conf/all/rp_filter`, `net/ipv4/conf/${link.name}/rp_filter`];
-    const values = walk.book.get(node, { kind: 'sysctls', namespace, keys });
-    walk.lose(place, {
-      kind: 'route',
-      title: `rp_filter refuses ${source}`,
-      details: { ...details, ...Object.fromEntries(keys.map((key) => [key.replaceAll('/', '.'), values[key] ?? ''])) },
-      reason: `the reverse path filter drops it: the route back to ${source} does not lead out of ${link.name}`,
-      hint: `${inside(place)} sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${link.name}.rp_filter=0`.trim(),
-    });
-  }
+  if (link) checkReversePath(walk, place, link, packet, details);
   const forwarding = 'net/ipv4/ip_forward';
   const isOff =
     link !== undefined && walk.book.get(node, { kind: 'sysctls', namespace, keys: [forwarding] })[forwarding] === '0';
@@ -119,6 +111,45 @@ function lookUp(
         ? `it is for ${destination}, which is no address here, and forwarding is off (net.ipv4.ip_forward=0)`
         : `there is no route to ${walk.who(destination)}: ${route.words}`),
     hint: `Look: ${inside(place)} ip route get ${destination}`.replace('  ', ' '),
+  });
+}
+
+/**
+ * Whether the source is refused (rp_filter of ip-sysctl.rst): the kernel looks up the way back as if it were sent
+ * now, without the packet's mark unless src_valid_mark is on. It answers EXDEV, or EINVAL since 6.14.
+ */
+function checkReversePath(
+  walk: Walk,
+  place: Place,
+  link: LinkFact,
+  { source, destination, mark }: HookPacket,
+  details: Readonly<Record<string, string>>,
+): void {
+  const { node, namespace } = place;
+  const key = (of: string, name: string) => `net/ipv4/conf/${of}/${name}`;
+  const [all, own, marked] = [key('all', 'rp_filter'), key(link.name, 'rp_filter'), key(link.name, 'src_valid_mark')];
+  const values = walk.book.get(node, { kind: 'sysctls', namespace, keys: [all, own, marked] });
+  const strictness = Math.max(Number(values[all] ?? 0), Number(values[own] ?? 0));
+  if (strictness === 0) return;
+  const back = walk.book.get(node, {
+    kind: 'route',
+    namespace,
+    destination: source,
+    source: destination,
+    mark: values[marked] === '1' ? mark : 0,
+    input: '',
+  });
+  if (back.found && (strictness === 2 || back.index === link.index)) return;
+  walk.lose(place, {
+    kind: 'route',
+    title: `rp_filter refuses ${source}`,
+    details: {
+      ...details,
+      rp_filter: String(strictness),
+      wayBack: back.found ? (walk.link(place, back.index)?.name ?? '') : 'none',
+    },
+    reason: `the reverse path filter drops it: the route back to ${source} does not lead out of ${link.name}`,
+    hint: `${inside(place)} sysctl -w net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.${link.name}.rp_filter=0`.trim(),
   });
 }
 
@@ -151,7 +182,9 @@ function describeRoute(walk: Walk, place: Place, route: Found, { destination, ma
   });
 }
 
-const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+/** What it goes to is not what its sender asked for. */
+const isTranslated = ({ translated }: HookPacket): boolean => translated.includes('dnat');
+
 const tableName = (table: number): string => ({ 255: 'local', 254: 'main', 253: 'default' })[table] ?? String(table);
 
 /** Out of an interface: translation of the source, the neighbour, and the wire. */
@@ -208,7 +241,7 @@ function overWire(
   checkLink(walk, place, link, 'interface');
   const title = `${packet.source || 'it'} → ${endOf(packet.destination, packet.destinationPort)} by ${link.name}`;
   const details = { device: link.name, source: packet.source, destination: packet.destination, mtu: String(link.mtu) };
-  const why = whyNot(packet.destination);
+  const why = isTranslated(packet) ? '' : whyNot(packet.destination);
   if (why !== '') walk.lose(place, { kind: 'outside', title, details, reason: why, tap: link.name });
   if (target === undefined || target === place.node) {
     walk.add(place, { kind: 'outside', title, details, tap: link.name });
@@ -237,127 +270,6 @@ function deliver(walk: Walk, place: Place, packet: HookPacket, input: string, fr
   const arrived = walk.hook(place, 'input', { ...packet, input, output: '' });
   if (walk.leg === 'there') checkSocket(walk, place, arrived);
   return { kind: 'delivered', place, packet: arrived, frame };
-}
-
-function checkSocket(walk: Walk, place: Place, { protocol, destination, destinationPort }: HookPacket): void {
-  const owner = walk.owner(place) || (place.namespace === '' ? 'the node' : place.namespace);
-  if (protocol === 'icmp') {
-    const key = 'net/ipv4/icmp_echo_ignore_all';
-    const ignores =
-      walk.book.get(place.node, { kind: 'sysctls', namespace: place.namespace, keys: [key] })[key] === '1';
-    if (ignores)
-      walk.lose(place, {
-        kind: 'socket',
-        title: 'echo requests are ignored',
-        reason: `${owner} ignores echo requests (net.ipv4.icmp_echo_ignore_all=1)`,
-      });
-    walk.add(place, { kind: 'socket', title: `the kernel of ${owner} answers echo requests` });
-    return;
-  }
-  const listeners = walk.book.get(place.node, { kind: 'listeners', namespace: place.namespace });
-  const same = listeners.filter((listener) => listener.protocol === protocol);
-  const takes = same.find(
-    ({ address, port }) => port === destinationPort && (address === '' || address === destination),
-  );
-  const end = `${protocol} ${endOf(destination, destinationPort)}`;
-  if (takes) {
-    const at = `${takes.address || '0.0.0.0'}:${takes.port}`;
-    walk.add(place, {
-      kind: 'socket',
-      title: `${owner} listens on ${protocol} ${at}`,
-      details: { protocol, listener: at },
-    });
-    return;
-  }
-  const elsewhere = same.find(({ port }) => port === destinationPort);
-  const ports = [...new Set(same.map(({ port }) => port))].sort((a, b) => a - b);
-  walk.lose(place, {
-    kind: 'socket',
-    title: `nobody listens on ${end}`,
-    details: { protocol, port: String(destinationPort ?? ''), listening: ports.join(', ') },
-    reason: elsewhere
-      ? `${owner} listens on ${elsewhere.address}:${elsewhere.port} only, not on ${destination}`
-      : `nobody in ${owner} listens on ${protocol} port ${destinationPort}${ports.length > 0 ? ` (but on ${ports.slice(0, 10).join(', ')})` : ''}`,
-    hint: `Look: ${inside(place)} ss -ln${protocol === 'tcp' ? 't' : 'u'}p`.replace('  ', ' '),
-  });
-}
-
-/** Mark of a packet that came in through an ingress_sbox: the last four bytes of its Ethernet source. */
-function markOf(walk: Walk, place: Place, link: LinkFact, mac: string, { source, state }: HookPacket): number {
-  if (place.namespace === '' || link.kind !== 'veth' || mac === '' || state !== 'new') return 0;
-  const wayBack = walk.book.get(place.node, { kind: 'wayBack', namespace: place.namespace });
-  if (!wayBack?.learns || wayBack.device !== link.name || mac === macOf(source)) return 0;
-  return markOfMac(mac);
-}
-
-/** As the kernel of a little-endian machine reads them from the frame. */
-export const markOfMac = (mac: string): number => Buffer.from(mac.replaceAll(':', ''), 'hex').readUInt32LE(2);
-
-/** The MAC that an answer's mark is exchanged for where it leaves (netdev egress). */
-function wayBackMac(walk: Walk, place: Place, link: LinkFact, { mark, state }: HookPacket): string | undefined {
-  if (mark === 0 || state !== 'established' || place.namespace === '') return undefined;
-  const wayBack = walk.book.get(place.node, { kind: 'wayBack', namespace: place.namespace });
-  if (!wayBack || wayBack.device !== link.name) return undefined;
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(mark >>> 0);
-  const learned = `02:42:${[...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
-  const details = {
-    mark: hex(mark),
-    mac: wayBack.known[String(mark)] ?? learned,
-    known: String(mark in wayBack.known),
-  };
-  if (!wayBack.restores)
-    walk.lose(place, {
-      kind: 'neighbour',
-      title: `the answer's MAC is not restored`,
-      details,
-      reason:
-        'the rule that sends answers back to the ingress_sbox they came by is gone (netdev tsswarm, chain restore)',
-      hint: `Look: ${inside(place)} nft list table netdev tsswarm`,
-      tap: link.name,
-    });
-  walk.add(place, {
-    kind: 'neighbour',
-    title: `mark ${hex(mark)} is ${details.mac}`,
-    details,
-    tap: link.name,
-  });
-  return details.mac;
-}
-
-/** An answer whose destination was translated on the way there: as it was before. */
-function undone(walk: Walk, place: Place, packet: HookPacket): HookPacket {
-  if (packet.state !== 'established') return packet;
-  const change = changeAt(
-    walk,
-    place,
-    (after, before) => after.source === packet.destination && before.source !== after.source,
-  );
-  return change ? { ...packet, destination: change.before.source } : packet;
-}
-
-/** The same for its source, where it leaves. */
-function sourceUndone(walk: Walk, place: Place, packet: HookPacket): HookPacket {
-  if (packet.state !== 'established') return packet;
-  const change = changeAt(
-    walk,
-    place,
-    (after, before) => after.destination === packet.source && before.destination !== after.destination,
-  );
-  if (!change) return packet;
-  const { destination, destinationPort } = change.before;
-  walk.add(place, {
-    kind: 'translation',
-    title: `source ${endOf(packet.source, packet.sourcePort)} → ${endOf(destination, destinationPort)} (as it was)`,
-    details: { hook: 'connection tracking' },
-  });
-  return { ...packet, source: destination, sourcePort: destinationPort };
-}
-
-function changeAt(walk: Walk, { node, namespace }: Place, fits: (after: HookPacket, before: HookPacket) => boolean) {
-  return walk.changes.find(
-    ({ place, before, after }) => place.node === node && place.namespace === namespace && fits(after, before),
-  );
 }
 
 function addressesOn(walk: Walk, place: Place, link: LinkFact): string {

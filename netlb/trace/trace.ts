@@ -6,7 +6,7 @@
 import { type FactBook, Unreadable } from './facts.js';
 import type { Hop, Trace } from './hop.js';
 import type { HookPacket } from './packet.js';
-import type { Directory, Question } from './question.js';
+import type { Directory, Question, Sender } from './question.js';
 import { arriveAt, type End, type Next, receive, send } from './routing.js';
 import { type Change, endOf, Lost, type Place, Walk } from './walk.js';
 
@@ -25,7 +25,7 @@ export function trace(question: Question, directory: Directory, book: FactBook):
       const size = last.size;
       last = walk('back');
       last.size = size;
-      answer(last, end, start, question);
+      answer(last, end, start, question.from, address);
     }
   } catch (error) {
     if (error instanceof Unreadable) unreadable(last, error);
@@ -191,7 +191,7 @@ function follow(walk: Walk, first: Next, whyNot: (address: string) => string): E
 }
 
 /** The answer of who got the packet, up to where the packet began. */
-function answer(walk: Walk, { place, packet }: End, start: Place | undefined, { from }: Question): void {
+function answer(walk: Walk, { place, packet }: End, start: Place | undefined, from: Sender, address: string): void {
   const isHere = (at: Place) => start !== undefined && at.node === start.node && at.namespace === start.namespace;
   if (isHere(place)) return;
   const reply: HookPacket = {
@@ -216,13 +216,17 @@ function answer(walk: Walk, { place, packet }: End, start: Place | undefined, { 
     }
     next = receive(walk, arrival, () => '');
   }
-  if (next.end.kind === 'left' && from.kind === 'outside' && next.end.packet.destination === from.address) return;
-  if (next.end.kind === 'left' && from.kind === 'outside')
-    walk.lose(next.end.place, {
-      kind: 'outside',
-      title: `the answer goes to ${next.end.packet.destination}`,
-      reason: `the answer goes to ${next.end.packet.destination}, not to ${from.address}`,
-    });
+  if (from.kind === 'outside') checkAnswer(walk, next.end, from.address, address);
+}
+
+/** The client takes answers of whom it has called alone. */
+function checkAnswer(walk: Walk, { kind, place, packet }: End, client: string, called: string): void {
+  if (kind === 'left' && packet.destination === client && packet.source === called) return;
+  const reason =
+    packet.destination !== client
+      ? `the answer goes to ${packet.destination}, not to ${client}`
+      : `the answer leaves ${walk.nodeName(place.node)} as one of ${packet.source}, but ${client} called ${called}: it does not go back the way that it came`;
+  walk.lose(place, { kind: 'outside', title: `${packet.source} → ${packet.destination}`, reason });
 }
 
 function home(walk: Walk, place: Place, name: string, isRight: boolean): void {

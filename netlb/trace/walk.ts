@@ -186,6 +186,8 @@ const MAX_HOPS = 120;
 export const endOf = (address: string, port: number | undefined): string =>
   port === undefined ? address : `${address}:${port}`;
 
+export const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+
 const ruleDetails = ({ family, table, chain, handle, text }: RuleReference, hook: string) => ({
   hook,
   table: `${family} ${table}`,
