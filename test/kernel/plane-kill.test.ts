@@ -191,5 +191,5 @@ test.each([
     process.stderr.write(`${killed} of ${calls.length} calls tried\n`);
     expect(killed).toBeGreaterThan(0);
   },
-  600_000,
+  TIME_LIMIT,
 );
