@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest';
 import {
-  type AttachNetworkRequest,
+  AttachNetworkRequest,
   type EndpointRecord,
   EndpointState,
   IPAMConfig,
@@ -12,6 +12,7 @@ import {
 } from '../../proto/gen/index.js';
 import { testNetwork, testTaskSpec } from '../testing/objects.js';
 import { TestSwarm } from '../testing/swarm.js';
+import { newAttachment } from './task.js';
 
 // Other tests share the machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -110,13 +111,13 @@ test('detach - the endpoint drains at once, the task goes when its node says so,
   await agent.detach(made.id);
   await swarm.until(() => endpoint(other)?.state === EndpointState.DRAINING);
   await swarm.until(() => agent.tasks().some((t) => t.id === made.id && t.desiredState === TaskState.REMOVE));
-  await expect(agent.attach({ ...box, addresses: ['10.9.0.2'] })).rejects.toThrow('is taken');
+  // The container is started again, and asks for what it has not given back.
+  const again = agent.attach({ ...box, addresses: ['10.9.0.2'] });
+  await swarm.until(() => [...swarm.store.view().list('task')].some((t) => t.status.error.includes('is taken')));
   await agent.report(made.id, TaskState.SHUTDOWN);
   await gone(made.id);
   await agent.detach(made.id);
-  expect((await agent.attach({ ...box, addresses: ['10.9.0.2'] })).task.networks[0]?.addresses).toEqual([
-    '10.9.0.2/29',
-  ]);
+  expect((await again).task.networks[0]?.addresses).toEqual(['10.9.0.2/29']);
 });
 
 test('detach - only what is an attachment of the node', async () => {
@@ -152,6 +153,17 @@ test('an attachment outlives a change of the leader, and is the same one after i
   await agent.connect();
   const { task: after } = await agent.attach(box);
   expect([after.id, after.networks]).toEqual([before.id, before.networks]);
+});
+
+test('what an earlier leader could not finish is gone when the node asks again', async () => {
+  const { swarm, network, agent, task } = await open();
+  const spec = { networkId: network.id, nodeId: agent.nodeId, now: 0 };
+  const request = AttachNetworkRequest.create({ ...box, containerId: id('9'), addresses: ['10.9.0.2'] });
+  await agent.attach({ ...box, addresses: ['10.9.0.2'] });
+  await swarm.store.update((draft) => draft.create('task', newAttachment(request, { ...spec, id: 'abandoned' })));
+  await swarm.until(() => (task('abandoned')?.status.error ?? '') !== '');
+  await agent.attach({ ...box, containerId: id('b') });
+  expect(task('abandoned')).toBeUndefined();
 });
 
 test('a drained node keeps its attachments, and they do not count where tasks are spread', async () => {

@@ -4,6 +4,7 @@ import {
   invalidArgument,
   permissionDenied,
   resourceExhausted,
+  type SwarmError,
   unavailable,
 } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
@@ -19,7 +20,7 @@ import type {
 import { TaskState } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { isNoFreeAddress } from '../allocator/ledger.js';
-import { isStopped, isWanted, withDesiredState } from '../common/tasks.js';
+import { isAttachment, isStopped, isWanted, withDesiredState } from '../common/tasks.js';
 import { resolve } from '../control/refs.js';
 import { checkAddressesAreIn } from '../control/validate/addresses.js';
 import { isEvent, type ReadView, type Store, type WriteView } from '../store/store.js';
@@ -32,8 +33,8 @@ export interface AttachmentsOptions {
   readonly nodeOf: (sessionId: string, context: CallContext) => string;
 }
 
-/** How long a caller waits for addresses; milliseconds. */
-const PATIENCE = 5_000;
+/** How long a caller waits for addresses, those of a task that is on its way out included; milliseconds. */
+const PATIENCE = 8_000;
 
 /**
  * Gives containers that are no service's tasks endpoints in attachable networks. Each is written as a task that
@@ -41,6 +42,8 @@ const PATIENCE = 5_000;
  */
 export class Attachments {
   readonly #options: AttachmentsOptions;
+  /** Tasks for whose addresses a caller waits. */
+  readonly #awaited = new Set<string>();
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -55,20 +58,34 @@ export class Attachments {
   }
 
   async #attach(request: AttachNetworkRequest, context: CallContext): Promise<AttachNetworkResponse> {
-    const { store, clock, nodeOf } = this.#options;
+    const { store, nodeOf } = this.#options;
     const nodeId = nodeOf(request.sessionId, context);
     checkAttachRequest(request);
-    const { taskId, networkId } = await store.update((draft) => {
-      const network = attachableNetwork(draft, request.network);
-      checkAddressesAreIn(network, request.addresses);
-      const known = attachmentOf(draft, nodeId, request.containerId, network.id);
-      if (known) return { taskId: known.id, networkId: network.id };
-      const task = newAttachment(request, { id: newId(), nodeId, networkId: network.id, now: clock.now() });
-      draft.create('task', task);
-      return { taskId: task.id, networkId: network.id };
-    });
+    const id = newId();
+    this.#awaited.add(id);
     try {
-      const task = await this.#allocated(taskId, context.signal);
+      const { taskId, network } = await store.update((draft) => this.#begin(draft, request, id, nodeId));
+      return await this.#answer(taskId, network.id, context.signal);
+    } finally {
+      this.#awaited.delete(id);
+    }
+  }
+
+  /** Writes the task, unless there is one. */
+  #begin(draft: WriteView, request: AttachNetworkRequest, id: string, nodeId: string) {
+    const network = attachableNetwork(draft, request.network);
+    checkAddressesAreIn(network, request.addresses);
+    this.#removeAbandoned(draft, nodeId);
+    const known = attachmentOf(draft, nodeId, request.containerId, network.id);
+    if (known) return { taskId: known.id, network };
+    draft.create('task', newAttachment(request, { id, nodeId, networkId: network.id, now: this.#options.clock.now() }));
+    return { taskId: id, network };
+  }
+
+  async #answer(taskId: string, networkId: string, signal: AbortSignal): Promise<AttachNetworkResponse> {
+    const { store } = this.#options;
+    try {
+      const task = await this.#allocated(taskId, networkId, signal);
       return { task, network: resolve(store.view(), 'network', networkId) };
     } catch (error) {
       await store.update((draft) => this.#withdraw(draft, taskId));
@@ -90,8 +107,17 @@ export class Attachments {
   }
 
   /** The task when it has its addresses. @throws what the allocator says, or UNAVAILABLE when it says nothing */
-  async #allocated(id: string, signal: AbortSignal): Promise<Task> {
+  async #allocated(id: string, networkId: string, signal: AbortSignal): Promise<Task> {
     const { store, clock } = this.#options;
+    let refusal: SwarmError | undefined;
+    const settled = (task: Task | undefined): Task | undefined => {
+      if (!task || isStopped(task) || !isWanted(task)) throw failedPrecondition('the attachment was removed meanwhile');
+      if (task.status.state >= TaskState.ASSIGNED) return task;
+      refusal = refusalOf(task);
+      // What it lacks may be that of a container that has just been stopped: of itself, when it is started again.
+      if (refusal && !isSomebodyLeaving(store.view(), networkId)) throw refusal;
+      return undefined;
+    };
     const ending = new AbortController();
     const cancel = clock.after(PATIENCE, () => ending.abort());
     try {
@@ -109,7 +135,15 @@ export class Attachments {
       cancel();
       ending.abort();
     }
-    throw unavailable(`the managers gave no address within ${PATIENCE / 1000} s`, { value: id });
+    throw refusal ?? unavailable(`the managers gave no address within ${PATIENCE / 1000} s`, { value: id });
+  }
+
+  /** What an earlier leader could not finish: whoever had asked for it asks again. */
+  #removeAbandoned(draft: WriteView, nodeId: string): void {
+    for (const task of [...draft.tasksOfNode(nodeId)]) {
+      const isUnfinished = isAttachment(task) && task.status.state < TaskState.ASSIGNED;
+      if (isUnfinished && !this.#awaited.has(task.id)) draft.remove('task', task.id);
+    }
   }
 
   /** What came to nothing leaves nothing: also when the addresses have come just now. */
@@ -130,11 +164,13 @@ function attachableNetwork(view: ReadView, ref: string): Network {
   });
 }
 
-/** Undefined while the allocator has not looked at it. @throws its refusal */
-function settled(task: Task | undefined): Task | undefined {
-  if (!task || isStopped(task) || !isWanted(task)) throw failedPrecondition('the attachment was removed meanwhile');
-  const { state, error } = task.status;
-  if (state >= TaskState.ASSIGNED) return task;
+/** What the allocator says when it cannot give addresses; undefined while it has not looked. */
+function refusalOf({ status: { error } }: Task): SwarmError | undefined {
   if (error === '') return undefined;
-  throw isNoFreeAddress(error) ? resourceExhausted(error) : failedPrecondition(error);
+  return isNoFreeAddress(error) ? resourceExhausted(error) : failedPrecondition(error);
+}
+
+function isSomebodyLeaving(view: ReadView, networkId: string): boolean {
+  for (const task of view.tasksOfNetwork(networkId)) if (!isWanted(task) && !isStopped(task)) return true;
+  return false;
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition } from '../../lib/errors.js';
-import { type Network, PublishMode, type Service, type Task } from '../../proto/gen/index.js';
+import { type Network, PublishMode, type Service, type Task, TaskState } from '../../proto/gen/index.js';
 import { isAttachment, isLost, isStopped, isWanted, taskName } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { resolve } from './refs.js';
@@ -35,9 +35,16 @@ function usersOf(view: ReadView, network: Network): Users {
   const services = network.spec.ingress ? publishers(view) : [...view.servicesOfNetwork(network.id)];
   const ids = new Set(services.map(({ id }) => id));
   // What a service has shows in the service.
-  const tasks = [...view.tasksOfNetwork(network.id)].filter((t) => !isStopped(t) && !ids.has(t.serviceId));
+  const tasks = [...view.tasksOfNetwork(network.id)].filter(
+    (t) => !isStopped(t) && !ids.has(t.serviceId) && !isAsking(t),
+  );
   const stays = (task: Task) => isWanted(task) && (isAttachment(task) || view.get('service', task.serviceId));
   return { services, staying: tasks.filter(stays), leaving: tasks.filter((task) => !stays(task)) };
+}
+
+/** An attachment that has nothing yet has no hold on the network: it is refused when that is gone. */
+function isAsking(task: Task): boolean {
+  return isAttachment(task) && task.status.state < TaskState.ASSIGNED;
 }
 
 /** Resolves when no task is leaving, or all that are on nodes that cannot say so; or when it has taken too long. */
