@@ -77,12 +77,9 @@ export async function runningTasks(service: string): Promise<readonly TaskRow[]>
   );
 }
 
-/** As `network inspect` prints it. */
-export interface NetworkDetails {
-  readonly Id: string;
-  readonly Containers: Readonly<
-    Record<string, { readonly Name: string; readonly IPv4Address: string; readonly NodeID: string }>
-  >;
+/** As `network inspect --verbose` prints it. */
+interface NetworkDetails {
+  readonly Services: Readonly<Record<string, { readonly Tasks: readonly { Name: string; EndpointIP: string }[] }>>;
 }
 
 /** One task's place in a network. */
@@ -96,15 +93,15 @@ export interface Endpoint {
 
 /** Running tasks of a service with their addresses in a network. */
 export async function endpointsOf(network: string, service: string): Promise<readonly Endpoint[]> {
-  const [{ Containers: containers }, tasks] = await Promise.all([
-    tsswarmInspect<NetworkDetails>('network', 'inspect', network),
+  const [{ Services: services }, tasks] = await Promise.all([
+    tsswarmInspect<NetworkDetails>('network', 'inspect', '--verbose', network),
     runningTasks(service),
   ]);
+  const addresses = new Map(services[service]?.Tasks.map(({ Name, EndpointIP }) => [Name, EndpointIP]));
   return tasks.flatMap((task) => {
-    const container = containers[task.ID];
-    if (!container) return [];
-    const address = container.IPv4Address.replace(/\/.*/, '');
-    return [{ taskId: task.ID, name: task.Name.replace(/\.[0-9a-z]{25}$/, ''), address, node: task.Node }];
+    const name = task.Name.replace(/\.[0-9a-z]{25}$/, '');
+    const address = addresses.get(`${name}.${task.ID}`);
+    return address === undefined ? [] : [{ taskId: task.ID, name, address, node: task.Node }];
   });
 }
 
