@@ -11,7 +11,6 @@ test('parseOptions - defaults', () => {
     labels: {},
     logLevel: 'info',
     balancer: 'auto',
-    gatewayBridge: '172.18.0.1/16',
   });
 });
 

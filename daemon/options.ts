@@ -17,8 +17,8 @@ export interface DaemonOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly logLevel: LogLevel;
   readonly balancer: 'auto' | 'nft';
-  /** CIDR of swarm_gwbridge's own address. */
-  readonly gatewayBridge: string;
+  /** CIDR of swarm_gwbridge's own address; undefined: the first that is free. */
+  readonly gatewayBridge?: string | undefined;
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -44,7 +44,10 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
         .choices(['auto', 'nft'])
         .default('auto'),
     )
-    .option('--gateway-bridge <cidr>', "address of swarm_gwbridge, the tasks' way out", '172.18.0.1/16')
+    .option(
+      '--gateway-bridge <cidr>',
+      "address of swarm_gwbridge, the tasks' way out (default: 172.18.0.1/16, or the next that is free)",
+    )
     .exitOverride();
   command.parse([...argv], { from: 'user' });
   const { label: labels, imageRoot, ...rest } = command.opts<Flags>();

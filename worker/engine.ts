@@ -20,8 +20,8 @@ export interface EngineOptions {
   /** Opened by the daemon. */
   readonly images: OciImageStore;
   readonly cgroupParent: string;
-  /** CIDR of the gateway bridge's address, which no local network may overlap; 172.18.0.1/16 when left out. */
-  readonly gatewayBridge?: string;
+  /** CIDR of the gateway bridge's address, which no local network may overlap; the first that is free when left out. */
+  readonly gatewayBridge?: string | undefined;
   readonly log: Logger;
   readonly clock: Clock;
 }
@@ -34,8 +34,6 @@ export interface EngineParts {
   /** Containers and networks of this machine alone. */
   readonly containers: Containers;
 }
-
-export const GATEWAY_BRIDGE = '172.18.0.1/16';
 
 /**
  * What every machine runs, in a swarm or not: the executor, the network, and the machine's own containers.
@@ -55,8 +53,10 @@ export class Engine {
     this.#parts.promise.catch(() => undefined);
   }
 
+  /** CIDR of the gateway bridge's address. @throws TypeError before the engine is ready */
   get gatewayBridge(): string {
-    return this.#options.gatewayBridge ?? GATEWAY_BRIDGE;
+    if (!this.#opened) throw new TypeError('the engine is not ready');
+    return this.#opened.containers.options.gatewayBridge;
   }
 
   /** Resolves when the engine works. @throws when it could not be opened */
@@ -152,7 +152,7 @@ export class Engine {
     });
     const containers = await Containers.open({
       root: join(dataRoot, 'local'),
-      gatewayBridge: this.gatewayBridge,
+      gatewayBridge: this.#options.gatewayBridge,
       executor,
       plane,
       network,

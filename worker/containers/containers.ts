@@ -27,10 +27,11 @@ import type { NetworkController } from '../network/controller.js';
 import type { LocalState } from '../network/union.js';
 import { isWired, localState } from './desired.js';
 import { checkMac, networkMode } from './endpoints.js';
+import { chooseGatewayBridge } from './gateway-bridge.js';
 import { networksOf, Quarters } from './housing.js';
-import { machineClaims, machineLinks } from './machine.js';
+import { gatewayBridgeAddresses, machineClaims, machineLinks } from './machine.js';
 import { checkName, makeUpName, newLocalId, shortId } from './names.js';
-import { LocalNetworks } from './networks.js';
+import { claimsOf, LocalNetworks } from './networks.js';
 import { exposedPort, type PublishedAlready } from './ports.js';
 import { findRef, type Named } from './refs.js';
 import { checkRestart, startsWithDaemon } from './restart.js';
@@ -42,8 +43,8 @@ import type { SwarmPart } from './swarm.js';
 export interface ContainersOptions {
   /** Folder of the records. */
   readonly root: string;
-  /** CIDR of the gateway bridge's address. */
-  readonly gatewayBridge: string;
+  /** CIDR of the gateway bridge's address; undefined: the first that is free. */
+  readonly gatewayBridge: string | undefined;
   readonly executor: ContainerExecutor;
   readonly plane: Pick<NetworkPlane, 'namespacePath'>;
   readonly network: Pick<NetworkController, 'view' | 'changed'>;
@@ -51,6 +52,10 @@ export interface ContainersOptions {
   readonly log: Logger;
   /** Undefined when the machine is in none. */
   swarm(): SwarmPart | undefined;
+}
+
+interface Settings extends ContainersOptions {
+  readonly gatewayBridge: string;
 }
 
 /** A container of this machine, or one of a task of the swarm. */
@@ -65,7 +70,7 @@ export const isRunning = (found: AnyContainer): boolean =>
 
 /** The containers of this machine alone, each with its runner, and the networks they are in. */
 export class Containers {
-  readonly options: ContainersOptions;
+  readonly options: Settings;
   readonly networks: LocalNetworks;
   readonly quarters: Quarters;
   readonly attachments: AttachmentsClient;
@@ -80,7 +85,7 @@ export class Containers {
   readonly networkChanges = new Serial();
   #signal: AbortSignal | undefined;
 
-  private constructor(options: ContainersOptions, store: Store<StoredContainer>, networks: LocalNetworks) {
+  private constructor(options: Settings, store: Store<StoredContainer>, networks: LocalNetworks) {
     this.options = options;
     this.#store = store;
     this.networks = networks;
@@ -97,8 +102,11 @@ export class Containers {
 
   /** Takes back what an earlier daemon left; containers that were being made when it ended are removed. */
   static async open(options: ContainersOptions): Promise<Containers> {
-    const { root, executor, gatewayBridge, clock, log } = options;
+    const { root, executor, clock, log } = options;
     const stores = await openStores(root, log);
+    const gatewayBridge =
+      options.gatewayBridge ??
+      chooseGatewayBridge(gatewayBridgeAddresses(), [...claimsOf(await stores.networks.all()), ...machineClaims()]);
     const networks = await LocalNetworks.open({
       store: stores.networks,
       gatewayBridge,
@@ -108,7 +116,7 @@ export class Containers {
     });
     const [records, states] = await Promise.all([stores.containers.all(), executor.list()]);
     const byId = new Map(states.map((state) => [state.id, state]));
-    const containers = new Containers(options, stores.containers, networks);
+    const containers = new Containers({ ...options, gatewayBridge }, stores.containers, networks);
     for (const record of records) {
       const due = record.phase === RunPhase.IDLE && record.goal === ContainerGoal.REST && startsWithDaemon(record);
       containers.#add(due ? { ...record, goal: ContainerGoal.RUN } : record, byId.get(record.id));

@@ -147,13 +147,16 @@ export class LocalNetworks {
   }
 
   #claims(): readonly Claim[] {
-    const own = this.all().flatMap(({ id, spec, ipam }) =>
-      ipam.map(({ subnet }) => ({ cidr: parseCidr(subnet), owner: `network "${spec.name}" (${shortId(id)})` })),
-    );
     const gateway = { cidr: parseCidr(this.#options.gatewayBridge), owner: 'the gateway bridge swarm_gwbridge' };
-    return [...own, gateway, ...this.#options.claims()];
+    return [...claimsOf(this.all()), gateway, ...this.#options.claims()];
   }
 }
+
+/** The subnets of networks that are on record. */
+export const claimsOf = (networks: readonly LocalNetwork[]): Claim[] =>
+  networks.flatMap(({ id, spec, ipam }) =>
+    ipam.map(({ subnet }) => ({ cidr: parseCidr(subnet), owner: `network "${spec.name}" (${shortId(id)})` })),
+  );
 
 export function gatewayCidr({ subnet, gateway }: IPAMConfig): string {
   return `${addressOf(gateway)}/${parseCidr(subnet).prefix}`;

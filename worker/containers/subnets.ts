@@ -71,10 +71,15 @@ function refuseCollision(cidr: Cidr, claims: readonly Claim[]): void {
   });
 }
 
-/** The first of Docker's default pools that nobody on this machine has. @throws RESOURCE_EXHAUSTED */
-export function freeSubnet(claims: readonly Claim[]): Cidr {
+/** The first of Docker's default pools that nobody on this machine has. */
+export function firstFree(claims: readonly Claim[]): Cidr | undefined {
   const taken = claims.map(({ cidr }) => cidr);
-  const free = nextSubnet(LARGE, 16, taken) ?? nextSubnet([SMALL], SMALL_PREFIX, taken);
+  return nextSubnet(LARGE, 16, taken) ?? nextSubnet([SMALL], SMALL_PREFIX, taken);
+}
+
+/** @throws RESOURCE_EXHAUSTED */
+export function freeSubnet(claims: readonly Claim[]): Cidr {
+  const free = firstFree(claims);
   if (free) return free;
   throw resourceExhausted('no subnet is free: all of 172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16 are in use', {
     hint: 'Remove a network that nobody uses, or give a subnet: network create --subnet 10.99.0.0/24.',
