@@ -220,7 +220,7 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
     for (const key of ['all', 'eth0']) machines.inside(a1, 'sysctl', '-qw', `net.ipv4.conf.${key}.route_localnet=1`);
     reach('a1', { '127.0.0.5 80': UNREACHED });
     machines.inside('node', 'nft', 'flush', 'chain', 'ip', 'tsswarm', 'loopback_guard');
-    reach('a1', { '127.0.0.5 80': 'node 172.17.0.2' });
+    expect(machines.ask(a1, 'tcp', '127.0.0.5', 80, 1)).toEqual(['node 172.17.0.2']);
     await driver.watch();
     await eventually(() =>
       machines.inside('node', 'nft', 'list', 'chain', 'ip', 'tsswarm', 'loopback_guard').includes('drop'),
