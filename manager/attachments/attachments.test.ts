@@ -74,7 +74,8 @@ test.each<[string, Partial<AttachNetworkRequest>, string, string]>([
   ['one family twice', { addresses: ['10.9.0.2', '10.9.0.3'] }, 'INVALID_ARGUMENT', 'are of one family'],
   ['no address', { addresses: ['10.9.0'] }, 'INVALID_ARGUMENT', '"10.9.0" is not an IP address'],
   ['no id', { containerId: 'a' }, 'INVALID_ARGUMENT', '"a" is not a container\'s id'],
-  ['no name', { aliases: ['a b'] }, 'INVALID_ARGUMENT', '"a b" is not a name that can be resolved'],
+  ['no name', { containerName: '' }, 'INVALID_ARGUMENT', '"" is not a container\'s name'],
+  ['no name either', { aliases: ['a b'] }, 'INVALID_ARGUMENT', '"a b" is not a name that can be resolved'],
 ])('attach - refused: %s', async (_what, fields, code, message) => {
   const { swarm, agent } = await open();
   await expect(agent.attach({ ...box, ...fields })).rejects.toMatchObject({

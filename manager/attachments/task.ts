@@ -10,6 +10,7 @@ import {
   TaskStatus,
 } from '../../proto/gen/index.js';
 import { isStopped, isWanted } from '../common/tasks.js';
+import { checkAlias } from '../control/validate/names.js';
 import type { ReadView } from '../store/store.js';
 
 export interface NewAttachment {
@@ -43,8 +44,7 @@ export function attachmentOf(view: ReadView, nodeId: string, containerId: string
   return undefined;
 }
 
-/** What DNS can carry as one name (RFC 1035, 2.3.4), with the underscore that people use. */
-const NAME = /^[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]{0,252})$/;
+const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 const CONTAINER_ID = /^[0-9a-f]{64}$/;
 
 /** @throws INVALID_ARGUMENT for what no state of the swarm makes right */
@@ -55,9 +55,9 @@ export function checkAttachRequest({ containerId, containerName, aliases, addres
       hint: 'It has 64 hexadecimal digits.',
     });
   }
-  for (const name of [containerName, ...aliases]) {
-    if (!NAME.test(name)) throw invalidArgument(`"${name}" is not a name that can be resolved`, { value: name });
-  }
+  if (!CONTAINER_NAME.test(containerName))
+    throw invalidArgument(`"${containerName}" is not a container's name`, { value: containerName });
+  aliases.forEach(checkAlias);
   const families = addresses.map((text) => parseAddress(text) && familyOf(text));
   if (new Set(families).size === families.length) return;
   throw invalidArgument(`addresses ${addresses.join(' and ')} are of one family: an endpoint has one of each`, {

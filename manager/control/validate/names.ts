@@ -13,6 +13,19 @@ export function checkName(kind: string, name: string): void {
   });
 }
 
+/** What DNS can carry (RFC 1035, 2.3.4), with the underscore that people use. */
+const DOMAIN_NAME = /^[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]{0,251}[a-zA-Z0-9_])?$/;
+
+/** A name besides the own one by which others in a network ask. @throws INVALID_ARGUMENT */
+export function checkAlias(name: string): void {
+  const labels = name.split('.');
+  if (DOMAIN_NAME.test(name) && labels.every((label) => label !== '' && label.length <= MAX_NAME)) return;
+  throw invalidArgument(`"${name}" is not a name that can be resolved`, {
+    value: name,
+    hint: `A name has letters, digits, "_" and "-", at most ${MAX_NAME} between two dots.`,
+  });
+}
+
 /** @throws INVALID_ARGUMENT */
 export function checkLabels(labels: Readonly<Record<string, string>>): void {
   for (const key of Object.keys(labels)) {

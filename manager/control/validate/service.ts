@@ -2,7 +2,7 @@ import { invalidArgument } from '../../../lib/errors.js';
 import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
 import { checkContainer } from './container.js';
-import { checkLabels, checkName } from './names.js';
+import { checkAlias, checkLabels, checkName } from './names.js';
 import { checkEndpointSpec } from './ports.js';
 import { checkResources } from './resources.js';
 import { checkRestartPolicy, checkUpdateConfig } from './update.js';
@@ -42,6 +42,7 @@ export function checkServiceSpec(spec: ServiceSpec): void {
   checkRestartPolicy(spec.task.restart);
   checkPlacement(spec.task.placement);
   checkEndpointSpec(spec.endpoint);
+  for (const { aliases } of spec.task.networks) aliases.forEach(checkAlias);
   if (spec.update) checkUpdateConfig('update', spec.update);
   if (spec.rollback) checkUpdateConfig('rollback', spec.rollback);
   if (mode === 'replicated-job' || mode === 'global-job') checkJob(spec, mode);

@@ -2,7 +2,6 @@ import { isIPv6 } from 'node:net';
 import { SwarmError } from '../../../lib/errors.js';
 import {
   type ContainerSpec,
-  EndpointMode,
   type HealthConfig,
   type Mount,
   MountType,
@@ -81,16 +80,10 @@ function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, af
 
 /** What is asked for and passed over. */
 export function ignoredParts(spec: ServiceSpec): string[] {
-  const { logDriver, networks, resources } = spec.task;
-  const aliases = networks.flatMap((network) => network.aliases);
-  const noNames = 'names of services do not resolve in this version: tasks reach each other by address';
+  const { logDriver, resources } = spec.task;
   return [
     ...(logDriver ? [`log driver "${logDriver.name}" is not used: logs are kept on the nodes, in files`] : []),
     ...((resources.memorySwappiness ?? -1) >= 0 ? ['memory swappiness is not set: the nodes decide'] : []),
-    ...(aliases.length > 0 ? [`alias ${aliases.join(', ')} has no effect: ${noNames}`] : []),
-    ...(spec.endpoint.mode === EndpointMode.DNSRR
-      ? [`endpoint mode dnsrr only leaves the virtual address out: ${noNames}`]
-      : []),
   ];
 }
 

@@ -6,6 +6,7 @@ import {
   IPAMConfig,
   Mount,
   MountType,
+  NetworkAttachmentConfig,
   NetworkSpec,
   Placement,
   PortConfig,
@@ -96,6 +97,10 @@ describe('service specs that are refused', () => {
       '3 tasks at once are more than the 2 that are to complete',
     ],
     [
+      spec({}, { networks: [NetworkAttachmentConfig.create({ target: 'n', aliases: ['a..b'] })] }),
+      '"a..b" is not a name that can be resolved',
+    ],
+    [
       spec({ replicated: undefined, global: {} }, { placement: Placement.create({ maxReplicas: 1 }) }),
       'replicas per node cannot be limited for a global service',
     ],
@@ -116,6 +121,7 @@ test('service specs that are accepted', () => {
     ports({ publishedPort: 80, publishMode: PublishMode.HOST }),
     container({ env: ['A=', 'B=c=d', 'C'], stopSignal: 'SIGRTMIN+3', hostname: '{{.Node.Hostname}}-{{.Task.Slot}}' }),
     container({ stopSignal: 'term', hosts: ['10.0.0.1 a b'] }),
+    spec({}, { networks: [NetworkAttachmentConfig.create({ target: 'n', aliases: ['db', 'my_db.internal'] })] }),
     placement({
       constraints: ['node.labels.zone != a', 'node.ip==10.0.0.0/8'],
       preferences: [{ spread: 'node.labels.z' }],
