@@ -1,8 +1,10 @@
+import { dns } from './dns.js';
 import { entries } from './entries.js';
 import { propagation } from './propagation.js';
 
-/** How fast endpoints get into kernels: into one, a thousand at once, and into all of a swarm, one by one. */
+/** How fast endpoints get into kernels: into one, a thousand at once, and into all of a swarm, one by one; and names asked. */
 export async function network(): Promise<void> {
   await entries();
   await propagation();
+  await dns();
 }
