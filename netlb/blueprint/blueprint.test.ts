@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../lib/ip.js';
 import { nftBalancer, roundRobin } from '../balancer/nft.js';
-import type { DesiredState } from '../state.js';
+import type { DesiredState, Overlay, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';
 import { wayBackNetdevTable, wayBackRule } from './wayback.js';
@@ -30,6 +30,25 @@ const desired: DesiredState = {
 const port = { protocol: 'tcp', published: 8080, target: 80, hostAddress: '', backends: [] } as const;
 const problems = (state: Partial<DesiredState>, more: Partial<Facts> = {}) =>
   blueprint({ ...desired, ...state }, { ...facts, ...more }, nftBalancer).problems.map(({ message }) => message);
+const net: Overlay = { id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] };
+/** Without an ingress network. */
+const overlays = (more: Partial<Overlay>): Partial<DesiredState> => ({
+  overlays: [{ ...net, ...more }],
+  ingress: undefined,
+});
+const task = (address: string, virtualServices: Sandbox['virtualServices'] = []): Sandbox => ({
+  id: 'task',
+  endpoints: [{ networkId: 'net', addresses: [address], mac: '02:42:0a:00:00:05' }],
+  gateway: true,
+  virtualServices,
+  ingress: undefined,
+  hostPorts: [],
+  resolver: undefined,
+});
+const virtual = (address: string, ...backends: string[]): Partial<DesiredState> => ({
+  sandboxes: [task('10.0.0.5', [{ address, backends: backends.map((backend) => ({ address: backend, weight: 1 })) }])],
+  ingress: undefined,
+});
 const published = (...services: object[]): Partial<DesiredState> => ({
   ingress: desired.ingress && { ...desired.ingress, services: services.map((more) => ({ ...port, ...more })) },
 });
@@ -58,6 +77,7 @@ test('round robin - a map of turns; none without a backend that takes connection
   expect(roundRobin(backends, 80)).toBe('dnat ip to numgen inc mod 2 map { 0 : 10.0.0.5 . 80, 1 : 10.0.0.7 . 80 }');
   expect(roundRobin(backends)).toBe('dnat ip to numgen inc mod 2 map { 0 : 10.0.0.5, 1 : 10.0.0.7 }');
   expect(roundRobin([{ address: '10.0.0.6', weight: 0 }])).toBeUndefined();
+  expect(roundRobin([{ address: 'fd00::5', weight: 1 }])).toBe('dnat ip6 to numgen inc mod 1 map { 0 : fd00::5 }');
 });
 
 describe('problems - in words, each for itself', () => {
@@ -82,6 +102,49 @@ describe('problems - in words, each for itself', () => {
       published({ backends: [{ address: '10.0.0.5', weight: 1.5 }] }),
       {},
       'weight 1.5 of backend 10.0.0.5 is not a whole number from 0 to 256',
+    ],
+    ['a VNI', overlays({ vni: 0 }), {}, 'VNI 0 is not a number from 1 to 16777215'],
+    ['an MTU that IPv4 cannot use', overlays({ mtu: 60 }), {}, 'MTU 60 is not one that IPv4 can use'],
+    [
+      'an MTU that IPv6 cannot use',
+      overlays({ mtu: 1200, gateways: ['10.0.0.1/24', 'fd00::1/64'] }),
+      {},
+      'MTU 1200 is not one that IPv6 can use',
+    ],
+    [
+      'a data-path port',
+      { underlay: { address: '192.0.2.1', vxlanPort: 0 }, ingress: undefined },
+      {},
+      'data-path port 0 is not a port',
+    ],
+    [
+      'backends of another family than their address',
+      virtual('fd00::9', '10.0.0.5'),
+      {},
+      'backend "10.0.0.5" is not an IPv6 address',
+    ],
+    [
+      'interfaces that would have the same addresses',
+      { ...virtual('10.0.0.9'), overlays: [{ ...net, gateways: ['172.18.0.1/24'] }], sandboxes: [task('172.18.0.9')] },
+      {},
+      '172.18.0.0/24 of eth0 (1-net) overlaps 172.18.0.0/16 of eth1 (swarm_gwbridge): ' +
+        'its packets would not know which way to go',
+    ],
+    [
+      'a gateway bridge where a VPN is',
+      {},
+      { foreign: { links: new Map(), subnets: [{ cidr: '172.18.5.0/24', what: 'the route 172.18.5.0/24 dev tun0' }] } },
+      'the subnet 172.18.0.0/16 of swarm_gwbridge overlaps the route 172.18.5.0/24 dev tun0',
+    ],
+    [
+      'a VPN where the gateway bridge is',
+      {},
+      {
+        foreign: { links: new Map(), subnets: [{ cidr: '172.18.5.0/24', what: 'the route 172.18.5.0/24 dev tun0' }] },
+        bridgeAddresses: new Map([['swarm_gwbridge', ['172.18.0.1/16']]]),
+      },
+      'the subnet 172.18.0.0/16 of swarm_gwbridge overlaps the route 172.18.5.0/24 dev tun0, which came later: ' +
+        'some of its addresses may be out of reach',
     ],
     ['an ingress network that is not here', { overlays: [] }, {}, 'the ingress network net is not on this node'],
     [

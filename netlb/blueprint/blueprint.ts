@@ -2,9 +2,9 @@ import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
-import { INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
+import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
 import type { ApplyProblem, DesiredState, GatewayBridge, Ingress, PublishedPort, Sandbox } from '../state.js';
-import { type BridgeNetwork, bridgeNetwork, routedGatewayBridge, subjectOf } from './bridges.js';
+import { type BridgeNetwork, bridgeNetwork, checkGatewayBridge, routedGatewayBridge, subjectOf } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
@@ -40,7 +40,12 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     }
   };
   const node: Subject = { kind: 'node', id: '' };
-  const checked = attempt(node, () => ({ swarm: checkSwarm(desired) }));
+  const checked = attempt(node, () => {
+    const swarm = checkSwarm(desired);
+    // Tasks go on starting where the bridge was first: this is no problem of the node as a whole.
+    if (swarm) checkGatewayBridge(swarm.gatewayBridge, facts, tell({ kind: 'bridge', id: GATEWAY_BRIDGE }));
+    return { swarm };
+  });
   if (checked === undefined) return { namespaces: undefined, spared, problems };
   const { swarm } = checked;
   if (swarm && facts.underlayMtu === undefined)

@@ -58,6 +58,17 @@ export function bridgeNetwork(
   return { ...bridge, kind: 'bridge', mtu, gateways };
 }
 
+/**
+ * The gateway bridge's subnets against what the machine has.
+ * @throws ALREADY_EXISTS when something else has a part of them and the bridge is not there yet
+ */
+export function checkGatewayBridge(bridge: GatewayBridge, facts: Facts, tell: (message: string) => void): void {
+  // A bridge of that name that is not ours is named when it is looked at.
+  if (facts.foreign.links.has(GATEWAY_BRIDGE)) return;
+  for (const gateway of routedGatewayBridge(bridge).gateways)
+    checkSubnet(GATEWAY_BRIDGE, canonicalCidr(gateway), [], facts, tell);
+}
+
 function checkSubnet(
   name: string,
   gateway: string,

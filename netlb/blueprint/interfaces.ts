@@ -1,4 +1,4 @@
-import { invalidArgument } from '../../lib/errors.js';
+import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import {
   addressOf,
   contains,
@@ -6,6 +6,7 @@ import {
   formatAddress,
   formatCidr,
   macOf,
+  overlaps,
   parseAddress,
   parseCidr,
 } from '../../lib/ip.js';
@@ -30,6 +31,24 @@ export interface OverlayNetwork {
   readonly mtu: number;
   /** CIDR of each subnet's gateway. */
   readonly gateways: readonly string[];
+}
+
+/**
+ * An address is behind one interface of a sandbox.
+ * @throws FAILED_PRECONDITION that names the two whose subnets overlap
+ */
+export function checkDisjoint(interfaces: readonly InterfaceBlueprint[]): void {
+  const subnets = interfaces.flatMap(({ name, addresses, port }) =>
+    addresses.map((cidr) => ({ name, cidr: parseCidr(cidr), place: port.namespace || port.bridge })),
+  );
+  for (const [i, one] of subnets.entries()) {
+    const other = subnets.slice(0, i).find(({ name, cidr }) => name !== one.name && overlaps(cidr, one.cidr));
+    if (other === undefined) continue;
+    const words = [other, one].map(({ name, cidr, place }) => `${formatCidr(cidr)} of ${name} (${place})`);
+    throw failedPrecondition(`${words.join(' overlaps ')}: its packets would not know which way to go`, {
+      value: formatCidr(one.cidr),
+    });
+  }
 }
 
 /** @param owner id of whose interface it is, shown as the port's alias */

@@ -7,7 +7,7 @@ import type { Sandbox } from '../state.js';
 import { bridgeInterface } from './bridges.js';
 import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
-import { defaultRoute, gatewayInterface, overlayInterface, subnetRoutes } from './interfaces.js';
+import { checkDisjoint, defaultRoute, gatewayInterface, overlayInterface, subnetRoutes } from './interfaces.js';
 import { type Layout, wayOut } from './layout.js';
 import type { InterfaceBlueprint, NamespaceBlueprint, RouteBlueprint, Sysctl } from './model.js';
 import { type ResolverPorts, resolverChains } from './resolver.js';
@@ -47,13 +47,15 @@ export function checkSandbox(sandbox: Sandbox): true {
 /** @throws INVALID_ARGUMENT */
 export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts): NamespaceBlueprint {
   const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, layout) : undefined;
+  const interfaces = sandboxInterfaces(sandbox, layout, facts);
+  checkDisjoint(interfaces);
   return {
     name: sandbox.id,
     subject: { kind: 'sandbox', id: sandbox.id },
     sysctls: [...sysctls, ...(wayBack ? wayBackSysctls : [])],
     bridges: [],
     vxlan: undefined,
-    interfaces: sandboxInterfaces(sandbox, layout, facts),
+    interfaces,
     routes: [
       ...defaultRoutes(layout, wayBack),
       ...layout.endpoints.flatMap(({ name, network, cidrs }) => subnetRoutes(network.gateways, cidrs, name)),

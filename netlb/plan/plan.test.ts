@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { macOf } from '../../lib/ip.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 import type { DesiredState } from '../state.js';
@@ -165,6 +166,28 @@ describe('plan', () => {
       // Its netdev chains may have gone with the device.
       `${TASK} run-nft`,
     ]);
+  });
+
+  test('an endpoint of both families is a neighbour of each, and one way for its frames', () => {
+    const mac = macOf('10.0.0.12');
+    const remotes = ['10.0.0.12', 'FD00:0::12'].map((address) => ({ address, mac, vtep: '192.0.2.2' }));
+    const of = wanted({ ...desired, overlays: desired.overlays.map((overlay) => ({ ...overlay, remotes })) });
+    expect(plan(of, made(of)).operations).toEqual([]);
+    const fresh = plan(
+      of,
+      changed(OVERLAY, () => ({ neighbours: [], fdb: [] }), made(of)),
+    );
+    expect(fresh.operations).toMatchObject([
+      {
+        kind: 'add-remotes',
+        remotes: [
+          { neighbour: { address: '10.0.0.12', mac }, forward: { mac, vtep: '192.0.2.2' }, port: { mac } },
+          { neighbour: { address: 'fd00::12', mac } },
+        ],
+      },
+    ]);
+    const [operation] = plan(wanted(), made(of)).operations;
+    expect(operation).toMatchObject({ kind: 'remove-remotes', remotes: [{ neighbour: { address: 'fd00::12', mac } }] });
   });
 
   test('drift - a VXLAN port that left its bridge lost the bridge’s entries', () => {
