@@ -61,7 +61,7 @@ function monitorArgs({
   stdinOnce,
 }: MonitorOptions): string[] {
   return [
-    ...commonArgs(id, runtime),
+    ...commonArgs(id, runtime.createCommand),
     ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
     ...['--exit-dir', exitDir, '--persist-dir', folder.path],
     ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax)],
@@ -72,8 +72,8 @@ function monitorArgs({
 }
 
 /** What each call of conmon for a container says: for the container itself, and for another process in it. */
-export function commonArgs(id: string, runtime: Runtime): string[] {
-  const [program = '', ...args] = runtime.createCommand;
+export function commonArgs(id: string, runtime: readonly string[]): string[] {
+  const [program = '', ...args] = runtime;
   return [
     ...['--api-version', '1', '--cid', id, '--cuuid', id, '--name', id],
     ...['--runtime', program, ...args.map((arg) => `--runtime-arg=${arg}`)],

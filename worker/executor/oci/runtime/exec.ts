@@ -85,7 +85,7 @@ async function begin(options: ExecOptions, streams: MonitoredStreams): Promise<A
 
 function execArgs({ id, bundle, runtime, process, input }: ExecOptions): string[] {
   return [
-    ...commonArgs(id, runtime),
+    ...commonArgs(id, runtime.command),
     ...['--exec', '--exec-attach', '--exec-process-spec', join(bundle, 'process.json')],
     ...['--bundle', bundle, '--container-pidfile', join(bundle, 'pid'), '--conmon-pidfile', join(bundle, 'conmon.pid')],
     ...['--log-path', 'none:'],

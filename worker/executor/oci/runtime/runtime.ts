@@ -26,7 +26,12 @@ export class Runtime {
 
   /** The command that conmon runs `create …` with. */
   get createCommand(): readonly string[] {
-    return [...this.choice.createPrefix, this.choice.program, `--root=${this.root}`];
+    return [...this.choice.createPrefix, ...this.command];
+  }
+
+  /** For all that does not make a container. */
+  get command(): readonly string[] {
+    return [this.choice.program, `--root=${this.root}`];
   }
 
   /** Where the runtime keeps what it knows of a container. */
@@ -73,7 +78,8 @@ export class Runtime {
   }
 
   #run(...args: readonly string[]): Promise<string> {
-    return runTool(this.choice.program, [`--root=${this.root}`, ...args]);
+    const [program = '', ...own] = this.command;
+    return runTool(program, [...own, ...args]);
   }
 }
 
