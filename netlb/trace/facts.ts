@@ -60,4 +60,12 @@ export class FactBook {
   }
 }
 
-const keyOf = (node: string, query: Query): string => `${node} ${JSON.stringify(query)}`;
+/** The same for the same question, in whatever order its fields are: what has travelled has lost fields that were undefined. */
+export const keyOf = (node: string, query: Query): string =>
+  `${node} ${JSON.stringify(query, (_name, value: unknown) => (isRecord(value) ? sorted(value) : value))}`;
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const sorted = (record: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -1,4 +1,5 @@
 /** Traces through nodes of plane-fixture.ts, each read by a KernelReader in its namespace. */
+import { writeFileSync } from 'node:fs';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import type { Hop, Trace } from '../../netlb/trace/hop.js';
 import type { TraceProtocol } from '../../netlb/trace/packet.js';
@@ -42,7 +43,7 @@ export class Tracing {
   ask = async (node: string, queries: Parameters<KernelReader['answer']>[0][]) =>
     Promise.all(queries.map((query) => this.reader(node).answer(query)));
 
-  /** @param from name of a task, of a node, or an address */
+  /** With RECORD=FILE the facts are kept, for tests of what is told from them (netlb/trace/recorded). @param from name of a task, of a node, or an address */
   async run(from: string, address: string, protocol: TraceProtocol = 'tcp', port = 80, prefer = ''): Promise<Trace> {
     const question = {
       from: this.#sender(from),
@@ -51,7 +52,11 @@ export class Tracing {
       port: protocol === 'icmp' ? undefined : port,
       prefer,
     };
-    const { trace } = await traceThrough(question, this.directory, (node, queries) => this.ask(node, [...queries]));
+    const { trace, book } = await traceThrough(question, this.directory, (node, queries) =>
+      this.ask(node, [...queries]),
+    );
+    if (process.env.RECORD)
+      writeFileSync(process.env.RECORD, JSON.stringify({ question, directory: this.directory, facts: book.record() }));
     if (process.env.TRACE) process.stderr.write(`${textOf(trace)}\n`);
     return trace;
   }

@@ -1,0 +1,200 @@
+/** Told from answers of real kernels, which test/kernel/trace.test.ts has recorded; each test changes one of them. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from 'vitest';
+import { FactBook, keyOf, Missing } from './facts.js';
+import type { Hop, Trace } from './hop.js';
+import type { Answers, Fact, Kind, Query } from './queries.js';
+import type { Directory, Question } from './question.js';
+import { trace } from './trace.js';
+
+interface Recording {
+  readonly question: Question;
+  readonly directory: Directory;
+  readonly facts: readonly (readonly [string, Fact])[];
+}
+
+const recording = (name: string): Recording =>
+  JSON.parse(readFileSync(fileURLToPath(new URL(`recorded/${name}.json`, import.meta.url)), 'utf8'));
+const taskToTask = recording('task-to-task');
+const outsideToPort = recording('outside-to-port');
+
+/** The query of a recorded fact, and the node that it was put to. */
+function asked(key: string): Query & { readonly node: string } {
+  const blank = key.indexOf(' ');
+  return { node: key.slice(0, blank), ...(JSON.parse(key.slice(blank + 1)) as Query) };
+}
+
+/** Replaces the answers of a kind that `which` picks. */
+function changed<K extends Kind>(
+  { facts, ...rest }: Recording,
+  kind: K,
+  which: Readonly<Record<string, unknown>>,
+  change: (answer: Answers[K]) => Answers[K] | Error,
+): Recording {
+  let count = 0;
+  const altered = facts.map(([key, fact]) => {
+    const query = asked(key) as Readonly<Record<string, unknown>> & { readonly kind: Kind };
+    const fits = query.kind === kind && Object.entries(which).every(([name, value]) => query[name] === value);
+    if (!fits || !('answer' in fact)) return [key, fact] as const;
+    count++;
+    const answer = change(fact.answer as Answers[K]);
+    return [key, answer instanceof Error ? { error: answer.message } : { answer }] as const;
+  });
+  expect(count).toBeGreaterThan(0);
+  return { ...rest, facts: altered };
+}
+
+const run = ({ question, directory, facts }: Recording): Trace => trace(question, directory, new FactBook(facts));
+const lost = (given: Recording): string => {
+  const { hops, complete } = run(given);
+  const hop = hops.find(({ status }) => status === 'broken');
+  expect(complete).toBe(false);
+  expect(hop).toBe(hops.at(-1));
+  return hop ? `${hop.node || '-'} ${hop.owner || hop.namespace || '-'} ${hop.kind}: ${hop.reason}` : '';
+};
+const kinds = (hops: readonly Hop[], leg: Hop['leg']) => hops.filter((hop) => hop.leg === leg).map(({ kind }) => kind);
+
+describe('whole', () => {
+  test('task to task', () => {
+    const { complete, verdict, hops } = run(taskToTask);
+    expect({ complete, verdict }).toEqual({ complete: true, verdict: 'The way is complete, there and back.' });
+    const over = [
+      'route',
+      'neighbour',
+      'link',
+      'bridge',
+      'fdb',
+      'underlay',
+      'underlay',
+      'vxlan',
+      'bridge',
+      'link',
+      'interface',
+    ];
+    expect(kinds(hops, 'there')).toEqual([...over, 'socket']);
+    expect(kinds(hops, 'back')).toEqual(over);
+  });
+
+  test('outside to a published port', () => {
+    const { complete, hops } = run(outsideToPort);
+    expect(complete).toBe(true);
+    expect(hops.find(({ kind }) => kind === 'balancer')?.candidates).toEqual([
+      { address: '10.0.0.12', port: 80, weight: 1, owner: 'a2', node: 'node2', taken: true },
+    ]);
+    expect(hops.at(-1)).toMatchObject({ leg: 'back', node: 'node1', kind: 'outside' });
+  });
+});
+
+describe('questions', () => {
+  test('what is not known is asked for, and nothing else', () => {
+    const wants: string[] = [];
+    const book = new FactBook();
+    const all = new Map(taskToTask.facts);
+    for (let done = false; !done; ) {
+      try {
+        trace(taskToTask.question, taskToTask.directory, book);
+        done = true;
+      } catch (error) {
+        if (!(error instanceof Missing)) throw error;
+        for (const want of error.wants) {
+          const key = keyOf(want.node, want.query);
+          const fact = all.get(key);
+          expect(fact).toBeDefined();
+          if (fact) book.set(want, fact);
+          wants.push(key);
+        }
+      }
+    }
+    expect(new Set(wants).size).toBe(wants.length);
+    expect([...wants].sort()).toEqual([...all.keys()].sort());
+  });
+
+  test('a node that does not answer is where it ends', () => {
+    const silent = changed(
+      taskToTask,
+      'links',
+      { node: 'node2' },
+      () => new Error('node node2 is down: it cannot be asked'),
+    );
+    expect(lost(silent)).toMatch(/^node2 .* node: node node2 is down: it cannot be asked$/);
+  });
+
+  test('a namespace that is gone is named with its owner', () => {
+    const gone = changed(
+      taskToTask,
+      'route',
+      { node: 'node1' },
+      () => new Error('open …: No such file or directory (ENOENT)'),
+    );
+    expect(lost(gone)).toBe('node1 a1 node: node1 has no network namespace a100000000000000000000000, that of a1');
+  });
+});
+
+describe('lost', () => {
+  const noRoute = { found: false, code: 'ENETUNREACH', words: 'Network is unreachable (ENETUNREACH)' } as const;
+  const front = '1-front00000';
+
+  test('no route', () => {
+    expect(lost(changed(taskToTask, 'route', { node: 'node1', destination: '10.0.1.12' }, () => noRoute))).toMatch(
+      /^node1 a1 route: there is no route to 10\.0\.1\.12 \(a2 on node2\)/,
+    );
+  });
+
+  test('no route between the nodes', () => {
+    expect(lost(changed(taskToTask, 'route', { node: 'node1', destination: '192.0.2.2' }, () => noRoute))).toMatch(
+      /^node1 - underlay: the node has no route to 192\.0\.2\.2/,
+    );
+  });
+
+  test('the other end of a veth is gone', () => {
+    expect(lost(changed(taskToTask, 'peer', { node: 'node2', namespace: front }, () => null))).toMatch(
+      /^node2 1-front00000 link: the other end of ve\w+ is gone/,
+    );
+  });
+
+  test('forwarding entry missing on the way back', () => {
+    expect(lost(changed(taskToTask, 'fdb', { node: 'node2', mac: '02:42:0a:00:01:0b' }, () => []))).toMatch(
+      /^node2 1-front00000 fdb: no port of br0 leads to 02:42:0a:00:01:0b/,
+    );
+    const onlyBridges = (answer: Answers['fdb']) => answer.filter(({ vtep }) => vtep === undefined);
+    expect(lost(changed(taskToTask, 'fdb', { node: 'node2', mac: '02:42:0a:00:01:0b' }, onlyBridges))).toMatch(
+      /^node2 1-front00000 fdb: vxlan0 has no forwarding entry for 02:42:0a:00:01:0b \(10\.0\.1\.11 \(a1 on node1\)\)/,
+    );
+  });
+
+  test('network missing on the far node', () => {
+    expect(lost(changed(taskToTask, 'namespaces', { node: 'node2' }, () => []))).toBe(
+      'node2 - vxlan: node2 does not have this network: there is no namespace 1-front00000',
+    );
+  });
+
+  test('another port on the far node', () => {
+    const other = (links: Answers['links']) =>
+      links.map((link) => (link.vxlan ? { ...link, vxlan: { ...link.vxlan, port: 8472 } } : link));
+    expect(lost(changed(taskToTask, 'links', { node: 'node2', namespace: front }, other))).toBe(
+      'node2 1-front00000 vxlan: the packet has VNI 4097 and comes to port 4789; 1-front00000 of node2 has VNI 4097 on port 8472',
+    );
+  });
+
+  test('the node’s address is gone', () => {
+    expect(lost(changed(taskToTask, 'addresses', { node: 'node2', namespace: '' }, () => []))).toBe(
+      'node2 - underlay: no interface of node2 has the address 192.0.2.2',
+    );
+  });
+
+  test('answers are not sent back to the ingress_sbox that they came by', () => {
+    const off = (answer: Answers['wayBack']) => answer && { ...answer, restores: false };
+    expect(lost(changed(outsideToPort, 'wayBack', { node: 'node2' }, off))).toMatch(
+      /^node2 a2 neighbour: the rule that sends answers back/,
+    );
+    const deaf = (answer: Answers['wayBack']) => answer && { ...answer, learns: false };
+    expect(() => run(changed(outsideToPort, 'wayBack', { node: 'node2' }, deaf))).toThrow(Missing);
+  });
+
+  test('nobody listens', () => {
+    expect(lost(changed(taskToTask, 'listeners', {}, () => []))).toBe(
+      'node2 a2 socket: nobody in a2 listens on tcp port 80',
+    );
+  });
+});
