@@ -92,6 +92,28 @@ test('session - tells the node of itself and of the swarm, and makes it ready', 
   expect(node).toMatchObject({ status: { state: NodeState.READY }, dataPathAddress: '203.0.113.9' });
 });
 
+test('data path - others learn the address that a node gives, of its tasks and its own, and when it has another', async () => {
+  const swarm = await TestSwarm.start(2);
+  const [moving, other] = swarm.agents;
+  if (!moving || !other) throw new RangeError('two agents were expected');
+  const net = testNetwork('net');
+  await swarm.store.update((draft) => draft.create('network', net));
+  const web = await swarm.create('web', 2, { ...published(8080), task: on(net.id) });
+  await swarm.until(() => swarm.running(web.id).length === 2);
+  const tunnels = () =>
+    ([...other.assigned.values()] as EndpointRecord[])
+      .filter(
+        ({ nodeId, networkId, vtep }) => nodeId === moving.nodeId && networkId !== undefined && vtep !== undefined,
+      )
+      .map(({ vtep }) => vtep);
+  // In the ingress network the node itself and its task, in the other one the task.
+  await swarm.until(() => isDeepStrictEqual(tunnels(), Array(3).fill('203.0.113.9')), 10_000, tunnels);
+  await moving.vanish();
+  moving.dataPathAddress = '203.0.113.77';
+  await moving.connect();
+  await swarm.until(() => isDeepStrictEqual(tunnels(), Array(3).fill('203.0.113.77')), 10_000, tunnels);
+});
+
 test('calls - those of a session that another one has replaced are refused', async () => {
   const swarm = await TestSwarm.start(1);
   const [agent] = swarm.agents;

@@ -42,6 +42,8 @@ export class FakeAgent {
   /** When false, tasks stay as they are. */
   runs = true;
   problems: readonly NodeProblem[] = [];
+  /** Told with the next session. */
+  dataPathAddress = '203.0.113.9';
   readonly #channel: Channel;
   readonly #stubs: Stubs<typeof DispatcherService>;
   readonly #attachments: Stubs<typeof AttachmentsService>;
@@ -115,7 +117,7 @@ export class FakeAgent {
       hostname: this.nodeId,
       resources: Resources.create({ nanoCpus: 64e9, memoryBytes: 2 ** 38 }),
     });
-    const request = { description, sessionId: '', dataPathAddress: '203.0.113.9' };
+    const request = { description, sessionId: '', dataPathAddress: this.dataPathAddress };
     for await (const message of this.#stubs.session(request, { signal })) {
       this.session = message;
       opened();
