@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
 import { TraceNetworkRequest } from '../../proto/gen/inspections.js';
 import type { Context } from '../context.js';
@@ -38,8 +39,7 @@ export function destination(text: string): Pick<TraceNetworkRequest, 'to' | 'por
   const [, prefix = '', end = ''] = /^(node:)?(.*)$/.exec(rest) ?? [];
   const bracketed = /^\[([^\]]+)\](?::(\d+))?$/.exec(end);
   const plain = /^([^:]*)(?::(\d+))?$/.exec(end);
-  const isBareAddress = !bracketed && !plain && /^[0-9a-f:.]+$/i.test(end);
-  const host = bracketed?.[1] ?? plain?.[1] ?? (isBareAddress ? end : '');
+  const host = bracketed?.[1] ?? plain?.[1] ?? (isIP(end) === 6 ? end : '');
   const port = Number(bracketed?.[2] ?? plain?.[2] ?? 0);
   if (host === '' || port > 65_535)
     throw invalidArgument(`"${text}" is not a destination`, {
