@@ -196,7 +196,7 @@ function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): Publi
   return ingress.services.filter(
     (port) =>
       attempt(subject, () => {
-        checkPublished(port);
+        checkPublished(port, checkAddress);
         checkBackends(port.backends);
         if (seen.has(portKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
         seen.add(portKey(port));

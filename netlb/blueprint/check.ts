@@ -61,10 +61,14 @@ export function checkBackends(backends: readonly Backend[], family: 4 | 6 = 4): 
   }
 }
 
-export function checkPublished({ published, target, hostAddress }: PublishedPort | HostPort): void {
+/** @param checkHost what its address on the node may be @throws INVALID_ARGUMENT */
+export function checkPublished(
+  { published, target, hostAddress }: PublishedPort | HostPort,
+  checkHost: (address: string, what: string) => string,
+): void {
   checkPort(published, 'published port');
   checkPort(target, 'target port');
-  if (hostAddress !== '') checkAddress(hostAddress, 'host address');
+  if (hostAddress !== '') checkHost(hostAddress, 'host address');
 }
 
 /** RFC 791 and RFC 8200: the least that a link must carry. */

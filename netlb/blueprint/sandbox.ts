@@ -35,10 +35,11 @@ const sysctls: readonly Sysctl[] = [
 export function checkSandbox(sandbox: Sandbox): true {
   checkId(sandbox.id);
   sandbox.endpoints.forEach(checkEndpoint);
-  sandbox.hostPorts.forEach(checkPublished);
+  for (const port of sandbox.hostPorts) checkPublished(port, checkIp);
   for (const { address, backends } of sandbox.virtualServices) {
     checkBackends(backends, familyOf(checkIp(address, 'virtual address')));
   }
+  for (const server of sandbox.resolver?.nameservers ?? []) checkIp(server, 'name server');
   if (sandbox.ingress && !sandbox.gateway)
     throw invalidArgument(`sandbox ${sandbox.id} is in the ingress network and has no interface on the gateway bridge`);
   return true;
