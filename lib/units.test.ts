@@ -34,6 +34,7 @@ describe('units - CPUs', () => {
   it.each([
     ['0.5', 5e8],
     ['2', 2e9],
+    ['.5', 5e8],
     ['0.000000001', 1],
   ])('%s', (text, nanoCpus) => expect(parseCpus(text)).toBe(nanoCpus));
 

@@ -35,7 +35,7 @@ export function parseBytes(text: string): number {
  * @throws INVALID_ARGUMENT that names the value
  */
 export function parseCpus(text: string): number {
-  if (!/^\d+(\.\d{1,9})?$/.test(text))
+  if (!/^(?:\d+(?:\.\d{1,9})?|\.\d{1,9})$/.test(text))
     throw invalidArgument(`"${text}" is not a number of CPUs`, {
       value: text,
       hint: 'A number of CPUs looks like 0.5 or 2.',

@@ -81,18 +81,15 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
 
     async waitContainer({ ref }, { signal }) {
       const containers = await ready();
-      const found = containers.find(ref);
-      if (found.kind === 'task') {
-        const { code } = await containers.options.executor.wait(found.id, signal);
-        return WaitContainerResponse.create({ exitCode: code });
-      }
-      const { code, error } = await found.runner.wait();
+      const { code, error } = await exitOf(containers, containers.find(ref), signal);
       return WaitContainerResponse.create({ exitCode: code, error });
     },
 
     async *containerLogs({ ref, options }, { signal }: CallContext) {
       const containers = await ready();
-      const lines = containers.options.executor.logs(containers.find(ref).id, options, signal);
+      const found = containers.find(ref);
+      const ended = options.follow ? settled(exitOf(containers, found, signal)) : undefined;
+      const lines = containers.options.executor.logs(found.id, options, signal, ended);
       for await (const batch of batches(lines, MESSAGE_SIZE, ({ data }) => data.length + LINE_OVERHEAD)) {
         yield ContainerLogsMessage.create({ lines: batch });
       }
@@ -157,4 +154,21 @@ async function removeOfTask(containers: Containers, found: AnyContainer): Promis
   const state = await containers.options.executor.inspect(found.id);
   if (state?.status !== 'exited') localOnly(found, 'removed');
   await containers.options.executor.remove(found.id);
+}
+
+/** Resolves when it has exited; at once when it does not run. */
+async function exitOf({ options }: Containers, found: AnyContainer, signal: AbortSignal) {
+  if (found.kind === 'local') return found.runner.wait();
+  const { code } = await options.executor.wait(found.id, signal);
+  return { code, error: '' };
+}
+
+/** Aborts when a promise is settled, either way. */
+function settled(promise: Promise<unknown>): AbortSignal {
+  const over = new AbortController();
+  promise.then(
+    () => over.abort(),
+    () => over.abort(),
+  );
+  return over.signal;
 }

@@ -34,8 +34,11 @@ export interface Executor {
   inspect(id: string): Promise<ContainerState | undefined>;
   /** All containers of this executor's data folder, whatever state they are in. */
   list(): Promise<readonly ContainerState[]>;
-  /** Lines in order, of all its runs; with `follow` until the container is removed or the signal aborts. */
-  logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
+  /**
+   * Lines in order, of all its runs; with `follow` until the container is removed or the signal aborts.
+   * @param ended when it aborts, the lines that are there are the last ones
+   */
+  logs(id: string, options: LogOptions, signal: AbortSignal, ended?: AbortSignal): AsyncIterable<LogLine>;
 }
 
 /** Everything about a container that is decided before it is prepared; serializable. */

@@ -29,7 +29,7 @@ import { readLog } from './logs/reader.js';
 import { topOf } from './observe/top.js';
 import { usageOf } from './observe/usage.js';
 import { Operations } from './operations.js';
-import { writeHosts } from './prepare.js';
+import { writeNames } from './prepare.js';
 import { attach, exec, runningProcess } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
@@ -215,9 +215,10 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     return [...this.#containers.values()].map((container) => container.state);
   }
 
-  async *logs(id: string, options: LogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
+  async *logs(id: string, options: LogOptions, signal: AbortSignal, ended?: AbortSignal): AsyncIterable<LogLine> {
     const { folder, gone } = this.#need(id);
-    yield* readLog({ file: folder.log, ended: gone.signal }, options, signal);
+    const over = ended ? AbortSignal.any([gone.signal, ended]) : gone.signal;
+    yield* readLog({ file: folder.log, ended: over }, options, signal);
   }
 
   async attach(id: string, input: boolean): Promise<ProcessStreams> {
@@ -274,9 +275,9 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     return { imageId, command, exposedPorts, rootfs: folder.rootfs, logPath: folder.log };
   }
 
-  async setHosts(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts'>): Promise<void> {
+  async setNames(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts' | 'dns'>): Promise<void> {
     const { folder, prepared, serial } = this.#need(id);
-    await serial.run(() => writeHosts(folder, { ...prepared, ...names }, prepared.hostname));
+    await serial.run(() => writeNames(folder, { ...prepared, ...names }, prepared.hostname));
   }
 
   #need(id: string): Container {
