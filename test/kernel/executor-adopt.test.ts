@@ -9,6 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { listen, whole } from './executor-streams.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, '../..');
@@ -51,7 +52,8 @@ function startHost() {
   hosts.push(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
-    send: (containers: ContainerSettings[]) => child.stdin.write(`${JSON.stringify(containers)}\n`),
+    send: (containers: ContainerSettings[], command: string[] = []) =>
+      child.stdin.write(`${JSON.stringify({ containers, command })}\n`),
     states: async () => JSON.parse((await lines.next()).value ?? '[]') as ContainerState[],
     async kill() {
       child.kill('SIGKILL');
@@ -110,6 +112,28 @@ describe('executor - after kill -9 of its process', () => {
     expect((await executor.wait(after.id, never)).code).toBe(4);
     expect(await output(after.id)).toBe('up\ndown\n');
     expect((await executor.stop(stays.id, 'SIGTERM', 10)).code).toBe(137);
+  });
+
+  it('attaches again, with the input, and finds other processes running on', async () => {
+    const script = 'while read line; do echo "got $line"; done; echo ended';
+    const container = settings({ ...sh(script), openStdin: true });
+    const host = startHost();
+    host.send([container], ['sh', '-c', 'until [ -e /go ]; do sleep 0.02; done; echo out; touch /went']);
+    await host.states();
+    await host.kill();
+    executor = await ground.open();
+    const streams = await executor.attach(container.id, true);
+    const heard = listen(streams);
+    await streams.write(Buffer.from('one\n'));
+    await expect.poll(() => heard.out).toBe('got one\n');
+    const run = async (command: string[]) => {
+      const base = { tty: false, stdin: false, env: [], user: '', dir: '', privileged: false, rows: 0, columns: 0 };
+      return whole(await executor.exec(container.id, { ...base, command }));
+    };
+    expect((await run(['touch', '/go'])).code).toBe(0);
+    await expect.poll(async () => (await run(['ls', '/went'])).code).toBe(0);
+    await executor.remove(container.id);
+    expect(await readdir(join(ground.folder, 'run/execs'))).toEqual([]);
   });
 
   it('cleans up what was in the making', async () => {

@@ -229,6 +229,11 @@ describe('executor - copy to', () => {
       yield (await bytes(archiveOf({ name: 'f', content: 'x'.repeat(2000) }))).subarray(0, 1500);
     }
     await expect(executor.copyTo(id, '/tmp', cut(), false)).rejects.toThrow('not a tar archive');
+    async function* failing() {
+      yield Buffer.alloc(0);
+      throw new Error('the caller is gone');
+    }
+    await expect(executor.copyTo(id, '/tmp', failing(), false)).rejects.toThrow(/^the caller is gone$/);
     await executor.remove(id);
     const sealed = await running({ readOnly: true });
     await expect(executor.copyTo(sealed, '/tmp', empty(), false)).rejects.toThrow('read-only file system');

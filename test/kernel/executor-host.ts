@@ -1,6 +1,7 @@
 /**
  * A process that opens an executor, to be killed by its test. Each line on standard input is a list
- * of containers' settings to prepare and start; each is answered by the states of all containers.
+ * of containers' settings to prepare and start, with a command to run in the last of them; each is answered by the
+ * states of all containers.
  * Arguments: folder, cgroup parent.
  */
 import { createInterface } from 'node:readline';
@@ -23,12 +24,16 @@ const executor = await OciExecutor.open({
 });
 const signal = new AbortController().signal;
 for await (const line of createInterface({ input: process.stdin })) {
-  const all = JSON.parse(line) as ContainerSettings[];
+  const { containers: all, command } = JSON.parse(line) as { containers: ContainerSettings[]; command: string[] };
   await Promise.all(
     all.map(async (container) => {
       await executor.prepare(container, signal);
       await executor.start(container.id);
     }),
   );
+  if (command.length > 0) {
+    const settings = { command, tty: false, stdin: true, env: [], user: '', dir: '', privileged: false };
+    await executor.exec(all.at(-1)?.id ?? '', { ...settings, rows: 0, columns: 0 });
+  }
   process.stdout.write(`${JSON.stringify(await executor.list())}\n`);
 }

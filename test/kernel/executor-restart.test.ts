@@ -54,6 +54,15 @@ describe('executor - started again', () => {
     await executor.remove(id);
   });
 
+  it('keeps what it made of its root folder', async () => {
+    const id = await prepared(sh('stat -c %a /; chmod 700 /; rm -f /etc/group; ls /etc'));
+    await ended(id);
+    await ended(id);
+    const seen = 'hostname\nhosts\npasswd\nresolv.conf\n';
+    expect(await logOf(id)).toBe(`755\n${seen}700\n${seen}`);
+    await executor.remove(id);
+  });
+
   it('is running, without an exit, and waits for the new one', async () => {
     const id = await prepared(sh('[ -e /again ] && exec sleep 1000; touch /again; exit 5'));
     expect(await ended(id)).toBe(5);
@@ -89,7 +98,11 @@ describe('executor - started again', () => {
     const fields = { hostname: 'box', networkNamespace, addresses: ['192.0.2.1/24'], hosts: ['192.0.2.9 other'] };
     const id = await prepared({ ...sh('grep 192.0.2 /etc/hosts'), ...fields });
     await ended(id);
-    await executor.setHosts(id, { addresses: ['192.0.2.2/24'], hosts: [] });
+    await executor.setNames(id, {
+      addresses: ['192.0.2.2/24'],
+      hosts: [],
+      dns: { nameservers: [], search: [], options: [] },
+    });
     await ended(id);
     expect(await logOf(id)).toBe('192.0.2.9\tother\n192.0.2.1\tbox\n192.0.2.2\tbox\n');
     await executor.remove(id);

@@ -47,8 +47,8 @@ export interface InteractiveExecutor {
    * @throws NOT_FOUND for a folder that is not there, INVALID_ARGUMENT for what is no archive or no folder
    */
   copyTo(id: string, path: string, archive: AsyncIterable<Uint8Array>, keepOwners: boolean): Promise<void>;
-  /** Its part of /etc/hosts, anew; a running container sees it at once. As in its settings otherwise. */
-  setHosts(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts'>): Promise<void>;
+  /** Its /etc/hosts and /etc/resolv.conf, anew; a running container sees them at once. As in its settings otherwise. */
+  setNames(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts' | 'dns'>): Promise<void>;
 }
 
 export interface ContainerFacts {

@@ -7,11 +7,12 @@ import type { ContainerFile, ContainerMount, ContainerSettings } from '../execut
 import type { ContainerFolder } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { readInside } from './container/inside.js';
-import { type HostNames, hostsFile, resolvFile } from './container/network-files.js';
+import { hostsFile, type Names, resolvFile } from './container/network-files.js';
 import { buildSpec, processArgs } from './container/spec.js';
 import type { SpecDevice } from './container/spec-types.js';
 import { resolveUser } from './container/users.js';
 import { deviceOf } from './copy/facts.js';
+import { exists } from './images/rootfs.js';
 import type { AcquiredImage } from './images/store.js';
 
 export interface PrepareInput {
@@ -72,11 +73,21 @@ async function makeFolders(folder: ContainerFolder): Promise<void> {
   await Promise.all([rootfs, upper, work, etc, logs].map((path) => mkdir(path, { recursive: true })));
 }
 
-/** For a container that was mounted before: its work folder cannot be used a second time. */
+/**
+ * For a container that was mounted before: with its upper layer as it is, and a new work folder, as a volatile mount's
+ * cannot be used a second time.
+ * @throws FAILED_PRECONDITION when its image is gone
+ */
 export async function remountRoot(folder: ContainerFolder, lower: string): Promise<void> {
+  if (!(await exists(lower))) {
+    throw failedPrecondition(`the root filesystem of the container's image is gone: ${lower}`, {
+      value: lower,
+      hint: 'The image was removed by force. Create a new container.',
+    });
+  }
   await rm(folder.work, { recursive: true, force: true });
   await mkdir(folder.work);
-  await mountRoot(folder, lower);
+  mountLayers(folder, lower);
 }
 
 async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> {
@@ -84,12 +95,19 @@ async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> 
   const { mode, uid, gid } = await stat(lower);
   await chmod(folder.upper, mode & 0o7777);
   await chown(folder.upper, uid, gid);
+  mountLayers(folder, lower);
+}
+
+/**
+ * Nothing waits for the disk, not even a container's own fsync: what it wrote to its layer shortly before a crash of
+ * the machine may be lost. What has to outlast that belongs on a mount.
+ */
+function mountLayers({ path, upper, work, rootfs: target }: ContainerFolder, lower: string): void {
   try {
-    const { upper, work, rootfs: target } = folder;
     mountOverlay({ lower: [lower], upper, work, target, volatile: true });
   } catch (error) {
-    throw failedPrecondition(`overlayfs does not work on ${folder.path}: ${messageOf(error)}`, {
-      value: folder.path,
+    throw failedPrecondition(`overlayfs does not work on ${path}: ${messageOf(error)}`, {
+      value: path,
       hint: 'Put the data folder on ext4 or xfs (with ftype=1), and load the overlay module: modprobe overlay.',
       cause: error,
     });
@@ -97,19 +115,16 @@ async function mountRoot(folder: ContainerFolder, lower: string): Promise<void> 
 }
 
 async function writeEtc(folder: ContainerFolder, settings: ContainerSettings, hostname: string): Promise<void> {
-  const resolv = await readOrEmpty('/etc/resolv.conf');
-  await Promise.all([
-    writeHosts(folder, settings, hostname),
-    writeFile(join(folder.etc, 'hostname'), `${hostname}\n`),
-    writeFile(join(folder.etc, 'resolv.conf'), resolvFile(settings, resolv)),
-  ]);
+  await Promise.all([writeNames(folder, settings, hostname), writeFile(join(folder.etc, 'hostname'), `${hostname}\n`)]);
 }
 
-/** In place: a running container has the file itself mounted. */
-export async function writeHosts(folder: ContainerFolder, names: HostNames, hostname: string): Promise<void> {
-  // In a network of its own nothing of the node's hosts holds.
-  const hosts = names.networkNamespace === '' ? await readOrEmpty('/etc/hosts') : '';
-  await writeFile(join(folder.etc, 'hosts'), hostsFile(names, hostname, hosts));
+/** In place: a running container has the files themselves mounted. */
+export async function writeNames(folder: ContainerFolder, names: Names, hostname: string): Promise<void> {
+  const [hosts, resolv] = await Promise.all([readOrEmpty('/etc/hosts'), readOrEmpty('/etc/resolv.conf')]);
+  await Promise.all([
+    writeFile(join(folder.etc, 'hosts'), hostsFile(names, hostname, hosts)),
+    writeFile(join(folder.etc, 'resolv.conf'), resolvFile(names, resolv)),
+  ]);
 }
 
 async function readOrEmpty(path: string): Promise<string> {

@@ -10,10 +10,11 @@ const LOCAL = [
   'ff02::2\tip6-allrouters',
 ];
 
-export type HostNames = Pick<ContainerSettings, 'networkNamespace' | 'hosts' | 'addresses'>;
+/** What a container's files of names are made from. */
+export type Names = Pick<ContainerSettings, 'networkNamespace' | 'hosts' | 'addresses' | 'dns'>;
 
 /** /etc/hosts (hosts(5)). @param node the node's own, for containers in its network namespace */
-export function hostsFile(settings: HostNames, hostname: string, node: string): string {
+export function hostsFile(settings: Omit<Names, 'dns'>, hostname: string, node: string): string {
   const extra = settings.hosts.map((line) => line.trim().replace(/\s+/, '\t'));
   if (settings.networkNamespace === '') return `${[node.trimEnd(), ...extra].join('\n')}\n`;
   const own = settings.addresses.map((address) => `${addressOf(address)}\t${hostname}`);
@@ -24,7 +25,7 @@ export function hostsFile(settings: HostNames, hostname: string, node: string): 
  * /etc/resolv.conf (resolv.conf(5)): the settings', and for what they leave open the node's. A
  * resolver on the node's loopback is out of reach of a container with a network of its own.
  */
-export function resolvFile(settings: ContainerSettings, node: string): string {
+export function resolvFile(settings: Pick<Names, 'networkNamespace' | 'dns'>, node: string): string {
   const { nameservers, search, options } = settings.dns;
   const reachable = (address: string) => settings.networkNamespace === '' || !/^(?:127\.|::1$)/.test(address);
   const lines = node.split('\n').map((line) => line.trim().split(/\s+/));

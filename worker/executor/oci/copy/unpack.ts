@@ -50,7 +50,14 @@ async function feed(archive: AsyncIterable<Uint8Array>, extract: Extract): Promi
     }
     extract.end();
   } catch (error) {
-    extract.destroy(error instanceof Error ? error : new Error(String(error)));
+    extract.destroy(new SourceError(error));
+  }
+}
+
+/** Whoever sends the archive failed. */
+class SourceError extends Error {
+  constructor(cause: unknown) {
+    super(messageOf(cause), { cause });
   }
 }
 
@@ -63,6 +70,7 @@ class EntryError extends Error {
 
 function explained(error: unknown): unknown {
   if (error instanceof SwarmError) return error;
+  if (error instanceof SourceError) return error.cause;
   if (error instanceof EntryError) return failedPrecondition(`cannot unpack ${error.message}`, { cause: error });
   return invalidArgument(`not a tar archive: ${messageOf(error)}`, { cause: error });
 }

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { startFailureCode } from '../../start-failure.js';
 import { Answers } from './conmon.js';
 import { runtimeWords } from './runtime.js';
 
@@ -16,6 +17,17 @@ describe('words of a runtime', () => {
     ],
   ])('%s', (text, words) => {
     expect(runtimeWords(text)).toBe(words);
+  });
+});
+
+describe('exit code by the words', () => {
+  it.each([
+    ['executable file `nope` not found in $PATH: No such file or directory', 127],
+    ['exec: "nope": executable file not found in $PATH', 127],
+    ['open executable: Permission denied', 126],
+    ['exec format error', 126],
+  ])('%s', (words, code) => {
+    expect(startFailureCode(words)).toBe(code);
   });
 });
 
