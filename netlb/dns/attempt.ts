@@ -1,7 +1,7 @@
 /** One question to one server. */
 import { randomInt } from 'node:crypto';
 import { Socket } from 'node:net';
-import { errnoOf } from '../../lib/errors.js';
+import { SwarmError } from '../../lib/errors.js';
 import { watchReadable } from '../kernel/datagrams.js';
 import { isKernelError } from '../kernel/errors.js';
 import { clientSocket } from '../kernel/inet.js';
@@ -36,7 +36,8 @@ export function attempt(options: Attempt): () => void {
   try {
     fd = clientSocket(options.namespace, options.transport, options.server, DNS_PORT);
   } catch (error) {
-    if (!isKernelError(error)) throw error;
+    // What is no address cannot be asked either.
+    if (!isKernelError(error) && !(error instanceof SwarmError)) throw error;
     const failing = setImmediate(options.onFailure);
     return () => clearImmediate(failing);
   }
@@ -106,10 +107,7 @@ function byTcp(fd: number, query: Buffer, { questionEnd, onAnswer, onFailure }: 
     onAnswer(Buffer.from(answer));
   });
   socket.on('data', (bytes) => frames.push(bytes));
-  socket.on('error', (error) => {
-    if (errnoOf(error) === undefined) throw error;
-    fail();
-  });
+  socket.on('error', fail);
   socket.on('close', fail);
   socket.write(frame(query));
   return end;

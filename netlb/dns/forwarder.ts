@@ -24,20 +24,51 @@ export interface ForwardedQuery {
   readonly message: Buffer;
   readonly questionEnd: number;
   readonly transport: Transport;
-  /** Called once, on a later turn, with the answer; undefined when none came. */
+  /** Called once, later, with the answer; undefined when none came. */
   onEnd(answer: Buffer | undefined): void;
 }
 
-/** Asks others, many queries at a time, none of which waits for another. */
+/**
+ * Asks others, many queries at a time, none of which waits for another. When there are too many, it is at the cost of
+ * the client that has the most: one whose servers are dead does not take the others' away.
+ */
 export class Forwarder {
-  #inFlight = 0;
+  /** By client, the oldest first. */
+  readonly #exchanges = new Map<object, Set<Exchange>>();
+  #count = 0;
 
-  /** @returns cancels it; undefined when too many are in flight: nothing was asked and nothing will be called */
-  forward(query: ForwardedQuery, upstream: Upstream): (() => void) | undefined {
-    if (this.#inFlight >= MAX_IN_FLIGHT) return undefined;
-    this.#inFlight++;
-    const exchange = new Exchange(query, upstream, () => this.#inFlight--);
-    return () => exchange.cancel();
+  /**
+   * @param client whoever asks; what it has asked can be cancelled together
+   * @returns false when too many of its own are in flight: nothing was asked and nothing will be called
+   */
+  forward(client: object, query: ForwardedQuery, upstream: Upstream): boolean {
+    if (this.#count >= MAX_IN_FLIGHT && !this.#makeRoom(client)) return false;
+    const own = this.#exchanges.get(client) ?? new Set();
+    this.#exchanges.set(client, own);
+    const exchange: Exchange = new Exchange(query, upstream, () => {
+      own.delete(exchange);
+      if (own.size === 0) this.#exchanges.delete(client);
+      this.#count--;
+    });
+    own.add(exchange);
+    this.#count++;
+    return true;
+  }
+
+  cancel(client: object): void {
+    for (const exchange of [...(this.#exchanges.get(client) ?? [])]) exchange.cancel();
+  }
+
+  /** The oldest query of the client that has the most gets no answer. */
+  #makeRoom(client: object): boolean {
+    let most: Set<Exchange> | undefined;
+    for (const set of this.#exchanges.values()) if (set.size > (most?.size ?? 0)) most = set;
+    if (!most || most.size <= (this.#exchanges.get(client)?.size ?? 0)) return false;
+    for (const oldest of most) {
+      oldest.giveUp();
+      break;
+    }
+    return true;
   }
 }
 
@@ -75,6 +106,10 @@ class Exchange {
     clearTimeout(this.#timer);
     for (const stop of this.#open.values()) stop();
     this.#over();
+  }
+
+  giveUp(): void {
+    this.#end(this.#second);
   }
 
   #end(answer: Buffer | undefined): void {

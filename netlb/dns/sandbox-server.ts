@@ -40,8 +40,6 @@ export class SandboxServer {
   readonly #shared: Shared;
   readonly #watch: ReadWatch;
   readonly #tcp: TcpServer;
-  /** Cancel what is asked elsewhere. */
-  readonly #pending = new Set<() => void>();
   readonly #order = new ServerOrder();
   #namespace: NetNamespace | undefined;
   #resolver: SandboxResolver;
@@ -76,7 +74,7 @@ export class SandboxServer {
   close(): void {
     this.#watch.close();
     this.#tcp.close();
-    for (const cancel of this.#pending) cancel();
+    this.#shared.forwarder.cancel(this);
     this.#namespace?.close();
   }
 
@@ -114,26 +112,12 @@ export class SandboxServer {
   #forward(message: Buffer, length: number, transport: Transport, query: Query, later: () => Reply): number {
     const copy = Buffer.from(message.subarray(0, length));
     const reply = later();
-    const cancel = this.#shared.forwarder.forward(
-      {
-        message: copy,
-        questionEnd: query.end,
-        transport,
-        onEnd: (answer) => {
-          if (cancel) this.#pending.delete(cancel);
-          reply(
-            answer
-              ? withId(answer, copy)
-              : copy.subarray(0, writeRefusal(copy, rcodes.SERVFAIL, query.end, query.edns)),
-          );
-        },
-      },
-      this.#upstream(),
-    );
+    const failure = (place: Buffer) => writeRefusal(place, rcodes.SERVFAIL, query.end, query.edns);
+    const onEnd = (answer: Buffer | undefined) =>
+      reply(answer ? withId(answer, copy) : copy.subarray(0, failure(copy)));
+    const forwarded = { message: copy, questionEnd: query.end, transport, onEnd };
     // Nobody waits for an answer that cannot come.
-    if (!cancel) return writeRefusal(message, rcodes.SERVFAIL, query.end, query.edns);
-    this.#pending.add(cancel);
-    return 0;
+    return this.#shared.forwarder.forward(this, forwarded, this.#upstream()) ? 0 : failure(message);
   }
 
   #upstream(): Upstream {

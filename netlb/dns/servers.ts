@@ -49,25 +49,20 @@ export class NodeServers {
     this.#path = path;
   }
 
-  /** @throws when the file is there and cannot be read */
+  /** A file that cannot be read names no servers: names of elsewhere are not answered then, those of here are. */
   list(now: number): readonly string[] {
     if (now - this.#lookedAt < LOOK_AGAIN) return this.#servers;
     this.#lookedAt = now;
-    const version = fileVersion(this.#path);
-    if (version === this.#version) return this.#servers;
-    this.#version = version;
-    this.#servers = version === '' ? [] : parseNameservers(readFileSync(this.#path, 'utf8'));
+    try {
+      const { ino, mtimeMs, size } = statSync(this.#path);
+      const version = `${ino}/${mtimeMs}/${size}`;
+      if (version !== this.#version) this.#servers = parseNameservers(readFileSync(this.#path, 'utf8'));
+      this.#version = version;
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      this.#servers = [];
+      this.#version = '';
+    }
     return this.#servers;
-  }
-}
-
-/** Empty when there is no such file. */
-function fileVersion(path: string): string {
-  try {
-    const { ino, mtimeMs, size } = statSync(path);
-    return `${ino}/${mtimeMs}/${size}`;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return '';
-    throw error;
   }
 }

@@ -59,7 +59,7 @@ export class ZoneIndex {
 
   #put(name: ZoneName, networkName: string): void {
     this.#remove(name.name);
-    const { addresses } = name;
+    const addresses = addressesOf(name);
     const v4 = addresses.filter((address) => isIP(address) === 4).map((data) => answerRecord({ type: 'A', data }));
     const v6 = addresses.filter((address) => isIP(address) === 6).map((data) => answerRecord({ type: 'AAAA', data }));
     this.#names.set(nameKey(name.name), { name, v4: recordSet(v4), v6: recordSet(v6) });
@@ -74,10 +74,12 @@ export class ZoneIndex {
     if (!entry) return;
     this.#names.delete(key);
     // An address that has another name by now keeps that.
-    for (const address of entry.name.addresses)
+    for (const address of addressesOf(entry.name))
       if (this.#pointers.get(reverseName(address))?.name === name) this.#pointers.delete(reverseName(address));
   }
 }
+
+const addressesOf = ({ addresses }: ZoneName): string[] => addresses.filter((address) => isIP(address) !== 0);
 
 /** Whether a record can name it: labels are of 1 to 63 bytes. What cannot be written cannot be asked for either. */
 function isEncodable(name: string): boolean {

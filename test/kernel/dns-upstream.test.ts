@@ -100,7 +100,7 @@ test('elsewhere - a server that is silent, or refuses, is passed over', async ()
   expect(machines.status('a', '+timeout=1', 'who.example')).toBe('SERVFAIL');
 });
 
-test('elsewhere - with 1,024 queries in flight others are refused at once, and names here are answered', async () => {
+test('elsewhere - with 1,024 queries in flight more are refused at once, but not to others, and names here are answered', async () => {
   await apply([sandbox('a', 11, { nameservers: [DEAD_UPSTREAM ?? ''] }), sandbox('b', 12)]);
   const flood = spawn(
     'nsenter',
@@ -132,7 +132,6 @@ test('elsewhere - with 1,024 queries in flight others are refused at once, and n
   // The others wait for the silent server.
   expect(refused).toHaveLength(76);
   expect(machines.answers('a', '+timeout=1', 'web')).toEqual(['10.0.1.2']);
-  expect(machines.status('b', '+timeout=1', 'who.example')).toBe('SERVFAIL');
-  // Their time is over at last.
-  await eventually(() => machines.answers('b', '+timeout=1', 'who.example')[0] === '192.0.2.201');
+  expect(machines.status('a', '+timeout=1', 'who.example')).toBe('SERVFAIL');
+  expect(machines.answers('b', '+timeout=1', 'who.example')).toEqual(['192.0.2.201']);
 });
