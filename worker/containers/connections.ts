@@ -5,8 +5,8 @@ import type { Containers } from './containers.js';
 import { checkMac, networkMode } from './endpoints.js';
 import { networksOf } from './housing.js';
 import { networkIfKnown, networkUsers } from './network-views.js';
+import { refusePredefined } from './networks.js';
 import type { ContainerRunner } from './runner.js';
-import { addressesOf } from './settings.js';
 
 /** How long a running container waits for its new endpoint. */
 const PATIENCE_MS = 15_000;
@@ -79,7 +79,7 @@ export async function disconnect(
   });
   if (runner.record.phase === RunPhase.IDLE) return;
   await containers.options.network.changed();
-  await renewHosts(containers, runner.record);
+  await renewNames(containers, runner.record);
 }
 
 /** @throws FAILED_PRECONDITION that names who uses it */
@@ -90,6 +90,7 @@ export async function removeNetwork(containers: Containers, network: LocalNetwor
       hint: 'Ask a manager: tsswarm network rm there.',
     });
   }
+  refusePredefined(network);
   await containers.networkChanges.run(async () => {
     const users = networkUsers(containers, network).map(
       ({ containerName, containerId }) => `${containerName} (${containerId.slice(0, 12)})`,
@@ -135,10 +136,9 @@ async function housed(containers: Containers, runner: ContainerRunner): Promise<
     await changed.promise;
     cancel();
   }
-  await renewHosts(containers, runner.record);
+  await renewNames(containers, runner.record);
 }
 
-async function renewHosts(containers: Containers, record: StoredContainer): Promise<void> {
-  const { hosts } = record.config.container;
-  await containers.options.executor.setHosts(record.id, { hosts, addresses: addressesOf(record) });
+async function renewNames(containers: Containers, record: StoredContainer): Promise<void> {
+  await containers.options.executor.setNames(record.id, await containers.settings(record));
 }

@@ -253,7 +253,7 @@ export class Containers {
 
   async #prepare(record: StoredContainer, signal: AbortSignal): Promise<StoredContainer> {
     const { executor } = this.options;
-    await executor.prepare(await this.#settings(record), signal);
+    await executor.prepare(await this.settings(record), signal);
     try {
       const { imageId, command, exposedPorts } = await executor.facts(record.id);
       const exposed = exposedPorts.map(exposedPort).filter((port) => port !== undefined);
@@ -303,7 +303,7 @@ export class Containers {
         for (const taskId of this.quarters.release(record, endpoints)) this.#detach(taskId);
       },
       sandbox: (record) => this.sandbox(record),
-      settings: (record) => this.#settings(record),
+      settings: (record) => this.settings(record),
       networkChanged: () => void network.changed(),
       gone: (record) => {
         this.quarters.unreserve(record);
@@ -324,7 +324,8 @@ export class Containers {
     });
   }
 
-  async #settings(record: StoredContainer): Promise<ContainerSettings> {
+  /** What its container is made from, as its networks are now. */
+  async settings(record: StoredContainer): Promise<ContainerSettings> {
     const mode = networkMode(record.config);
     const host = mode.kind === 'container' ? this.#runners.get(mode.ref)?.record : undefined;
     return localSettings(record, {

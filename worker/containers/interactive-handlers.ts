@@ -1,4 +1,4 @@
-import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import {
   AttachMessage,
   type AttachRequest,
@@ -78,7 +78,6 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
     async *copyFrom({ ref, path, followLink }) {
       const containers = await ready();
       const { executor } = containers.options;
-      if (!executor.copyFrom) throw new SwarmError('UNIMPLEMENTED', 'the executor cannot copy files yet');
       const { stat, archive } = await executor.copyFrom(containers.find(ref).id, path, followLink);
       yield CopyFromMessage.create({ stat: PathStat.create(stat) });
       for await (const data of archive) yield CopyFromMessage.create({ data });
@@ -92,7 +91,6 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
       const { ref, path, archive } = first.value;
       const found = containers.find(ref);
       const { executor } = containers.options;
-      if (!executor.copyTo) throw new SwarmError('UNIMPLEMENTED', 'the executor cannot copy files yet');
       await executor.copyTo(found.id, path, dataOf(first.value, input), archive);
       return {};
     },

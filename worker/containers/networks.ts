@@ -29,6 +29,14 @@ const RESERVED: ReadonlySet<string> = new Set(['default', 'container', 'ingress'
 
 export const isPredefined = ({ spec }: LocalNetwork): boolean => Object.hasOwn(PREDEFINED, spec.name);
 
+/** @throws FAILED_PRECONDITION for one that is always there */
+export function refusePredefined(network: LocalNetwork): void {
+  if (!isPredefined(network)) return;
+  throw failedPrecondition(`${network.spec.name} is a pre-defined network and cannot be removed`, {
+    value: network.spec.name,
+  });
+}
+
 /** The networks of this machine alone, each on record. */
 export class LocalNetworks {
   readonly #options: NetworksOptions;
@@ -94,11 +102,7 @@ export class LocalNetworks {
   }
 
   async remove(network: LocalNetwork): Promise<void> {
-    if (isPredefined(network)) {
-      throw failedPrecondition(`${network.spec.name} is a pre-defined network and cannot be removed`, {
-        value: network.spec.name,
-      });
-    }
+    refusePredefined(network);
     await this.#options.store.delete(network.id);
     this.#networks.delete(network.id);
   }

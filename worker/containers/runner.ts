@@ -17,12 +17,9 @@ import type { InteractiveExecutor } from '../executor/interactive.js';
 import { Wake } from '../wake.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
 import { restartDelay, restartsAfter } from './restart.js';
-import { addressesOf } from './settings.js';
 import type { Store } from './store.js';
 
-export type ContainerExecutor = Executor &
-  Omit<InteractiveExecutor, 'copyFrom' | 'copyTo'> &
-  Partial<InteractiveExecutor>;
+export type ContainerExecutor = Executor & InteractiveExecutor;
 
 /** What a container has while it runs. */
 export interface Housing {
@@ -299,8 +296,7 @@ export class ContainerRunner {
   }
 
   async #start(executor: ContainerExecutor): Promise<void> {
-    const { hosts } = await this.#context.settings(this.#record);
-    await executor.setHosts(this.#record.id, { hosts, addresses: addressesOf(this.#record) });
+    await executor.setNames(this.#record.id, await this.#context.settings(this.#record));
     await executor.start(this.#record.id);
   }
 
