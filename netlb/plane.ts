@@ -242,6 +242,7 @@ export class NetworkPlane {
       ),
       doubtful:
         unanswered.length > 0 ||
+        wanted.namespaces === undefined ||
         problems.length > 0 ||
         failures.length > 0 ||
         (desired.underlay !== undefined && facts.underlayMtu === undefined),
