@@ -1,22 +1,13 @@
 import { messageOf, SwarmError } from '../../lib/errors.js';
-import { parseCidr } from '../../lib/ip.js';
 import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { byAge, isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
+import { isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
 import { attach, attachTask, isBlocked, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
-import {
-  afterNetwork,
-  allocateNetwork,
-  isOverlay,
-  type LastGiven,
-  localPool,
-  NOTHING_GIVEN,
-  type Occupied,
-  type SubnetSource,
-} from './network.js';
+import { isOverlay } from './network.js';
+import { NetworkBook } from './network-book.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
 import { WaitList } from './wait-list.js';
@@ -43,9 +34,7 @@ export class Allocator implements Reaction {
   readonly #loop: ControlLoop;
   #ledger = this.#newLedger();
   #ports = new PortTable();
-  #networks = new Map<string, Network>();
-  #source: SubnetSource = { pools: [], prefix: 24, pool6: undefined };
-  #last: LastGiven = NOTHING_GIVEN;
+  #networks = new NetworkBook();
   #dirty: Readonly<Record<Allocatable, Set<string>>> = emptySets();
   #waiting = new WaitList();
   /** Networks in which addresses have been freed that somebody may wait for. */
@@ -68,17 +57,12 @@ export class Allocator implements Reaction {
   start(view: ReadView): void {
     this.#ledger = this.#newLedger();
     this.#ports = new PortTable();
-    this.#networks = new Map();
+    this.#networks = new NetworkBook(view.list('network'));
     this.#dirty = emptySets();
     this.#waiting = new WaitList();
     this.#withRoom = new Set();
     for (const cluster of view.list('cluster')) this.#useCluster(cluster);
-    this.#last = NOTHING_GIVEN;
-    for (const network of [...view.list('network')].sort(byAge)) {
-      this.#networkSeen(network);
-      // The newest that is left: what was given last, as far as can be told.
-      if (network.allocated) this.#last = afterNetwork(this.#last, network);
-    }
+    for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);
     for (const service of view.list('service')) this.#serviceSeen(service);
     for (const task of view.list('task')) this.#taskSeen(task);
@@ -124,15 +108,14 @@ export class Allocator implements Reaction {
 
   #useCluster(cluster: Cluster): void {
     this.#ports.avoid('data path', Protocol.UDP, cluster.dataPathPort);
-    const pools = cluster.defaultAddressPools.map(parseCidr);
-    this.#source = { pools, prefix: cluster.subnetSize, pool6: localPool(cluster.id) };
-    for (const network of this.#networks.values()) if (!network.allocated) this.#dirty.network.add(network.id);
+    this.#networks.useCluster(cluster);
+    for (const id of this.#networks.waiting()) this.#dirty.network.add(id);
   }
 
   #networkSeen(network: Network): void {
     const before = this.#networks.get(network.id);
     if (before?.allocated && !network.allocated) return; // an older state than what was decided here
-    this.#networks.set(network.id, network);
+    this.#networks.set(network);
     if (!network.allocated) {
       if (!before) this.#dirty.network.add(network.id);
       return;
@@ -152,13 +135,13 @@ export class Allocator implements Reaction {
   #networkGone(network: Network): void {
     this.#networks.delete(network.id);
     this.#ledger.removeNetwork(network.id);
-    for (const other of this.#networks.values()) if (!other.allocated) this.#dirty.network.add(other.id);
+    for (const waiting of this.#networks.waiting()) this.#dirty.network.add(waiting);
   }
 
   #nodeSeen(node: Node): void {
     this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, controlPort(node));
     for (const a of node.attachments) this.#ledger.claim(nodeOwner(node.id), a.networkId, a.addresses);
-    const ingress = this.#ingress();
+    const ingress = this.#networks.ingress();
     if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
   }
 
@@ -236,9 +219,7 @@ export class Allocator implements Reaction {
     const network = draft.get('network', id);
     if (!network || network.allocated) return;
     try {
-      const given = allocateNetwork(network, this.#occupied(id), this.#source, this.#last);
-      const done = draft.update('network', given);
-      this.#last = afterNetwork(this.#last, done);
+      const done = draft.update('network', this.#networks.allocate(network));
       this.#networkSeen(done);
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error;
@@ -249,7 +230,7 @@ export class Allocator implements Reaction {
   #allocateNode(draft: WriteView, id: string): void {
     const node = draft.get('node', id);
     if (!node) return;
-    const ingress = this.#ingress();
+    const ingress = this.#networks.ingress();
     if (!ingress) {
       this.#waiting.add(INGRESS, { kind: 'node', id });
       return;
@@ -294,7 +275,7 @@ export class Allocator implements Reaction {
     }
     const networks = attachTask(this.#ledger, task, {
       byId: (networkId) => draft.get('network', networkId),
-      ingress: () => this.#ingress(),
+      ingress: () => this.#networks.ingress(),
     });
     if (isBlocked(networks)) {
       // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
@@ -315,19 +296,6 @@ export class Allocator implements Reaction {
     if (task.status.error === why) return;
     const timestamp = this.#options.clock.now();
     draft.update('task', { ...task, status: { ...task.status, timestamp, message: 'pending allocation', error: why } });
-  }
-
-  #ingress(): Network | undefined {
-    for (const network of this.#networks.values()) if (network.spec.ingress && network.allocated) return network;
-    return undefined;
-  }
-
-  #occupied(except: string): Occupied {
-    const others = [...this.#networks.values()].filter((n) => n.id !== except && n.allocated);
-    return {
-      subnets: others.flatMap((n) => n.ipam.map((c) => ({ cidr: parseCidr(c.subnet), name: n.spec.name }))),
-      vnis: new Map(others.filter((n) => n.vni !== 0).map((n) => [n.vni, n.spec.name])),
-    };
   }
 
   #newLedger(): AddressLedger {

@@ -1,0 +1,80 @@
+import { type Cidr, parseCidr } from '../../lib/ip.js';
+import type { Cluster, IPAMConfig, Network } from '../../proto/gen/index.js';
+import { byAge } from '../common/tasks.js';
+import {
+  afterNetwork,
+  allocateNetwork,
+  type LastGiven,
+  localPool,
+  NOTHING_GIVEN,
+  type Occupied,
+  type SubnetSource,
+} from './network.js';
+
+/** The swarm's networks, as far as they are known or decided. */
+export class NetworkBook {
+  readonly #networks = new Map<string, Network>();
+  #source: SubnetSource = { pools: [], prefix: 24, pool6: undefined };
+  #last: LastGiven = NOTHING_GIVEN;
+
+  /** @param networks those that a new leader finds: the newest is what was given last, as far as can be told */
+  constructor(networks: Iterable<Network> = []) {
+    for (const network of [...networks].sort(byAge)) if (network.allocated) this.#given(network);
+  }
+
+  useCluster({ id, defaultAddressPools, subnetSize }: Cluster): void {
+    this.#source = { pools: defaultAddressPools.map(parseCidr), prefix: subnetSize, pool6: localPool(id) };
+  }
+
+  get(id: string): Network | undefined {
+    return this.#networks.get(id);
+  }
+
+  set(network: Network): void {
+    this.#networks.set(network.id, network);
+  }
+
+  delete(id: string): void {
+    this.#networks.delete(id);
+  }
+
+  ingress(): Network | undefined {
+    for (const network of this.#networks.values()) if (network.spec.ingress && network.allocated) return network;
+    return undefined;
+  }
+
+  /** Networks that have not got what they ask for. */
+  *waiting(): Iterable<string> {
+    for (const network of this.#networks.values()) if (!network.allocated) yield network.id;
+  }
+
+  /** The network with all that it asks for. @throws as allocateNetwork */
+  allocate(network: Network): Network {
+    const given = allocateNetwork(network, this.#occupied(network.id), this.#source, this.#last);
+    this.#given(given);
+    return given;
+  }
+
+  #given(network: Network): void {
+    this.#last = afterNetwork(this.#last, network);
+  }
+
+  #occupied(except: string): Occupied {
+    const others = [...this.#networks.values()].filter((n) => n.id !== except && n.allocated);
+    return {
+      subnets: others.flatMap((n) => n.ipam.map((config) => ({ cidr: subnetOf(config), name: n.spec.name }))),
+      vnis: new Map(others.filter((n) => n.vni !== 0).map((n) => [n.vni, n.spec.name])),
+    };
+  }
+}
+
+const subnets = new WeakMap<IPAMConfig, Cidr>();
+
+/** Each network's is looked at for each new one: it is parsed once. */
+function subnetOf(config: IPAMConfig): Cidr {
+  const known = subnets.get(config);
+  if (known) return known;
+  const cidr = parseCidr(config.subnet);
+  subnets.set(config, cidr);
+  return cidr;
+}
