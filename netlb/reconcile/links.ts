@@ -59,7 +59,7 @@ export async function createVxlan(
       if (!isKernelError(error, 'EEXIST')) throw error;
       const holders = (await tunnelsOn(node.namespace, port, slices)).filter(({ link }) => link.vxlan?.vni === vni);
       const [holder] = holders.filter(({ leftover }) => !leftover);
-      if (holder || Date.now() > patience) throw vniTaken(vxlan, holder, error);
+      if (holder || (holders.length === 0 && Date.now() > patience)) throw vniTaken(vxlan, holder, error);
       holders.forEach(removeTunnel);
       if (holders.length === 0) await systemClock.sleep(20);
     }
