@@ -4,8 +4,6 @@ import { closeSync, createReadStream, openSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 import { newId } from '../../lib/ids.js';
 import { macOf } from '../../lib/ip.js';
 import { silentLogger } from '../../lib/log.js';
@@ -23,6 +21,7 @@ import {
 import { TestDispatcher } from '../../worker/agent/testing.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
 import { busyboxTar } from './executor-fixture.js';
+import { compileProcess, removeProcess } from './process-fixture.js';
 
 export const IMAGE = 'worker-test:busybox';
 export const NODE_ADDRESS = '203.0.113.1';
@@ -36,22 +35,8 @@ export interface WorkerProcessOptions {
   readonly dataPathAddress: string;
 }
 
-const here = fileURLToPath(new URL('.', import.meta.url));
-const outDir = join(here, '../../node_modules/.cache', `worker-process-${process.pid}`);
-
-/** The worker's process as plain JavaScript: Node 20 runs no TypeScript. */
-export async function bundleWorkerProcess(): Promise<string> {
-  await build({
-    configFile: false,
-    logLevel: 'error',
-    build: { ssr: join(here, 'worker-process.ts'), outDir, target: 'node20', minify: false },
-  });
-  return join(outDir, 'worker-process.js');
-}
-
-export function removeBundle(): Promise<void> {
-  return rm(outDir, { recursive: true, force: true });
-}
+export const bundleWorkerProcess = (): Promise<string> => compileProcess('worker-process');
+export const removeBundle = (): Promise<void> => removeProcess('worker-process');
 
 /** A machine for one worker: a network namespace, folders, an image, and a dispatcher that the test speaks for. */
 export class WorkerGround {
