@@ -68,9 +68,9 @@ test('isolation - holds for TCP, both ways, on one machine and between two', asy
     [1, 'net2c1'],
     [2, 'net2c2'],
   ] as const)
-    await on(node, 'exec', '-d', name, 'nc', '-lk', '-p', '7000', '-e', 'true');
+    await on(node, 'exec', '-d', name, 'httpd', '-f', '-p', '7000');
   const reach = (node: number, container: string, address: string) =>
-    succeeds(on(node, 'exec', container, 'nc', '-w', '1', '-z', address, '7000'));
+    succeeds(on(node, 'exec', container, 'nc', '-w', '2', address, '7000'));
   const servers = [await addressIn(1, 'net2c1', 'net2'), await addressIn(2, 'net2c2', 'net2')];
   for (const server of servers) {
     await until(`net2 reaches ${server}`, 5, async () => ((await reach(1, 'net2c1', server)) ? true : undefined));
@@ -132,7 +132,7 @@ test('the way to the other machine - a permanent ARP entry, an FDB entry, and VX
   const mac = macOf(remote);
   expect(await inNamespace(space, 'ip', 'neigh', 'show', remote)).toContain(`dev vxlan0 lladdr ${mac} PERMANENT`);
   expect(await inNamespace(space, 'bridge', 'fdb', 'show', 'dev', 'vxlan0')).toMatch(
-    new RegExp(`^${mac} dst ${addressOf(2).replaceAll('.', '\\.')} self permanent`, 'm'),
+    new RegExp(`^${mac} dst ${addressOf(2).replaceAll('.', '\\.')} .*self permanent`, 'm'),
   );
   const vni = (await links(space, 'type', 'vxlan'))[0]?.linkinfo?.info_data?.id;
   const capture = spawnAt('node1', ['tcpdump', '-lnni', 'eth0', '-c', '2', 'udp', 'port', '4789']);
