@@ -89,7 +89,7 @@ describe('executor - exec', () => {
     const script = 'trap "stty size" WINCH; trap "exit 9" INT; tty; stty size; while :; do sleep 0.05; done';
     const streams = await executor.exec(id, shell(script, { tty: true, stdin: true, rows: 33, columns: 99 }));
     const heard = listen(streams);
-    await expect.poll(() => heard.out).toMatch(/^\/dev\/pts\/\d+\r\n33 99\r\n$/);
+    await expect.poll(() => heard.out).toMatch(/^\/dev\/pts\/\d+\r\n33 99\r\n/);
     await streams.resize(20, 70);
     await expect.poll(() => heard.out).toContain('20 70\r\n');
     await streams.write(Buffer.from([3]));

@@ -252,7 +252,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     const open = () => openRoot(container, this.#operations);
     const { root, close } = await open();
     try {
-      const stat = pathFacts(root, path, followLink);
+      const stat = await pathFacts(root, path, followLink);
       // Opened anew when it is read: an archive that nobody reads holds nothing.
       return { stat, archive: packFrom(open, path, followLink) };
     } finally {

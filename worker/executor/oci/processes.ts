@@ -55,7 +55,7 @@ export async function exec(
       root.readText('/etc/group'),
     ]);
     const process = execProcess((JSON.parse(spec) as Spec).process, settings, { passwd, group }, host);
-    if (settings.dir) checkFolder(root, settings.dir);
+    if (settings.dir) await checkFolder(root, settings.dir);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const bundle = await mkdtemp(`${folder}/`);
     return await execUnderMonitor({ id, bundle, runtime, process, input: settings.stdin });
@@ -75,10 +75,10 @@ export function runningRoot(container: Container): ContainerRoot {
   return new ContainerRoot(`/proc/${runningProcess(container).pid}/root`);
 }
 
-function checkFolder(root: ContainerRoot, dir: string): void {
+async function checkFolder(root: ContainerRoot, dir: string): Promise<void> {
   try {
     if (!dir.startsWith('/')) throw invalidArgument(`"${dir}" is not an absolute path`, { value: dir });
-    closeSync(root.resolve(dir, { follow: true, folder: true }));
+    closeSync(await root.resolve(dir, { follow: true, folder: true }));
   } catch (error) {
     if (!isKernelError(error)) throw error;
     throw invalidArgument(`no such folder in the container: ${dir}`, { value: dir, cause: error });

@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { closeSync, constants, fstat, openSync, type Stats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import koffi from 'koffi';
 import { failedPrecondition } from '../../../../lib/errors.js';
 import { isKernelError } from '../../../../netlb/kernel/errors.js';
@@ -15,12 +16,45 @@ const O_CLOEXEC = 0o2000000;
 const ATTEMPTS = 32;
 const PATH_MAX = 4096;
 
-type OpenAt2 = (number: number, fd: number, path: string, how: Buffer, size: number) => number | bigint;
-type ReadlinkAt = (fd: number, path: string, buffer: Buffer, size: number) => number | bigint;
-type MknodAt = (fd: number, path: string, mode: number, device: number) => number;
-let openat2: OpenAt2 | undefined;
-let readlinkat: ReadlinkAt | undefined;
-let mknodat: MknodAt | undefined;
+function bindLibc() {
+  const libc = koffi.load(null);
+  return {
+    openat2: libc.func(
+      'int64_t syscall(int64_t number, int fd, const char *path, const uint8_t *how, size_t size)',
+    ) as Call,
+    readlinkat: libc.func('int64_t readlinkat(int fd, const char *path, _Out_ uint8_t *buffer, size_t size)') as Call,
+    mknodat: libc.func('int mknodat(int fd, const char *path, uint32_t mode, uint64_t device)') as Call,
+  };
+}
+
+interface Call {
+  async(...args: readonly unknown[]): void;
+}
+
+let bound: ReturnType<typeof bindLibc> | undefined;
+
+function libc(): ReturnType<typeof bindLibc> {
+  bound ??= bindLibc();
+  return bound;
+}
+
+/**
+ * A system call in node's thread pool, like those of node's file system: a dead network mount in a container must not
+ * stop the event loop. @throws KernelError
+ */
+function call(what: Call, args: readonly unknown[], operation: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    what.async(...args, (error: unknown, result: number | bigint) => {
+      try {
+        if (error) throw error;
+        // errno is this call's, in here only.
+        resolve(check(result, operation));
+      } catch (reason) {
+        reject(reason);
+      }
+    });
+  });
+}
 
 export interface ResolveOptions {
   /** Whether a link at the end of the path is followed, and not opened itself. */
@@ -46,11 +80,11 @@ export class ContainerRoot {
    * A descriptor that stands for the path, with which nothing is read or written yet (O_PATH). The caller closes it.
    * @throws KernelError ENOENT, ENOTDIR, ELOOP …
    */
-  resolve(path: string, { follow, folder = false }: ResolveOptions): number {
+  async resolve(path: string, { follow, folder = false }: ResolveOptions): Promise<number> {
     const flags = O_PATH | O_CLOEXEC | (follow ? 0 : constants.O_NOFOLLOW) | (folder ? constants.O_DIRECTORY : 0);
     for (let attempt = 1; ; attempt++) {
       try {
-        return openIn(this.#fd, path, flags);
+        return await openIn(this.#fd, path, flags);
       } catch (error) {
         if (isKernelError(error, 'ENOSYS')) {
           throw failedPrecondition('this kernel cannot resolve paths safely in a container', {
@@ -67,13 +101,13 @@ export class ContainerRoot {
   async readText(path: string): Promise<string> {
     let fd: number;
     try {
-      fd = this.resolve(path, { follow: true });
+      fd = await this.resolve(path, { follow: true });
     } catch (error) {
       if (isKernelError(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return '';
       throw error;
     }
     try {
-      return fstatSync(fd).isFile() ? await readFile(`/proc/self/fd/${fd}`, 'utf8') : '';
+      return (await statOf(fd)).isFile() ? await readFile(`/proc/self/fd/${fd}`, 'utf8') : '';
     } finally {
       closeSync(fd);
     }
@@ -85,27 +119,24 @@ export class ContainerRoot {
 }
 
 /** openat2(2) with struct open_how. */
-function openIn(root: number, path: string, flags: number): number {
-  openat2 ??= koffi
-    .load(null)
-    .func('int64_t syscall(int64_t number, int fd, const char *path, const uint8_t *how, size_t size)') as OpenAt2;
+function openIn(root: number, path: string, flags: number): Promise<number> {
   const how = Buffer.alloc(24);
   how.writeBigUInt64LE(BigInt(flags), 0);
   how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT), 16);
-  return check(openat2(SYS_OPENAT2, root, path, how, how.length), `open ${path}`);
+  return call(libc().openat2, [SYS_OPENAT2, root, path, how, how.length], `open ${path}`);
 }
 
+/** What is behind a descriptor. */
+export const statOf: (fd: number) => Promise<Stats> = promisify(fstat);
+
 /** Where a symbolic link leads that was opened itself: readlinkat(2) with an empty path. */
-export function linkTarget(fd: number): string {
-  readlinkat ??= koffi
-    .load(null)
-    .func('int64_t readlinkat(int fd, const char *path, _Out_ uint8_t *buffer, size_t size)') as ReadlinkAt;
+export async function linkTarget(fd: number): Promise<string> {
   const buffer = Buffer.alloc(PATH_MAX);
-  return buffer.toString('utf8', 0, check(readlinkat(fd, '', buffer, buffer.length), 'read link'));
+  const length = await call(libc().readlinkat, [fd, '', buffer, buffer.length], 'read link');
+  return buffer.toString('utf8', 0, length);
 }
 
 /** A node of a device or a fifo: mknodat(2). @param mode with the bits of its type @throws KernelError */
-export function makeNode(folder: number, name: string, mode: number, device: number): void {
-  mknodat ??= koffi.load(null).func('int mknodat(int fd, const char *path, uint32_t mode, uint64_t device)') as MknodAt;
-  check(mknodat(folder, name, mode, device), `make ${name}`);
+export async function makeNode(folder: number, name: string, mode: number, device: number): Promise<void> {
+  await call(libc().mknodat, [folder, name, mode, device], `make ${name}`);
 }

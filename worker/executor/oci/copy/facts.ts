@@ -1,9 +1,9 @@
-import { closeSync, fstatSync, type Stats } from 'node:fs';
+import { closeSync, type Stats } from 'node:fs';
 import { posix } from 'node:path';
 import { failedPrecondition, invalidArgument, notFound } from '../../../../lib/errors.js';
 import { isKernelError } from '../../../../netlb/kernel/errors.js';
 import type { PathFacts } from '../../interactive.js';
-import { type ContainerRoot, linkTarget } from '../container/root.js';
+import { type ContainerRoot, linkTarget, statOf } from '../container/root.js';
 
 /** The name under which a path is in its archive: `.` for the root, and for a path that ends so. */
 export function nameOf(path: string): string {
@@ -11,16 +11,16 @@ export function nameOf(path: string): string {
 }
 
 /** @throws NOT_FOUND */
-export function pathFacts(root: ContainerRoot, path: string, follow: boolean): PathFacts {
-  const fd = resolvePath(root, path, follow);
+export async function pathFacts(root: ContainerRoot, path: string, follow: boolean): Promise<PathFacts> {
+  const fd = await resolvePath(root, path, follow);
   try {
-    const stats = fstatSync(fd);
+    const stats = await statOf(fd);
     return {
       name: nameOf(path),
       size: stats.size,
       mode: stats.mode,
       modifiedAt: Math.floor(stats.mtimeMs),
-      linkTarget: stats.isSymbolicLink() ? linkTarget(fd) : '',
+      linkTarget: stats.isSymbolicLink() ? await linkTarget(fd) : '',
     };
   } finally {
     closeSync(fd);
@@ -28,9 +28,9 @@ export function pathFacts(root: ContainerRoot, path: string, follow: boolean): P
 }
 
 /** @throws NOT_FOUND, INVALID_ARGUMENT */
-export function resolvePath(root: ContainerRoot, path: string, follow: boolean, folder = false): number {
+export async function resolvePath(root: ContainerRoot, path: string, follow: boolean, folder = false): Promise<number> {
   try {
-    return root.resolve(`/${path}`, { follow, folder });
+    return await root.resolve(`/${path}`, { follow, folder });
   } catch (error) {
     if (isKernelError(error, 'ENOENT')) throw notFound(`no such path in the container: ${path}`, { value: path });
     if (isKernelError(error, 'ENOTDIR')) {

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, type Stats } from 'node:fs';
+import { closeSync, constants, type Stats } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { type Headers, pack as makePack, type Pack } from 'tar-stream';
 import { codeOf, failedPrecondition } from '../../../../lib/errors.js';
-import { type ContainerRoot, linkTarget } from '../container/root.js';
+import { type ContainerRoot, linkTarget, statOf } from '../container/root.js';
 import { deviceOf, nameOf, resolvePath } from './facts.js';
 
 const CHUNK = 64 * 1024;
@@ -56,10 +56,10 @@ class Packer {
 
   async add(path: string, name: string, follow: boolean, depth = 0): Promise<void> {
     if (depth > MAX_DEPTH) throw failedPrecondition(`folders are nested too deeply: ${path.slice(0, 100)}…`);
-    const fd = resolvePath(this.#root, path, follow);
+    const fd = await resolvePath(this.#root, path, follow);
     let children: string[] = [];
     try {
-      const stats = fstatSync(fd);
+      const stats = await statOf(fd);
       if (stats.isDirectory()) children = (await readdir(`/proc/self/fd/${fd}`)).sort();
       await this.#addOne(fd, stats, name);
     } finally {
@@ -75,7 +75,7 @@ class Packer {
   }
 
   async #addOne(fd: number, stats: Stats, name: string): Promise<void> {
-    const header = this.#header(fd, stats, name);
+    const header = await this.#header(fd, stats, name);
     if (!header) return;
     if (header.type === 'file') await this.#addFile(fd, header);
     else this.#pack.entry(header);
@@ -88,11 +88,11 @@ class Packer {
   }
 
   /** Undefined for what an archive cannot hold: sockets. */
-  #header(fd: number, stats: Stats, name: string): Headers | undefined {
+  async #header(fd: number, stats: Stats, name: string): Promise<Headers | undefined> {
     const { uid, gid, mode, mtime } = stats;
     const common = { name, uid, gid, mode: mode & 0o7777, mtime };
     if (stats.isDirectory()) return { ...common, name: `${name}/`, type: 'directory' };
-    if (stats.isSymbolicLink()) return { ...common, type: 'symlink', linkname: linkTarget(fd) };
+    if (stats.isSymbolicLink()) return { ...common, type: 'symlink', linkname: await linkTarget(fd) };
     const known = this.#known(stats, name);
     if (known !== undefined) return { ...common, type: 'link', linkname: known };
     if (stats.isFile()) return { ...common, type: 'file', size: stats.size };

@@ -21,7 +21,7 @@ export async function unpackInto(
   archive: AsyncIterable<Uint8Array>,
   keepOwners: boolean,
 ): Promise<void> {
-  closeSync(resolvePath(root, folder, true, true));
+  closeSync(await resolvePath(root, folder, true, true));
   const extract = makeExtract();
   const unpacker = new Unpacker(root, folder, keepOwners);
   const feeding = feed(archive, extract);
@@ -143,7 +143,7 @@ class Unpacker {
   /** The descriptor of a folder, which is made, with those above it, when it is not there. */
   async #folderAt(path: string): Promise<number> {
     try {
-      return resolvePath(this.#root, path, true, true);
+      return await resolvePath(this.#root, path, true, true);
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'NOT_FOUND' || path === '/') throw error;
     }
@@ -177,13 +177,13 @@ class Unpacker {
       case 'link':
         return this.#makeLink(place, header.linkname ?? '');
       case 'fifo':
-        makeNode(place.fd, place.name, S_IFIFO | (mode & 0o7777), 0);
+        await makeNode(place.fd, place.name, S_IFIFO | (mode & 0o7777), 0);
         break;
       case 'character-device':
       case 'block-device': {
         const type = header.type === 'block-device' ? S_IFBLK : S_IFCHR;
         const device = deviceNumber(header.devmajor ?? 0, header.devminor ?? 0);
-        makeNode(place.fd, place.name, type | (mode & 0o7777), device);
+        await makeNode(place.fd, place.name, type | (mode & 0o7777), device);
         break;
       }
       default:
@@ -239,7 +239,7 @@ class Unpacker {
 
   async #makeLink(place: Place, target: string): Promise<void> {
     const path = this.#path(target);
-    const folder = resolvePath(this.#root, posix.dirname(path), true, true);
+    const folder = await resolvePath(this.#root, posix.dirname(path), true, true);
     try {
       await link(`/proc/self/fd/${folder}/${posix.basename(path)}`, place.path);
     } finally {
@@ -248,7 +248,7 @@ class Unpacker {
   }
 
   async #finishFolder(path: string, header: Headers, mode: number): Promise<void> {
-    const fd = resolvePath(this.#root, path, false, true);
+    const fd = await resolvePath(this.#root, path, false, true);
     const self = await open(`/proc/self/fd/${fd}`, constants.O_RDONLY).finally(() => closeSync(fd));
     try {
       const [uid, gid] = this.#owner(header);
