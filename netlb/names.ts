@@ -26,6 +26,9 @@ export const overlayNamespace = (networkId: string): string => `1-${networkId.sl
 
 export const isOverlayNamespace = (name: string): boolean => name.startsWith('1-');
 
+/** Setting of a link: 0 routers are not listened to, 1 unless the node forwards, 2 always. */
+export const acceptRouters = (link: string): string => `net/ipv6/conf/${link}/accept_ra`;
+
 export const interfaceName = (index: number): string => `eth${index}`;
 
 /**

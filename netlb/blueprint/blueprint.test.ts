@@ -15,6 +15,8 @@ const facts: Facts = {
   resolverPorts: new Map(),
   bridgeAddresses: new Map(),
   foreign: { links: new Map(), subnets: [] },
+  routerLearners: [],
+  firewalls: [],
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
 };

@@ -4,7 +4,14 @@ import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
 import type { ApplyProblem, DesiredState, GatewayBridge, Ingress, PublishedPort, Sandbox } from '../state.js';
-import { type BridgeNetwork, bridgeNetwork, checkGatewayBridge, routedGatewayBridge, subjectOf } from './bridges.js';
+import {
+  type BridgeNetwork,
+  bridgeNetwork,
+  checkGatewayBridge,
+  firewallProblems,
+  routedGatewayBridge,
+  subjectOf,
+} from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
@@ -77,7 +84,12 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     }
     bridges.push(made);
     networks.set(bridge.id, made);
+    firewallProblems(made, facts.firewalls).forEach(tell(subject));
   }
+  if (swarm)
+    firewallProblems(routedGatewayBridge(swarm.gatewayBridge), facts.firewalls).forEach(
+      tell({ kind: 'bridge', id: GATEWAY_BRIDGE }),
+    );
 
   const { tasks, forwards } = yield* sandboxes(desired, networks, facts, { attempt, tell, spared });
   const published: PublishedPort[] = [];

@@ -12,6 +12,8 @@ const facts: Facts = {
   gatewayInterfaces: new Map(),
   bridgeAddresses: new Map(),
   foreign: { links: new Map(), subnets: [] },
+  routerLearners: [],
+  firewalls: [],
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
   resolverPorts: new Map(),

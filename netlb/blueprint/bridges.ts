@@ -2,6 +2,7 @@
 import { alreadyExists, invalidArgument } from '../../lib/errors.js';
 import { canonicalCidr, familyOf, formatCidr, macOf, overlaps, parseCidr } from '../../lib/ip.js';
 import { BRIDGE_PORTS, GATEWAY_BRIDGE, NODE_NAMESPACE, portName, SILENT_PORTS } from '../names.js';
+import { type Firewall, knows } from '../nft/firewall.js';
 import type { GatewayBridge, LocalBridge, SandboxEndpoint } from '../state.js';
 import { checkId, checkMtu } from './check.js';
 import type { Facts } from './facts.js';
@@ -145,4 +146,18 @@ export function bridgeInterface(
       hairpin: translated,
     },
   };
+}
+
+/** What the node's firewall does to all that a bridge forwards, and how to let it through; one text per chain. */
+export function firewallProblems({ name, gateways }: RoutedBridge, firewalls: readonly Firewall[]): string[] {
+  const families = new Set<string>(['inet', ...gateways.map((gateway) => (familyOf(gateway) === 4 ? 'ip' : 'ip6'))]);
+  return firewalls
+    .filter((firewall) => families.has(firewall.family) && !knows(firewall, name))
+    .map(({ family, table, chain }) => {
+      const insert = `nft insert rule ${family} ${table} ${chain}`;
+      return (
+        `the chain ${chain} of table ${family} ${table} drops what is forwarded and has no rule for ${name}: ` +
+        `let it through (${insert} iifname ${name} accept; ${insert} oifname ${name} accept)`
+      );
+    });
 }

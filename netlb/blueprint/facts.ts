@@ -1,4 +1,5 @@
 import { addressOf, contains, formatAddress, parseAddress, parseCidr } from '../../lib/ip.js';
+import type { Firewall } from '../nft/firewall.js';
 import type { Foreign } from './foreign.js';
 import type { Occupation } from './occupied.js';
 import type { ResolverPorts } from './resolver.js';
@@ -21,6 +22,9 @@ export interface Facts {
   /** CIDRs of the node's bridges of our making, by name, as they are now. */
   readonly bridgeAddresses: ReadonlyMap<string, readonly string[]>;
   readonly foreign: Foreign;
+  readonly firewalls: readonly Firewall[];
+  /** Links that have an IPv6 default route by a router's own word (RFC 4861). */
+  readonly routerLearners: readonly string[];
   /** Marks by `protocol . published` (numbers), as they are now. */
   readonly marks: ReadonlyMap<string, number>;
   readonly occupation: Occupation;

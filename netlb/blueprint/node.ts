@@ -1,6 +1,6 @@
 /** The node's own namespace: the bridges, and the rules that lead published ports into the sandboxes. */
 import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
-import { GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
+import { acceptRouters, GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { Chain, NftSet, Table } from '../nft/table.js';
 import type { GatewayBridge, PublishedPort, Underlay } from '../state.js';
 import {
@@ -43,7 +43,7 @@ export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprin
   return {
     name: NODE_NAMESPACE,
     subject: { kind: 'node', id: '' },
-    sysctls: routed.length > 0 ? [...forwarding(routed), ...routed.flatMap(bridgeSysctls)] : [],
+    sysctls: routed.length > 0 ? [...forwarding(routed, facts), ...routed.flatMap(bridgeSysctls)] : [],
     bridges: [...(swarm ? [gatewayBlueprint(swarm.gatewayBridge, facts)] : []), ...bridges.map(bridgeBlueprint)],
     vxlan: undefined,
     interfaces: [],
@@ -57,10 +57,16 @@ export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprin
 const hasIpv6 = (bridges: readonly RoutedBridge[]): boolean =>
   bridges.some(({ gateways }) => gateways.some((gateway) => familyOf(gateway) === 6));
 
-const forwarding = (bridges: readonly RoutedBridge[]): Sysctl[] => [
-  { key: 'net.ipv4.ip_forward', value: '1' },
-  ...(hasIpv6(bridges) ? [{ key: 'net.ipv6.conf.all.forwarding', value: '1', optional: true } as const] : []),
-];
+function forwarding(bridges: readonly RoutedBridge[], { routerLearners }: Facts): Sysctl[] {
+  const forwarding4: Sysctl = { key: 'net.ipv4.ip_forward', value: '1' };
+  if (!hasIpv6(bridges)) return [forwarding4];
+  return [
+    forwarding4,
+    // Who forwards does not listen to routers, and forgets what they said, unless this was set before.
+    ...routerLearners.map((name) => ({ key: acceptRouters(name), value: '2' })),
+    { key: 'net.ipv6.conf.all.forwarding', value: '1', optional: true },
+  ];
+}
 
 const gatewayBlueprint = (gatewayBridge: GatewayBridge, facts: Facts): BridgeBlueprint => ({
   name: GATEWAY_BRIDGE,

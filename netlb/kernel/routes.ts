@@ -37,6 +37,8 @@ export const routeTypes = {
 export type RouteType = keyof typeof routeTypes;
 
 const RTPROT_BOOT = 3;
+/** Of Route.protocol: a router advertisement. */
+export const RTPROT_RA = 9;
 const RTM_F_CLONED = 0x200;
 const RTNH_F_ONLINK = 4;
 

@@ -79,8 +79,8 @@ function textOf(types: readonly DataType[], bytes: Buffer): string {
 }
 
 /** What a list's members are: all of one attribute type, which Attributes would take for one. */
-function* members(list: Buffer): Generator<Buffer> {
-  for (let offset = 0; offset + 4 <= list.length; ) {
+export function* members(list: Buffer | undefined): Generator<Buffer> {
+  for (let offset = 0; list && offset + 4 <= list.length; ) {
     const length = list.readUInt16LE(offset);
     if (length < 4) return;
     yield list.subarray(offset + 4, offset + length);
@@ -95,7 +95,7 @@ function baseOf(chain: Attributes, family: TableFamily): BaseChain | undefined {
   const name = hooks[family][hook?.u32be(NFTA_HOOK_HOOKNUM) ?? -1];
   if (!hook || !name) return undefined;
   const devices = hook.bytes(NFTA_HOOK_DEVS);
-  const [first] = devices ? [...members(devices)] : [];
+  const [first] = members(devices);
   const device = hook.text(NFTA_HOOK_DEV) ?? first?.toString('utf8').replace(/\0.*$/s, '');
   return {
     type: (chain.text(NFTA_CHAIN_TYPE) ?? 'filter') as BaseChain['type'],
@@ -166,7 +166,7 @@ function decodeSet(set: Attributes, messages: readonly NetlinkMessage[]): Actual
   if (keyTypes && valueTypes) {
     for (const message of messages) {
       const list = attributesOf(message).bytes(NFTA_SET_ELEM_LIST_ELEMENTS);
-      for (const member of list ? members(list) : []) {
+      for (const member of members(list)) {
         const element = new Attributes(member);
         const key = element.nested(NFTA_SET_ELEM_KEY)?.bytes(NFTA_DATA_VALUE);
         const data = dataText(element.nested(NFTA_SET_ELEM_DATA), valueTypes);

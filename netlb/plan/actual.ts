@@ -1,5 +1,6 @@
 /** What the kernel shows of a node's network, as read by reconcile/. */
 import type { FdbEntry, InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
+import type { Firewall } from '../nft/firewall.js';
 import type { ActualTable } from '../nft/table.js';
 
 export interface ActualState {
@@ -22,6 +23,8 @@ export interface ActualNamespace {
   readonly sysctls: ReadonlyMap<string, string>;
   /** By `family name`; only tables that are named as ours. */
   readonly tables: ReadonlyMap<string, ActualTable>;
+  /** Others' chains that drop what is forwarded; of the node's namespace. */
+  readonly firewalls: readonly Firewall[];
 }
 
 /** A namespace that shows nothing, or is not there yet. */
@@ -34,4 +37,5 @@ export const NOTHING_ACTUAL: ActualNamespace = {
   fdb: [],
   sysctls: new Map(),
   tables: new Map(),
+  firewalls: [],
 };

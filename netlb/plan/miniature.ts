@@ -70,6 +70,8 @@ const facts: Facts = {
   resolverPorts: new Map(),
   bridgeAddresses: new Map(),
   foreign: { links: new Map(), subnets: [] },
+  routerLearners: [],
+  firewalls: [],
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
 };
@@ -176,6 +178,7 @@ export function made(of: Blueprint): ActualState {
         ];
       }),
       sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
+      firewalls: [],
       tables: new Map(
         ns.tables.map((table) => [
           keyOf(table),

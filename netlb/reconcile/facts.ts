@@ -3,9 +3,10 @@ import type { Facts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import type { Listener } from '../kernel/listeners.js';
 import type { Link } from '../kernel/rtnetlink.js';
-import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, LINK_GROUP, NODE_NAMESPACE, TABLE } from '../names.js';
+import { acceptRouters, GATEWAY_BRIDGE, INGRESS_NAMESPACE, LINK_GROUP, NODE_NAMESPACE, TABLE } from '../names.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
+import { linksWithRouters } from './read.js';
 
 /** What a blueprint takes from the kernel. Pure. */
 export function factsOf(
@@ -26,6 +27,8 @@ export function factsOf(
     gatewayInterfaces,
     bridgeAddresses: bridgeAddresses(node),
     foreign: foreignOf(node),
+    routerLearners: routerLearners(node),
+    firewalls: node.firewalls,
     marks: marks(actual),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
@@ -63,6 +66,10 @@ function bridgeAddresses({ links, addresses }: ActualNamespace): Map<string, str
     ours.map(({ name, index }) => [name, addresses.filter((a) => a.index === index).map(({ cidr }) => cidr)]),
   );
 }
+
+/** Where the kernel itself listens to routers; a network manager that does has set `accept_ra` to 0. */
+const routerLearners = ({ links, routes, sysctls }: ActualNamespace): string[] =>
+  linksWithRouters(links, routes).filter((name) => (sysctls.get(acceptRouters(name)) ?? '0') !== '0');
 
 function foreignOf({ links, addresses, routes }: ActualNamespace): Foreign {
   const byIndex = new Map(links.map((link) => [link.index, link]));

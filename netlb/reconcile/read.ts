@@ -1,9 +1,9 @@
 /** Reads what the kernel shows of one namespace, whole or in part. */
 import type { Steps } from '../../lib/steps.js';
-import { TABLE_MAIN } from '../kernel/routes.js';
-import type { Link } from '../kernel/rtnetlink.js';
+import { RTPROT_RA, TABLE_MAIN } from '../kernel/routes.js';
+import type { Link, Route } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
-import { isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
+import { acceptRouters, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { NamespaceHandle } from './handles.js';
 
@@ -62,13 +62,14 @@ const readers: { readonly [P in Part]: Reader } = {
     neighbours: kind === 'node' ? [] : route.neighbours(),
   }),
   fdb: ({ route }, kind) => ({ fdb: kind === 'overlay' ? route.fdb() : [] }),
-  sysctls: (handle, kind, { links }) => ({
+  sysctls: (handle, kind, { links, routes }) => ({
     sysctls: readSysctls(
       handle,
-      { node: nodeSysctls(links), overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind],
+      { node: nodeSysctls(links, routes), overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind],
     ),
   }),
   tables: ({ tables }, kind) => ({
+    firewalls: kind === 'node' ? tables.firewalls() : [],
     tables:
       kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'ip6', 'bridge'] : ['ip', 'ip6', 'netdev']),
   }),
@@ -95,9 +96,21 @@ export function* readNamespace(
   return read;
 }
 
-function nodeSysctls(links: readonly Link[]): string[] {
+function nodeSysctls(links: readonly Link[], routes: readonly Route[]): string[] {
   const bridges = links.filter(({ group, kind }) => group === LINK_GROUP && kind === 'bridge');
-  return [...NODE_SYSCTLS, ...bridges.flatMap(({ name }) => bridgeSysctls(name))];
+  return [
+    ...NODE_SYSCTLS,
+    ...bridges.flatMap(({ name }) => bridgeSysctls(name)),
+    ...linksWithRouters(links, routes).map(acceptRouters),
+  ];
+}
+
+/** Links whose IPv6 default route was made for a router advertisement. */
+export function linksWithRouters(links: readonly Link[], routes: readonly Route[]): string[] {
+  const learned = new Set(
+    routes.filter(({ destination, protocol }) => destination === '::/0' && protocol === RTPROT_RA).map((r) => r.index),
+  );
+  return links.filter(({ index }) => learned.has(index)).map(({ name }) => name);
 }
 
 function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): Map<string, string> {

@@ -6,26 +6,36 @@ import { NETLINK_NETFILTER, NetlinkSocket } from '../kernel/netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from '../kernel/nfnetlink.js';
 import { TABLE } from '../names.js';
 import { decodeTable } from '../nft/decode.js';
+import {
+  type Firewall,
+  type ForwardDrop,
+  forwardDrops,
+  interfaceSets,
+  interfacesIn,
+  interfacesOf,
+} from '../nft/firewall.js';
+import {
+  NFT_MSG_GETCHAIN,
+  NFT_MSG_GETGEN,
+  NFT_MSG_GETRULE,
+  NFT_MSG_GETSET,
+  NFT_MSG_GETSETELEM,
+  NFT_MSG_GETTABLE,
+  NFTA_GEN_ID,
+  NFTA_SET_ELEM_LIST_SET,
+  NFTA_TABLE,
+} from '../nft/messages.js';
 import type { ActualTable, TableFamily } from '../nft/table.js';
 import type { TablesChange } from '../plan/operation.js';
 
 /** Values of linux/netfilter.h (NFPROTO_*). */
-const families: Readonly<Record<TableFamily, number>> = { ip: 2, netdev: 5, bridge: 7, ip6: 10 };
-
-/** Values of linux/netfilter/nf_tables.h; each object's table is attribute 1. */
-const NFT_MSG_GETTABLE = 1;
-const NFT_MSG_GETCHAIN = 4;
-const NFT_MSG_GETRULE = 7;
-const NFT_MSG_GETSET = 10;
-const NFT_MSG_GETSETELEM = 13;
-const NFT_MSG_GETGEN = 16;
-const NFTA_TABLE = 1;
-const NFTA_SET_ELEM_LIST_SET = 2;
-const NFTA_GEN_ID = 1;
+const families = { inet: 1, ip: 2, netdev: 5, bridge: 7, ip6: 10 } as const;
+const NFPROTO_UNSPEC = 0;
 
 /** Reads the tables of our name in one namespace. Close it. */
 export class TableReader {
   readonly #socket: NetlinkSocket;
+  #firewalls: { readonly generation: number; readonly list: readonly Firewall[] } | undefined;
   #known: { readonly generation: number; readonly tables: ReadonlyMap<string, ActualTable> } | undefined;
 
   constructor(namespace: NetNamespace) {
@@ -44,6 +54,28 @@ export class TableReader {
     for (const family of wanted) if (this.#has(family)) tables.set(`${family} ${TABLE}`, this.#table(family));
     this.#known = { generation, tables };
     return tables;
+  }
+
+  /** What others' tables drop of what is forwarded; read again only when the generation has moved, too. */
+  firewalls(): readonly Firewall[] {
+    const generation = this.#generation();
+    if (this.#firewalls?.generation === generation) return this.#firewalls.list;
+    const chains = this.#dump(NFPROTO_UNSPEC, NFT_MSG_GETCHAIN);
+    const list = forwardDrops(chains)
+      .filter(({ table }) => table !== TABLE)
+      .map((drop): Firewall => ({ ...drop, interfaces: this.#interfacesOf(drop) }));
+    this.#firewalls = { generation, list };
+    return list;
+  }
+
+  #interfacesOf({ family, table }: ForwardDrop): string[] {
+    const number = families[family];
+    const ofTable = [attribute(NFTA_TABLE, text(table))];
+    const sets = interfaceSets(this.#dump(number, NFT_MSG_GETSET, ofTable));
+    const elements = sets.flatMap((set) =>
+      this.#dump(number, NFT_MSG_GETSETELEM, [...ofTable, attribute(NFTA_SET_ELEM_LIST_SET, text(set))]),
+    );
+    return [...interfacesOf(this.#dump(number, NFT_MSG_GETRULE, ofTable)), ...interfacesIn(elements)];
   }
 
   /** Of a namespace that was just made: there are none, until somebody makes some. */
@@ -92,22 +124,23 @@ export class TableReader {
   }
 
   #table(family: TableFamily): ActualTable {
+    const number = families[family];
     const ofTable = [attribute(NFTA_TABLE, text(TABLE))];
     return decodeTable(
       family,
       TABLE,
       {
-        chains: this.#dump(family, NFT_MSG_GETCHAIN),
-        rules: this.#dump(family, NFT_MSG_GETRULE, ofTable),
-        sets: this.#dump(family, NFT_MSG_GETSET, ofTable),
+        chains: this.#dump(number, NFT_MSG_GETCHAIN),
+        rules: this.#dump(number, NFT_MSG_GETRULE, ofTable),
+        sets: this.#dump(number, NFT_MSG_GETSET, ofTable),
       },
-      (set) => this.#dump(family, NFT_MSG_GETSETELEM, [...ofTable, attribute(NFTA_SET_ELEM_LIST_SET, text(set))]),
+      (set) => this.#dump(number, NFT_MSG_GETSETELEM, [...ofTable, attribute(NFTA_SET_ELEM_LIST_SET, text(set))]),
     );
   }
 
-  #dump(family: TableFamily, type: number, attributes: readonly Buffer[] = []): NetlinkMessage[] {
-    const request = nfRequest(NFNL_SUBSYS_NFTABLES, type, NLM_F_DUMP, families[family], ...attributes);
-    return this.#socket.dump(request, `read table ${family} ${TABLE}`);
+  #dump(family: number, type: number, attributes: readonly Buffer[] = []): NetlinkMessage[] {
+    const request = nfRequest(NFNL_SUBSYS_NFTABLES, type, NLM_F_DUMP, family, ...attributes);
+    return this.#socket.dump(request, 'read nftables');
   }
 
   close(): void {

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import type { ApplyProblem, LocalBridge } from '../../netlb/state.js';
-import { alone, bridge, container, dual, endpoint, NODE, NODE6, publish } from './plane-bridges.js';
+import { alone, bridge, container, dual, endpoint, NODE, NODE6, OUTSIDE, publish } from './plane-bridges.js';
 import { type Driver, Machines } from './plane-fixture.js';
 
 const tsswarm0 = bridge('bridge', 17);
@@ -127,4 +127,33 @@ test('ports - what a process or another container has is refused with the reason
       (protocol) => `sandbox a1: port 8091/${protocol} of ::: the sandbox has no IPv6 address to lead to`,
     ),
   );
+});
+
+test('a firewall that drops what is forwarded - is named with what to allow, and that is enough', async () => {
+  const nft = (text: string) => machines.inside(node, 'nft', text);
+  const iptables = (...args: string[]) => machines.inside(node, 'iptables-nft', ...args);
+  iptables('-P', 'FORWARD', 'DROP');
+  iptables('-A', 'FORWARD', '-i', 'docker0', '-j', 'ACCEPT');
+  nft('add table inet strict; add chain inet strict forward { type filter hook forward priority 10; policy drop; }');
+  nft(
+    'add rule inet strict forward iifname { "docker0", "eth0" } accept; add rule inet strict forward iifname "tss*" accept',
+  );
+  machines.addHost(`${node}o`, `${OUTSIDE}/24`);
+  await machines.serve(`${node}o`, 'outside');
+  const state = alone([tsswarm0, front], [a1]);
+  const { problems } = await driver.apply(state);
+  expect(problems.map(({ subject }) => subject.id)).toEqual([tsswarm0.id, front.id, front.id]);
+  expect(problems[0]?.message).toBe(
+    'the chain FORWARD of table ip filter drops what is forwarded and has no rule for tsswarm0: let it through (nft ' +
+      'insert rule ip filter FORWARD iifname tsswarm0 accept; nft insert rule ip filter FORWARD oifname tsswarm0 accept)',
+  );
+  expect(problems[2]?.message).toContain(`the chain forward of table inet strict drops`);
+  expect(machines.ask(sandboxOf(a1.id), 'tcp', OUTSIDE, 80, 1)).toEqual(['no answer']);
+
+  for (const { message } of problems)
+    for (const [command] of message.matchAll(/(?<=nft )insert rule [^;)]*/g)) nft(command);
+  expect(machines.ask(sandboxOf(a1.id), 'tcp', OUTSIDE, 80, 1)).toEqual([`outside ${NODE}`]);
+  await driver.kill();
+  driver = await machines.driver(node);
+  expect((await driver.apply(state)).problems).toEqual([]);
 });
