@@ -87,7 +87,9 @@ export interface Sandbox {
   readonly endpoints: readonly SandboxEndpoint[];
   /**
    * Has an interface on the gateway bridge and the default route through it. Without one, the default route
-   * leads to the gateway of the first endpoint on a bridge that is not internal, if there is such.
+   * leads to the gateway of the first endpoint on a bridge that is not internal, if there is such; either family
+   * by itself. The interface comes after the endpoints that the sandbox is made with (eth1 for one), and keeps its
+   * name: who names the interfaces of endpoints that come later leaves it out, or it must give way and is made anew.
    */
   readonly gateway: boolean;
   /** Virtual addresses that this task reaches, balanced in its own namespace. */
@@ -96,7 +98,8 @@ export interface Sandbox {
   readonly ingress: SandboxIngress | undefined;
   /**
    * Ports of this node that lead to this sandbox alone (publish mode host, `run -p`). They lead to its address
-   * on the gateway bridge, or else to that of the endpoint with the default route.
+   * on the gateway bridge, or else to that of the endpoint with the default route; nowhere without one. One that a
+   * process, another sandbox or the swarm has already is a problem of the sandbox.
    */
   readonly hostPorts: readonly HostPort[];
   /** Undefined: names are not resolved for it (it has the node's own resolv.conf). */
@@ -177,7 +180,7 @@ export type TransportProtocol = 'tcp' | 'udp' | 'sctp';
 
 export interface HostPort {
   readonly protocol: TransportProtocol;
-  /** Empty: all local addresses. */
+  /** Empty: all local addresses; 0.0.0.0 and `::`: all of one family. */
   readonly hostAddress: string;
   readonly published: number;
   readonly target: number;
@@ -203,7 +206,10 @@ export interface PublishedPort {
 
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {
-  /** What it concerns: a sandbox, an overlay, or the node as a whole. */
+  /**
+   * What it concerns: a sandbox, a network, or the node as a whole. What keeps a sandbox from being made as it was
+   * asked for is a problem of its own, too: one of a bridge alone (a firewall, a route that came later) stops nobody.
+   */
   readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'node'; readonly id: string };
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */
   readonly message: string;
