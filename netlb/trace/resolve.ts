@@ -1,9 +1,7 @@
 /** Asks for a name as a program in a namespace would: its resolv.conf (resolv.conf(5)), its servers, its way to them. */
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { decode, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
+import { attempt } from '../dns/attempt.js';
 import type { NetNamespace } from '../kernel/namespace.js';
-import { socket as openSocket } from '../kernel/syscalls.js';
 import type { ResolveAnswer } from './queries.js';
 
 export interface ResolvConf {
@@ -15,9 +13,6 @@ export interface ResolvConf {
 
 /** Milliseconds in which a server must answer: one attempt, not the three of a resolver library. */
 const TIMEOUT = 1500;
-const AF_INET = 2;
-const SOCK_DGRAM = 2;
-const DNS_PORT = 53;
 
 export function parseResolvConf(text: string): ResolvConf {
   const lines = text.split('\n').map((line) =>
@@ -61,7 +56,7 @@ async function firstAnswer(
   { servers }: ResolvConf,
   name: string,
 ): Promise<ResolveAnswer | undefined> {
-  for (const server of servers.filter((address) => !address.includes(':'))) {
+  for (const server of servers) {
     const packet = await askServer(namespace, server, name);
     if (!packet) continue;
     const addresses = (packet.answers ?? []).flatMap((record) => (record.type === 'A' ? [record.data] : []));
@@ -72,26 +67,26 @@ async function firstAnswer(
   return undefined;
 }
 
-async function askServer(namespace: NetNamespace, server: string, name: string): Promise<Packet | undefined> {
-  const id = Math.floor(Math.random() * 0x10000);
-  // Made inside: a socket that node binds itself would be the host's.
-  const fd = namespace.run(() => openSocket(AF_INET, SOCK_DGRAM, 0));
-  const socket = createSocket('udp4');
-  const signal = AbortSignal.timeout(TIMEOUT);
-  try {
-    socket.bind({ fd });
-    await once(socket, 'listening', { signal });
-    const query = encode({ type: 'query', id, flags: RECURSION_DESIRED, questions: [{ type: 'A', name }] });
-    socket.send(query, DNS_PORT, server);
-    for (;;) {
-      const [message] = (await once(socket, 'message', { signal })) as [Buffer];
-      const packet = decode(message);
-      if (packet.id === id) return packet;
-    }
-  } catch {
-    // No route, refused, or no answer in time: the next server is asked, as a resolver library does.
-    return undefined;
-  } finally {
-    socket.close();
-  }
+/** Undefined: no route, refused, or no answer in time. The next server is asked then, as a resolver library does. */
+function askServer(namespace: NetNamespace, server: string, name: string): Promise<Packet | undefined> {
+  const query = encode({ type: 'query', flags: RECURSION_DESIRED, questions: [{ type: 'A', name }] });
+  return new Promise((resolve) => {
+    const cancel = attempt({
+      namespace,
+      server,
+      transport: 'udp',
+      query,
+      questionEnd: query.length,
+      onAnswer: (answer) => finish(decode(answer)),
+      onFailure: () => finish(undefined),
+    });
+    const patience = setTimeout(() => {
+      cancel();
+      finish(undefined);
+    }, TIMEOUT);
+    const finish = (packet: Packet | undefined) => {
+      clearTimeout(patience);
+      resolve(packet);
+    };
+  });
 }

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import type { Hop, Trace } from '../../netlb/trace/hop.js';
 import type { TraceProtocol } from '../../netlb/trace/packet.js';
+import type { Query } from '../../netlb/trace/queries.js';
 import type { Directory, DirectoryEndpoint, Sender } from '../../netlb/trace/question.js';
 import { KernelReader } from '../../netlb/trace/reader.js';
 import { traceThrough } from '../../netlb/trace/tracer.js';
@@ -40,11 +41,15 @@ export class Tracing {
     this.#readers.set(node, reader);
   }
 
-  ask = async (node: string, queries: Parameters<KernelReader['answer']>[0][]) =>
+  ask = async (node: string, queries: readonly Query[]) =>
     Promise.all(queries.map((query) => this.reader(node).answer(query)));
 
   /** With RECORD=FILE the facts are kept, for tests of what is told from them (netlb/trace/recorded). @param from name of a task, of a node, or an address */
   async run(from: string, address: string, protocol: TraceProtocol = 'tcp', port = 80, prefer = ''): Promise<Trace> {
+    return (await this.traced(from, address, protocol, port, prefer)).trace;
+  }
+
+  async traced(from: string, address: string, protocol: TraceProtocol, port: number, prefer: string) {
     const question = {
       from: this.#sender(from),
       to: { label: address, name: undefined, address },
@@ -58,7 +63,7 @@ export class Tracing {
     if (process.env.RECORD)
       writeFileSync(process.env.RECORD, JSON.stringify({ question, directory: this.directory, facts: book.record() }));
     if (process.env.TRACE) process.stderr.write(`${textOf(trace)}\n`);
-    return trace;
+    return { trace, question };
   }
 
   #sender(from: string): Sender {
