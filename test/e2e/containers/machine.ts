@@ -1,0 +1,140 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll } from 'vitest';
+import { BINARY, execute, type Outcome } from '../../../demo/cli.js';
+import { makeRootfsArchive } from '../../../demo/image.js';
+import { until } from '../../../demo/steps.js';
+
+export const IMAGE = 'busybox:latest';
+/** Of the machine's only link that leads elsewhere. */
+export const ADDRESS = '198.51.100.7';
+
+const DAEMON = path.join(path.dirname(BINARY), 'tsswarmd');
+
+/** A machine with a daemon that is in no swarm: a network namespace and folders of its own. */
+export class Machine {
+  readonly namespace = `tsswarm-test-${process.pid}`;
+  folder = '';
+  #daemon: ChildProcess | undefined;
+
+  get env(): Record<string, string> {
+    return { TSSWARM_HOST: `unix://${this.folder}/run/tsswarm.sock` };
+  }
+
+  async up(): Promise<void> {
+    this.folder = await mkdtemp(path.join(tmpdir(), 'tsswarm-containers-'));
+    const { namespace } = this;
+    await must('ip', 'netns', 'add', namespace);
+    await must('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+    await must('ip', '-n', namespace, 'link', 'add', 'under', 'type', 'veth', 'peer', 'name', 'beyond');
+    for (const link of ['under', 'beyond']) await must('ip', '-n', namespace, 'link', 'set', link, 'up');
+    await must('ip', '-n', namespace, 'addr', 'add', `${ADDRESS}/24`, 'dev', 'under');
+    const roots = ['--data-root', `${this.folder}/data`, '--run-root', `${this.folder}/run`];
+    this.#daemon = spawn('nsenter', [`--net=/run/netns/${namespace}`, DAEMON, ...roots], { stdio: 'ignore' });
+    await until('the daemon answers', 20, async () => (await this.outcome('info')).code === 0 || undefined);
+    const { archive, remove } = await makeRootfsArchive();
+    try {
+      await this.run('image', 'import', '--change', 'CMD ["sh"]', '--change', 'ENV PATH=/bin', archive, IMAGE);
+    } finally {
+      await remove();
+    }
+  }
+
+  async down(): Promise<void> {
+    const ids = (await this.outcome('ps', '-aq', '--no-trunc')).stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await this.outcome('rm', '-f', ...ids);
+    if (this.#daemon && this.#daemon.exitCode === null) {
+      this.#daemon.kill('SIGTERM');
+      await once(this.#daemon, 'exit');
+    }
+    await execute('ip', ['netns', 'del', this.namespace]);
+    if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Runs `tsswarm …` to its end. */
+  outcome(...args: readonly string[]): Promise<Outcome> {
+    return execute(BINARY, args, this.env);
+  }
+
+  /** @returns what it prints @throws with its words when it fails */
+  async run(...args: readonly string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.outcome(...args);
+    if (code !== 0) throw new Error(`tsswarm ${args.join(' ')}: exit code ${code}: ${stderr.trim()}`);
+    return stdout;
+  }
+
+  /** Starts `tsswarm …` with pipes, for tests that talk to it while it runs. */
+  start(...args: readonly string[]): Running {
+    return new Running(spawn(BINARY, args, { env: { ...process.env, ...this.env } }));
+  }
+
+  /** Runs a program in the machine's network. */
+  inside(...command: readonly string[]): Promise<string> {
+    return must('nsenter', `--net=/run/netns/${this.namespace}`, '--', ...command);
+  }
+
+  async inspect(ref: string): Promise<Inspected> {
+    const [object] = JSON.parse(await this.run('inspect', ref)) as Inspected[];
+    if (!object) throw new Error(`${ref} is not there`);
+    return object;
+  }
+}
+
+export interface Inspected {
+  readonly Id: string;
+  readonly State: { readonly Status: string; readonly Pid: number; readonly ExitCode: number };
+  readonly NetworkSettings: {
+    readonly SandboxKey: string;
+    readonly Networks: Readonly<Record<string, { readonly IPAddress: string; readonly MacAddress: string }>>;
+  };
+}
+
+/** A program that runs, and what it has printed so far. */
+export class Running {
+  readonly child: ChildProcess;
+  out = '';
+  err = '';
+  readonly #exit: Promise<number>;
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stdout?.on('data', (chunk) => {
+      this.out += chunk;
+    });
+    child.stderr?.on('data', (chunk) => {
+      this.err += chunk;
+    });
+    this.#exit = once(child, 'close').then(([code]) => Number(code));
+  }
+
+  type(text: string): void {
+    this.child.stdin?.write(text);
+  }
+
+  /** Resolves when it has printed this; what came before is forgotten. */
+  async prints(text: string): Promise<void> {
+    await until(`"${text}" is printed`, 20, async () => this.out.includes(text) || undefined);
+    this.out = this.out.slice(this.out.indexOf(text) + text.length);
+  }
+
+  exit(): Promise<number> {
+    return this.#exit;
+  }
+}
+
+/** A machine for the tests of one file. It is taken down whatever becomes of them. */
+export function useMachine(): Machine {
+  const machine = new Machine();
+  beforeAll(() => machine.up());
+  afterAll(() => machine.down());
+  return machine;
+}
+
+async function must(command: string, ...args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await execute(command, args);
+  if (code !== 0) throw new Error(`${command} ${args.join(' ')}: exit code ${code}: ${stderr.trim()}`);
+  return stdout;
+}
