@@ -27,7 +27,7 @@ class TerminalPrinter implements ProgressPrinter {
   }
 
   show(view: ProgressView): void {
-    const notice = view.notice === undefined ? [] : [`rollback: ${view.notice}`];
+    const notice = view.notice === undefined ? [] : [view.notice];
     this.#lines = [overallLine(view), ...notice, ...barLines(view)];
     this.#draw(this.#lines);
   }
@@ -56,7 +56,7 @@ class LinePrinter implements ProgressPrinter {
 
   show(view: ProgressView): void {
     this.#changed('overall', overallLine(view));
-    if (view.notice !== undefined) this.#changed('rollback', `rollback: ${view.notice}`);
+    if (view.notice !== undefined) this.#changed('notice', view.notice);
     for (const line of failureLines(view)) this.#changed(`failure of ${labelOf(line)}`, line);
     for (const line of plainLines(view)) this.#changed(labelOf(line), line);
   }

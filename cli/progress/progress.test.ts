@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { WatchEvent, WatchEventAction, WatchMessage } from '../../proto/gen/control.js';
 import { Meta, Service, Task, TaskState, TaskStatus, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
-import { ContainerSpec, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
+import { ContainerSpec, NetworkAttachmentConfig, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
 import { barLines, failureLines, overallLine, plainLines } from './bars.js';
 import { progressPrinter } from './printer.js';
 import { ServiceProgress } from './progress.js';
@@ -52,6 +52,29 @@ describe('ServiceProgress - replicated', () => {
     const running = [task('a', 1, TaskState.RUNNING), task('b', 2, TaskState.RUNNING)];
     const progress = put(new ServiceProgress(undefined), service(2, spec('web:2')), ...running);
     expect(progress.view()).toMatchObject({ done: 0, verdict: { kind: 'waiting' } });
+  });
+
+  it('waits for what the managers cannot give yet, with their words', () => {
+    const lacking = { ...service(1, spec('web:1')), problems: ['address 10.0.9.10 is taken'] };
+    const running = [task('a', 1, TaskState.RUNNING), task('b', 2, TaskState.RUNNING)];
+    const progress = put(new ServiceProgress(undefined), lacking, ...running);
+    const notice = 'waiting: address 10.0.9.10 is taken';
+    expect(progress.view()).toMatchObject({ done: 2, notice, verdict: { kind: 'waiting' } });
+    put(progress, service(1, spec('web:1')));
+    expect(progress.view()).toMatchObject({ notice: undefined, verdict: { kind: 'converged' } });
+  });
+
+  it('counts tasks that a change of the virtual address leaves as they are', () => {
+    const at = (virtualIp: string): ServiceSpec => {
+      const { task: asked } = spec('web:1');
+      return spec('web:1', {
+        task: { ...asked, networks: [NetworkAttachmentConfig.create({ target: 'net', virtualIp })] },
+      });
+    };
+    const before = { spec: at('10.0.9.10').task };
+    const progress = put(new ServiceProgress(undefined), service(2, at('10.0.9.20')));
+    put(progress, task('a', 1, TaskState.RUNNING, before), task('b', 2, TaskState.RUNNING, before));
+    expect(progress.view()).toMatchObject({ done: 2, verdict: { kind: 'converged' } });
   });
 
   it('counts tasks that a change of scale alone leaves as they are', () => {
@@ -162,7 +185,7 @@ describe('ServiceProgress - updates', () => {
       message: 'service rolled back: task x failed',
     });
     expect(verdictOf(UpdateState.ROLLBACK_STARTED)).toMatchObject({
-      notice: 'task x failed',
+      notice: 'rollback: task x failed',
       verdict: { kind: 'waiting' },
     });
   });

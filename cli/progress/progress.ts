@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type WatchEvent, WatchEventAction, type WatchMessage } from '../../proto/gen/control.js';
 import { type Service, type Task, TaskState, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
+import type { TaskSpec } from '../../proto/gen/specs.js';
 import { naturalOrder, shortId } from '../format/human.js';
 import { reasonOf } from '../format/task-rows.js';
 
@@ -12,7 +13,7 @@ export interface ProgressView {
   readonly total: number | undefined;
   readonly isJob: boolean;
   readonly slots: readonly SlotView[];
-  /** Of an update that is being rolled back. */
+  /** A line about the whole: an update that is rolled back, what the managers cannot give. */
   readonly notice: string | undefined;
   readonly verdict: Verdict;
 }
@@ -91,7 +92,7 @@ export class ServiceProgress {
     if (this.#removed) return { ...EMPTY, verdict: { kind: 'failed', message: 'the service was removed' } };
     if (!service) return EMPTY;
     const view = service.spec.replicatedJob || service.spec.globalJob ? this.#job(service) : this.#running(service);
-    return { ...view, ...this.#update(service, view.verdict) };
+    return { ...view, ...this.#update(service, view) };
   }
 
   /** Tasks made from the spec as it is now. */
@@ -110,13 +111,15 @@ export class ServiceProgress {
       : [...new Set(live.map(slotOf))].sort(naturalOrder);
     const running = current.filter((t) => t.desiredState === TaskState.RUNNING && t.status.state === TaskState.RUNNING);
     const total = replicated ? replicated.replicas : keys.length || undefined;
+    const [problem] = service.problems;
     return {
       done: running.length,
       total,
       isJob: false,
       slots: this.#slots(keys, current, slotOf, replicated !== undefined),
-      notice: undefined,
-      verdict: running.length === total ? { kind: 'converged', final: false } : WAITING,
+      // Its tasks go on with what they have. Those that do not run say it themselves.
+      notice: running.length === total && problem !== undefined ? `waiting: ${problem}` : undefined,
+      verdict: running.length === total && problem === undefined ? { kind: 'converged', final: false } : WAITING,
     };
   }
 
@@ -154,9 +157,9 @@ export class ServiceProgress {
   }
 
   /** What an update that stopped or turned back means for who waits for it. */
-  #update(service: Service, verdict: Verdict): Pick<ProgressView, 'notice' | 'verdict'> {
+  #update(service: Service, { notice, verdict }: ProgressView): Pick<ProgressView, 'notice' | 'verdict'> {
     const status = service.updateStatus;
-    if (!status || isDeepStrictEqual(status, this.#before)) return { notice: undefined, verdict };
+    if (!status || isDeepStrictEqual(status, this.#before)) return { notice, verdict };
     const message = status.message === '' ? 'no reason given' : status.message;
     const failed = (text: string): Verdict => ({ kind: 'failed', message: `${text}: ${message}` });
     switch (status.state) {
@@ -165,11 +168,11 @@ export class ServiceProgress {
       case UpdateState.ROLLBACK_PAUSED:
         return { notice: undefined, verdict: failed('service rollback paused') };
       case UpdateState.ROLLBACK_STARTED:
-        return { notice: message, verdict: this.#wantsRollback ? verdict : WAITING };
+        return { notice: `rollback: ${message}`, verdict: this.#wantsRollback ? verdict : WAITING };
       case UpdateState.ROLLBACK_COMPLETED:
         return { notice: undefined, verdict: this.#wantsRollback ? verdict : failed('service rolled back') };
       default:
-        return { notice: undefined, verdict };
+        return { notice, verdict };
     }
   }
 }
@@ -197,10 +200,15 @@ function slotState(tasks: readonly Task[]): Omit<SlotView, 'label'> {
   return { state, reason: reasonOf(newest), failure };
 }
 
+/** Without the virtual addresses, which change without the tasks. */
+function ofTask(spec: TaskSpec): TaskSpec {
+  return { ...spec, networks: spec.networks.map((network) => ({ ...network, virtualIp: '' })) };
+}
+
 /** Whether a task is as the service's spec asks; one made for an older version may well be. */
 function isCurrent(service: Service, task: Task): boolean {
   if (task.specVersion === service.specVersion) return true;
-  if (!isDeepStrictEqual(task.spec, service.spec.task)) return false;
+  if (!isDeepStrictEqual(ofTask(task.spec), ofTask(service.spec.task))) return false;
   const ports = service.spec.endpoint.ports;
   const taskPorts = task.endpoint.ports;
   return (
