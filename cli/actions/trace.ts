@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
-import { TraceNetworkRequest } from '../../proto/gen/inspections.js';
+import { type NetworkTrace, ProbeSighting, TraceNetworkRequest } from '../../proto/gen/inspections.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { renderInspectedOne } from '../format/list.js';
@@ -28,8 +28,12 @@ export async function traceNetwork(context: Context, from: string, to: string, f
       ? drawTrace(trace, { plain: isPlain, columns: columns ?? WIDTH, verbose: flags.on('verbose') })
       : renderInspectedOne(traceObject(trace), format),
   );
-  if (!trace.complete) context.exitCode = 1;
+  if (!trace.complete || isLost(trace)) context.exitCode = 1;
 }
+
+/** Whether a probe was not seen where it should have come by. Whether UDP is answered is the program's business. */
+const isLost = ({ hops, protocol }: NetworkTrace): boolean =>
+  hops.some(({ sighting, back }) => sighting === ProbeSighting.UNSEEN && !(back && protocol === 'udp'));
 
 const WIDTH = 100;
 

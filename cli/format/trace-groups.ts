@@ -35,7 +35,7 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
   resolver: ['server'],
   route: ['table', 'rule', 'source', 'mtu', 'mark'],
   neighbour: ['state', 'answeredBy'],
-  link: ['mtu', 'peerNamespace'],
+  link: ['mtu'],
   bridge: ['mac', 'entry'],
   fdb: ['vni', 'port', 'local'],
   vxlan: ['local'],
@@ -47,7 +47,8 @@ const TOLD: Readonly<Record<string, readonly string[]>> = {
 
 export const brief = ({ kind, details }: TraceHop): string =>
   (TOLD[kind] ?? [])
-    .flatMap((key) => (details[key] === undefined ? [] : [`${key === 'peerNamespace' ? 'to' : key} ${details[key]}`]))
+    .flatMap((key) => (details[key] === undefined ? [] : [`${key === 'answeredBy' ? 'from' : key} ${details[key]}`]))
+    .concat(details.peerNamespace === undefined ? [] : `to ${details.peerOwner ?? details.peerNamespace}`)
     .join(', ');
 
 /** "10.0.1.5:80 api.2 on node2" */

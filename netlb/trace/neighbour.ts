@@ -47,7 +47,7 @@ export function neighbourOf(walk: Walk, place: Place, link: LinkFact, address: s
         kind: 'neighbour',
         title: title(entry.mac),
         details: { ...details, rightMac: other.mac },
-        reason: `the neighbour entry is wrong: ${address} has ${other.mac} (${other.by})`,
+        reason: `the neighbour entry is wrong: ${address} has ${other.mac} (says ${other.by})`,
         hint: `Look: ${inside(place)} ip neigh show ${address}`,
         tap: link.name,
       });
@@ -126,14 +126,17 @@ function answerersOn(walk: Walk, { place, bridge, vxlan }: Segment, address: str
     const entry = walk.book
       .get(node, { kind: 'neighbours', namespace, address })
       .find(({ index, mac }) => index === vxlan.index && mac !== '');
-    if (entry) answerers.push({ mac: entry.mac, by: `${vxlan.name} answers for it` });
+    if (entry) answerers.push({ mac: entry.mac, by: vxlan.name });
   }
   for (const holder of walk.book.get(node, { kind: 'holders', address })) {
     if (!holder.up) continue;
     if (holder.namespace === namespace && holder.index === bridge.index)
       answerers.push({ mac: holder.mac, by: `the bridge ${bridge.name}` });
     else if (isPortOf(walk, place, bridge, holder))
-      answerers.push({ mac: holder.mac, by: `${holder.name} of ${holder.namespace}` });
+      answerers.push({
+        mac: holder.mac,
+        by: `${holder.name} of ${walk.owner({ node, namespace: holder.namespace }) || holder.namespace}`,
+      });
   }
   return answerers;
 }

@@ -14,6 +14,7 @@ import {
   ListServicesRequest,
   ListTasksRequest,
   type NetworkTracingService,
+  ProbeReport,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { type Inspector, kernelFacts, kernelQuestion } from './inspector.js';
@@ -56,21 +57,31 @@ export function tracingHandlers(options: TracingOptions): Handlers<typeof Networ
       const ask = asker(options, view.self.id, context);
       const { trace, book } = await traceThrough(question, directory, ask);
       let result: ProbeResult | undefined;
-      if (request.probe) result = await probe(question, trace, endsOf(question, book), ask);
+      if (request.probe) {
+        const ends = endsOf(question, book);
+        result = ends ? await probe(question, trace, ends, ask) : NOT_SENT;
+      }
       return traceMessage(trace, result);
     },
   };
 }
 
-/** Source and destination of the packet as it is sent. */
-function endsOf(question: Question, book: FactBook): { readonly source: string; readonly destination: string } {
+const NOT_SENT: ProbeResult = {
+  sightings: [],
+  report: ProbeReport.create({ verdict: 'No packet was sent: there is no address to send it to, or no route.' }),
+};
+
+/** Source and destination of the packet as it is sent; undefined when a program could not send it either. */
+function endsOf(
+  question: Question,
+  book: FactBook,
+): { readonly source: string; readonly destination: string } | undefined {
   const { from, to } = question;
   if (from.kind === 'outside') throw new TypeError('a probe begins inside of the swarm');
   const namespace = from.kind === 'node' ? '' : from.namespace;
   const named = to.name === undefined ? undefined : book.get(from.node, { kind: 'resolve', namespace, name: to.name });
   const destination = to.address ?? named?.addresses[0];
-  if (destination === undefined)
-    throw failedPrecondition(`${to.label} has no address to send a probe to`, { value: to.label });
+  if (destination === undefined) return undefined;
   const route: Answers['route'] = book.get(from.node, {
     kind: 'route',
     namespace,
@@ -79,8 +90,7 @@ function endsOf(question: Question, book: FactBook): { readonly source: string; 
     mark: 0,
     input: '',
   });
-  if (!route.found || route.source === undefined)
-    throw failedPrecondition(`there is no route to ${destination}: a probe cannot be sent`, { value: destination });
+  if (!route.found || route.source === undefined) return undefined;
   return { source: route.source, destination };
 }
 
