@@ -164,6 +164,7 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
       machines.inside(inside(name), 'ip', 'route', 'del', 'default');
     }
     reach('outside', { [`${NODE} 8110`]: 'ECONNREFUSED' });
+    reach('i1', { '172.22.0.1 80': 'node 172.22.0.2' });
   });
 
   test('icc off - they reach each other through published ports alone', () => {
