@@ -242,7 +242,7 @@ test('VNI - a foreign device that has it is named, the rest is made', async () =
   expect(report.problems).toEqual([
     expect.objectContaining({
       subject: { kind: 'overlay', id: idOf('ingress') },
-      message: expect.stringMatching(/VNI 4096 on port 4789 is taken by the device theirs/),
+      message: expect.stringMatching(/VNI 4096 on port 4789 is taken by theirs of this node/),
     }),
   ]);
   expect(machines.inside('node3', 'nft', 'list', 'tables')).toContain('tsswarm');

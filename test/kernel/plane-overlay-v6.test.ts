@@ -10,7 +10,7 @@ const dual: Net = {
   vni: 5001,
   gateways: ['10.1.0.1/24', '10.1.1.1/24', 'fd00:1::1/64', 'fd00:2::1/64'],
 };
-const six: Net = { name: 'six', vni: 5002, gateways: ['fd00:6::1/64'] };
+const six: Net = { name: 'six', vni: 5002, gateways: ['fd00:6::1/64'], mtu: 1300 };
 const VIP = 'fd00:1::200';
 const EMPTY = 'fd00:1::201';
 const members: readonly Member[] = [
@@ -147,6 +147,22 @@ describe('overlay with IPv6', () => {
   ])('%s reaches %s in another subnet of its network', (from, to, answer) => {
     expect(machines.ask(sandbox(from), 'tcp', to, 80, 1)).toEqual([answer]);
     expect(machines.ask(sandbox(from), 'udp', to, 80, 1)).toEqual([answer]);
+  });
+
+  test('the MTU is what the network asks for, or the underlay less 50', () => {
+    const mtu = (where: string, link: string) =>
+      machines.json<{ mtu: number }>(where, 'ip', 'link', 'show', 'dev', link).map((shown) => shown.mtu);
+    for (const [net, task, expected] of [
+      [six, 's1', 1300],
+      [dual, 'd1', 1450],
+    ] as const) {
+      for (const link of ['br0', 'vxlan0']) expect(mtu(overlay(1, net), link)).toEqual([expected]);
+      expect(mtu(sandbox(task), 'eth0')).toEqual([expected]);
+    }
+    machines.inside(sandbox('s1'), 'ping', '-c1', '-W2', '-Mdo', '-s', String(1300 - 48), 'fd00:6::12');
+    expect(() =>
+      machines.inside(sandbox('s1'), 'ping', '-c1', '-W2', '-Mdo', '-s', String(1301 - 48), 'fd00:6::12'),
+    ).toThrow('message too long, mtu: 1300');
   });
 
   test('another network is out of reach', () => {
