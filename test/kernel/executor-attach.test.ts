@@ -37,7 +37,7 @@ describe('executor - attach', () => {
 
   it('gives all to each of several', async () => {
     const id = await prepared({ args: ['seq', '1', '20000'] });
-    const all = await Promise.all([1, 2, 3, 4].map(() => executor.attach(id, false)));
+    const all = await Promise.all(Array.from({ length: 20 }, () => executor.attach(id, false)));
     const heard = all.map(whole);
     await executor.start(id);
     const lines = `${Array.from({ length: 20_000 }, (_, index) => index + 1).join('\n')}\n`;

@@ -13,7 +13,15 @@ import { identify, isAlive, isSignal, parseSignal } from './container/process.js
 import type { Spec } from './container/spec-types.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle, remountRoot } from './prepare.js';
-import { accepted, createUnderMonitor, monitorGone, monitorOf, settledStatus, socketsOf } from './runtime/conmon.js';
+import {
+  accepted,
+  createUnderMonitor,
+  MONITOR_BACKLOG,
+  monitorGone,
+  monitorOf,
+  settledStatus,
+  socketsOf,
+} from './runtime/conmon.js';
 import { readExit } from './runtime/exit-watch.js';
 import type { Runtime } from './runtime/runtime.js';
 import type { MonitoredStreams } from './runtime/streams.js';
@@ -313,12 +321,16 @@ async function setTerminalSize(folder: ContainerFolder, all: ReadonlySet<Monitor
   await writeFileAtomically(folder.config, JSON.stringify({ ...spec, process: { ...spec.process, consoleSize } }));
 }
 
-/** Before the start, so that they miss nothing of the output. */
+/** Before the start, so that they miss nothing of the output. A few at a time: the others would be turned away. */
 async function connectAll(folder: ContainerFolder, all: ReadonlySet<MonitoredStreams>): Promise<void> {
   const monitor = all.size > 1 ? await monitorOf(folder) : undefined;
-  const before = monitor ? await socketsOf(monitor) : 0;
-  for (const streams of all) streams.connect(folder.path);
-  if (monitor) await accepted(monitor, before, all.size);
+  const waiting = [...all];
+  while (waiting.length > 0) {
+    const some = waiting.splice(0, MONITOR_BACKLOG);
+    const before = monitor ? await socketsOf(monitor) : 0;
+    for (const streams of some) streams.connect(folder.path);
+    if (monitor) await accepted(monitor, before + some.length);
+  }
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -13,6 +13,8 @@ import { type Runtime, runtimeWords } from './runtime.js';
 const SIGKILL = 9;
 const MONITOR_POLL_MS = 5;
 const MONITOR_GRACE_MS = 5000;
+/** How many connections wait for it to accept them; it listens with 10. */
+export const MONITOR_BACKLOG = 8;
 
 export interface MonitorOptions {
   readonly id: string;
@@ -151,11 +153,11 @@ export async function monitorOf(folder: ContainerFolder): Promise<ProcessIdentit
 /**
  * Waits until a monitor has accepted those who have connected to it. It accepts one in each turn of its loop, which
  * may read output in the same turn: that would be lost to the others.
- * @param before sockets it had before they came
+ * @param sockets that it has then
  */
-export async function accepted(monitor: ProcessIdentity, before: number, count: number): Promise<void> {
+export async function accepted(monitor: ProcessIdentity, sockets: number): Promise<void> {
   for (let waited = 0; isAlive(monitor); waited += MONITOR_POLL_MS) {
-    if ((await socketsOf(monitor)) >= before + count || waited > MONITOR_GRACE_MS) return;
+    if ((await socketsOf(monitor)) >= sockets || waited > MONITOR_GRACE_MS) return;
     await systemClock.sleep(MONITOR_POLL_MS);
   }
 }

@@ -49,6 +49,7 @@ export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredS
     void end(number, words, answers, streams).finally(() => rm(bundle, { recursive: true, force: true }));
   } catch (error) {
     answers.close();
+    streams.close();
     await rm(bundle, { recursive: true, force: true });
     throw error;
   }
