@@ -16,6 +16,7 @@ const COLORS: Readonly<Record<TraceStatus, string>> = {
   [TraceStatus.DOUBTFUL]: '#9a6700',
   [TraceStatus.BROKEN]: '#cf222e',
 };
+const FORTH = '#0969da';
 const BACK = '#6e7781';
 
 interface Row {
@@ -48,7 +49,7 @@ export function traceSvg(trace: NetworkTrace): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${bottom + GAP}" viewBox="0 0 ${width} ${bottom + GAP}" font-family="ui-monospace, monospace" font-size="12">`,
     `<title>${escaped(title)}</title>`,
-    '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse"><path d="M0 0L8 4L0 8z" fill="context-stroke"/></marker></defs>',
+    `<defs>${marker('there', FORTH)}${marker('back', BACK)}</defs>`,
     `<rect width="${width}" height="${bottom + GAP}" fill="#ffffff"/>`,
     text(GAP, 26, title, '#1f2328', 'font-size="16" font-weight="bold"'),
     text(GAP, 48, verdict, color),
@@ -126,8 +127,10 @@ function drawWays(hops: readonly TraceHop[], columns: readonly Column[]): string
     const endX = to.x + (goesRight ? 0 : NAMESPACE_WIDTH);
     const bend = isSameNode ? 26 : (goesRight ? 1 : -1) * (NODE_GAP / 2);
     const path = `M${startX} ${from.y}C${startX + bend} ${from.y} ${endX + (isSameNode ? bend : -bend)} ${to.y} ${endX} ${to.y}`;
-    const style = next.back ? `stroke="${BACK}" stroke-dasharray="4 3"` : 'stroke="#0969da"';
-    return [`<path d="${path}" fill="none" stroke-width="1.5" ${style} marker-end="url(#arrow)"/>`];
+    const style = next.back ? `stroke="${BACK}" stroke-dasharray="4 3"` : `stroke="${FORTH}"`;
+    return [
+      `<path d="${path}" fill="none" stroke-width="1.5" ${style} marker-end="url(#${next.back ? 'back' : 'there'})"/>`,
+    ];
   });
 }
 
@@ -140,6 +143,9 @@ function placeOf(columns: readonly Column[], { node, namespace }: TraceHop, numb
 
 const text = (x: number, y: number, content: string, color: string, more = ''): string =>
   `<text x="${x}" y="${y}" fill="${color}" xml:space="preserve"${more === '' ? '' : ` ${more}`}>${escaped(content)}</text>`;
+
+const marker = (id: string, color: string): string =>
+  `<marker id="${id}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z" fill="${color}"/></marker>`;
 
 const escaped = (content: string): string =>
   content.replace(/[&<>"]/g, (sign) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[sign] ?? sign);
