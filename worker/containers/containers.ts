@@ -185,11 +185,12 @@ export class Containers {
   async create(config: ContainerConfig, signal: AbortSignal): Promise<StoredContainer> {
     checkRestart(config);
     for (const { mac } of config.networks) checkMac(mac);
+    const networks = this.#normalized(config);
     const name = this.#claimName(config.name);
     const record = StoredContainer.create({
       id: newLocalId(),
       createdAt: this.options.clock.now(),
-      config: { ...config, name, networks: this.#normalized(config) },
+      config: { ...config, name, networks },
     });
     try {
       for (const asked of networksOf(record)) this.quarters.reserve(record, asked);

@@ -1,12 +1,10 @@
 import { addressOf } from '../../lib/ip.js';
 import type { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
-import type { Resolvers } from '../agent/resolv-conf.js';
+import { type Resolvers, resolverSettings } from '../agent/resolv-conf.js';
 import { dnsSettings, specSettings } from '../agent/spec-settings.js';
 import type { ContainerSettings } from '../executor/executor.js';
 import { networkMode } from './endpoints.js';
 import { shortId } from './names.js';
-
-const RESOLVER = '127.0.0.11';
 
 export interface LocalSettingsContext {
   readonly resolvers: Resolvers;
@@ -49,10 +47,7 @@ function hostnameOf({ id, config }: StoredContainer): string {
 
 /** In a network with names, the resolver; it asks what `--dns` says itself. */
 export function dnsOf(config: ContainerConfig, resolvers: Resolvers): ContainerSettings['dns'] {
-  const dns = dnsSettings(config.container, resolvers);
-  const { networks } = config;
+  const { networks, container } = config;
   const named = networkMode(config).kind === 'networks' && networks.some(({ network }) => network !== 'bridge');
-  if (!named) return dns;
-  const { options } = config.container.dns;
-  return { ...dns, nameservers: [RESOLVER], options: options.length > 0 ? options : ['ndots:0'] };
+  return named ? resolverSettings(container.dns, resolvers) : dnsSettings(container, resolvers);
 }

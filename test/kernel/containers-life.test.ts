@@ -1,0 +1,160 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { ContainerPhase, PortConfig } from '../../proto/gen/index.js';
+import { ContainersGround } from './containers-fixture.js';
+
+const { CREATED, EXITED, RUNNING } = ContainerPhase;
+
+let ground: ContainersGround;
+
+beforeAll(async () => {
+  ground = await ContainersGround.open();
+}, 60_000);
+afterEach(() => ground.clear());
+afterAll(() => ground?.close(), 60_000);
+
+const phaseOf = async (ref: string) => (await ground.list())?.find(({ id }) => id === ref)?.phase;
+const isGone = async (id: string) => !(await ground.list())?.some((info) => info.id === id);
+/** The kernel follows a removal with the next pass of the data plane. */
+const nothingLeft = () => ground.until('nothing to be left', () => ground.leftovers().length === 0);
+const output = async (ref: string) => {
+  const options = { follow: false, since: 0, until: 0, stdout: true, stderr: true, tail: undefined };
+  let text = '';
+  for await (const { lines } of ground.rpc.containerLogs({ ref, options }))
+    for (const { data } of lines) text += Buffer.from(data).toString();
+  return text;
+};
+
+describe('container - its life', () => {
+  it('is created, started, ends with its exit code, is started again with its files, and is removed', async () => {
+    const { id } = await ground.create('once', ['sh', '-c', 'cat /seen; echo here > /seen; exit 3']);
+    expect(id).toMatch(/^[0-9a-f]{64}$/);
+    expect(await phaseOf(id)).toBe(CREATED);
+    await ground.rpc.startContainer({ ref: 'once' });
+    expect(await ground.rpc.waitContainer({ ref: 'once' })).toMatchObject({ exitCode: 3 });
+    expect(await phaseOf(id)).toBe(EXITED);
+    expect(await output(id)).not.toContain('here');
+    await ground.rpc.startContainer({ ref: id.slice(0, 8) });
+    await ground.rpc.waitContainer({ ref: id });
+    expect(await output(id)).toContain('here');
+    await ground.rpc.removeContainer({ ref: 'once', force: false });
+    await nothingLeft();
+  });
+
+  it('is stopped by its signal or killed, and is not removed while it runs', async () => {
+    const trap = ['sh', '-c', 'trap "exit 7" TERM; echo ready; while true; do sleep 0.05; done'];
+    const id = await ground.run('trap', trap);
+    await ground.until('the trap', async () => (await output(id)).includes('ready'));
+    await expect(ground.rpc.removeContainer({ ref: id, force: false })).rejects.toThrow('container is running');
+    await ground.rpc.stopContainer({ ref: id, signal: '', grace: undefined });
+    expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, exitCode: 7, pid: 0 });
+    await ground.rpc.startContainer({ ref: id });
+    await ground.rpc.killContainer({ ref: id, signal: 'KILL' });
+    expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, exitCode: 137 });
+    await expect(ground.rpc.killContainer({ ref: id, signal: '' })).rejects.toThrow('is not running');
+    await ground.rpc.startContainer({ ref: id });
+    await ground.rpc.removeContainer({ ref: id, force: true });
+    await nothingLeft();
+  });
+
+  it('with --rm leaves nothing once it has ended', async () => {
+    const id = await ground.run('brief', ['true'], { autoRemove: true });
+    await ground.until('its removal', () => isGone(id));
+    await nothingLeft();
+  });
+
+  it('of which something is refused leaves nothing', async () => {
+    await ground.create('taken', ['true']);
+    const before = ground.leftovers();
+    await expect(ground.create('taken', ['true'])).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
+    await expect(ground.create('x!', ['true'])).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(ground.create('other', ['true'], { networks: ['nowhere'] })).rejects.toThrow(
+      'network nowhere not found',
+    );
+    await expect(ground.create('other', ['true'], { networks: ['host', 'bridge'] })).rejects.toThrow('conflicting');
+    await expect(ground.create('other', ['true'], { restart: 'now' })).rejects.toThrow("unknown policy 'now'");
+    expect(ground.leftovers()).toEqual(before);
+    await ground.rpc.removeContainer({ ref: 'taken', force: false });
+  });
+
+  it('that cannot be run says why, and has no network then', async () => {
+    const { id } = await ground.create('broken', ['/no/such/program']);
+    await expect(ground.rpc.startContainer({ ref: id })).rejects.toThrow(/no such|not found|No such/i);
+    const info = await ground.inspect(id);
+    expect(info).toMatchObject({ phase: CREATED, endpoints: [] });
+    expect(info.error).not.toBe('');
+    expect(existsSync(info.sandboxKey)).toBe(false);
+    await ground.rpc.removeContainer({ ref: id, force: false });
+  });
+});
+
+describe('container - its policy', () => {
+  it('starts it again after failures, until it is stopped', async () => {
+    const id = await ground.run('flaky', ['sh', '-c', 'exit 5'], { restart: 'always' });
+    await ground.until('three restarts', async () => (await ground.inspect(id)).restartCount >= 3);
+    await ground.rpc.stopContainer({ ref: id, signal: '', grace: undefined });
+    expect(await phaseOf(id)).toBe(EXITED);
+    await ground.rpc.removeContainer({ ref: id, force: false });
+  });
+
+  it('gives up after as many tries as on-failure says', async () => {
+    const id = await ground.run('tries', ['sh', '-c', 'exit 5'], { restart: 'on-failure', restartMaxAttempts: 2 });
+    expect(await ground.rpc.waitContainer({ ref: id })).toMatchObject({ exitCode: 5 });
+    expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, restartCount: 2 });
+    await ground.rpc.removeContainer({ ref: id, force: false });
+  });
+});
+
+describe('container - when the daemon is killed', () => {
+  it('runs on and is taken back; ends in between are noticed', async () => {
+    const ports = [PortConfig.create({ targetPort: 80, publishedPort: 8080 })];
+    const serving = ['sh', '-c', 'echo hello > /index.html; exec httpd -f -p 80 -h /'];
+    const stays = await ground.run('stays', serving, { ports });
+    const ends = await ground.run('ends', ['sh', '-c', 'while [ ! -e /end ]; do sleep 0.05; done; exit 4']);
+    const goes = await ground.run('goes', ['sleep', '1000'], { autoRemove: true });
+    const returns = await ground.run('returns', ['sleep', '1000'], { restart: 'unless-stopped' });
+    const before = await ground.inspect(stays);
+    const victims = await Promise.all([ends, goes, returns].map(async (id) => (await ground.inspect(id)).pid));
+    await ground.end('SIGKILL');
+    for (const pid of victims) process.kill(pid, 'SIGKILL');
+    await ground.until('the ends', () => victims.every((pid) => !existsSync(`/proc/${pid}/root/bin`)));
+    expect(ground.outside('curl', '-s', '--max-time', '5', '127.0.0.1:8080')).toBe('hello\n');
+    await ground.start();
+    const after = await ground.inspect(stays);
+    expect(after).toMatchObject({ phase: RUNNING, pid: before.pid, startedAt: before.startedAt });
+    expect(after.endpoints).toEqual(before.endpoints);
+    expect(await ground.rpc.waitContainer({ ref: ends })).toMatchObject({ exitCode: 137 });
+    await ground.until('the removal', () => isGone(goes));
+    await ground.until('the restart', async () => (await ground.inspect(returns)).phase === RUNNING);
+    expect(ground.outside('curl', '-s', '--max-time', '5', '127.0.0.1:8080')).toBe('hello\n');
+  });
+
+  it('at any instant of a start, a stop and a removal leaves what the next one completes or removes', async () => {
+    for (const ms of [0, 20, 60, 120, 250, 400]) {
+      const { id } = await ground.create('unlucky', ['sleep', '1000']);
+      const start = ground.rpc.startContainer({ ref: id });
+      start.catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await ground.end('SIGKILL');
+      await ground.start();
+      await ground.until('the start', async () => (await phaseOf(id)) !== undefined);
+      const removal = ground.rpc.removeContainer({ ref: id, force: true });
+      removal.catch(() => undefined);
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      await ground.end('SIGKILL');
+      await ground.start();
+      const left = (await ground.list()) ?? [];
+      for (const info of left) await ground.rpc.removeContainer({ ref: info.id, force: true }).catch(() => undefined);
+      await ground.until('the removal', () => isGone(id));
+      await nothingLeft();
+    }
+  }, 120_000);
+});
+
+it('container - a process of its own has the limits, the name and the files that were asked for', async () => {
+  const id = await ground.run('named', ['sleep', '1000']);
+  const { pid, rootfs } = await ground.inspect(id);
+  expect(readFileSync(`/proc/${pid}/root/etc/hostname`, 'utf8').trim()).toBe(id.slice(0, 12));
+  expect(existsSync(rootfs)).toBe(true);
+  await ground.rpc.removeContainer({ ref: id, force: true });
+});
