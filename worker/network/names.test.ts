@@ -117,6 +117,15 @@ describe('zonesOf', () => {
     expect(zone?.ports).toEqual([{ port: 'http', protocol: 'tcp', service: 'web', target: 80 }]);
   });
 
+  it('a network whose records are the same has the same zone; one record that differs makes it anew', () => {
+    const endpoints = [task('a', 1, '10.0.1.5'), task('b', 2, '10.0.1.6')];
+    const before = zonesOf([front], endpoints, [web]);
+    expect(zonesOf([front], [...endpoints], [web])[0]).toBe(before[0]);
+    const drained = [endpoints[0] as EndpointRecord, task('b', 2, '10.0.1.6', { state: EndpointState.DRAINING })];
+    expect(zonesOf([front], drained, [web])[0]?.names).toHaveLength((before[0]?.names.length ?? 0) - 2);
+    expect(zonesOf([front], drained, [{ ...web, name: 'www2' }])[0]?.names.map(({ name }) => name)).toContain('www2');
+  });
+
   it('other networks, nodes’ own endpoints and the ingress network have no part in it', () => {
     const elsewhere = task('a', 1, '10.0.9.5', { networkId: 'back-id' });
     const node = EndpointRecord.create({ networkId: 'front-id', nodeId: 'n', addresses: ['10.0.1.9/24'] });

@@ -20,22 +20,43 @@ const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
 
 /** Names by the addresses that they stand for. */
 class Names {
-  readonly #names = new Map<string, { readonly addresses: Set<string>; canonical: boolean }>();
+  readonly #names = new Map<string, { readonly addresses: string[]; canonical: boolean }>();
 
   /** @param canonical whether reverse questions for the addresses are answered by it */
-  add(name: string, cidrs: readonly string[], canonical = false): void {
-    if (name === '' || cidrs.length === 0) return;
+  add(name: string, addresses: readonly string[], canonical = false): void {
+    if (name === '' || addresses.length === 0) return;
     const key = name.toLowerCase();
-    const entry = this.#names.get(key) ?? { addresses: new Set(), canonical: false };
-    for (const cidr of cidrs) entry.addresses.add(addressOf(cidr));
+    const entry = this.#names.get(key);
+    if (!entry) {
+      this.#names.set(key, { addresses: [...addresses], canonical });
+      return;
+    }
+    entry.addresses.push(...addresses);
     entry.canonical ||= canonical;
-    this.#names.set(key, entry);
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
   }
 
   list(): ZoneName[] {
-    return [...this.#names].map(([name, { addresses, canonical }]) => ({ name, addresses: [...addresses], canonical }));
+    return [...this.#names].map(([name, { addresses, canonical }]) => ({
+      name,
+      addresses: addresses.length > 1 ? [...new Set(addresses)] : addresses,
+      canonical,
+    }));
   }
 }
+
+/** A zone and what it was made from. */
+interface Made {
+  readonly endpoints: readonly EndpointRecord[];
+  readonly services: readonly ServiceRecord[];
+  readonly zone: Zone;
+}
+
+/** Most changes leave most networks as they are: their zones are made again only when their own records differ. */
+const lastMade = new WeakMap<NetworkRecord, Made>();
 
 /**
  * The names of a node's networks, as Docker gives them: services by their virtual addresses or, in mode dnsrr, their
@@ -50,64 +71,75 @@ export function zonesOf(
   endpoints: readonly EndpointRecord[],
   services: readonly ServiceRecord[],
 ): Zone[] {
-  const byNetwork = new Map<string, EndpointRecord[]>();
-  for (const endpoint of endpoints) {
-    const inNetwork = byNetwork.get(endpoint.networkId);
-    if (inNetwork) inNetwork.push(endpoint);
-    else byNetwork.set(endpoint.networkId, [endpoint]);
-  }
+  const endpointsIn = groupBy(endpoints, ({ networkId }) => [networkId]);
+  const servicesIn = groupBy(services, ({ virtualIps }) => virtualIps.map(({ networkId }) => networkId));
+  const shared = new Map(services.filter(isShared).map((service) => [service.id, service]));
   return [...networks]
     .filter(({ ingress }) => !ingress)
-    .map(({ id, name }) => zoneOf(id, name, byNetwork.get(id) ?? [], services));
+    .map((network) => {
+      const members = endpointsIn.get(network.id) ?? [];
+      const spread = new Set(
+        members.map(({ serviceId }) => shared.get(serviceId)).filter((found) => found !== undefined),
+      );
+      const reached = [...new Set([...(servicesIn.get(network.id) ?? []), ...spread])];
+      const last = lastMade.get(network);
+      if (last && sameItems(last.endpoints, members) && sameItems(last.services, reached)) return last.zone;
+      const zone = zoneOf(network, members, reached);
+      lastMade.set(network, { endpoints: members, services: reached, zone });
+      return zone;
+    });
 }
 
+/** In mode dnsrr a service has no address of its own: its names stand for its tasks. */
+const isShared = ({ mode }: ServiceRecord): boolean => mode === EndpointMode.DNSRR;
+
 function zoneOf(
-  id: string,
-  networkName: string,
+  { id, name: networkName }: NetworkRecord,
   endpoints: readonly EndpointRecord[],
   services: readonly ServiceRecord[],
 ): Zone {
   const names = new Names();
-  const ports: ZonePort[] = [];
-  const shared = new Set<string>();
+  const shared = new Map<string, readonly string[]>();
   for (const service of services) {
-    const virtual = service.virtualIps.filter(({ networkId }) => networkId === id).map(({ address }) => address);
-    if (service.mode === EndpointMode.DNSRR) shared.add(service.id);
-    else if (virtual.length === 0) continue;
-    names.add(service.name, virtual, true);
-    for (const alias of aliasesIn(service, id)) names.add(alias, virtual);
-    ports.push(...portsOf(service));
+    const aliases = aliasesIn(service, id);
+    if (isShared(service)) {
+      shared.set(service.id, [service.name, ...aliases]);
+      continue;
+    }
+    const virtual = service.virtualIps.filter(({ networkId }) => networkId === id);
+    const addresses = virtual.map(({ address }) => addressOf(address));
+    names.add(service.name, addresses, true);
+    for (const alias of aliases) names.add(alias, addresses);
   }
-  const aliases = new Map(services.map((service) => [service.id, aliasesIn(service, id)]));
   for (const endpoint of endpoints) {
     if (endpoint.state === EndpointState.DRAINING || endpoint.taskId === '') continue;
     if (endpoint.serviceId === '') addContainer(names, endpoint);
-    else addTask(names, endpoint, shared.has(endpoint.serviceId) ? (aliases.get(endpoint.serviceId) ?? []) : undefined);
+    else addTask(names, endpoint, shared.get(endpoint.serviceId) ?? []);
   }
-  const list = names.list();
-  const known = new Set(list.map(({ name }) => name));
-  return { id, networkName, names: list, ports: ports.filter(({ service }) => known.has(service)) };
+  const ports = services.flatMap(portsOf).filter(({ service }) => names.has(service));
+  return { id, networkName, names: names.list(), ports };
 }
 
-/** @param aliases of its service when this stands for its tasks themselves (dnsrr) */
-function addTask(names: Names, endpoint: EndpointRecord, aliases: readonly string[] | undefined): void {
-  const { serviceName, slot, nodeId, taskId, addresses, state, hostname } = endpoint;
+/** @param shared names of its service that stand for its tasks */
+function addTask(names: Names, endpoint: EndpointRecord, shared: readonly string[]): void {
+  const { serviceName, slot, nodeId, taskId, state, hostname } = endpoint;
+  const addresses = endpoint.addresses.map(addressOf);
   names.add(`${serviceName}.${slot || nodeId}.${taskId}`, addresses, true);
   names.add(taskId.slice(0, SHORT_ID), addresses);
   // One with placeholders is filled in on the task's node alone.
   if (!hostname.includes('{{')) names.add(hostname, addresses);
   if (state !== EndpointState.SERVING) return;
   names.add(`tasks.${serviceName}`, addresses);
-  if (aliases === undefined) return;
-  for (const name of [serviceName, ...aliases]) names.add(name, addresses);
+  for (const name of shared) names.add(name, addresses);
 }
 
 /** Its first name is the container's own. */
-function addContainer(names: Names, { aliases, hostname, addresses }: EndpointRecord): void {
-  aliases.forEach((alias, i) => {
+function addContainer(names: Names, endpoint: EndpointRecord): void {
+  const addresses = endpoint.addresses.map(addressOf);
+  endpoint.aliases.forEach((alias, i) => {
     names.add(alias, addresses, i === 0);
   });
-  names.add(hostname, addresses);
+  names.add(endpoint.hostname, addresses);
 }
 
 function aliasesIn({ aliases }: ServiceRecord, networkId: string): readonly string[] {
@@ -124,3 +156,18 @@ function portsOf({ name: service, ports }: ServiceRecord): ZonePort[] {
       target: targetPort,
     }));
 }
+
+function groupBy<T>(items: readonly T[], keys: (item: T) => readonly string[]): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    for (const key of keys(item)) {
+      const group = groups.get(key);
+      if (group) group.push(item);
+      else groups.set(key, [item]);
+    }
+  }
+  return groups;
+}
+
+const sameItems = <T>(a: readonly T[], b: readonly T[]): boolean =>
+  a.length === b.length && a.every((item, i) => item === b[i]);
