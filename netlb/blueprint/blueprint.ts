@@ -20,7 +20,7 @@ import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { nodeBlueprint } from './node.js';
-import { uncontested, unoccupied } from './occupied.js';
+import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { portKey } from './ports.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
@@ -116,8 +116,19 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     // What is published all the same is no reason to stop the sandbox.
     tell(kept ? ingressSubject : ofSandbox(forward))(message),
   );
-  const granted = uncontested(free, open, facts.occupation, (forward, message) => tell(ofSandbox(forward))(message));
-  const home = nodeBlueprint({ swarm: swarm && { ...swarm, published: open }, bridges, forwards: granted }, facts);
+  const losers = lost([...open.map(meshClaim), ...free.map(forwardClaim)], facts.occupation);
+  const granted = <T extends (typeof open)[number] | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
+    ports.filter((port) => {
+      const reason = losers.get(port);
+      if (reason !== undefined) tell(subject(port))(reason);
+      return reason === undefined;
+    });
+  const input = {
+    swarm: swarm && { ...swarm, published: granted(open, () => ingressSubject) },
+    bridges,
+    forwards: granted(free, ofSandbox),
+  };
+  const home = nodeBlueprint(input, facts);
   return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
 }
 

@@ -170,15 +170,42 @@ describe('host ports', () => {
   test('the first in the list has a port', () => {
     expect(led(both)).toEqual({
       elements: ['192.0.2.1 . 6 . 8080 : 172.17.0.2 . 80'],
-      problems: ['c2: port 8080/tcp is published by c1 already'],
+      problems: ['c2: port 8080/tcp is published by container c1 already'],
     });
   });
 
   test('who has it already keeps it', () => {
     expect(led(both, [['ip 6 . 8080', '172.17.0.3 . 80']])).toEqual({
       elements: ['6 . 8080 : 172.17.0.3 . 80'],
-      problems: ['c1: port 8080/tcp is published by c2 already'],
+      problems: ['c1: port 8080/tcp is published by container c2 already'],
     });
+  });
+
+  test('a service of the swarm gets a port that no container has', () => {
+    const swarm: DesiredState = {
+      ...both,
+      underlay: { address: '192.0.2.1', vxlanPort: 4789 },
+      gatewayBridge: { address: '172.18.0.1/16', address6: '' },
+      overlays: [{ id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] }],
+      sandboxes: both.sandboxes.slice(1),
+      ingress: {
+        overlayId: 'net',
+        address: '10.0.0.2/24',
+        mac: '02:42:0a:00:00:02',
+        services: [{ ...port, backends: [] }],
+      },
+    };
+    const problems = (held: readonly (readonly [string, string])[]) =>
+      make(swarm, { underlayMtu: 1500, occupation: { listeners: [], held: new Map(held) } }).problems;
+    expect(problems([])).toEqual([
+      {
+        subject: { kind: 'sandbox', id: 'c2' },
+        message: 'port 8080/tcp is published by a service of the swarm already',
+      },
+    ]);
+    expect(problems([['ip 6 . 8080', '172.17.0.3 . 80']])).toEqual([
+      { subject: { kind: 'ingress', id: 'net' }, message: 'port 8080/tcp is published by container c2 already' },
+    ]);
   });
 
   test('addresses that differ do not conflict', () => {

@@ -52,25 +52,36 @@ export function unoccupied<T extends Port>(
   });
 }
 
+/** Who wants a port, and where it would lead: nowhere in particular for the mesh's. */
+export interface Claim {
+  readonly port: Port;
+  /** In words: "a service of the swarm". */
+  readonly owner: string;
+  readonly destination: string;
+}
+
+export const meshClaim = (port: Port): Claim => ({ port, owner: 'a service of the swarm', destination: '' });
+export const forwardClaim = (port: HostForward): Claim => ({
+  port,
+  owner: `container ${port.sandbox}`,
+  destination: `${port.address} . ${port.target}`,
+});
+
 /**
- * Host ports without those that somebody else publishes: the swarm, or another sandbox that has it already or comes
- * earlier in the list.
+ * Of claims to the same port the one that has it already wins, or else the first.
+ * @returns the ports of the others, with the reason
  */
-export function uncontested(
-  forwards: readonly HostForward[],
-  published: readonly Port[],
-  { held }: Occupation,
-  tell: (forward: HostForward, message: string) => void,
-): HostForward[] {
-  const holds = (forward: HostForward): boolean =>
-    held.get(heldKey(forward)) === `${forward.address} . ${forward.target}`;
-  const granted: HostForward[] = [];
-  for (const forward of [...forwards].sort((a, b) => Number(holds(b)) - Number(holds(a)))) {
-    const other = granted.find((candidate) => clash(candidate, forward));
-    if (other) tell(forward, `${nameOf(forward)} is published by ${other.sandbox} already`);
-    else if (published.some((candidate) => clash(candidate, forward)))
-      tell(forward, `${nameOf(forward)} is published by a service of the swarm already`);
-    else granted.push(forward);
+export function lost(claims: readonly Claim[], { held }: Occupation): Map<Port, string> {
+  const holds = ({ port, destination }: Claim): boolean => held.get(heldKey(port)) === destination;
+  const granted = new Map<string, Claim[]>();
+  const losers = new Map<Port, string>();
+  for (const claim of [...claims.filter(holds), ...claims.filter((claim) => !holds(claim))]) {
+    const { port } = claim;
+    const key = `${port.family} ${portKey(port)}`;
+    const same = granted.get(key) ?? [];
+    const winner = same.find((other) => clash(other.port, port));
+    if (winner) losers.set(port, `${nameOf(port)} is published by ${winner.owner} already`);
+    else granted.set(key, [...same, claim]);
   }
-  return granted;
+  return losers;
 }

@@ -117,7 +117,7 @@ test('ports - what a process or another container has is refused with the reason
   const first = container('f1', [endpoint(front, 2)], publish(8090));
   expect(await over(first)).toEqual([]);
   const contested = ['tcp', 'udp'].map(
-    (protocol) => `sandbox a1: port 8090/${protocol} is published by ${first.id} already`,
+    (protocol) => `sandbox a1: port 8090/${protocol} is published by container ${first.id} already`,
   );
   expect(await over({ ...a1, hostPorts: publish(8090, NODE) }, first)).toEqual(contested);
   await machines.serve(sandboxOf(first.id), 'f1');
