@@ -3,7 +3,7 @@ import { familyOf, macOf } from '../../lib/ip.js';
 import { type Network, NetworkAttachment, type NetworkAttachmentConfig, type Task } from '../../proto/gen/index.js';
 import { publishesOnIngress } from '../common/tasks.js';
 import type { AddressLedger } from './ledger.js';
-import { isOverlay } from './network.js';
+import { allocated, isOverlay } from './network.js';
 
 export const taskOwner = (id: string) => `task/${id}`;
 export const nodeOwner = (id: string) => `node/${id}`;
@@ -66,10 +66,4 @@ export function attachTask(
 
 export function isBlocked(result: readonly NetworkAttachment[] | Blocked): result is Blocked {
   return 'blockedBy' in result;
-}
-
-function allocated(network: Network): Network {
-  if (network.allocated) return network;
-  const why = network.problems.length > 0 ? `: ${network.problems.join('; ')}` : '';
-  throw failedPrecondition(`network "${network.spec.name}" is not ready${why}`, { value: network.spec.name });
 }

@@ -42,6 +42,13 @@ export function isOverlay(network: Network): boolean {
   return network.spec.driver === '' || network.spec.driver === 'overlay';
 }
 
+/** The network, which others can have addresses in. @throws FAILED_PRECONDITION with why it is not ready */
+export function allocated(network: Network): Network {
+  if (network.allocated) return network;
+  const why = network.problems.length > 0 ? `: ${network.problems.join('; ')}` : '';
+  throw failedPrecondition(`network "${network.spec.name}" is not ready${why}`, { value: network.spec.name });
+}
+
 /**
  * The swarm's own /48 of unique local addresses: `fd` and 40 bits that are as good as random (RFC 4193, 3.2.2).
  * Two swarms that are joined by routes one day will hardly have the same.

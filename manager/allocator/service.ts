@@ -10,7 +10,7 @@ import {
   type VirtualIP,
 } from '../../proto/gen/index.js';
 import type { AddressLedger } from './ledger.js';
-import { isOverlay } from './network.js';
+import { allocated, isOverlay } from './network.js';
 import { type PortTable, portTaken } from './ports.js';
 
 export interface ServiceResources {
@@ -117,7 +117,10 @@ function vipNetworks(service: Service, { network }: ServiceResources): ReadonlyM
 }
 
 /** @returns whether an address was freed */
-function giveVirtualIps(owner: string, networkId: string, requested: string, { ledger }: ServiceResources): boolean {
+function giveVirtualIps(owner: string, networkId: string, requested: string, resources: ServiceResources): boolean {
+  const { ledger } = resources;
+  const network = resources.network(networkId);
+  if (network) allocated(network);
   if (requested !== '' && ledger.held(owner, networkId)) return ledger.exchange(owner, networkId, requested);
   ledger.assign(owner, networkId, requested === '' ? [] : [requested]);
   return false;

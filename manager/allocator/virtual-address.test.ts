@@ -76,6 +76,18 @@ test('one that is taken is said, with by whom, and given when it is free', async
   expect(wanted(second)[0]?.status.state).toBe(TaskState.ASSIGNED);
 });
 
+test('a network that cannot be made is what its services say, until it can', async () => {
+  const { store, settle, add, service, vips, net } = await swarm();
+  const late = testNetwork('late', { ipam: [IPAMConfig.create({ subnet: '10.9.0.128/25' })] });
+  await store.update((draft) => draft.create('network', late));
+  const web = await add('web', '', late.id);
+  const why = 'subnet 10.9.0.128/25 overlaps 10.9.0.0/24 of network "net"';
+  expect(service(web)?.problems).toEqual([`network "late" is not ready: ${why}`]);
+  await store.update((draft) => draft.remove('network', net.id));
+  await settle();
+  expect(vips(web)).toEqual(['10.9.0.130/25']);
+});
+
 test('one of a task is said likewise', async () => {
   const { add, service, wanted } = await swarm();
   const web = await add('web');
