@@ -117,9 +117,13 @@ export class ContainersGround {
     for (const { id } of (await this.list()) ?? []) await this.rpc.removeContainer({ ref: id, force: true });
     const { networks } = await this.rpc.listLocalNetworks({ filters: [{ key: 'type', values: ['custom'] }] });
     for (const { id } of networks) await this.rpc.removeLocalNetwork({ ref: id });
-    // The kernel follows with the next pass of the data plane.
-    await this.until('nothing to be left', () => this.leftovers().length === 0);
+    await this.nothingLeft();
     expect(this.links().sort()).toEqual(['lo', 'tsswarm0']);
+  }
+
+  /** The kernel follows a removal with the next pass of the data plane. @throws with what is left */
+  async nothingLeft(): Promise<void> {
+    await expect.poll(() => this.leftovers(), { timeout: 20_000, interval: POLL_MS }).toEqual([]);
   }
 
   /** What is there of containers, on disk and in the kernel. */

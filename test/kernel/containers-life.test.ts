@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ContainerPhase, PortConfig } from '../../proto/gen/index.js';
 import { ContainersGround } from './containers-fixture.js';
@@ -15,8 +15,6 @@ afterAll(() => ground?.close(), 60_000);
 
 const phaseOf = async (ref: string) => (await ground.list())?.find(({ id }) => id === ref)?.phase;
 const isGone = async (id: string) => !(await ground.list())?.some((info) => info.id === id);
-/** The kernel follows a removal with the next pass of the data plane. */
-const nothingLeft = () => ground.until('nothing to be left', () => ground.leftovers().length === 0);
 const output = async (ref: string) => {
   const options = { follow: false, since: 0, until: 0, stdout: true, stderr: true, tail: undefined };
   let text = '';
@@ -38,7 +36,7 @@ describe('container - its life', () => {
     await ground.rpc.waitContainer({ ref: id });
     expect(await output(id)).toContain('here');
     await ground.rpc.removeContainer({ ref: 'once', force: false });
-    await nothingLeft();
+    await ground.nothingLeft();
   });
 
   it('is stopped by its signal or killed, and is not removed while it runs', async () => {
@@ -54,13 +52,13 @@ describe('container - its life', () => {
     await expect(ground.rpc.killContainer({ ref: id, signal: '' })).rejects.toThrow('is not running');
     await ground.rpc.startContainer({ ref: id });
     await ground.rpc.removeContainer({ ref: id, force: true });
-    await nothingLeft();
+    await ground.nothingLeft();
   });
 
   it('with --rm leaves nothing once it has ended', async () => {
     const id = await ground.run('brief', ['true'], { autoRemove: true });
     await ground.until('its removal', () => isGone(id));
-    await nothingLeft();
+    await ground.nothingLeft();
   });
 
   it('of which something is refused leaves nothing', async () => {
@@ -146,15 +144,7 @@ describe('container - when the daemon is killed', () => {
       const left = (await ground.list()) ?? [];
       for (const info of left) await ground.rpc.removeContainer({ ref: info.id, force: true }).catch(() => undefined);
       await ground.until('the removal', () => isGone(id));
-      await nothingLeft();
+      await ground.nothingLeft();
     }
   }, 120_000);
-});
-
-it('container - a process of its own has the limits, the name and the files that were asked for', async () => {
-  const id = await ground.run('named', ['sleep', '1000']);
-  const { pid, rootfs } = await ground.inspect(id);
-  expect(readFileSync(`/proc/${pid}/root/etc/hostname`, 'utf8').trim()).toBe(id.slice(0, 12));
-  expect(existsSync(rootfs)).toBe(true);
-  await ground.rpc.removeContainer({ ref: id, force: true });
 });

@@ -116,7 +116,7 @@ describe('networks - connected and disconnected', () => {
     const web = await ground.run('web', ['sleep', '1000']);
     const network = { network: 'front', ipv4Address: '10.99.0.9', ipv6Address: '', mac: '', aliases: [] };
     await ground.rpc.connectContainer({ container: 'web', network });
-    expect(ground.addresses(web)).toEqual(['eth0 172.17.0.2/16', 'eth1 10.99.0.9/24']);
+    expect(ground.addresses(web)).toEqual([expect.stringMatching(/^eth0 172\.17\./), 'eth1 10.99.0.9/24']);
     expect(resolves(web, 'db')).toBe('10.99.0.2');
     expect(await fileIn(web, '/etc/resolv.conf')).toContain('127.0.0.11');
     expect(reaches(db, '10.99.0.9')).toBe(true);

@@ -22,7 +22,7 @@ import {
 import type { LocalNetworks } from './networks.js';
 import { choosePorts, FIRST_OPEN_PORT, type PublishedAlready, publishedBy } from './ports.js';
 import { findRef } from './refs.js';
-import type { Housing } from './runner.js';
+import type { Housing } from './runner-context.js';
 
 export interface HousingOptions {
   readonly networks: LocalNetworks;

@@ -1,48 +1,14 @@
 import { type Deferred, deferred, Serial } from '../../lib/async.js';
 import { Backoff } from '../../lib/backoff.js';
-import type { Clock } from '../../lib/clock.js';
-import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
-import type { Logger } from '../../lib/log.js';
-import {
-  ContainerGoal,
-  type PortConfig,
-  RunPhase,
-  type StoredContainer,
-  type StoredEndpoint,
-} from '../../proto/gen/index.js';
+import { failedPrecondition, messageOf, notFound, SwarmError } from '../../lib/errors.js';
+import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { awaitExit } from '../executor/await-exit.js';
-import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
-import type { InteractiveExecutor } from '../executor/interactive.js';
+import type { ContainerExit, ContainerState } from '../executor/executor.js';
 import { Wake } from '../wake.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
 import { restartDelay, restartsAfter } from './restart.js';
-import type { Store } from './store.js';
-
-export type ContainerExecutor = Executor & InteractiveExecutor;
-
-/** What a container has while it runs. */
-export interface Housing {
-  readonly endpoints: readonly StoredEndpoint[];
-  readonly ports: readonly PortConfig[];
-}
-
-export interface RunnerContext {
-  readonly executor: ContainerExecutor;
-  readonly store: Pick<Store<StoredContainer>, 'put' | 'delete'>;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Gives it endpoints and ports. @throws what is to be told to who has started it */
-  house(record: StoredContainer, signal: AbortSignal): Promise<Housing>;
-  /** Takes them back. */
-  release(record: StoredContainer, endpoints: readonly StoredEndpoint[]): void;
-  sandbox(record: StoredContainer): SandboxView;
-  settings(record: StoredContainer): Promise<ContainerSettings>;
-  /** Its part of the machine's network state is another now. */
-  networkChanged(): void;
-  /** Nothing is left of it. */
-  gone(record: StoredContainer): void;
-}
+import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
 export interface EndOfRun {
   readonly code: number;
@@ -78,6 +44,7 @@ export class ContainerRunner {
   #lastDelay = 0;
   #watching = false;
   #stopping = false;
+  #removed = false;
   /** Those who have asked for a start, and those who wait for an end. */
   #starting: Deferred<void>[] = [];
   #waiting: Deferred<EndOfRun>[] = [];
@@ -164,6 +131,7 @@ export class ContainerRunner {
   /** Resolves when nothing is left of it. @throws FAILED_PRECONDITION when it runs, unless forced */
   async remove(force: boolean): Promise<void> {
     await this.#serial.run(async () => {
+      if (this.#removed) return;
       if (this.#record.phase !== RunPhase.IDLE && !force) {
         const { name } = this.#record.config;
         throw failedPrecondition(`cannot remove container "${name}": container is running`, {
@@ -215,7 +183,11 @@ export class ContainerRunner {
     return Math.round((this.#record.config.container.stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
   }
 
+  /** @throws NOT_FOUND when it has been removed meanwhile: its record is not to come back */
   async #save(fields: Partial<StoredContainer>): Promise<void> {
+    if (this.#removed) {
+      throw notFound(`No such container: ${this.#record.config.name}`, { value: this.#record.config.name });
+    }
     const next = { ...this.#record, ...fields };
     await this.#context.store.put(next);
     this.#record = next;
@@ -384,6 +356,7 @@ export class ContainerRunner {
     const { executor, store, gone } = this.#context;
     await executor.remove(this.#record.id);
     await store.delete(this.#record.id);
+    this.#removed = true;
     gone(this.#record);
     const { exitCode: code, error } = this.#record;
     this.#tell({ code, error });

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../lib/errors.js';
 import { AttachMessage, Exited, LogOptions, LogStream, Opened, type TerminalSize } from '../../proto/gen/index.js';
 import type { ProcessStreams } from '../executor/interactive.js';
-import type { ContainerExecutor } from './runner.js';
+import type { ContainerExecutor } from './runner-context.js';
 
 /** What a caller sends to a process, after its opening. */
 export interface Input {
