@@ -1,0 +1,143 @@
+import { expect, test } from 'vitest';
+import {
+  type Endpoint,
+  endpointsOf,
+  execInTask,
+  runningTasks,
+  tasksOf,
+  tsswarm,
+  tsswarmInspect,
+  tsswarmOutcome,
+} from '../../demo/cli.js';
+import { until } from '../../demo/steps.js';
+import { IMAGE, onNode, useLab } from './lab.js';
+
+useLab(2);
+
+const OVERLAY = ['network', 'create', '--driver', 'overlay'] as const;
+
+async function service(name: string, network: string, ...options: readonly string[]): Promise<void> {
+  await tsswarm('service', 'create', '--quiet', '--name', name, '--network', network, ...options, IMAGE);
+}
+
+async function endpoint(network: string, name: string): Promise<Endpoint> {
+  const [found] = await endpointsOf(network, name);
+  if (!found) throw new Error(`a task of ${name} was expected`);
+  return found;
+}
+
+async function virtualAddresses(name: string): Promise<readonly string[]> {
+  const { Endpoint: has } = await tsswarmInspect<{ Endpoint: { VirtualIPs?: { Addr: string }[] } }>(
+    'service',
+    'inspect',
+    name,
+  );
+  return (has.VirtualIPs ?? []).map(({ Addr }) => Addr);
+}
+
+/** Data-path addresses of the nodes that have an endpoint in a network. */
+async function peersOf(network: string): Promise<readonly string[]> {
+  const { Peers: peers } = await tsswarmInspect<{ Peers?: { IP: string }[] | null }>(
+    'network',
+    'inspect',
+    '--verbose',
+    network,
+  );
+  return (peers ?? []).map(({ IP }) => IP);
+}
+
+const replaced = (name: string, before: string) =>
+  until(`another task of ${name}`, 30, async () => {
+    const tasks = await runningTasks(name);
+    return tasks.length === 1 && tasks[0]?.ID !== before ? tasks[0] : undefined;
+  });
+
+test('a service has the virtual address that is asked for, and another when that is asked for', async () => {
+  await tsswarm(...OVERLAY, '--subnet', '10.60.0.0/24', 'chosen');
+  await service('web', 'name=chosen,ip=10.60.0.10', '--replicas', '2');
+  await service('caller', 'chosen');
+  const caller = await endpoint('chosen', 'caller');
+  const answers = async (address: string) =>
+    (await execInTask(caller, ['curl', '-s', '-m', '2', `http://${address}/`])).stdout.includes('Hostname:');
+  expect(await answers('10.60.0.10')).toBe(true);
+  const [before] = await runningTasks('web');
+
+  await service('late', 'name=chosen,ip=10.60.0.10', '--detach');
+  const waiting = await until('a task that waits', 10, async () => (await tasksOf('late')).find(({ Error: e }) => e));
+  expect(waiting.Error).toContain('address 10.60.0.10 of network "chosen" is taken: it is that of service "web"');
+  const change = ['--network-rm', 'chosen', '--network-add', 'name=chosen,ip=10.60.0.20'];
+  await tsswarm('service', 'update', '--quiet', ...change, 'web');
+  expect(await virtualAddresses('web')).toEqual(['10.60.0.20/24']);
+  expect((await runningTasks('web')).map(({ ID }) => ID)).toContain(before?.ID);
+  await until('the new address', 5, async () => (await answers('10.60.0.20')) || undefined);
+  await until('what waited', 20, async () => (await runningTasks('late')).length === 1 || undefined);
+  expect(await virtualAddresses('late')).toEqual(['10.60.0.10/24']);
+});
+
+test('a network is added to a running service, and taken away again', async () => {
+  await tsswarm(...OVERLAY, '--subnet', '10.61.0.0/24', 'more');
+  const caller = await endpoint('chosen', 'caller');
+  await tsswarm('service', 'update', '--quiet', '--network-add', 'name=more,alias=asked', 'caller');
+  await replaced('caller', caller.taskId);
+  const both = await endpoint('more', 'caller');
+  expect(both.address).toMatch(/^10\.61\.0\./);
+  expect(await virtualAddresses('caller')).toHaveLength(2);
+  await tsswarm('service', 'update', '--quiet', '--network-rm', 'more', 'caller');
+  await replaced('caller', both.taskId);
+  expect(await virtualAddresses('caller')).toHaveLength(1);
+  await tsswarm('network', 'rm', 'more');
+});
+
+test('a full network says so in service ps, and goes on when an address is freed', async () => {
+  await tsswarm(...OVERLAY, '--attachable', '--subnet', '10.62.0.0/29', 'small');
+  const dnsrr = ['--endpoint-mode', 'dnsrr', '--detach'];
+  await service('many', 'small', '--replicas', '6', ...dnsrr);
+  await until('five of six', 30, async () => (await runningTasks('many')).length === 5 || undefined);
+  const waiting = (await tasksOf('many')).find(({ Error: e }) => e !== '');
+  expect(waiting?.Error).toContain('no free address in network "small" (10.62.0.0/29: 5 of 5 used)');
+  const run = await onNode(2, 'run', '--rm', '--network', 'small', IMAGE, 'true');
+  expect(run.stderr).toContain('no free address in network "small"');
+  await tsswarm('service', 'scale', '--detach', 'many=5');
+  await until('no one waits', 30, async () => (await tasksOf('many')).every(({ Error: e }) => e === '') || undefined);
+  await tsswarm('service', 'rm', 'many');
+});
+
+test('a container keeps the network, with its name and node, and its address when it is started again', async () => {
+  const run = ['run', '--detach', '--name', 'box', '--network', 'small', '--ip', '10.62.0.4', IMAGE, 'sleep', '600'];
+  await until('the network is empty', 30, async () => (await peersOf('small')).length === 0 || undefined);
+  const outcome = await onNode(2, ...run);
+  expect(outcome).toMatchObject({ code: 0, stderr: '' });
+  const box = outcome.stdout.trim();
+  const refused = await tsswarmOutcome(['network', 'rm', 'small']);
+  expect(refused.stderr).toContain('network small is in use by container box on node2');
+  expect(await peersOf('small')).toEqual(['203.0.113.2']);
+  expect((await onNode(2, 'restart', '--time', '0', 'box')).code).toBe(0);
+  const [again] = JSON.parse((await onNode(2, 'inspect', 'box')).stdout) as [
+    { Id: string; NetworkSettings: { Networks: Record<string, { IPAddress: string }> } },
+  ];
+  expect(again.Id).toBe(box);
+  expect(again.NetworkSettings.Networks.small?.IPAddress).toBe('10.62.0.4');
+  expect((await onNode(2, 'rm', '--force', 'box')).code).toBe(0);
+  await tsswarm('network', 'rm', 'small');
+});
+
+test('a network of both families: tasks reach each other over either', async () => {
+  await tsswarm(...OVERLAY, '--ipv6', 'dual');
+  const create = ['service', 'create', '--quiet', '--name', 'six', '--network', 'dual'];
+  const spread = ['--replicas', '2', '--replicas-max-per-node', '1', '--stop-grace-period', '0s'];
+  await tsswarm(...create, ...spread, IMAGE, 'httpd', '-f', '-p', '[::]:80', '-h', '/www');
+  const details = await tsswarmInspect<{ IPAM: { Config: { Subnet: string }[] } }>('network', 'inspect', 'dual');
+  expect(details.IPAM.Config.map(({ Subnet }) => Subnet)).toEqual([
+    expect.stringMatching(/^10\..*\/24$/),
+    expect.stringMatching(/^fd.*::\/64$/),
+  ]);
+  const [, v6 = ''] = (await virtualAddresses('six')).map((cidr) => cidr.replace(/\/.*/, ''));
+  const [from, to] = await endpointsOf('dual', 'six');
+  if (!from || !to) throw new Error('a task on each node was expected');
+  const { stdout } = await execInTask(to, ['ip', '-6', '-o', 'address', 'show', 'scope', 'global', 'dev', 'eth0']);
+  const address = /inet6 (\S+)\//.exec(stdout)?.[1] ?? '';
+  const curl = (host: string) => execInTask(from, ['curl', '-s', '-g', '-m', '2', `http://[${host}]/`]);
+  expect((await execInTask(from, ['ping', '-6', '-c', '1', '-W', '2', address])).code).toBe(0);
+  expect((await curl(address)).stdout).toContain('Hostname:');
+  await until('the virtual address', 5, async () => (await curl(v6)).stdout.includes('Hostname:') || undefined);
+});
