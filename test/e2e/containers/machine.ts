@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { BINARY, execute, type Outcome } from '../../../demo/cli.js';
 import { makeRootfsArchive } from '../../../demo/image.js';
 import { until } from '../../../demo/steps.js';
@@ -44,14 +44,19 @@ export class Machine {
   }
 
   async down(): Promise<void> {
-    const ids = (await this.outcome('ps', '-aq', '--no-trunc')).stdout.split('\n').filter(Boolean);
-    if (ids.length > 0) await this.outcome('rm', '-f', ...ids);
+    await this.clear();
     if (this.#daemon && this.#daemon.exitCode === null) {
       this.#daemon.kill('SIGTERM');
       await once(this.#daemon, 'exit');
     }
     await execute('ip', ['netns', 'del', this.namespace]);
     if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** Removes all containers. */
+  async clear(): Promise<void> {
+    const ids = (await this.outcome('ps', '-aq', '--no-trunc')).stdout.split('\n').filter(Boolean);
+    if (ids.length > 0) await this.outcome('rm', '-f', ...ids);
   }
 
   /** Runs `tsswarm …` to its end. */
@@ -125,10 +130,11 @@ export class Running {
   }
 }
 
-/** A machine for the tests of one file. It is taken down whatever becomes of them. */
+/** A machine for the tests of one file, each of which finds it without containers. It is taken down whatever becomes of them. */
 export function useMachine(): Machine {
   const machine = new Machine();
   beforeAll(() => machine.up());
+  afterEach(() => machine.clear());
   afterAll(() => machine.down());
   return machine;
 }

@@ -62,7 +62,6 @@ test('run -d - prints the id, and the name is taken', async () => {
   const again = await machine.outcome('run', '-d', '--name', 'taken', IMAGE, 'true');
   expect(again.code).toBe(125);
   expect(again.stderr).toContain(`The container name "/taken" is already in use by container "${id}"`);
-  await machine.run('rm', '-f', 'taken');
 });
 
 test('run --rm - leaves nothing', async () => {
@@ -106,5 +105,4 @@ test('run --env-file, --label-file', async () => {
   );
   expect(await machine.run('start', '-a', 'labelled')).toMatch(/A=1\n(?:.*\n)*B=3\n/);
   expect(await machine.run('ps', '-a', '--filter', 'label=tier=front', '--format', '{{.Names}}')).toBe('labelled\n');
-  await machine.run('rm', 'labelled');
 });
