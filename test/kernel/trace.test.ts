@@ -292,6 +292,12 @@ describe('a fault made by hand is named', () => {
     );
   });
 
+  test('one rule of many, which a process of its own has to read', async () => {
+    const many = Array.from({ length: 300 }, (_, i) => `tcp dport ${1000 + i} accept`).join('\n');
+    foreignTable(sandbox('a2'), `chain in {\n type filter hook input priority 0;\n${many}\ntcp dport 80 drop\n}`);
+    expect(await lost()).toMatch(/^node2 a2 filter: a rule drops it: tcp dport 80 drop/);
+  });
+
   test('rule that may drop, in the sender - passes, and is doubted', async () => {
     foreignTable(sandbox('a1'), 'chain out {\n type filter hook output priority 0; limit rate 1/second drop\n}');
     const { complete, hops } = await tracing.run('a1', A2);
