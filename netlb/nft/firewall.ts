@@ -15,6 +15,7 @@ const NFTA_HOOK_HOOKNUM = 1;
 const NFTA_RULE_EXPRESSIONS = 4;
 const NFTA_EXPR_NAME = 1;
 const NFTA_EXPR_DATA = 2;
+const NFTA_META_KEY = 2;
 const NFTA_CMP_OP = 2;
 const NFTA_CMP_DATA = 3;
 const NFTA_DATA_VALUE = 1;
@@ -26,6 +27,8 @@ const NFTA_SET_ELEM_KEY = 1;
 const NF_INET_FORWARD = 2;
 const NF_DROP = 0;
 const NFT_CMP_EQ = 0;
+/** NFT_META_IIFNAME, NFT_META_OIFNAME. */
+const INTERFACE_NAMES = [6, 7];
 /** nft's number for the type ifname (libnftables, enum datatypes). */
 const TYPE_IFNAME = 41;
 const IFNAMSIZ = 16;
@@ -62,14 +65,17 @@ export function forwardDrops(chains: readonly NetlinkMessage[]): ForwardDrop[] {
 
 /** The names of interfaces that rules ask for; one that ends in "*" stands for all that begin so. */
 export function interfacesOf(rules: readonly NetlinkMessage[]): string[] {
-  return rules.flatMap((message) =>
-    [...members(attributesOf(message).bytes(NFTA_RULE_EXPRESSIONS))].flatMap((bytes) => {
-      const expression = new Attributes(bytes);
-      const compare = expression.text(NFTA_EXPR_NAME) === 'cmp' ? expression.nested(NFTA_EXPR_DATA) : undefined;
-      if (compare?.u32be(NFTA_CMP_OP) !== NFT_CMP_EQ) return [];
-      return interfaceIn(compare.nested(NFTA_CMP_DATA)?.bytes(NFTA_DATA_VALUE));
-    }),
-  );
+  return rules.flatMap((message) => {
+    const expressions = [...members(attributesOf(message).bytes(NFTA_RULE_EXPRESSIONS))].map((b) => new Attributes(b));
+    return expressions.flatMap((expression, i) => {
+      const before = expressions[i - 1];
+      const loaded = before?.text(NFTA_EXPR_NAME) === 'meta' ? before.nested(NFTA_EXPR_DATA) : undefined;
+      const compared = expression.text(NFTA_EXPR_NAME) === 'cmp' ? expression.nested(NFTA_EXPR_DATA) : undefined;
+      const isName = INTERFACE_NAMES.includes(loaded?.u32be(NFTA_META_KEY) ?? -1);
+      if (!isName || compared?.u32be(NFTA_CMP_OP) !== NFT_CMP_EQ) return [];
+      return interfaceIn(compared.nested(NFTA_CMP_DATA)?.bytes(NFTA_DATA_VALUE));
+    });
+  });
 }
 
 /** Names of a table's sets that are of interfaces. */
@@ -93,10 +99,9 @@ export function interfacesIn(elements: readonly NetlinkMessage[]): string[] {
 export const knows = ({ interfaces }: Firewall, name: string): boolean =>
   interfaces.some((item) => (item.endsWith('*') ? name.startsWith(item.slice(0, -1)) : name === item));
 
-/** Names are compared with all their 16 bytes, beginnings with as many as they have. */
+/** Names are compared with the NUL that ends them, or all 16 bytes; beginnings with as many as they have. */
 function interfaceIn(bytes: Buffer | undefined): string[] {
-  const text = bytes?.toString('latin1') ?? '';
-  const [, name = '', padding = ''] = /^([\w.:@-]{2,15})(\0*)$/.exec(text) ?? [];
-  if (name === '') return [];
-  return [padding !== '' || text.length === IFNAMSIZ ? name : `${name}*`];
+  if (bytes === undefined || bytes.length === 0) return [];
+  const [name = ''] = bytes.toString('utf8').split('\0');
+  return [bytes.length === IFNAMSIZ || bytes.includes(0) ? name : `${name}*`];
 }
