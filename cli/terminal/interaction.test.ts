@@ -74,6 +74,7 @@ class Peer {
       if (size) this.sent.push(`size ${size.rows}x${size.columns}`);
       if (signal) this.sent.push(signal);
     }
+    this.answers.end();
   }
 
   say(message: Partial<AttachMessage>): void {
@@ -148,8 +149,7 @@ describe('interact', () => {
     peer.say({ opened: { tty: true } });
     peer.typed.push(bytes('ls\r'), bytes('\x10'), bytes('\x11'));
     expect(await end).toBeUndefined();
-    await sees(peer, 'open web', 'size 24x80', 'stdin ls\r');
-    expect(peer.gone).toBe(true);
+    expect(peer.sent).toEqual(['open web', 'size 24x80', 'stdin ls\r']);
     expect(peer.raw).toEqual([true, false]);
   });
 

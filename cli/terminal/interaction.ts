@@ -45,6 +45,8 @@ const PROXIED: readonly NodeJS.Signals[] = [
   'SIGTSTP',
 ];
 const DEADLY: readonly NodeJS.Signals[] = ['SIGHUP', 'SIGQUIT', 'SIGTERM'];
+/** Milliseconds that letting go may take. */
+const DETACH_MS = 1_000;
 /** So many of SIGINT and SIGTERM end the caller itself. */
 const PATIENCE = 3;
 
@@ -139,12 +141,15 @@ class Session<Message> {
       const step = detachStep(tty ? detachKeys : NO_KEYS, state, typed);
       state = step.state;
       if (step.forward.length > 0) await this.#send({ stdin: step.forward });
-      if (step.detached) {
-        this.#letGo.abort();
-        return;
-      }
+      if (step.detached) return this.#detach();
     }
     await this.#send({ stdinClosed: true });
+  }
+
+  /** What was typed before is to arrive, unless the process does not take it. */
+  #detach(): void {
+    this.#outbox.end();
+    this.#undo.push(this.#wanted.io.clock.after(DETACH_MS, () => this.#letGo.abort()));
   }
 
   #watchSignals(): void {

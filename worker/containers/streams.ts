@@ -21,7 +21,8 @@ export async function opening<O>(messages: AsyncIterator<{ readonly open?: O | u
 
 /**
  * Connects a caller with a process: what it sends goes in as fast as the process takes it, what the process writes
- * comes out as fast as the caller takes it. When the caller goes the process is let go of, and runs on.
+ * comes out as fast as the caller takes it. When the caller goes, or ends its messages, the process is let go of, and
+ * runs on; what was sent before goes in.
  */
 export async function* converse(
   streams: ProcessStreams,
@@ -33,14 +34,21 @@ export async function* converse(
   signal.addEventListener('abort', letGo, { once: true });
   // Unless it is waited for below.
   streams.exit.catch(() => undefined);
-  const feeding = feed(streams, input).catch(() => undefined);
+  let ended = false;
+  const feeding = feed(streams, input).then(
+    () => {
+      ended = true;
+      letGo();
+    },
+    () => undefined,
+  );
   try {
     yield AttachMessage.create({ opened: Opened.create({ tty: streams.tty }) });
     yield* before;
     for await (const { stream, data } of streams.output) {
       yield AttachMessage.create(stream === 'stdout' ? { stdout: data } : { stderr: data });
     }
-    if (signal.aborted) return;
+    if (signal.aborted || ended) return;
     yield AttachMessage.create({ exited: Exited.create(await streams.exit) });
   } finally {
     signal.removeEventListener('abort', letGo);
