@@ -1,4 +1,4 @@
-import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
+import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
@@ -77,7 +77,10 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   for (const bridge of desired.bridges) {
     const others = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
     const subject = subjectOf(bridge);
-    const made = attempt(subject, () => bridgeNetwork(bridge, others, facts, tell(subject)));
+    const made = attempt(subject, () => {
+      if (networks.has(bridge.id)) throw alreadyExists(`two networks have the id ${bridge.id}`, { value: bridge.id });
+      return bridgeNetwork(bridge, others, facts, tell(subject));
+    });
     if (made === undefined) {
       spared.add(bridge.name);
       continue;
