@@ -80,6 +80,24 @@ test('networks - ingress gets 10.0.0.0/24 and the next ones follow, each with a 
   ]);
 });
 
+test('networks - a subnet that nobody has chosen has no address of a node in it', async () => {
+  const { store, settle } = await swarm();
+  const node = testNode('node1', { dataPathAddress: '10.0.1.7' });
+  await store.update((draft) => draft.create('node', node));
+  await settle();
+  const [a, b] = [testNetwork('a'), testNetwork('b')];
+  await store.update((draft) => draft.create('network', a));
+  await settle();
+  await store.update((draft) => draft.remove('node', node.id));
+  await settle();
+  await store.update((draft) => draft.create('network', b));
+  await settle();
+  expect([a, b].map(({ id }) => store.view().get('network', id)?.ipam[0]?.subnet)).toEqual([
+    '10.0.2.0/24',
+    '10.0.3.0/24',
+  ]);
+});
+
 test('networks - a wish that cannot be met is said, and met when the other network goes', async () => {
   const { store, settle } = await swarm();
   const first = testNetwork('first', { ipam: [IPAMConfig.create({ subnet: '10.7.0.0/16' })] });

@@ -140,6 +140,7 @@ export class Allocator implements Reaction {
 
   #nodeSeen(node: Node): void {
     this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, controlPort(node));
+    this.#networks.avoid(node.id, [node.dataPathAddress, node.status.address]);
     for (const a of node.attachments) this.#ledger.claim(nodeOwner(node.id), a.networkId, a.addresses);
     const ingress = this.#networks.ingress();
     if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
@@ -147,6 +148,7 @@ export class Allocator implements Reaction {
 
   #nodeGone(node: Node): void {
     this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, 0);
+    this.#networks.avoid(node.id, []);
     this.#waiting.forget('node', node.id);
     this.#freed(this.#ledger.release(nodeOwner(node.id)));
   }

@@ -1,4 +1,5 @@
-import { type Cidr, parseCidr } from '../../lib/ip.js';
+import { isIP } from 'node:net';
+import { type Cidr, familyOf, parseCidr } from '../../lib/ip.js';
 import type { Cluster, IPAMConfig, Network } from '../../proto/gen/index.js';
 import { byAge } from '../common/tasks.js';
 import {
@@ -14,6 +15,8 @@ import {
 /** The swarm's networks, as far as they are known or decided. */
 export class NetworkBook {
   readonly #networks = new Map<string, Network>();
+  /** Addresses of nodes: an overlay with one of them would lead the nodes' own traffic astray. */
+  readonly #hosts = new Map<string, readonly Cidr[]>();
   #source: SubnetSource = { pools: [], prefix: 24, pool6: undefined };
   #last: LastGiven = NOTHING_GIVEN;
 
@@ -32,6 +35,13 @@ export class NetworkBook {
 
   set(network: Network): void {
     this.#networks.set(network.id, network);
+  }
+
+  /** Subnets that nobody has chosen have none of these addresses in them. @param nodeId whose they are */
+  avoid(nodeId: string, addresses: readonly string[]): void {
+    const hosts = addresses.filter((text) => isIP(text) !== 0).map((text) => parseCidr(`${text}/${bitsOf(text)}`));
+    if (hosts.length > 0) this.#hosts.set(nodeId, hosts);
+    else this.#hosts.delete(nodeId);
   }
 
   delete(id: string): void {
@@ -63,10 +73,13 @@ export class NetworkBook {
     const others = [...this.#networks.values()].filter((n) => n.id !== except && n.allocated);
     return {
       subnets: others.flatMap((n) => n.ipam.map((config) => ({ cidr: subnetOf(config), name: n.spec.name }))),
+      hosts: [...this.#hosts.values()].flat(),
       vnis: new Map(others.filter((n) => n.vni !== 0).map((n) => [n.vni, n.spec.name])),
     };
   }
 }
+
+const bitsOf = (address: string): number => (familyOf(address) === 4 ? 32 : 128);
 
 const subnets = new WeakMap<IPAMConfig, Cidr>();
 

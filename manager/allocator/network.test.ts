@@ -9,7 +9,7 @@ import { nextInTurn } from './turn.js';
 const SOURCE = { pools: [parseCidr('10.0.0.0/22')], prefix: 24, pool6: localPool('swarm') };
 
 /** Makes one network after another, as the allocator does; `gone` are those that are removed before. */
-function make(specs: readonly Partial<NetworkSpec>[], gone: readonly number[] = []) {
+function make(specs: readonly Partial<NetworkSpec>[], gone: readonly number[] = [], hosts: readonly string[] = []) {
   const networks: Network[] = [];
   let last: LastGiven = NOTHING_GIVEN;
   for (const [i, fields] of specs.entries()) {
@@ -17,6 +17,7 @@ function make(specs: readonly Partial<NetworkSpec>[], gone: readonly number[] = 
     const occupied: Occupied = {
       subnets: others.flatMap((n) => n.ipam.map(({ subnet }) => ({ cidr: parseCidr(subnet), name: n.spec.name }))),
       vnis: new Map(others.map((n) => [n.vni, n.spec.name])),
+      hosts: hosts.map(parseCidr),
     };
     const made = allocateNetwork(testNetwork(`n${i}`, fields), occupied, SOURCE, last);
     last = afterNetwork(last, made);
@@ -31,6 +32,10 @@ describe('what nobody has chosen', () => {
     const networks = make([{}, {}, {}, {}, {}], [0, 1]);
     expect(subnets(networks)).toEqual(['10.0.0.0/24', '10.0.1.0/24', '10.0.2.0/24', '10.0.3.0/24', '10.0.0.0/24']);
     expect(networks.map(({ vni }) => vni)).toEqual([4096, 4097, 4098, 4099, 4100]);
+  });
+
+  test('has no address of a machine in it', () => {
+    expect(subnets(make([{}, {}], [], ['10.0.0.9/32', '10.0.2.7/32']))).toEqual(['10.0.1.0/24', '10.0.3.0/24']);
   });
 
   test('what was chosen does not move on what is given next', () => {

@@ -9,10 +9,12 @@ import { nextInTurn } from './turn.js';
 
 export const FIRST_VNI = 4096;
 
-/** What the other networks have. */
+/** What others have. */
 export interface Occupied {
   readonly subnets: readonly { readonly cidr: Cidr; readonly name: string }[];
   readonly vnis: ReadonlyMap<number, string>;
+  /** Addresses of machines, each as a subnet of its own. */
+  readonly hosts: readonly Cidr[];
 }
 
 /** Where subnets come from that nobody has chosen. */
@@ -139,7 +141,7 @@ function chooseSubnet(
   { pools, prefix, pool6 }: SubnetSource,
   last: LastGiven,
 ): Cidr {
-  const taken = [...occupied.subnets.map((s) => s.cidr), ...own];
+  const taken = [...occupied.subnets.map((s) => s.cidr), ...own, ...occupied.hosts];
   const from = family === 4 ? { pools, prefix } : { pools: pool6 ? [pool6] : [], prefix: PREFIX6 };
   const cidr = nextInTurn(from.pools, from.prefix, taken, family === 4 ? last.subnet : last.subnet6);
   if (cidr) return cidr;
