@@ -3,7 +3,7 @@ import { deferred } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import { NetworkPlane } from '../netlb/plane.js';
-import type { DesiredState } from '../netlb/state.js';
+import type { DesiredState, GatewayBridge } from '../netlb/state.js';
 import type { NetworkRepair, NodeProblem } from '../proto/gen/index.js';
 import { Containers, isRunning } from './containers/containers.js';
 import { shortId } from './containers/names.js';
@@ -53,10 +53,11 @@ export class Engine {
     this.#parts.promise.catch(() => undefined);
   }
 
-  /** CIDR of the gateway bridge's address. @throws TypeError before the engine is ready */
-  get gatewayBridge(): string {
+  /** The gateway bridge as it is, or shall be, while endpoints have both families. @throws TypeError before the engine is ready */
+  get gatewayBridge(): GatewayBridge {
     if (!this.#opened) throw new TypeError('the engine is not ready');
-    return this.#opened.containers.options.gatewayBridge;
+    const { gatewayBridge, gatewayBridge6 } = this.#opened.containers.options;
+    return { address: gatewayBridge, address6: gatewayBridge6 };
   }
 
   /** Resolves when the engine works. @throws when it could not be opened */

@@ -57,6 +57,8 @@ export interface ContainersOptions {
 
 interface Settings extends ContainersOptions {
   readonly gatewayBridge: string;
+  /** The same for IPv6: used while an endpoint has IPv6. */
+  readonly gatewayBridge6: string;
 }
 
 /** A container of this machine, or one of a task of the swarm. */
@@ -105,9 +107,12 @@ export class Containers {
   static async open(options: ContainersOptions): Promise<Containers> {
     const { root, executor, clock, log } = options;
     const stores = await openStores(root, log);
-    const gatewayBridge =
-      options.gatewayBridge ??
-      chooseGatewayBridge(gatewayBridgeAddresses(), [...claimsOf(await stores.networks.all()), ...machineClaims()]);
+    const claims = [...claimsOf(await stores.networks.all()), ...machineClaims()];
+    const { address: gatewayBridge, address6: gatewayBridge6 } = chooseGatewayBridge(
+      options.gatewayBridge,
+      gatewayBridgeAddresses(),
+      claims,
+    );
     const networks = await LocalNetworks.open({
       store: stores.networks,
       gatewayBridge,
@@ -117,7 +122,7 @@ export class Containers {
     });
     const [records, states] = await Promise.all([stores.containers.all(), executor.list()]);
     const byId = new Map(states.map((state) => [state.id, state]));
-    const containers = new Containers({ ...options, gatewayBridge }, stores.containers, networks);
+    const containers = new Containers({ ...options, gatewayBridge, gatewayBridge6 }, stores.containers, networks);
     for (const record of records) {
       const due = record.phase === RunPhase.IDLE && record.goal === ContainerGoal.REST && startsWithDaemon(record);
       containers.#add(due ? { ...record, goal: ContainerGoal.RUN } : record, byId.get(record.id));

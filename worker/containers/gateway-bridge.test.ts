@@ -4,6 +4,7 @@ import { chooseGatewayBridge } from './gateway-bridge.js';
 
 const choose = (taken: readonly string[], there: readonly string[] = []) =>
   chooseGatewayBridge(
+    undefined,
     there,
     taken.map((cidr) => ({ cidr: parseCidr(cidr), owner: 'somebody' })),
   );
@@ -21,10 +22,25 @@ test.each<[string, readonly string[], string]>([
   ['IPv6 alone', ['fd00::/8'], '172.18.0.1/16'],
   ['nothing left', ['172.16.0.0/12', '192.168.0.0/16'], '172.18.0.1/16'],
 ])('gateway bridge - on a machine with %s', (_, taken, address) => {
-  expect(choose(taken)).toBe(address);
+  expect(choose(taken).address).toBe(address);
 });
 
 test('gateway bridge - what is there stays, whatever came meanwhile', () => {
-  expect(choose(['172.23.0.0/24'], ['fd00:7473::1/64', '172.23.0.1/16'])).toBe('172.23.0.1/16');
-  expect(choose(['172.18.0.0/16'], ['fd00:7473::1/64'])).toBe('172.19.0.1/16');
+  expect(choose(['172.23.0.0/24'], ['fd00:7473:0:5::1/64', '172.23.0.1/16'])).toEqual({
+    address: '172.23.0.1/16',
+    address6: 'fd00:7473:0:5::1/64',
+  });
+  expect(choose(['172.18.0.0/16'], ['fe80::1/64', 'fd00:7473::1/64']).address).toBe('172.19.0.1/16');
+});
+
+test('gateway bridge - what is asked for comes before what is there', () => {
+  expect(chooseGatewayBridge('10.9.0.1/24', ['172.18.0.1/16'], []).address).toBe('10.9.0.1/24');
+});
+
+test.each<[string, readonly string[], string]>([
+  ['an empty machine', [], 'fd00:7473::1/64'],
+  ['a node inside a container of another node', ['fd00:7473::/64', '172.18.0.0/16'], 'fd00:7473:0:1::1/64'],
+  ['a network that has all of them', ['fd00::/16'], 'fd00:7473::1/64'],
+])('gateway bridge - IPv6 on %s', (_, taken, address6) => {
+  expect(choose(taken).address6).toBe(address6);
 });

@@ -41,7 +41,7 @@ const node: NetworkNode = {
   id: 'here',
   dataPathAddress: '203.0.113.1',
   dataPathPort: 4789,
-  gatewayBridge: '172.18.0.1/16',
+  gatewayBridge: { address: '172.18.0.1/16', address6: 'fd00:7473::1/64' },
   attachments: [attachment('ingress', '10.0.0.2')],
 };
 

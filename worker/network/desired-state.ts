@@ -1,6 +1,7 @@
 import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
 import type {
   DesiredState,
+  GatewayBridge,
   HostPort,
   Ingress,
   Overlay,
@@ -31,16 +32,13 @@ export interface NetworkNode {
   readonly id: string;
   readonly dataPathAddress: string;
   readonly dataPathPort: number;
-  /** CIDR of the gateway bridge's address. */
-  readonly gatewayBridge: string;
+  /** Its IPv6 address is used while a task here has IPv6. */
+  readonly gatewayBridge: GatewayBridge;
   /** The node's own endpoints: the one in the ingress network is ingress_sbox's. */
   readonly attachments: readonly NetworkAttachment[];
 }
 
 const MTU_OPTION = 'com.docker.network.driver.mtu';
-
-/** Of the gateway bridge, for tasks that have IPv6. The same on all nodes: nothing outside a node ever sees it. */
-const GATEWAY_BRIDGE6 = 'fd00:7473::1/64';
 
 /** The network state that membership of a swarm asks for. */
 export interface SwarmState {
@@ -94,7 +92,7 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
   const usedNetworks = [...used].sort().flatMap((id) => networks.get(id) ?? []);
   const state: DesiredState = {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
-    gatewayBridge: { address: node.gatewayBridge, address6: housed.some(hasIpv6) ? GATEWAY_BRIDGE6 : '' },
+    gatewayBridge: { ...node.gatewayBridge, ...(housed.some(hasIpv6) ? {} : { address6: '' }) },
     overlays: usedNetworks.map((network) => overlay(network, remotes.get(network.id) ?? [])),
     bridges: [],
     sandboxes,
