@@ -69,6 +69,19 @@ test('elsewhere - a server on the node’s own loopback can be the node’s', as
   await eventually(() => machines.answers('a', 'who.example')[0] === '192.0.2.201');
 });
 
+test('elsewhere - a server may have an IPv6 address', async () => {
+  await apply([sandbox('a', 11)]);
+  machines.inside('outside', 'ip', 'address', 'add', 'fd00:53::53/64', 'dev', 'eth0', 'nodad');
+  machines.inside('node', 'ip', 'address', 'add', 'fd00:53::1/64', 'dev', 'eth0', 'nodad');
+  const options = ['--listen-address=fd00:53::53', '--bind-interfaces', '--address=/who.example/fd00:99::204'];
+  await machines.serveNames('outside', 'fd00:53::53', ...options);
+  machines.setNodeServers('fd00:53::53');
+  await eventually(() => machines.answers('a', 'who.example', 'AAAA')[0] === 'fd00:99::204');
+  expect(machines.answers('a', '+tcp', 'who.example', 'AAAA')).toEqual(['fd00:99::204']);
+  machines.setNodeServers(UPSTREAM);
+  await eventually(() => machines.answers('a', 'who.example')[0] === '192.0.2.201');
+});
+
 test('elsewhere - servers of a sandbox’s own are asked from inside of it', async () => {
   await apply([sandbox('a', 11, { nameservers: ['10.0.1.12'] }), sandbox('b', 12)]);
   await machines.serveNames(
