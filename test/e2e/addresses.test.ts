@@ -3,6 +3,7 @@ import {
   type Endpoint,
   endpointsOf,
   execInTask,
+  execute,
   runningTasks,
   tasksOf,
   tsswarm,
@@ -100,25 +101,45 @@ test('a full network says so in service ps, and goes on when an address is freed
   await tsswarm('service', 'scale', '--detach', 'many=5');
   await until('no one waits', 30, async () => (await tasksOf('many')).every(({ Error: e }) => e === '') || undefined);
   await tsswarm('service', 'rm', 'many');
+  await tsswarm('network', 'rm', 'small');
 });
 
-test('a container keeps the network, with its name and node, and its address when it is started again', async () => {
-  const run = ['run', '--detach', '--name', 'box', '--network', 'small', '--ip', '10.62.0.4', IMAGE, 'sleep', '600'];
-  await until('the network is empty', 30, async () => (await peersOf('small')).length === 0 || undefined);
+test('a container keeps the network, with its name and node, and its address through restarts', async () => {
+  await tsswarm(...OVERLAY, '--attachable', '--subnet', '10.63.0.0/29', 'kept');
+  const run = ['run', '--detach', '--name', 'box', '--network', 'kept', '--ip', '10.63.0.4', IMAGE];
   const outcome = await onNode(2, ...run);
   expect(outcome).toMatchObject({ code: 0, stderr: '' });
   const box = outcome.stdout.trim();
-  const refused = await tsswarmOutcome(['network', 'rm', 'small']);
-  expect(refused.stderr).toContain('network small is in use by container box on node2');
-  expect(await peersOf('small')).toEqual(['203.0.113.2']);
+  const address = async () => {
+    const { code, stdout } = await onNode(2, 'inspect', 'box');
+    if (code !== 0) return undefined;
+    const [{ Id, NetworkSettings }] = JSON.parse(stdout) as [
+      { Id: string; NetworkSettings: { Networks: Record<string, { IPAddress: string }> } },
+    ];
+    return Id === box ? NetworkSettings.Networks.kept?.IPAddress : undefined;
+  };
+  const isRefused = async () => {
+    const { stderr } = await tsswarmOutcome(['network', 'rm', 'kept']);
+    return stderr.includes('network kept is in use by container box on node2');
+  };
+  expect(await isRefused()).toBe(true);
+  expect(await peersOf('kept')).toEqual(['203.0.113.2']);
   expect((await onNode(2, 'restart', '--time', '0', 'box')).code).toBe(0);
-  const [again] = JSON.parse((await onNode(2, 'inspect', 'box')).stdout) as [
-    { Id: string; NetworkSettings: { Networks: Record<string, { IPAddress: string }> } },
-  ];
-  expect(again.Id).toBe(box);
-  expect(again.NetworkSettings.Networks.small?.IPAddress).toBe('10.62.0.4');
+  expect(await address()).toBe('10.63.0.4');
+
+  const namespace = `/run/tsswarm/lab/node2/netns/${box.slice(0, 12)}`;
+  const interfaces = async () =>
+    (await execute('nsenter', [`--net=${namespace}`, '--', 'ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
+  const before = await interfaces();
+  expect(before).toContain('10.63.0.4/29');
+  await tsswarm('lab', 'kill', 'node2');
+  await tsswarm('lab', 'start', 'node2');
+  await until('the daemon', 20, async () => ((await address()) === '10.63.0.4' ? true : undefined));
+  expect(await interfaces()).toBe(before);
+  await until('the managers', 20, async () => ((await peersOf('kept')).length === 1 ? true : undefined));
+  expect(await isRefused()).toBe(true);
   expect((await onNode(2, 'rm', '--force', 'box')).code).toBe(0);
-  await tsswarm('network', 'rm', 'small');
+  await tsswarm('network', 'rm', 'kept');
 });
 
 test('a network of both families: tasks reach each other over either', async () => {
