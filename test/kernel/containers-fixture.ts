@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, createReadStream, existsSync, openSync, readdirSync } from 'node:fs';
+import { closeSync, createReadStream, existsSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,9 +99,6 @@ export class ContainersGround {
 
   async close(): Promise<void> {
     try {
-      await this.end('SIGKILL');
-      await this.start();
-      await this.clear();
       await this.end('SIGTERM');
       await this.#images.close();
       await rm(this.folder, { recursive: true, force: true });
@@ -123,7 +120,24 @@ export class ContainersGround {
 
   /** The kernel follows a removal with the next pass of the data plane. @throws with what is left */
   async nothingLeft(): Promise<void> {
-    await expect.poll(() => this.leftovers(), { timeout: 20_000, interval: POLL_MS }).toEqual([]);
+    const deadline = Date.now() + 20_000;
+    for (let left = this.leftovers(); left.length > 0; left = this.leftovers()) {
+      if (Date.now() > deadline) throw new Error(`left over: ${left.join(', ')}`);
+      await systemClock.sleep(POLL_MS);
+    }
+  }
+
+  /** What a power failure does to the containers: their processes, mounts and all that is in memory are gone. */
+  async restartMachine(): Promise<void> {
+    const running = ((await this.list()) ?? []).flatMap(({ pid }) => (pid > 0 ? [pid] : []));
+    await this.end('SIGKILL');
+    for (const pid of [...running, ...monitorsIn(this.options.dataRoot)]) process.kill(pid, 'SIGKILL');
+    await this.until('their ends', () => running.every((pid) => !existsSync(`/proc/${pid}/root/bin`)));
+    for (const mount of mountsIn(this.folder)) execFileSync('umount', ['-l', mount]);
+    await rm(this.options.runRoot, { recursive: true, force: true });
+    for (const name of this.links()) if (name !== 'lo') this.outside('ip', 'link', 'del', name);
+    this.outside('nft', 'flush', 'ruleset');
+    await this.start();
   }
 
   /** What is there of containers, on disk and in the kernel. */
@@ -236,3 +250,27 @@ export class ContainersGround {
     }
   }
 }
+
+/** The innermost first. */
+function mountsIn(folder: string): string[] {
+  const mounts = readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[1] ?? '');
+  return mounts.filter((path) => path.startsWith(folder)).reverse();
+}
+
+/** Process ids of conmon for containers in a folder. */
+function monitorsIn(dataRoot: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .filter((pid) => {
+      try {
+        return commandOf(pid).startsWith('conmon\0') && commandOf(pid).includes(dataRoot);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+const commandOf = (pid: string): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8');

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ContainerPhase, PortConfig } from '../../proto/gen/index.js';
 import { ContainersGround } from './containers-fixture.js';
@@ -147,4 +147,29 @@ describe('container - when the daemon is killed', () => {
       await ground.nothingLeft();
     }
   }, 120_000);
+});
+
+describe('container - when the machine is started anew', () => {
+  it('comes back with its files and networks as its policy says', async () => {
+    await ground.network('front');
+    const networks = ['front'];
+    const args = ['sh', '-c', 'echo run >> /runs; exec sleep 1000'];
+    const always = await ground.run('always', args, { restart: 'always', networks });
+    const plain = await ground.run('plain', args, { networks });
+    const { id: created } = await ground.create('created', ['true'], { networks });
+    const first = (await ground.inspect(always)).pid;
+    await ground.restartMachine();
+    await ground.until('the restart', async () => {
+      const { phase, pid } = await ground.inspect(always);
+      return phase === RUNNING && pid > 0 && pid !== first;
+    });
+    const { pid } = await ground.inspect(always);
+    await ground.until('both runs', () => readFileSync(`/proc/${pid}/root/runs`, 'utf8') === 'run\nrun\n');
+    expect(ground.addresses(always)).toEqual([expect.stringMatching(/^eth0 172\./)]);
+    expect(await ground.inspect(plain)).toMatchObject({ phase: EXITED, endpoints: [] });
+    await ground.rpc.startContainer({ ref: plain });
+    expect(await phaseOf(created)).toBe(CREATED);
+    await ground.rpc.startContainer({ ref: created });
+    expect(await ground.rpc.waitContainer({ ref: created })).toMatchObject({ exitCode: 0 });
+  });
 });

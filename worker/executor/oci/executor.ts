@@ -109,6 +109,8 @@ export class OciExecutor implements Executor, InteractiveExecutor {
       executor.#containers.set(container.id, container);
       executor.#look(container);
     }
+    // An earlier executor was killed in the removal of its last one.
+    if (adopted.length === 0) await operations.removeCgroupParent();
     return executor;
   }
 
