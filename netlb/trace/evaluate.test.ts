@@ -49,6 +49,7 @@ describe('verdicts', () => {
     ['the beginning of an interface’s name', match({ meta: { key: 'iifname' } }, 'eth*')],
     ['a state', match({ ct: { key: 'state' } }, ['new', 'untracked'], 'in')],
     ['a connection that is not translated', match({ ct: { key: 'status' } }, 'dnat', '!')],
+    ['the first direction', match({ ct: { key: 'direction' } }, 'original')],
     ['an address of the machine', match({ fib: { result: 'type', flags: ['daddr'] } }, 'local')],
   ])('%s matches', (_name, condition) => {
     const open = { set: { family: 'ip', table: 't', name: 'open', elem: [{ concat: ['tcp', 8080] }] } };

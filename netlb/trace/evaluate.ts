@@ -324,7 +324,7 @@ class Follower {
     if (!isObject(argument)) return undefined;
     if (name === 'meta') return this.#meta(String(argument.key));
     if (name === 'payload') return this.#payload(argument);
-    if (name === 'ct') return argument.key === 'mark' ? String(this.#packet.connectionMark) : undefined;
+    if (name === 'ct') return this.#connection(String(argument.key));
     if (name === 'fib' && argument.result === 'type' && isList(argument.flags) && argument.flags.includes('daddr'))
       return this.#packet.local ? 'local' : 'unicast';
     if (name === 'map') {
@@ -333,6 +333,11 @@ class Follower {
       return value === undefined ? ABSENT : textOf(value);
     }
     return undefined;
+  }
+
+  #connection(key: string): Value {
+    if (key === 'mark') return String(this.#packet.connectionMark);
+    return key === 'direction' ? (this.#packet.state === 'new' ? 'original' : 'reply') : undefined;
   }
 
   #meta(key: string): Value {

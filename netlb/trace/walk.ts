@@ -205,7 +205,12 @@ function refusal({ verdict, by, packet }: HookOutcome, owner: string): readonly 
     if (by.chain === 'input' && packet.mark !== 0)
       return [`no task takes connections to published port ${packet.destinationPort ?? ''}`, 'See: tsswarm service ps'];
     if (by.chain === 'isolation')
-      return ['sandboxes do not reach each other over the gateway bridge but through published ports', ''];
+      return [
+        `it may not be forwarded there: ${by.text}`,
+        'Bridges reach each other, and internal ones at all, only through published ports.',
+      ];
+    if (by.chain === 'inward')
+      return ['networks of this node reach each other only through published ports', 'See: tsswarm network connect'];
     if (by.chain === 'ingress_guard')
       return [
         `${owner || 'the task'} takes no connections from inside the ingress network but through a published port`,

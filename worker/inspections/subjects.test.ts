@@ -6,6 +6,7 @@ import {
   ContainerPhase,
   Endpoint,
   NetworkAttachment,
+  NetworkUser,
   Node,
   NodeDescription,
   NodeState,
@@ -18,6 +19,7 @@ import {
   TaskStatus,
   TraceNetworkRequest,
 } from '../../proto/gen/index.js';
+import { allPlaces, attachedPlaces, localPlaces } from './places.js';
 import { questionOf } from './subjects.js';
 import { directoryOf, type SwarmView } from './swarm-view.js';
 
@@ -59,14 +61,22 @@ const view: SwarmView = {
   ],
   networks: [],
   containers: [
-    ContainerInfo.create({
+    {
+      name: 'shell',
       id: 'c0ffee'.padEnd(64, '0'),
-      config: ContainerConfig.create({ name: 'shell' }),
-      phase: ContainerPhase.RUNNING,
-      endpoints: [
-        ContainerEndpoint.create({ networkId: 'bridge', networkName: 'bridge', addresses: ['172.17.0.2/16'] }),
-      ],
-    }),
+      namespace: 'c0ffee000000',
+      node: 'n1',
+      serviceName: '',
+      endpoints: [{ networkId: 'bridge', networkName: 'bridge', addresses: ['172.17.0.2/16'] }],
+    },
+    {
+      name: 'guest',
+      id: 'ab12'.padEnd(64, '0'),
+      namespace: 'ab1200000000',
+      node: 'n2',
+      serviceName: '',
+      endpoints: [{ networkId: 'front', networkName: 'front', addresses: ['10.0.1.20/24'] }],
+    },
   ],
   self: { id: 'n1', name: 'node1', addresses: ['203.0.113.1'] },
 };
@@ -84,6 +94,8 @@ describe('FROM', () => {
     ['web', 'web2bbbb', 'n1'],
     ['shell', 'c0ffee000000', 'n1'],
     ['c0ffee00', 'c0ffee000000', 'n1'],
+    // Attached to a network of the swarm on another node.
+    ['guest', 'ab1200000000', 'n2'],
   ])('%s is the namespace %s on %s', (from, namespace, nodeId) => {
     expect(ask(from, '10.0.1.4').from).toMatchObject({ kind: 'sandbox', namespace, node: nodeId });
   });
@@ -118,6 +130,8 @@ describe('TO', () => {
     expect(ask('shell', 'db.1').to).toMatchObject({ address: '10.0.2.3' });
     expect(ask('web.1', 'example.com').to).toMatchObject({ name: 'example.com' });
     expect(ask('web.1', 'shell').to).toMatchObject({ address: '172.17.0.2' });
+    // Known by name in the network that both are in.
+    expect(ask('web.1', 'guest').to).toMatchObject({ name: 'guest', address: undefined });
   });
 
   test('from outside, a service is its published port, whichever of both ports is given', () => {
@@ -152,7 +166,13 @@ test('directoryOf - who has which address, in which network, on which node', () 
     node: 'n1',
     network: 'bridge',
   });
-  expect(owners).toEqual({ web1aaaa: 'web.1', web2bbbb: 'web.2', db1cccc: 'db.1', c0ffee000000: 'shell' });
+  expect(owners).toEqual({
+    web1aaaa: 'web.1',
+    web2bbbb: 'web.2',
+    db1cccc: 'db.1',
+    c0ffee000000: 'shell',
+    ab1200000000: 'guest',
+  });
   expect(nodes.map(({ name, vtep }) => [name, vtep])).toEqual([
     ['node1', '203.0.113.1'],
     ['node2', '203.0.113.2'],
@@ -162,4 +182,37 @@ test('directoryOf - who has which address, in which network, on which node', () 
 test('directoryOf - a machine in no swarm is a node too', () => {
   const alone = { ...view, nodes: [], services: [], tasks: [] };
   expect(directoryOf(alone).nodes).toEqual([{ id: 'n1', name: 'node1', vtep: '', addresses: ['203.0.113.1'] }]);
+});
+
+describe('places', () => {
+  test('on a worker, which knows no tasks, the containers of its tasks are found as they are named', () => {
+    const config = ContainerConfig.create({ name: 'api.2.y5f1' });
+    const endpoints = [
+      ContainerEndpoint.create({ networkId: 'front', networkName: 'front', addresses: ['10.0.1.4/24'] }),
+    ];
+    const info = { id: 'y5f1', taskId: 'y5f1', config, serviceName: 'api', endpoints, phase: ContainerPhase.RUNNING };
+    const containers = localPlaces([ContainerInfo.create(info), ContainerInfo.create({ id: 'gone' })], 'n1');
+    const worker = { ...view, nodes: [], services: [], tasks: [], containers };
+    for (const from of ['api.2', 'api.2.y5f1', 'y5f1', 'api'])
+      expect(questionOf(TraceNetworkRequest.create({ from, to: '10.0.1.3' }), worker).from).toEqual({
+        kind: 'sandbox',
+        node: 'n1',
+        namespace: 'y5f1',
+        label: 'api.2',
+      });
+  });
+
+  test('an attached container is one, however many networks it is in', () => {
+    const user = (networkId: string, address: string) =>
+      NetworkUser.create({
+        containerId: 'ab12'.padEnd(64, '0'),
+        taskName: 'guest',
+        nodeId: 'n2',
+        attachment: inNetwork(networkId, address),
+      });
+    const attached = attachedPlaces([user('front', '10.0.1.20'), user('back', '10.0.2.20'), NetworkUser.create()]);
+    expect(attached).toMatchObject([{ name: 'guest', node: 'n2', namespace: 'ab1200000000' }]);
+    expect(attached[0]?.endpoints.map(({ networkId }) => networkId)).toEqual(['front', 'back']);
+    expect(allPlaces(attached, attached)).toHaveLength(1);
+  });
 });

@@ -12,7 +12,8 @@ import {
   TaskState,
   type TraceNetworkRequest,
 } from '../../proto/gen/index.js';
-import { containerNamespace, isPresent, ownContainers, type SwarmView, shortTaskName } from './swarm-view.js';
+import type { ContainerPlace } from './places.js';
+import { isPresent, ownContainers, type SwarmView, shortTaskName } from './swarm-view.js';
 
 const NODE_PREFIX = 'node:';
 const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'icmp'] satisfies TraceProtocol[];
@@ -45,8 +46,7 @@ function senderOf({ from, task: wanted }: TraceNetworkRequest, view: SwarmView):
   if (isIP(from) !== 0) return addressSender(from, view);
   const container = containerOf(from, view);
   if (container) {
-    const { id } = view.self;
-    return { kind: 'sandbox', node: id, namespace: containerNamespace(container), label: container.config.name };
+    return { kind: 'sandbox', node: container.node, namespace: container.namespace, label: container.name };
   }
   const task = taskOf(from, view) ?? serviceTask(from, wanted, view);
   if (task) return { kind: 'sandbox', node: task.nodeId, namespace: task.id, label: shortTaskName(task) };
@@ -82,9 +82,13 @@ function nodeOf(
   throw notFound(`no such node: ${ref}`, { value: ref });
 }
 
-function containerOf(ref: string, view: SwarmView) {
-  return ownContainers(view).find(
-    ({ id, config }) => config.name === ref || id === ref || (ref.length >= 4 && id.startsWith(ref)),
+/** By name or id; of a service on a node that knows no services, the one here. */
+function containerOf(ref: string, view: SwarmView): ContainerPlace | undefined {
+  const own = ownContainers(view);
+  return (
+    own.find(({ id, name }) => name === ref || id === ref || `${name}.${id}` === ref) ??
+    (ref.length >= 4 ? own.find(({ id }) => id.startsWith(ref)) : undefined) ??
+    own.find(({ serviceName }) => serviceName === ref)
   );
 }
 
@@ -145,8 +149,11 @@ function receiverOf(to: string, port: number, from: Sender, view: SwarmView): Ta
     const task = taskOf(to, view);
     if (task) return at(addressFor(task.networks, from, view, to), shortTaskName(task));
     const container = containerOf(to, view);
-    const [endpoint] = container?.endpoints ?? [];
-    if (endpoint?.addresses[0] !== undefined) return at(addressOf(endpoint.addresses[0]));
+    // On a network of their own making containers know each other's names.
+    const isNamed = container?.endpoints.some(
+      (one) => one.networkName !== 'bridge' && networksOf(from, view).has(one.networkId),
+    );
+    if (container && !isNamed) return at(addressFor(container.endpoints, from, view, to));
   }
   if (from.kind === 'outside')
     throw invalidArgument(`${to} cannot be looked up from outside of the swarm`, {
@@ -157,17 +164,22 @@ function receiverOf(to: string, port: number, from: Sender, view: SwarmView): Ta
 }
 
 /** In a network that the sender is in too; of a task that has none in common, the first. */
-function addressFor(networks: Task['networks'], from: Sender, view: SwarmView, ref: string): string {
-  const own = from.kind === 'sandbox' ? view.tasks.find(({ id }) => id === from.namespace)?.networks : undefined;
-  const container =
-    from.kind === 'sandbox' ? view.containers.find((one) => containerNamespace(one) === from.namespace) : undefined;
-  const ids = new Set([...(own ?? []), ...(container?.endpoints ?? [])].map(({ networkId }) => networkId));
+function addressFor(networks: ContainerPlace['endpoints'], from: Sender, view: SwarmView, ref: string): string {
+  const ids = networksOf(from, view);
   const ingress = new Set(view.networks.filter(({ spec }) => spec.ingress).map(({ id }) => id));
   // Members of the ingress network do not talk to each other over it.
   const useful = networks.filter(({ networkId, addresses }) => !ingress.has(networkId) && addresses.length > 0);
   const [address] = (useful.find(({ networkId }) => ids.has(networkId)) ?? useful[0] ?? networks[0])?.addresses ?? [];
   if (address === undefined) throw failedPrecondition(`${ref} has no address in any network`, { value: ref });
   return addressOf(address);
+}
+
+/** Ids of the networks that a sender is in. */
+function networksOf(from: Sender, view: SwarmView): ReadonlySet<string> {
+  if (from.kind !== 'sandbox') return new Set();
+  const task = view.tasks.find(({ id }) => id === from.namespace);
+  const container = view.containers.find(({ namespace }) => namespace === from.namespace);
+  return new Set([...(task?.networks ?? []), ...(container?.endpoints ?? [])].map(({ networkId }) => networkId));
 }
 
 /** A service, from where it is reached by its published port alone: at the node itself, or at the first that is ready. */

@@ -1,23 +1,16 @@
 /** What managers, and this node, know of who is where: names for people, and places to begin at. Pure. */
 import { addressOf } from '../../lib/ip.js';
 import type { Directory, DirectoryEndpoint, DirectoryNode } from '../../netlb/trace/question.js';
-import {
-  type ContainerInfo,
-  ContainerPhase,
-  type Network,
-  type Node,
-  type Service,
-  type Task,
-  TaskState,
-} from '../../proto/gen/index.js';
+import { type Network, type Node, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import type { ContainerPlace } from './places.js';
 
 export interface SwarmView {
   readonly nodes: readonly Node[];
   readonly services: readonly Service[];
   readonly tasks: readonly Task[];
   readonly networks: readonly Network[];
-  /** Of this machine, those of tasks too. */
-  readonly containers: readonly ContainerInfo[];
+  /** Of this machine, those of tasks too; of other nodes, those that are attached to networks of the swarm. */
+  readonly containers: readonly ContainerPlace[];
   readonly self: SelfNode;
 }
 
@@ -35,15 +28,9 @@ export const shortTaskName = ({ serviceName, slot, nodeId }: Task): string => `$
 export const isPresent = ({ status, desiredState }: Task): boolean =>
   status.state >= TaskState.ASSIGNED && status.state <= TaskState.RUNNING && desiredState <= TaskState.RUNNING;
 
-/** File of a container's namespace. */
-export const containerNamespace = ({ id, taskId }: ContainerInfo): string => taskId || id.slice(0, 12);
-
-/** Running containers of this machine that are not among the tasks: on a worker, which knows no tasks, all. */
-export const ownContainers = ({ containers, tasks }: SwarmView): readonly ContainerInfo[] =>
-  containers.filter(
-    ({ taskId, phase }) =>
-      phase === ContainerPhase.RUNNING && (taskId === '' || !tasks.some((task) => task.id === taskId)),
-  );
+/** Containers that are not among the tasks: on a worker, which knows no tasks, all. */
+export const ownContainers = ({ containers, tasks }: SwarmView): readonly ContainerPlace[] =>
+  containers.filter(({ id }) => !tasks.some((task) => task.id === id));
 
 export function directoryOf(view: SwarmView): Directory {
   const tasks = view.tasks.filter(isPresent);
@@ -54,11 +41,11 @@ export function directoryOf(view: SwarmView): Directory {
       ...tasks.flatMap(taskEndpoints),
       ...view.nodes.flatMap(nodeEndpoints),
       ...view.services.flatMap((service) => virtualEndpoints(service, view.networks)),
-      ...own.flatMap((container) => containerEndpoints(container, view.self.id)),
+      ...own.flatMap(containerEndpoints),
     ],
     owners: Object.fromEntries([
       ...tasks.map((task) => [task.id, shortTaskName(task)] as const),
-      ...own.map((container) => [containerNamespace(container), container.config.name] as const),
+      ...own.map(({ namespace, name }) => [namespace, name] as const),
     ]),
   };
 }
@@ -109,13 +96,7 @@ const virtualEndpoints = ({ spec, endpoint }: Service, networks: readonly Networ
     network: networks.find(({ id }) => id === networkId)?.spec.name ?? networkId,
   }));
 
-const containerEndpoints = (container: ContainerInfo, node: string): DirectoryEndpoint[] =>
-  container.endpoints.flatMap(({ addresses, networkName }) =>
-    addresses.map((cidr) => ({
-      address: addressOf(cidr),
-      owner: container.config.name,
-      namespace: containerNamespace(container),
-      node,
-      network: networkName,
-    })),
+const containerEndpoints = ({ name, namespace, node, endpoints }: ContainerPlace): DirectoryEndpoint[] =>
+  endpoints.flatMap(({ addresses, networkName }) =>
+    addresses.map((cidr) => ({ address: addressOf(cidr), owner: name, namespace, node, network: networkName })),
   );

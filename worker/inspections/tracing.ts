@@ -7,6 +7,7 @@ import { type Ask, traceThrough } from '../../netlb/trace/tracer.js';
 import {
   type ContainerInfo,
   type ControlService,
+  GetRequest,
   type InspectionsService,
   InspectNodeRequest,
   ListNetworksRequest,
@@ -19,6 +20,7 @@ import {
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { type Inspector, kernelFacts, kernelQuestion } from './inspector.js';
 import { traceMessage } from './messages.js';
+import { allPlaces, attachedPlaces, localPlaces } from './places.js';
 import { type ProbeResult, probe } from './probe.js';
 import { questionOf } from './subjects.js';
 import { directoryOf, type SwarmView } from './swarm-view.js';
@@ -96,15 +98,20 @@ function endsOf(
 
 async function viewOf({ source, containers: list }: TracingOptions, context: CallContext): Promise<SwarmView> {
   const { control } = source;
-  const containers = await list();
   const self = { id: source.nodeId || ALONE, name: hostname(), addresses: ownAddresses() };
-  if (!control) return { nodes: [], services: [], tasks: [], networks: [], containers, self };
+  const local = localPlaces(await list(), self.id);
+  if (!control) return { nodes: [], services: [], tasks: [], networks: [], containers: local, self };
   const [{ nodes }, { services }, { tasks }, { networks }] = await Promise.all([
     control.listNodes(ListNodesRequest.create(), context),
     control.listServices(ListServicesRequest.create(), context),
     control.listTasks(ListTasksRequest.create(), context),
     control.listNetworks(ListNetworksRequest.create(), context),
   ]);
+  const attachable = networks.filter(({ spec }) => spec.attachable);
+  const uses = await Promise.all(
+    attachable.map(({ id }) => control.getNetwork(GetRequest.create({ ref: id }), context)),
+  );
+  const containers = allPlaces(local, attachedPlaces(uses.flatMap(({ users }) => users)));
   return { nodes, services, tasks, networks, containers, self };
 }
 
