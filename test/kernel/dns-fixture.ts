@@ -8,8 +8,10 @@ import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { idOf } from './plane-swarm.js';
 
 export const NODE = '192.0.2.1';
-/** Where name servers are outside of the node; nobody has the last one. */
-export const [UPSTREAM, OTHER_UPSTREAM, DEAD_UPSTREAM] = ['192.0.2.53', '192.0.2.54', '192.0.2.55'];
+/** Where name servers are outside of the node; the last one is to be silent. */
+export const UPSTREAM = '192.0.2.53';
+export const OTHER_UPSTREAM = '192.0.2.54';
+export const DEAD_UPSTREAM = '192.0.2.55';
 const NETWORK = idOf('front');
 
 export const name = (text: string, addresses: readonly string[], canonical = false): ZoneName => ({
@@ -33,7 +35,7 @@ export const front: Zone = {
   ports: [{ port: 'http', protocol: 'tcp', service: 'web', target: 80 }],
 };
 
-export const resolver = (fields: Partial<SandboxResolver> = {}): SandboxResolver => ({
+const resolver = (fields: Partial<SandboxResolver> = {}): SandboxResolver => ({
   zones: [NETWORK],
   nameservers: [],
   forward: true,
@@ -72,7 +74,6 @@ export class DnsMachines extends Machines {
     this.addHost('node', `${NODE}/24`);
     this.addHost('outside', `${UPSTREAM}/24`);
     this.inside('outside', 'ip', 'address', 'add', `${OTHER_UPSTREAM}/24`, 'dev', 'eth0');
-    // To sandboxes, whose addresses the node hides.
     this.setNodeServers(UPSTREAM);
   }
 
@@ -80,7 +81,7 @@ export class DnsMachines extends Machines {
     return join(this.directory, 'resolv.conf');
   }
 
-  setNodeServers(...servers: readonly (string | undefined)[]): void {
+  setNodeServers(...servers: readonly string[]): void {
     writeFileSync(this.#resolvConf, servers.map((server) => `nameserver ${server}\n`).join(''));
   }
 

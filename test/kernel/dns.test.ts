@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ZoneName } from '../../netlb/state.js';
 import { DnsMachines, front, name, sandbox, stateOf, UPSTREAM } from './dns-fixture.js';
 import { type Driver, eventually } from './plane-fixture.js';
 
@@ -100,6 +101,18 @@ test('resolver - a daemon that was killed is followed by one that answers on oth
   expect(rules()).not.toBe(before);
   expect(machines.answers('a', 'web')).toEqual(['10.0.1.2']);
   expect(machines.answers('b', '+tcp', 'web')).toEqual(['10.0.1.2']);
+});
+
+test('resolver - a thread that has failed is followed by another', async () => {
+  await apply([sandbox('a', 11)]);
+  const broken = { ...front, names: [{ name: null, addresses: ['10.0.1.2'], canonical: true } as unknown as ZoneName] };
+  const { problems } = await driver.apply(stateOf([sandbox('a', 11)], [broken]));
+  expect(problems).toEqual([
+    { subject: { kind: 'node', id: '' }, message: expect.stringContaining("the resolvers' thread has failed") },
+  ]);
+  await apply([sandbox('a', 11)]);
+  expect(machines.answers('a', 'web')).toEqual(['10.0.1.2']);
+  expect(machines.answers('a', '+tcp', 'tasks.web').sort()).toEqual(['10.0.1.11', '10.0.1.12']);
 });
 
 test('resolver - a rule that was removed by hand comes back', async () => {
