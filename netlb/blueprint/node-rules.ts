@@ -50,7 +50,7 @@ export function forwardSets(forwards: readonly HostForward[], family: Family): N
 /** @param before rules for ports that lead elsewhere */
 export function publishChains(before: readonly string[], family: Family): Chain[] {
   const ip = IP[family];
-  const toLocal = [`${family === 4 ? '' : 'ip6 daddr != ::1 '}fib daddr type local goto publish`];
+  const toLocal = 'fib daddr type local goto publish';
   return [
     {
       name: 'publish',
@@ -63,12 +63,13 @@ export function publishChains(before: readonly string[], family: Family): Chain[
     {
       name: 'prerouting',
       base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
-      rules: toLocal,
+      // The kernel drops what neighbours send to loopback addresses, but only after it was translated.
+      rules: [`${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} ${toLocal}`],
     },
     {
       name: 'output',
       base: { type: 'nat', hook: 'output', priority: priorities.dstnat, policy: 'accept' },
-      rules: toLocal,
+      rules: [family === 4 ? toLocal : `ip6 daddr != ::1 ${toLocal}`],
     },
   ];
 }

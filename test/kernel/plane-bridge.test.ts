@@ -18,6 +18,7 @@ const containers = [
   container('b1', [endpoint(back, 2)]),
   container('q1', [endpoint(quiet, 2)], publish(8100)),
   container('q2', [endpoint(quiet, 3)], publish(8101)),
+  container('l1', [endpoint(tsswarm0, 4)], publish(8120, '127.0.0.5')),
   container('i1', [endpoint(inner, 2)], publish(8110)),
   container('i2', [endpoint(inner, 3)]),
   container('p1', [endpoint(plain, 2)]),
@@ -105,6 +106,7 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
     expect(addressesOf('node', front.name, '-6')).toEqual(['fd00:19::1/64']);
     const ports = machines.json<Port>('node', 'ip', '-d', 'link', 'show', 'master', 'tsswarm0');
     expect(ports.map(({ ifname }) => ifname)).toEqual([
+      expect.stringMatching(/^veth\w+$/),
       expect.stringMatching(/^veth\w+$/),
       expect.stringMatching(/^veth\w+$/),
     ]);
@@ -214,11 +216,22 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
     reach('p1', { [`${NODE} 8080`]: 'a1 172.23.0.2' });
   });
 
+  /** Lets it send to the node what is for the node's loopback interface alone. */
+  function intrude(where: string, gateway: string): void {
+    machines.inside(where, 'ip', 'route', 'add', '127.0.0.5/32', 'via', gateway);
+    machines.inside(where, 'ip', 'route', 'del', 'local', '127.0.0.0/8', 'dev', 'lo', 'table', 'local');
+    for (const key of ['all', 'eth0']) machines.inside(where, 'sysctl', '-qw', `net.ipv4.conf.${key}.route_localnet=1`);
+  }
+
+  test('loopback - a port published on it is the node’s alone, whatever neighbours send', () => {
+    intrude('outside', NODE);
+    reach('outside', { '127.0.0.5 8120': UNREACHED, [`${NODE} 8120`]: 'ECONNREFUSED' });
+    reach('node', { '127.0.0.5 8120': 'l1 172.17.0.1', '127.0.0.1 8120': 'ECONNREFUSED' });
+  });
+
   test('loopback - what route_localnet would open is shut', async () => {
     const a1 = inside('a1');
-    machines.inside(a1, 'ip', 'route', 'add', '127.0.0.5/32', 'via', '172.17.0.1');
-    machines.inside(a1, 'ip', 'route', 'del', 'local', '127.0.0.0/8', 'dev', 'lo', 'table', 'local');
-    for (const key of ['all', 'eth0']) machines.inside(a1, 'sysctl', '-qw', `net.ipv4.conf.${key}.route_localnet=1`);
+    intrude(a1, '172.17.0.1');
     reach('a1', { '127.0.0.5 80': UNREACHED });
     machines.inside('node', 'nft', 'flush', 'chain', 'ip', 'tsswarm', 'loopback_guard');
     expect(machines.ask(a1, 'tcp', '127.0.0.5', 80, 1)).toEqual(['node 172.17.0.2']);
