@@ -167,6 +167,18 @@ test('what an earlier leader could not finish is gone when the node asks again',
   expect(task('abandoned')).toBeUndefined();
 });
 
+test('two callers for one container get one answer, and leave nothing when it is a refusal', async () => {
+  const { swarm, agent } = await open();
+  const twice = (fields: Partial<AttachNetworkRequest>) =>
+    Promise.allSettled([agent.attach({ ...box, ...fields }), agent.attach({ ...box, ...fields })]);
+  const [first, second] = await twice({ addresses: ['10.9.0.4'] });
+  expect(first).toMatchObject({ status: 'fulfilled' });
+  expect(second).toEqual(first);
+  const refused = await twice({ containerId: id('b'), addresses: ['10.9.0.4'] });
+  expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  expect([...swarm.store.view().list('task')]).toHaveLength(1);
+});
+
 test('a drained node keeps its attachments, and they do not count where tasks are spread', async () => {
   const { swarm, agent, task } = await open(2);
   const made = await Promise.all(

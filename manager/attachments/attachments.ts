@@ -42,8 +42,8 @@ const PATIENCE = 8_000;
  */
 export class Attachments {
   readonly #options: AttachmentsOptions;
-  /** Tasks for whose addresses a caller waits. */
-  readonly #awaited = new Set<string>();
+  /** Tasks for whose addresses callers wait: how many. */
+  readonly #callers = new Map<string, number>();
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -61,34 +61,47 @@ export class Attachments {
     const { store, nodeOf } = this.#options;
     const nodeId = nodeOf(request.sessionId, context);
     checkAttachRequest(request);
-    const id = newId();
-    this.#awaited.add(id);
+    const awaited: string[] = [];
+    const release = () => {
+      for (const id of awaited.splice(0)) this.#count(id, -1);
+    };
     try {
-      const { taskId, network } = await store.update((draft) => this.#begin(draft, request, id, nodeId));
-      return await this.#answer(taskId, network.id, context.signal);
+      const { taskId, network } = await store.update((draft) => this.#begin(draft, request, nodeId, awaited));
+      return await this.#answer(taskId, network.id, context.signal, release);
     } finally {
-      this.#awaited.delete(id);
+      release();
     }
   }
 
-  /** Writes the task, unless there is one. */
-  #begin(draft: WriteView, request: AttachNetworkRequest, id: string, nodeId: string) {
+  /** Writes the task, unless there is one. @param awaited gets its id */
+  #begin(draft: WriteView, request: AttachNetworkRequest, nodeId: string, awaited: string[]) {
     const network = attachableNetwork(draft, request.network);
     checkAddressesAreIn(network, request.addresses);
     this.#removeAbandoned(draft, nodeId);
     const known = attachmentOf(draft, nodeId, request.containerId, network.id);
-    if (known) return { taskId: known.id, network };
-    draft.create('task', newAttachment(request, { id, nodeId, networkId: network.id, now: this.#options.clock.now() }));
+    const id = known?.id ?? newId();
+    const now = this.#options.clock.now();
+    if (!known) draft.create('task', newAttachment(request, { id, nodeId, networkId: network.id, now }));
+    this.#count(id, 1);
+    awaited.push(id);
     return { taskId: id, network };
   }
 
-  async #answer(taskId: string, networkId: string, signal: AbortSignal): Promise<AttachNetworkResponse> {
+  /** @param release to be called when this caller waits no more */
+  async #answer(
+    taskId: string,
+    networkId: string,
+    signal: AbortSignal,
+    release: () => void,
+  ): Promise<AttachNetworkResponse> {
     const { store } = this.#options;
+    const answer = (task: Task) => ({ task, network: resolve(store.view(), 'network', networkId) });
     try {
-      const task = await this.#allocated(taskId, networkId, signal);
-      return { task, network: resolve(store.view(), 'network', networkId) };
+      return answer(await this.#allocated(taskId, networkId, signal));
     } catch (error) {
-      await store.update((draft) => this.#withdraw(draft, taskId));
+      release();
+      const task = await store.update((draft) => this.#withdraw(draft, taskId));
+      if (task) return answer(task);
       throw error;
     }
   }
@@ -142,16 +155,26 @@ export class Attachments {
   #removeAbandoned(draft: WriteView, nodeId: string): void {
     for (const task of [...draft.tasksOfNode(nodeId)]) {
       const isUnfinished = isAttachment(task) && task.status.state < TaskState.ASSIGNED;
-      if (isUnfinished && !this.#awaited.has(task.id)) draft.remove('task', task.id);
+      if (isUnfinished && !this.#callers.has(task.id)) draft.remove('task', task.id);
     }
   }
 
-  /** What came to nothing leaves nothing: also when the addresses have come just now. */
-  #withdraw(draft: WriteView, id: string): void {
+  /**
+   * What came to nothing leaves nothing, unless another caller waits for it still.
+   * @returns the task, when its addresses have come just now
+   */
+  #withdraw(draft: WriteView, id: string): Task | undefined {
     const task = draft.get('task', id);
-    if (!task || !isWanted(task)) return;
-    if (task.status.state < TaskState.ASSIGNED) draft.remove('task', id);
-    else draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now()));
+    if (!task || !isWanted(task)) return undefined;
+    if (task.status.state >= TaskState.ASSIGNED) return task;
+    if (!this.#callers.has(id)) draft.remove('task', id);
+    return undefined;
+  }
+
+  #count(id: string, by: 1 | -1): void {
+    const callers = (this.#callers.get(id) ?? 0) + by;
+    if (callers > 0) this.#callers.set(id, callers);
+    else this.#callers.delete(id);
   }
 }
 
