@@ -40,6 +40,7 @@ export async function connect(
       return { ...record, config };
     }
     const wired = record.endpoints.filter(({ endpoint }) => endpoint.driver !== 'null');
+    await containers.left(record);
     const endpoint = await containers.quarters.attach(record, wanted, wired, signal);
     return { ...record, config, endpoints: [...wired, endpoint] };
   });

@@ -36,7 +36,7 @@ import { exposedPort, type PublishedAlready } from './ports.js';
 import { findRef, type Named } from './refs.js';
 import { checkRestart, startsWithDaemon } from './restart.js';
 import { ContainerRunner } from './runner.js';
-import type { ContainerExecutor, RunnerContext } from './runner-context.js';
+import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 import { localSettings } from './settings.js';
 import { openStores, type Store } from './store.js';
 import type { SwarmPart } from './swarm.js';
@@ -82,7 +82,8 @@ export class Containers {
   readonly #running = new Set<Promise<void>>();
   /** Names of containers that are being made. */
   readonly #names = new Set<string>();
-  readonly #detaching = new Map<string, Promise<void>>();
+  /** By attachment, with the container that had it. */
+  readonly #detaching = new Map<string, { readonly containerId: string; readonly done: Promise<void> }>();
   readonly #listeners: (() => void)[] = [];
   /** Networks are made and removed one at a time. */
   readonly networkChanges = new Serial();
@@ -182,9 +183,15 @@ export class Containers {
     this.#listeners.push(tell);
   }
 
+  /** To be waited for before it is attached: an attachment on its way out must not be taken for the new one. */
+  async left({ id }: StoredContainer): Promise<void> {
+    const leaving = [...this.#detaching.values()].filter(({ containerId }) => containerId === id);
+    await Promise.all(leaving.map(({ done }) => done));
+  }
+
   /** Endpoints that a container has no more. */
   giveBack(record: StoredContainer, endpoints: StoredContainer['endpoints']): void {
-    for (const taskId of this.quarters.detach(record, endpoints)) this.#detach(taskId);
+    for (const taskId of this.quarters.detach(record, endpoints)) this.#detach(taskId, record.id);
   }
 
   /** On disk, and with all that can be had before its start, when it resolves. @throws and leaves nothing */
@@ -220,13 +227,22 @@ export class Containers {
     return network;
   }
 
-  /** What managers have on this node for containers that are not there any more, they are told. */
+  /** What managers have on this node for containers that do not have it any more, they are told. */
   assigned(tasks: Iterable<Task>): void {
-    const held = new Set(this.records().flatMap(({ endpoints }) => endpoints.map(({ taskId }) => taskId)));
     for (const { id, spec } of tasks) {
-      if (!spec.attachment || held.has(id) || this.quarters.isAttaching(spec.attachment.containerId)) continue;
-      this.#detach(id);
+      const { containerId } = spec.attachment ?? {};
+      if (containerId === undefined || this.#holds(containerId, id)) continue;
+      const runner = this.#runners.get(containerId);
+      // It may be on its way into the record.
+      const settled = runner ? runner.settled() : Promise.resolve();
+      void settled.then(() => {
+        if (!this.#holds(containerId, id)) this.#detach(id, containerId);
+      });
     }
+  }
+
+  #holds(containerId: string, taskId: string): boolean {
+    return this.record(containerId)?.endpoints.some((endpoint) => endpoint.taskId === taskId) ?? false;
   }
 
   /** Endpoints in the swarm's networks go; the containers go on. */
@@ -305,9 +321,9 @@ export class Containers {
       store: this.#store,
       clock,
       log,
-      house: (record, signal) => this.quarters.house(record, signal),
+      house: (record, signal) => this.#house(record, signal),
       release: (record, endpoints) => {
-        for (const taskId of this.quarters.release(record, endpoints)) this.#detach(taskId);
+        for (const taskId of this.quarters.release(record, endpoints)) this.#detach(taskId, record.id);
       },
       sandbox: (record) => this.sandbox(record),
       settings: (record) => this.settings(record),
@@ -342,17 +358,22 @@ export class Containers {
     });
   }
 
+  async #house(record: StoredContainer, signal: AbortSignal): Promise<Housing> {
+    await this.left(record);
+    return this.quarters.house(record, signal);
+  }
+
   /** In the background: when no manager answers, the next assignments remind of it. */
-  #detach(taskId: string): void {
+  #detach(taskId: string, containerId: string): void {
     const signal = this.#signal;
     if (!signal || this.#detaching.has(taskId)) return;
-    const work = this.attachments
+    const done = this.attachments
       .detach(taskId, signal)
       .catch((error: unknown) => {
         if (!signal.aborted) this.options.log.warn({ task: taskId }, `cannot detach: ${messageOf(error)}`);
       })
       .finally(() => this.#detaching.delete(taskId));
-    this.#detaching.set(taskId, work);
+    this.#detaching.set(taskId, { containerId, done });
   }
 }
 

@@ -39,8 +39,6 @@ export interface HousingOptions {
 export class Quarters {
   readonly book = new AddressBook();
   readonly #options: HousingOptions;
-  /** Containers that are being attached: their attachments may have come before their records say so. */
-  readonly #attaching = new Set<string>();
   /** Ports by container, from the choice on. */
   readonly #ports = new Map<string, readonly PortConfig[]>();
   #nextPort: number | undefined;
@@ -62,10 +60,6 @@ export class Quarters {
     }
     this.book.resume();
     for (const record of records) this.#reserveAsked(record);
-  }
-
-  isAttaching(containerId: string): boolean {
-    return this.#attaching.has(containerId);
   }
 
   /** Addresses asked for are a container's as long as it is there. @throws as AddressBook.reserve, with the owner's name */
@@ -176,22 +170,17 @@ export class Quarters {
     if (asked.mac !== '') {
       throw invalidArgument('a MAC address cannot be asked for in a network of the swarm', { value: asked.mac });
     }
-    this.#attaching.add(record.id);
-    try {
-      const request = {
-        network: asked.network,
-        containerId: record.id,
-        containerName: record.config.name,
-        aliases: asked.aliases,
-        addresses: askedAddresses(asked),
-      };
-      const { task, network } = await attachments.attach(request, signal);
-      const attachment = task.networks.find(({ networkId }) => networkId === network.id);
-      if (!attachment) throw failedPrecondition(`managers gave no endpoint in network ${asked.network}`);
-      return swarmEndpoint(attachment, { taskId: task.id, internal: network.spec.internal }, details);
-    } finally {
-      this.#attaching.delete(record.id);
-    }
+    const request = {
+      network: asked.network,
+      containerId: record.id,
+      containerName: record.config.name,
+      aliases: asked.aliases,
+      addresses: askedAddresses(asked),
+    };
+    const { task, network } = await attachments.attach(request, signal);
+    const attachment = task.networks.find(({ networkId }) => networkId === network.id);
+    if (!attachment) throw failedPrecondition(`managers gave no endpoint in network ${asked.network}`);
+    return swarmEndpoint(attachment, { taskId: task.id, internal: network.spec.internal }, details);
   }
 
   #choosePorts(record: StoredContainer): readonly PortConfig[] {

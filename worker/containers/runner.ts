@@ -72,6 +72,11 @@ export class ContainerRunner {
     this.#wake.notify();
   }
 
+  /** Resolves when what is being done now is on its record. */
+  settled(): Promise<void> {
+    return this.#serial.run(() => undefined);
+  }
+
   /** Resolves when nothing is left of the container, or when the signal aborts: then it runs on. */
   async run(signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ initial: 100, max: 8_000 });
@@ -98,7 +103,8 @@ export class ContainerRunner {
       this.#dueAt = 0;
       this.#lastDelay = 0;
       this.#starting.push(starting);
-      await this.#save({ goal: ContainerGoal.RUN, stopped: false, error: '', restartCount: 0 });
+      // On disk with the endpoints that it is given next: until then nothing has come of it.
+      this.#record = { ...this.#record, goal: ContainerGoal.RUN, stopped: false, error: '', restartCount: 0 };
     });
     this.#wake.notify();
     await starting.promise;
