@@ -3,6 +3,8 @@ import type { TraceProtocol } from './packet.js';
 /** Who and where: what managers know, or what a node knows of itself. The kernel's state is never told from it. */
 export interface Directory {
   readonly nodes: readonly DirectoryNode[];
+  /** Whether all nodes are among them: a node that is no manager knows itself alone. */
+  readonly whole: boolean;
   readonly endpoints: readonly DirectoryEndpoint[];
   /** Owners of namespaces by name of the file. */
   readonly owners: Readonly<Record<string, string>>;

@@ -120,6 +120,17 @@ describe('questions', () => {
     expect(lost(silent)).toMatch(/^node2 .* node: node node2 is down: it cannot be asked$/);
   });
 
+  test('a node that is no manager says so where its knowledge ends', () => {
+    const { directory } = taskToTask;
+    const nodes = directory.nodes.filter(({ id }) => id === 'node1');
+    expect(lost({ ...taskToTask, directory: { ...directory, nodes, whole: false } })).toMatch(
+      /^node1 1-front00000 fdb: from here on it is on another node \(192\.0\.2\.2\)/,
+    );
+    expect(lost({ ...taskToTask, directory: { ...directory, nodes, endpoints: [] } })).toMatch(
+      /fdb: no node of the swarm has the address 192\.0\.2\.2$/,
+    );
+  });
+
   test('a namespace that is gone is named with its owner', () => {
     const gone = changed(
       taskToTask,

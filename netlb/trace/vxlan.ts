@@ -28,10 +28,19 @@ export function overVxlan(walk: Walk, port: VxlanPort, frame: Frame, packet: Hoo
       kind: 'fdb',
       title: `${frame.destination} → ${vtep}`,
       details: { vtep },
-      reason: `no node of the swarm has the address ${vtep}`,
+      ...unknownNode(walk, vtep),
     });
   crossUnderlay(walk, port, vtep, target);
   return arrive(walk, port, target);
+}
+
+function unknownNode(walk: Walk, vtep: string): { readonly reason: string; readonly hint: string } {
+  return walk.directory.whole
+    ? { reason: `no node of the swarm has the address ${vtep}`, hint: '' }
+    : {
+        reason: `from here on it is on another node (${vtep}), at which a node that is no manager cannot look`,
+        hint: 'Run this command on a manager.',
+      };
 }
 
 function remoteVtep(walk: Walk, { place, device, vxlan }: VxlanPort, frame: Frame, packet: HookPacket): string {

@@ -91,6 +91,7 @@ function directoryOf(swarm: Swarm): Directory {
     })),
   );
   return {
+    whole: true,
     nodes: swarm.nodes.map((n) => ({ id: `node${n}`, name: `node${n}`, vtep: nodeAddress(n), addresses: [] })),
     endpoints,
     owners: Object.fromEntries(endpoints.map(({ namespace, owner }) => [namespace, owner])),

@@ -58,7 +58,7 @@ test.each([
   expect(new Set(looked.map(({ kind }) => kind))).toEqual(
     new Set(['link', 'bridge', 'fdb', 'underlay', 'vxlan', 'interface']),
   );
-  expect(report.verdict).toBe(`The packet came by every hop, and was answered (${answer}).`);
+  expect(report.verdict).toBe(`The packet came by every hop, and it was answered (${answer}).`);
 });
 
 test('probe - where nobody listens the answer is a reset', async () => {

@@ -25,7 +25,7 @@ interface Seen extends Sighting {
 /** @param source address that the packets have @param destination before any translation */
 export async function probe(
   question: Question,
-  { hops }: Trace,
+  { hops, complete }: Trace,
   ends: { readonly source: string; readonly destination: string },
   ask: Ask,
 ): Promise<ProbeResult> {
@@ -45,7 +45,7 @@ export async function probe(
   const seen = (await Promise.all(nodes.map((node) => collect(node, id, ask, problems)))).flat();
   const own = onWay(hops, seen, tokens);
   const sightings = hops.map((hop) => isSeen(hop, own));
-  return { sightings, report: report(hops, own, sightings, tokens.length, [...new Set(problems)]) };
+  return { sightings, report: report(hops, complete, own, sightings, tokens.length, [...new Set(problems)]) };
 }
 
 const packetCount = (hops: readonly Hop[]): number => {
@@ -130,6 +130,7 @@ function isSeen({ tap, leg }: Hop, seen: readonly Seen[]): boolean | undefined {
 
 function report(
   hops: readonly Hop[],
+  complete: boolean,
   seen: readonly Seen[],
   sightings: readonly (boolean | undefined)[],
   sent: number,
@@ -139,13 +140,14 @@ function report(
   const lost = sightings.indexOf(false);
   const there = sightings.filter((_, i) => hops[i]?.leg === 'there');
   const hop = hops[lost];
+  const told = answer === '' ? 'no answer was seen' : `it was answered (${answer})`;
   const verdict =
     lost < 0
-      ? `The packet came by every hop${answer ? `, and was answered (${answer})` : ''}.`
+      ? `The packet came by every hop${complete ? '' : ' up to the last'}, and ${told}.`
       : there.includes(false)
         ? `The packet was not seen any more at hop ${lost + 1} (${hop?.title ?? ''}).`
-        : answer
-          ? `The packet arrived and was answered (${answer}); the answer was not seen at hop ${lost + 1}.`
-          : 'The packet came by every hop; no answer was seen.';
+        : answer === ''
+          ? 'The packet came by every hop; no answer was seen.'
+          : `The packet arrived and was answered (${answer}); the answer was not seen at hop ${lost + 1}.`;
   return ProbeReport.create({ sent, answer, verdict, problems });
 }

@@ -78,6 +78,7 @@ const view: SwarmView = {
       endpoints: [{ networkId: 'front', networkName: 'front', addresses: ['10.0.1.20/24'] }],
     },
   ],
+  whole: true,
   self: { id: 'n1', name: 'node1', addresses: ['203.0.113.1'] },
 };
 const ask = (from: string, to: string, more: Partial<TraceNetworkRequest> = {}) =>

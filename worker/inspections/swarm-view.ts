@@ -12,6 +12,8 @@ export interface SwarmView {
   /** Of this machine, those of tasks too; of other nodes, those that are attached to networks of the swarm. */
   readonly containers: readonly ContainerPlace[];
   readonly self: SelfNode;
+  /** Whether it is a manager's: of all nodes. */
+  readonly whole: boolean;
 }
 
 export interface SelfNode {
@@ -37,6 +39,7 @@ export function directoryOf(view: SwarmView): Directory {
   const own = ownContainers(view);
   return {
     nodes: directoryNodes(view),
+    whole: view.whole,
     endpoints: [
       ...tasks.flatMap(taskEndpoints),
       ...view.nodes.flatMap(nodeEndpoints),

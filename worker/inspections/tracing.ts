@@ -15,6 +15,7 @@ import {
   ListServicesRequest,
   ListTasksRequest,
   type NetworkTracingService,
+  type NodeDescription,
   ProbeReport,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
@@ -29,6 +30,7 @@ import { directoryOf, type SwarmView } from './swarm-view.js';
 export interface TracingSource {
   /** Empty outside of a swarm. */
   readonly nodeId: string;
+  readonly description: Pick<NodeDescription, 'hostname'>;
   /** The manager's handlers while this node is one. */
   readonly control: Handlers<typeof ControlService> | undefined;
   readonly inspections: Handlers<typeof InspectionsService> | undefined;
@@ -98,9 +100,14 @@ function endsOf(
 
 async function viewOf({ source, containers: list }: TracingOptions, context: CallContext): Promise<SwarmView> {
   const { control } = source;
-  const self = { id: source.nodeId || ALONE, name: hostname(), addresses: ownAddresses() };
+  const self = {
+    id: source.nodeId || ALONE,
+    name: source.description.hostname || hostname(),
+    addresses: ownAddresses(),
+  };
   const local = localPlaces(await list(), self.id);
-  if (!control) return { nodes: [], services: [], tasks: [], networks: [], containers: local, self };
+  if (!control)
+    return { nodes: [], services: [], tasks: [], networks: [], containers: local, self, whole: source.nodeId === '' };
   const [{ nodes }, { services }, { tasks }, { networks }] = await Promise.all([
     control.listNodes(ListNodesRequest.create(), context),
     control.listServices(ListServicesRequest.create(), context),
@@ -112,7 +119,7 @@ async function viewOf({ source, containers: list }: TracingOptions, context: Cal
     attachable.map(({ id }) => control.getNetwork(GetRequest.create({ ref: id }), context)),
   );
   const containers = allPlaces(local, attachedPlaces(uses.flatMap(({ users }) => users)));
-  return { nodes, services, tasks, networks, containers, self };
+  return { nodes, services, tasks, networks, containers, self, whole: true };
 }
 
 /** Not those of bridges for containers: each machine has the same. */
