@@ -8,13 +8,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { DesiredState } from '../../netlb/state.js';
+import { alone, bridge, container, dual, endpoint, publish } from './plane-bridges.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { CLIENT, desiredState, idOf, ingressName, nodeAddress, type Swarm } from './plane-swarm.js';
 
 /** All by which the kernel's network is changed; reads are among them, and cost nothing but time. */
 const CALLS = ['sendto', 'sendmsg', 'mount', 'umount2', 'unshare', 'unlink', 'openat'];
 const LONG = Boolean(process.env.TSSWARM_LONG);
-const KILL_STRIDE = LONG ? 1 : 61;
+const KILL_STRIDE = LONG ? 1 : 97;
 const TIME_LIMIT = LONG ? 3_600_000 : 120_000;
 const offset = Number(process.env.TSSWARM_KILL_OFFSET ?? Math.floor(Date.now() / 1000) % KILL_STRIDE);
 
@@ -36,6 +37,27 @@ const other: Swarm = {
   virtual: [{ network: 'back', address: '10.0.1.200', tasks: ['t1', 't4'] }],
   services: [{ protocol: 'tcp', published: 8081, backends: ['t1', 't4'] }],
 };
+/** With containers of the node's own on bridges: one goes to another bridge, one comes, with its port. */
+const near = bridge('near', 19, dual(19));
+const far = bridge('far', 20, { interContainer: false });
+const FULL: DesiredState = {
+  ...desiredState(full, 1),
+  bridges: [near, far],
+  sandboxes: [
+    ...desiredState(full, 1).sandboxes,
+    container('c1', [endpoint(near, 2), endpoint(far, 2)], publish(9001)),
+  ],
+};
+const OTHER: DesiredState = {
+  ...desiredState(other, 1),
+  bridges: [near],
+  sandboxes: [
+    ...desiredState(other, 1).sandboxes,
+    container('c1', [endpoint(near, 2)]),
+    container('c2', [endpoint(near, 3)], publish(9001)),
+  ],
+};
+const ALONE = alone(OTHER.bridges, OTHER.sandboxes.slice(-2));
 const nothing: DesiredState = {
   ...desiredState(full, 1),
   overlays: [],
@@ -61,7 +83,7 @@ afterAll(() => machines.close());
 
 /** What the node's namespaces show, without numbers that the kernel gives as it likes. */
 function kernel(): string[] {
-  const namespaces = ['1-back000000', ingressName, 'ingress_sbox', ...['t1', 't2', 't4'].map(idOf)];
+  const namespaces = ['1-back000000', ingressName, 'ingress_sbox', ...['t1', 't2', 't4', 'c1', 'c2'].map(idOf)];
   const files = namespaces.map((name) => machines.sandbox('node1', name)).filter(isThere);
   return ['node1', ...files].flatMap((where) => {
     const rules = machines.inside(where, 'nft', '--stateless', 'list', 'ruleset').split('\n');
@@ -161,9 +183,10 @@ async function reference(after: DesiredState): Promise<string[]> {
 }
 
 test.each([
-  ['building', nothing, desiredState(full, 1)],
-  ['changing', desiredState(full, 1), desiredState(other, 1)],
-  ['removing', desiredState(full, 1), nothing],
+  ['building', nothing, FULL],
+  ['changing', FULL, OTHER],
+  ['leaving a swarm', OTHER, ALONE],
+  ['removing', FULL, nothing],
 ])(
   'killed while %s - the next process makes the same of it',
   async (_, before, after) => {
