@@ -25,7 +25,7 @@ export async function traceNetwork(context: Context, from: string, to: string, f
   const isPlain = columns === undefined || flags.has('no-color') || Boolean(env.NO_COLOR);
   context.io.out(
     format === undefined
-      ? drawTrace(trace, { plain: isPlain, columns: columns ?? WIDTH, verbose: flags.on('verbose') })
+      ? drawTrace(trace, { plain: isPlain, columns: columns || WIDTH, verbose: flags.on('verbose') })
       : renderInspectedOne(traceObject(trace), format),
   );
   if (!trace.complete || isLost(trace)) context.exitCode = 1;
