@@ -57,9 +57,11 @@ async function firstAnswer(
   name: string,
 ): Promise<ResolveAnswer | undefined> {
   for (const server of servers) {
-    const packet = await askServer(namespace, server, name);
+    const packet = await askServer(namespace, server, name, 'A');
     if (!packet) continue;
-    const addresses = (packet.answers ?? []).flatMap((record) => (record.type === 'A' ? [record.data] : []));
+    const found = addressesOf(packet);
+    const more = found.length > 0 ? undefined : await askServer(namespace, server, name, 'AAAA');
+    const addresses = more ? addressesOf(more) : found;
     // dns-packet has the response code in a field that its types leave out.
     const code = (packet as { readonly rcode?: string }).rcode ?? 'NOERROR';
     return { servers, server, name, addresses, code };
@@ -67,9 +69,17 @@ async function firstAnswer(
   return undefined;
 }
 
+const addressesOf = ({ answers = [] }: Packet): string[] =>
+  answers.flatMap((record) => (record.type === 'A' || record.type === 'AAAA' ? [record.data] : []));
+
 /** Undefined: no route, refused, or no answer in time. The next server is asked then, as a resolver library does. */
-function askServer(namespace: NetNamespace, server: string, name: string): Promise<Packet | undefined> {
-  const query = encode({ type: 'query', flags: RECURSION_DESIRED, questions: [{ type: 'A', name }] });
+function askServer(
+  namespace: NetNamespace,
+  server: string,
+  name: string,
+  type: 'A' | 'AAAA',
+): Promise<Packet | undefined> {
+  const query = encode({ type: 'query', flags: RECURSION_DESIRED, questions: [{ type, name }] });
   return new Promise((resolve) => {
     const cancel = attempt({
       namespace,

@@ -1,4 +1,5 @@
 /** Layer 3: what a namespace does with a packet, as its hooks, rules and routes say (net/ipv4 of the kernel). */
+import { familyOf } from '../../lib/ip.js';
 import { NO_MAC } from '../kernel/neighbours.js';
 import { inside, neighbourOf } from './neighbour.js';
 import type { HookPacket } from './packet.js';
@@ -157,7 +158,7 @@ function describeRoute(walk: Walk, place: Place, route: Found, { destination, ma
   const { node, namespace } = place;
   const device = walk.link(place, route.index);
   const rules = walk.book.get(node, { kind: 'rules', namespace });
-  const family = destination.includes(':') ? 6 : 4;
+  const family = familyOf(destination);
   const rule = rules.find(
     (one) =>
       one.family === family &&
@@ -201,7 +202,7 @@ function egress(walk: Walk, place: Place, route: Found, sent: HookPacket, whyNot
   const nextHop = route.via ?? sent.destination;
   const address = walk
     .addresses(place)
-    .find(({ index, family, scope }) => index === link.index && family === 4 && scope === 0);
+    .find(({ index, family, scope }) => index === link.index && family === familyOf(sent.destination) && scope === 0);
   const outputAddress = route.source ?? (address ? address.cidr.slice(0, address.cidr.lastIndexOf('/')) : '');
   const through = walk.hook(place, 'postrouting', { ...sent, input: '', output: link.name, outputAddress });
   const packet = sourceUndone(walk, place, through);

@@ -1,4 +1,5 @@
 /** Whether somebody takes what has come to a namespace. */
+import { familyOf } from '../../lib/ip.js';
 import { inside } from './neighbour.js';
 import type { HookPacket } from './packet.js';
 import { endOf, type Place, type Walk } from './walk.js';
@@ -20,13 +21,15 @@ export function checkSocket(walk: Walk, place: Place, { protocol, destination, d
     return;
   }
   const listeners = walk.book.get(place.node, { kind: 'listeners', namespace: place.namespace });
-  const same = listeners.filter((listener) => listener.protocol === protocol);
+  const family = familyOf(destination);
+  const same = listeners.filter((listener) => listener.protocol === protocol && listener.family === family);
   const takes = same.find(
     ({ address, port }) => port === destinationPort && (address === '' || address === destination),
   );
   const end = `${protocol} ${endOf(destination, destinationPort)}`;
   if (takes) {
-    const at = `${takes.address || '0.0.0.0'}:${takes.port}`;
+    const any = family === 4 ? '0.0.0.0' : '[::]';
+    const at = `${takes.address || any}:${takes.port}`;
     walk.add(place, {
       kind: 'socket',
       title: `${owner} listens on ${protocol} ${at}`,

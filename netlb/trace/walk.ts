@@ -1,7 +1,7 @@
 import { TABLE } from '../names.js';
 import type { HookOutcome, RuleReference, Translation } from './evaluate.js';
 import type { FactBook } from './facts.js';
-import type { Candidate, Hop, HopKind } from './hop.js';
+import type { Candidate, Hop } from './hop.js';
 import type { HookPacket } from './packet.js';
 import type { Answers, HookQuestion } from './queries.js';
 import type { Directory, DirectoryNode } from './question.js';
@@ -223,5 +223,3 @@ function refusal({ verdict, by, packet }: HookOutcome, owner: string): readonly 
     ? [`the policy of ${where} is drop, and no rule of it accepts the packet`, hint]
     : [`a rule ${verdict}s it: ${by.text} (${where}, handle ${by.handle})`, hint];
 }
-
-export type { HopKind };
