@@ -90,14 +90,13 @@ describe('network inspect', () => {
       EndpointIP,
       Info: { 'Host IP': host },
     });
-    expect(json(dockerNetwork(answer, [], true))).toMatchObject({
-      Containers: {},
+    expect(json(dockerNetwork(answer, [{ ...local[0], containerId: 't1' } as LocalNetworkUser], true))).toMatchObject({
       Services: {
         web: {
           VIP: '10.0.1.2',
           Ports: ['Target: 80, Publish: 8080'],
           LocalLBIndex: 0,
-          Tasks: [task('web.1.t1', 't1', '10.0.1.3', '203.0.113.1')],
+          Tasks: [task('web.1.t1', 'e1', '10.0.1.3', '203.0.113.1')],
         },
         '': { VIP: '<nil>', Ports: [], Tasks: [task('db', 'c9', '10.0.1.9', '203.0.113.2')] },
       },

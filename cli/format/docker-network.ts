@@ -36,7 +36,7 @@ export function dockerNetwork(
     Options: goMap({ ...spec.driverOptions, ...options }),
     Labels: goMap(spec.labels),
     Peers: nonEmpty(peers.map(({ hostname, address }) => ({ Name: hostname, IP: address }))),
-    Services: verbose ? dockerServices(services, users) : undefined,
+    Services: verbose ? dockerServices(services, users, local) : undefined,
     Problems: nonEmpty(network.problems),
   };
 }
@@ -102,8 +102,14 @@ function dockerUsers(users: readonly LocalNetworkUser[]): GoMap {
 }
 
 /** By name; what is no service's, as containers and nodes' own sandboxes, has the empty name. */
-function dockerServices(services: readonly NetworkService[], users: readonly NetworkUser[]): GoMap {
-  const tasksOf = (serviceId: string) => users.filter((user) => user.serviceId === serviceId).map(dockerTask);
+function dockerServices(
+  services: readonly NetworkService[],
+  users: readonly NetworkUser[],
+  local: readonly LocalNetworkUser[],
+): GoMap {
+  const endpoints = new Map(local.map(({ containerId, endpoint }) => [containerId, endpoint.endpointId]));
+  const tasksOf = (serviceId: string) =>
+    users.filter((user) => user.serviceId === serviceId).map((user) => dockerTask(user, endpoints));
   const named = services.map((service): [string, object] => [
     service.name,
     {
@@ -123,12 +129,14 @@ function portWords({ targetPort, publishedPort }: PortConfig): string {
   return `Target: ${targetPort}, Publish: ${publishedPort}`;
 }
 
-function dockerTask({ taskId, containerId, nodeId, taskName, attachment, nodeAddress }: NetworkUser) {
+/** @param endpoints ids by container, of this node: those of others are not known here, and are told by whose they are */
+function dockerTask(user: NetworkUser, endpoints: ReadonlyMap<string, string>) {
+  const owner = user.containerId || user.taskId || user.nodeId;
   return {
-    Name: taskName,
-    EndpointID: taskId || containerId || nodeId,
-    EndpointIP: addressOf(attachment.addresses[0] ?? ''),
-    Info: goMap({ 'Host IP': nodeAddress }),
+    Name: user.taskName,
+    EndpointID: endpoints.get(owner) ?? owner,
+    EndpointIP: addressOf(user.attachment.addresses[0] ?? ''),
+    Info: goMap({ 'Host IP': user.nodeAddress }),
   };
 }
 
