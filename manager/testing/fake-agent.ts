@@ -1,4 +1,5 @@
 import { deferred } from '../../lib/async.js';
+import { systemClock } from '../../lib/clock.js';
 import {
   type Assignment,
   AssignmentChangeAction,
@@ -127,10 +128,7 @@ export class FakeAgent {
   async #beat(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#stubs.heartbeat({ sessionId: this.#sessionId }, { signal });
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, this.#heartbeat);
-        signal.addEventListener('abort', () => [clearTimeout(timer), resolve(undefined)], { once: true });
-      });
+      await systemClock.sleep(this.#heartbeat, signal).catch(() => undefined);
     }
   }
 
