@@ -24,7 +24,7 @@ export interface NodeAgentOptions {
 /** What the daemon answers about its own machine. */
 export function nodeAgentHandlers({ node, probe }: NodeAgentOptions): Handlers<typeof NodeAgentService> {
   const { options } = node;
-  const { images } = options;
+  const { engine, images } = options;
   return {
     init: (request: InitRequest) => node.init(request),
     joinSwarm: (request: JoinSwarmRequest) => node.join(request),
@@ -45,7 +45,7 @@ export function nodeAgentHandlers({ node, probe }: NodeAgentOptions): Handlers<t
       });
     },
     async doctor({ repair }: DoctorRequest) {
-      const repairs = repair ? await node.repair() : node.repairs();
+      const repairs = repair ? await engine.repair() : engine.repairs();
       return DoctorResponse.create({ features: await probe(), problems: node.info().problems ?? [], repairs });
     },
     async listImages() {

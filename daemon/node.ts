@@ -13,7 +13,6 @@ import {
   type InspectionsService,
   type JoinSwarmRequest,
   type JoinSwarmResponse,
-  type NetworkRepair,
   type NodeDescription,
   NodeRole,
   SwarmState,
@@ -24,13 +23,14 @@ import type { Engine } from '../worker/engine.js';
 import type { OciImageStore } from '../worker/executor/oci/index.js';
 import type { Inspector } from '../worker/inspections/inspector.js';
 import { Worker } from '../worker/worker.js';
-import { CONTROL_PORT, chooseAddress, formatHostPort, parseHostPort } from './addresses.js';
+import { CONTROL_PORT, parseHostPort } from './addresses.js';
 import type { ControlSource } from './control-gate.js';
 import { removeDurably } from './files.js';
 import { joinSwarm } from './join.js';
 import { readMachine } from './machine.js';
 import { Managing } from './managing.js';
 import type { DaemonOptions } from './options.js';
+import { advertised, listenAddressOf, placeOf } from './place.js';
 import { readdress } from './readdress.js';
 import { askForPlace, resign, stillNeeded, tellManagers } from './resign.js';
 import { RoleFollower } from './role-follower.js';
@@ -155,16 +155,6 @@ export class SwarmNode implements ControlSource {
     });
   }
 
-  /** What others had changed of this machine's network and was put back, the newest last. */
-  repairs(): readonly NetworkRepair[] {
-    return this.options.engine.repairs();
-  }
-
-  /** Looks at its network now and puts right what differs. @returns what that was @throws when the kernel cannot be read */
-  repair(): Promise<readonly NetworkRepair[]> {
-    return this.options.engine.repair();
-  }
-
   /** Ends the roles, for good. Containers and network go on. */
   async stop(): Promise<void> {
     this.#stopping.abort(unavailable('tsswarmd is stopping'));
@@ -177,7 +167,7 @@ export class SwarmNode implements ControlSource {
   async #init(request: InitRequest): Promise<InitResponse> {
     if (request.forceNewCluster) return this.#rebuild(request);
     this.#refuseMember();
-    const place = this.#place(request);
+    const place = placeOf(request);
     await this.#forget();
     const own = { nodeId: newId(), credential: randomBytes(CREDENTIAL_BYTES).toString('hex') };
     const node = { description: this.options.description, dataPathAddress: place.dataPathAddress };
@@ -205,7 +195,7 @@ export class SwarmNode implements ControlSource {
     const { port } = parseHostPort(listenAddress, CONTROL_PORT);
     const { advertiseAddress: advertise, dataPathAddress: data } = request;
     const moves = advertise !== '' || data !== '';
-    const place = moves ? this.#advertised(advertise || before.advertiseAddress, data, port) : {};
+    const place = moves ? advertised(advertise || before.advertiseAddress, data, port) : {};
     const moved = { ...before, ...place, listenAddress };
     const state = await this.#managing.rebuild(before, { ...moved, managers: [moved.advertiseAddress] });
     await this.#worker?.stop();
@@ -218,7 +208,7 @@ export class SwarmNode implements ControlSource {
 
   async #join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
     this.#refuseMember();
-    const place = this.#place(request);
+    const place = placeOf(request);
     await this.#forget();
     const { description, log } = this.options;
     const own = { nodeId: newId(), credential: randomBytes(CREDENTIAL_BYTES) };
@@ -308,24 +298,6 @@ export class SwarmNode implements ControlSource {
     );
   }
 
-  #place({ advertiseAddress, dataPathAddress, listenAddress }: InitRequest | JoinSwarmRequest) {
-    const listen = listenAddressOf(listenAddress);
-    const { port } = parseHostPort(listen, CONTROL_PORT);
-    return { ...this.#advertised(advertiseAddress, dataPathAddress, port), listenAddress: listen };
-  }
-
-  #advertised(advertise: string, dataPath: string, port: number) {
-    const machine = readMachine();
-    const address = chooseAddress(advertise, port, machine, '--advertise-addr');
-    const data = chooseAddress(dataPath || address.host, port, machine, '--data-path-addr');
-    const link = machine.addresses.find((candidate) => candidate.address === address.host);
-    return {
-      advertiseAddress: formatHostPort(address),
-      dataPathAddress: data.host,
-      ...(link && { interface: link.name }),
-    };
-  }
-
   /** Removes what only a member needs: what of it is there now, an init, join or leave that broke off has left. */
   async #forget(): Promise<void> {
     await this.#managing.forget();
@@ -412,8 +384,4 @@ export class SwarmNode implements ControlSource {
 
 function credentialOf(state: NodeState): NodeCredential {
   return { nodeId: state.nodeId, secret: Buffer.from(state.credential, 'hex') };
-}
-
-function listenAddressOf(given: string): string {
-  return formatHostPort(parseHostPort(given || `0.0.0.0:${CONTROL_PORT}`, CONTROL_PORT));
 }
