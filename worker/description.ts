@@ -24,7 +24,7 @@ export function describeNode(options: DescriptionOptions): NodeDescription {
       labels: options.labels,
       runtime: options.runtime,
       balancer: options.balancer,
-      networkDrivers: ['overlay'],
+      networkDrivers: ['bridge', 'host', 'null', 'overlay'],
     }),
     features: options.features,
   });

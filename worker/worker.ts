@@ -162,7 +162,7 @@ export class Worker {
     return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
   }
 
-  #taskSet({ executor, database, plane, network }: Parts, description: NodeDescription): TaskSet {
+  #taskSet({ executor, database, plane, network, containers }: Parts, description: NodeDescription): TaskSet {
     const { clock, log } = this.#options;
     return new TaskSet({
       executor,
@@ -172,6 +172,7 @@ export class Worker {
       log,
       sandbox: (local) => network.sandbox(local),
       settings: (task, files) => this.#settings(task, files, description, plane.namespacePath(task.id)),
+      published: () => containers.records().flatMap(({ ports }) => ports),
       onNetworkChange: () => void network.changed(),
     });
   }

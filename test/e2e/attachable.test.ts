@@ -54,6 +54,19 @@ test('containers - keep their endpoints when the daemon is killed, and when mana
   await until('the manager', async () => (await onNode(2, 'start', 'late')).code === 0);
 });
 
+test('containers - of tasks are listed, and can be stopped and looked into, but not started or removed by hand', async () => {
+  const names = async () => (await ok(1, 'ps', '--filter', 'name=web.', '--format', '{{.Names}}')).split('\n');
+  const [name = ''] = await names();
+  expect(name).toMatch(/^web\.\d\./);
+  expect(await ok(1, 'exec', name, 'busybox', 'hostname')).not.toBe('');
+  expect((await onNode(1, 'rm', '--force', name)).stderr).toContain('is of a task of the swarm');
+  expect((await onNode(1, 'network', 'connect', 'bridge', name)).stderr).toContain("its networks are its service's");
+  await ok(1, 'stop', name);
+  expect((await onNode(1, 'start', name)).stderr).toContain('tsswarm service update');
+  // The swarm sees to another one.
+  await until('a new task', async () => (await names()).some((other) => other !== '' && other !== name));
+});
+
 test('containers - leave nothing in the swarm when they are removed', async () => {
   const removal = await onNode(1, 'network', 'rm', 'shared');
   expect(removal.code).not.toBe(0);

@@ -27,14 +27,16 @@ const statusOf = async (node: string) =>
 
 /** What of ours there is in the kernel on a node that it has only as a member. */
 async function kernelState(node: number): Promise<string> {
-  const [links, tables, namespaces, containers] = await Promise.all([
+  const [links, rules, namespaces, containers] = await Promise.all([
     execAt(`node${node}`, ['ip', '-brief', 'link']),
-    execAt(`node${node}`, ['nft', 'list', 'tables']),
+    execAt(`node${node}`, ['nft', 'list', 'ruleset']),
     execute('find', [`/run/tsswarm/lab/node${node}/netns`, '-type', 'f']),
     execute('pgrep', ['-f', `/lab/node${node}/.*conmon|conmon.*/lab/node${node}/`]),
   ]);
-  const ownLinks = links.stdout.split('\n').filter((line) => !/^(lo|eth0@\S+|$)/.test(line));
-  return [...ownLinks, tables.stdout, namespaces.stdout, containers.stdout].filter(Boolean).join('\n');
+  // The machine's default network is there in a swarm and without.
+  const ownLinks = links.stdout.split('\n').filter((line) => !/^(lo|eth0@\S+|tsswarm0|$)/.test(line));
+  const ownRules = rules.stdout.split('\n').filter((line) => line.includes('swarm_gwbridge'));
+  return [...ownLinks, ...ownRules, namespaces.stdout, containers.stdout].filter(Boolean).join('\n');
 }
 
 test('leave - a worker is gone from kernel and swarm, its tasks run elsewhere; a wrong token does not let it in again', async () => {
@@ -118,6 +120,10 @@ test('leave - a manager must be forced, and leaves nothing', async () => {
     '-not',
     '-name',
     'tsswarmd.*',
+    // The machine's own networks.
+    '-not',
+    '-path',
+    '*/local/networks/*',
   ]);
   expect(files).toBe('');
 });

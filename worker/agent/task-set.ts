@@ -2,7 +2,7 @@ import type { Clock } from '../../lib/clock.js';
 import { messageOf } from '../../lib/errors.js';
 import { isId } from '../../lib/ids.js';
 import type { Logger } from '../../lib/log.js';
-import type { NetworkRecord, Task } from '../../proto/gen/index.js';
+import type { NetworkRecord, PortConfig, Task } from '../../proto/gen/index.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
 import { untilAborted } from '../group.js';
 import { hostPorts, portKey } from '../network/host-ports.js';
@@ -22,6 +22,8 @@ export interface TaskSetOptions {
   readonly log: Logger;
   sandbox(local: LocalTask): SandboxView;
   settings(task: Task, files: Assignments): Promise<ContainerSettings>;
+  /** Ports that lead to what is no task of this node. */
+  published(): readonly PortConfig[];
   /** Called when the node's network state depends on what has changed. */
   onNetworkChange(): void;
 }
@@ -152,11 +154,12 @@ export class TaskSet {
     };
   }
 
-  /** Ports of this node that lead somewhere already: those of the routing mesh and of its other tasks. */
+  /** Ports of this node that lead somewhere already: those of the routing mesh, its other tasks and its own containers. */
   #publishedPorts(except: string): ReadonlySet<string> {
     const mesh = [...this.#assignments.services.values()].flatMap((service) => service.ports);
     const others = this.local().filter(({ task }) => task.id !== except);
-    return new Set([...mesh, ...others.flatMap(({ status }) => status.portStatus.ports)].map(portKey));
+    const ofTasks = others.flatMap(({ status }) => status.portStatus.ports);
+    return new Set([...mesh, ...ofTasks, ...this.#options.published()].map(portKey));
   }
 
   /** Of a network that managers no longer mention, the record is what it was. */

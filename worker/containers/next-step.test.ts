@@ -34,6 +34,8 @@ describe('nextContainerStep - a start', () => {
   });
 
   it('is prepared anew when the machine was started anew before it ever ran', () => {
+    expect(kinds(record(IDLE, REST), see({ container: undefined }))).toBe('prepare');
+    expect(kinds(record(IDLE, REST), see({ container: undefined, failure: 'no image' }))).toBe('wait');
     expect(kinds(record(STARTING, RUN), see({ container: undefined }))).toBe('prepare');
   });
 
@@ -84,7 +86,8 @@ describe('nextContainerStep - an end', () => {
   });
 
   it('is followed by nothing while nobody wants it', () => {
-    for (const container of [undefined, state('prepared'), state('exited')])
+    for (const container of [state('prepared'), state('exited')])
       expect(kinds(record(IDLE, REST), see({ container }))).toBe('wait');
+    expect(kinds(record(IDLE, REST, 5), see({ container: undefined }))).toBe('wait');
   });
 });

@@ -40,11 +40,14 @@ export function nextContainerStep(record: StoredContainer, observed: ObservedCon
   return idle(record, observed);
 }
 
-function idle({ goal }: StoredContainer, { container, delay }: ObservedContainer): ContainerStep {
+function idle({ goal, startedAt }: StoredContainer, { container, delay, failure }: ObservedContainer): ContainerStep {
   // Of a start that was given up while it was under way.
   if (container?.status === 'running') return { kind: 'stop' };
   if (goal === ContainerGoal.REMOVE) return { kind: 'remove' };
-  if (goal === ContainerGoal.REST) return wait;
+  if (goal === ContainerGoal.REST) {
+    // A restart of the machine took it before it ever ran; it can be attached to, and copied into, all the same.
+    return !container && startedAt === 0 && failure === '' ? { kind: 'prepare' } : wait;
+  }
   return delay > 0 ? { kind: 'wait', ms: delay } : { kind: 'house' };
 }
 
