@@ -51,7 +51,8 @@ export class Context {
   /** Containers and networks of the daemon's machine. @throws UNAVAILABLE when no daemon answers */
   async containers(): Promise<Containers> {
     const { ContainersService } = await import('../proto/gen/containers.js');
-    return this.#stubs(ContainersService);
+    const { plainErrors } = await import('./retry.js');
+    return plainErrors(await this.#stubs(ContainersService));
   }
 
   /** Traces of the network. @throws UNAVAILABLE when no daemon answers */

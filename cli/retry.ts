@@ -50,7 +50,7 @@ class Patience {
   }
 }
 
-const READS = /^(get|list|inspect)|^info$/;
+const READS = /^(get|list|inspect|wait)|^info$/;
 
 /** The same calls, but those that only read are repeated when no answer comes to them. */
 export function repeatReads<S extends object>(stubs: S, clock: Clock): S {
@@ -70,6 +70,29 @@ export function repeatReads<S extends object>(stubs: S, clock: Clock): S {
     };
   const entries = Object.entries(stubs).map(([name, call]) => [name, READS.test(name) ? repeated(call as Call) : call]);
   return Object.fromEntries(entries) as S;
+}
+
+/** The same calls, whose errors say in words when the daemon went away. For those that nobody repeats. */
+export function plainErrors<S extends object>(stubs: S): S {
+  type Call = (...args: readonly unknown[]) => unknown;
+  const plain =
+    (call: Call): Call =>
+    (...args) => {
+      const answer = call(...args);
+      if (!(answer instanceof Promise)) return plainStream(answer as AsyncIterable<unknown>);
+      return answer.catch((error: unknown) => {
+        throw inWords(error);
+      });
+    };
+  return Object.fromEntries(Object.entries(stubs).map(([name, call]) => [name, plain(call as Call)])) as S;
+}
+
+async function* plainStream(answers: AsyncIterable<unknown>): AsyncIterable<unknown> {
+  try {
+    yield* answers;
+  } catch (error) {
+    throw inWords(error);
+  }
 }
 
 /** What a command does, for the case that it cannot tell whether it has done it. */

@@ -97,3 +97,14 @@ test('container prune - removes what does not run', async () => {
   expect(await machine.run('container', 'prune', '-f')).toMatch(/^Deleted Containers:\n[0-9a-f]{64}\n$/);
   expect(await machine.run('container', 'ls', '-a', '--format', '{{.Names}}')).toBe('alive\n');
 });
+
+test('the daemon is killed - whoever is attached is told so, and the container goes on', async () => {
+  const attached = machine.start('run', '-i', '--name', 'kept', IMAGE, 'sh', '-c', 'echo ready; exec sleep 1000');
+  await attached.prints('ready');
+  await machine.restart();
+  expect(await attached.exit()).toBe(125);
+  expect(attached.err).toContain('the tsswarm daemon went away before it answered');
+  expect(await machine.run('ps', '--format', '{{.Names}} {{.State}}')).toBe('kept running\n');
+  await machine.run('kill', 'kept');
+  expect(await machine.run('wait', 'kept')).toBe('137\n');
+});

@@ -32,15 +32,28 @@ export class Machine {
     await must('ip', '-n', namespace, 'link', 'add', 'under', 'type', 'veth', 'peer', 'name', 'beyond');
     for (const link of ['under', 'beyond']) await must('ip', '-n', namespace, 'link', 'set', link, 'up');
     await must('ip', '-n', namespace, 'addr', 'add', `${ADDRESS}/24`, 'dev', 'under');
-    const roots = ['--data-root', `${this.folder}/data`, '--run-root', `${this.folder}/run`];
-    this.#daemon = spawn('nsenter', [`--net=/run/netns/${namespace}`, DAEMON, ...roots], { stdio: 'ignore' });
-    await until('the daemon answers', 20, async () => (await this.outcome('info')).code === 0 || undefined);
+    await this.#startDaemon();
     const { archive, remove } = await makeRootfsArchive();
     try {
       await this.run('image', 'import', '--change', 'CMD ["sh"]', '--change', 'ENV PATH=/bin', archive, IMAGE);
     } finally {
       await remove();
     }
+  }
+
+  async #startDaemon(): Promise<void> {
+    const roots = ['--data-root', `${this.folder}/data`, '--run-root', `${this.folder}/run`];
+    this.#daemon = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, DAEMON, ...roots], { stdio: 'ignore' });
+    await until('the daemon answers', 20, async () => (await this.outcome('info')).code === 0 || undefined);
+  }
+
+  /** Kills the daemon and starts it again. */
+  async restart(): Promise<void> {
+    if (this.#daemon) {
+      this.#daemon.kill('SIGKILL');
+      await once(this.#daemon, 'exit');
+    }
+    await this.#startDaemon();
   }
 
   async down(): Promise<void> {
