@@ -96,6 +96,25 @@ describe('verdicts', () => {
   });
 });
 
+describe('IPv6', () => {
+  const six = { source: 'fd00::3', destination: 'fd00::5' };
+  const daddr = { payload: { protocol: 'ip6', field: 'daddr' } };
+  test.each([
+    ['an address', match(daddr, 'fd00::5'), six, 'drop'],
+    ['an address in a block', match(daddr, { prefix: { addr: 'fd00::', len: 64 } }), six, 'drop'],
+    [
+      'an echo request',
+      match({ meta: { key: 'l4proto' } }, 'ipv6-icmp'),
+      { ...six, protocol: 'icmp' as const },
+      'drop',
+    ],
+    ['an address of IPv4', match(saddr, '192.0.2.100'), six, 'accept'],
+    ['an address of IPv6, for IPv4', match(daddr, 'fd00::5'), {}, 'accept'],
+  ])('%s', (_name, condition, changes, verdict) => {
+    expect(follow([chain('in'), rule('in', condition, { drop: null })], changes).verdict).toBe(verdict);
+  });
+});
+
 describe('doubts', () => {
   const limit = { limit: { rate: 1, per: 'second' } };
 

@@ -341,8 +341,8 @@ class Follower {
   }
 
   #meta(key: string): Value {
-    const { protocol, mark, input, output } = this.#packet;
-    if (key === 'l4proto') return protocol;
+    const { mark, input, output } = this.#packet;
+    if (key === 'l4proto') return this.#transport();
     if (key === 'mark') return String(mark);
     if (key === 'iifname' || key === 'iif') return input;
     if (key === 'oifname' || key === 'oif') return output;
@@ -350,17 +350,25 @@ class Follower {
     return undefined;
   }
 
+  /** As nft names it. */
+  #transport(): string {
+    const { protocol, source } = this.#packet;
+    return protocol === 'icmp' && source.includes(':') ? 'ipv6-icmp' : protocol;
+  }
+
   #payload({ protocol, field }: { readonly [key: string]: Json }): Value {
     const packet = this.#packet;
-    if (protocol === 'ip') {
-      if (packet.source.includes(':')) return ABSENT;
+    const isSix = packet.source.includes(':');
+    if (protocol === 'ip' || protocol === 'ip6') {
+      if (isSix !== (protocol === 'ip6')) return ABSENT;
       if (field === 'saddr') return packet.source;
       if (field === 'daddr') return packet.destination;
-      if (field === 'protocol') return packet.protocol;
-      return undefined;
+      return field === 'protocol' || field === 'nexthdr' ? this.#transport() : undefined;
     }
-    if (protocol === 'ip6' && !packet.source.includes(':')) return ABSENT;
-    if (protocol === 'icmp') return packet.protocol !== 'icmp' ? ABSENT : field === 'type' ? 'echo-request' : undefined;
+    if (protocol === 'icmp' || protocol === 'icmpv6') {
+      if (packet.protocol !== 'icmp' || isSix !== (protocol === 'icmpv6')) return ABSENT;
+      return field === 'type' ? 'echo-request' : undefined;
+    }
     if (protocol === 'tcp' || protocol === 'udp' || protocol === 'th' || protocol === 'sctp') {
       if (packet.protocol === 'icmp' || (protocol !== 'th' && protocol !== packet.protocol)) return ABSENT;
       const port = field === 'dport' ? packet.destinationPort : field === 'sport' ? packet.sourcePort : undefined;

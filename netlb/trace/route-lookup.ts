@@ -31,7 +31,8 @@ export function routeLookup(
   header[0] = familyNumber(family);
   header[1] = bits;
   header[2] = source === '' ? 0 : bits;
-  header.writeUInt32LE(RTM_F_LOOKUP_TABLE, 8);
+  // IPv6 says the table unasked, and refuses the flag.
+  header.writeUInt32LE(family === 4 ? RTM_F_LOOKUP_TABLE : 0, 8);
   return request(
     RTM_GETROUTE,
     0,

@@ -37,6 +37,9 @@ export function checkSocket(walk: Walk, place: Place, { protocol, destination, d
     });
     return;
   }
+  const other = listeners.find(
+    (one) => one.protocol === protocol && one.port === destinationPort && one.family !== family,
+  );
   const elsewhere = same.find(({ port }) => port === destinationPort);
   const ports = [...new Set(same.map(({ port }) => port))].sort((a, b) => a - b);
   walk.lose(place, {
@@ -45,7 +48,9 @@ export function checkSocket(walk: Walk, place: Place, { protocol, destination, d
     details: { protocol, port: String(destinationPort ?? ''), listening: ports.join(', ') },
     reason: elsewhere
       ? `${owner} listens on ${elsewhere.address}:${elsewhere.port} only, not on ${destination}`
-      : `nobody in ${owner} listens on ${protocol} port ${destinationPort}${ports.length > 0 ? ` (but on ${ports.slice(0, 10).join(', ')})` : ''}`,
+      : other
+        ? `${owner} listens on ${protocol} port ${destinationPort} over IPv${other.family} only`
+        : `nobody in ${owner} listens on ${protocol} port ${destinationPort}${ports.length > 0 ? ` (but on ${ports.slice(0, 10).join(', ')})` : ''}`,
     hint: `Look: ${inside(place)} ss -ln${protocol === 'tcp' ? 't' : 'u'}p`.replace('  ', ' '),
   });
 }

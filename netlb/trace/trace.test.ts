@@ -204,6 +204,10 @@ describe('lost', () => {
   });
 
   test('nobody listens', () => {
+    const six = { protocol: 'tcp', family: 6, address: '', port: 80 } as const;
+    expect(lost(changed(taskToTask, 'listeners', {}, () => [six]))).toBe(
+      'node2 a2 socket: a2 listens on tcp port 80 over IPv6 only',
+    );
     expect(lost(changed(taskToTask, 'listeners', {}, () => []))).toBe(
       'node2 a2 socket: nobody in a2 listens on tcp port 80',
     );

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { hostname, networkInterfaces } from 'node:os';
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import type { FactBook } from '../../netlb/trace/facts.js';
@@ -63,17 +64,19 @@ export function tracingHandlers(options: TracingOptions): Handlers<typeof Networ
       let result: ProbeResult | undefined;
       if (request.probe) {
         const ends = endsOf(question, book);
-        result = ends ? await probe(question, trace, ends, ask) : NOT_SENT;
+        if (!ends) result = notSent('there is no address to send it to, or no route');
+        else if (isIPv6(ends.destination)) result = notSent('a probe is of IPv4 alone');
+        else result = await probe(question, trace, ends, ask);
       }
       return traceMessage(trace, result);
     },
   };
 }
 
-const NOT_SENT: ProbeResult = {
+const notSent = (why: string): ProbeResult => ({
   sightings: [],
-  report: ProbeReport.create({ verdict: 'No packet was sent: there is no address to send it to, or no route.' }),
-};
+  report: ProbeReport.create({ verdict: `No packet was sent: ${why}.` }),
+});
 
 /** Source and destination of the packet as it is sent; undefined when a program could not send it either. */
 function endsOf(
