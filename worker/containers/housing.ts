@@ -55,11 +55,16 @@ export class Quarters {
       if (record.ports.length > 0) this.#ports.set(record.id, record.ports);
       for (const { endpoint } of record.endpoints) {
         if (endpoint.driver !== 'bridge') continue;
-        for (const address of endpoint.addresses) this.book.reserve(endpoint.networkId, address, record.id);
+        for (const address of endpoint.addresses) {
+          unlessRefused(() => this.book.reserve(endpoint.networkId, address, record.id));
+        }
       }
     }
     this.book.resume();
-    for (const record of records) this.#reserveAsked(record);
+    // What cannot be kept any more is told at the next start of the container.
+    for (const record of records) {
+      for (const asked of record.config.networks) unlessRefused(() => this.reserve(record, asked));
+    }
   }
 
   /** Addresses asked for are a container's as long as it is there. @throws as AddressBook.reserve, with the owner's name */
@@ -208,16 +213,14 @@ export class Quarters {
       throw failedPrecondition(`Address already in use: ${address} is that of container "${name}"`, { value: address });
     }
   }
+}
 
-  /** What cannot be kept any more is told at the next start of the container. */
-  #reserveAsked(record: StoredContainer): void {
-    for (const asked of record.config.networks) {
-      try {
-        this.reserve(record, asked);
-      } catch (error) {
-        if (!(error instanceof SwarmError)) throw error;
-      }
-    }
+/** For records that do not go together, as when one could not be read: the containers run, and the rest goes on. */
+function unlessRefused(reserve: () => unknown): void {
+  try {
+    reserve();
+  } catch (error) {
+    if (!(error instanceof SwarmError || error instanceof AddressTaken)) throw error;
   }
 }
 
