@@ -67,6 +67,8 @@ describe('spec - process', () => {
     expect(args({ args: ['x'] })).toEqual(['/entry', 'x']);
     expect(args({ entrypoint: ['/other'] })).toEqual(['/other']);
     expect(args({ entrypoint: ['/other'], args: ['x'] })).toEqual(['/other', 'x']);
+    expect(args({ entrypoint: [''], args: ['x'] })).toEqual(['x']);
+    expect(() => args({ entrypoint: [''] })).toThrow('no command specified');
     expect(args({ init: true })).toEqual(['/sbin/docker-init', '--', '/entry', 'serve']);
     expect(() => processArgs(testSettings(), { entrypoint: [], cmd: [] })).toThrow('no command specified');
   });

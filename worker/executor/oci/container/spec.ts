@@ -88,12 +88,13 @@ export function buildSpec(input: SpecInput): { spec: Spec; warnings: string[] } 
 }
 
 /**
- * An entrypoint of the settings replaces the image's and makes its command void; arguments replace
- * the image's command.
+ * An entrypoint of the settings replaces the image's and makes its command void, one empty word takes
+ * it away; arguments replace the image's command.
  */
 export function processArgs(settings: ContainerSettings, image: Pick<ImageConfig, 'entrypoint' | 'cmd'>): string[] {
   const overridden = settings.entrypoint.length > 0;
-  const entrypoint = overridden ? settings.entrypoint : image.entrypoint;
+  const isVoid = settings.entrypoint.length === 1 && settings.entrypoint[0] === '';
+  const entrypoint = isVoid ? [] : overridden ? settings.entrypoint : image.entrypoint;
   const args = settings.args.length > 0 || overridden ? settings.args : image.cmd;
   const all = [...entrypoint, ...args];
   if (all.length === 0) {
