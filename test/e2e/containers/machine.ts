@@ -134,7 +134,9 @@ export class Running {
 
   /** Resolves when it has printed this; what came before is forgotten. */
   async prints(text: string): Promise<void> {
-    await until(`"${text}" is printed`, 20, async () => this.out.includes(text) || undefined);
+    await until(`"${text}" is printed`, 20, async () => this.out.includes(text) || undefined).catch((error: Error) => {
+      throw new Error(`${error.message}; there is ${JSON.stringify(this.out.slice(-500))}`);
+    });
     this.out = this.out.slice(this.out.indexOf(text) + text.length);
   }
 
