@@ -144,6 +144,18 @@ describe('answer - changes', () => {
   });
 });
 
+describe('answer - names that are too long', () => {
+  it.each([
+    ['the name itself', 'a.'.repeat(40_000).slice(0, -1), 'front'],
+    ['with its network', `${'a.'.repeat(124)}abc`, 'front'],
+    ['a label of the network', 'web', 'n'.repeat(64)],
+  ])('%s: nothing is told by it, the other names are as ever', (_, text, networkName) => {
+    const zones = [index({ ...front, networkName, put: [...front.put, name(text, ['10.0.1.99'], true)] })];
+    expect(ask(question('99.1.0.10.in-addr.arpa', 'PTR'), { zones })).toEqual({ forward: '99.1.0.10.in-addr.arpa' });
+    expect(data(ask(question('web'), { zones }))).not.toEqual([]);
+  });
+});
+
 describe('answer - messages', () => {
   it('the question comes back as it was asked, and the header says who answers', () => {
     expect(ask(question('Web'))).toMatchObject({

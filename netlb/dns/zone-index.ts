@@ -63,8 +63,9 @@ export class ZoneIndex {
     const v4 = addresses.filter((address) => isIP(address) === 4).map((data) => answerRecord({ type: 'A', data }));
     const v6 = addresses.filter((address) => isIP(address) === 6).map((data) => answerRecord({ type: 'AAAA', data }));
     this.#names.set(nameKey(name.name), { name, v4: recordSet(v4), v6: recordSet(v6) });
-    if (!name.canonical || !isEncodable(name.name)) return;
-    const set = recordSet([answerRecord({ type: 'PTR', data: `${name.name}.${networkName}` })]);
+    const whole = `${name.name}.${networkName}`;
+    if (!name.canonical || !isEncodable(whole)) return;
+    const set = recordSet([answerRecord({ type: 'PTR', data: whole })]);
     for (const address of addresses) this.#pointers.set(reverseName(address), { name: name.name, set });
   }
 
@@ -81,9 +82,14 @@ export class ZoneIndex {
 
 const addressesOf = ({ addresses }: ZoneName): string[] => addresses.filter((address) => isIP(address) !== 0);
 
-/** Whether a record can name it: labels are of 1 to 63 bytes. What cannot be written cannot be asked for either. */
+/**
+ * Whether a record can name it: labels are of 1 to 63 bytes, the whole with its dots of 253 at most (RFC 1035, 2.3.4).
+ * What cannot be written cannot be asked for either.
+ */
 function isEncodable(name: string): boolean {
-  return name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= 63);
+  return (
+    Buffer.byteLength(name) <= 253 && name.split('.').every((label) => label !== '' && Buffer.byteLength(label) <= 63)
+  );
 }
 
 /** The name whose PTR record tells an address's name (RFC 1035, 3.5; RFC 3596, 2.5). */
