@@ -5,6 +5,7 @@ import { Serial } from '../lib/async.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { errnoOf, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
+import { Slices } from '../lib/slices.js';
 import type { Balancer } from './balancer/balancer.js';
 import { nftBalancer } from './balancer/nft.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
@@ -24,7 +25,6 @@ import { NamespaceHandles } from './reconcile/handles.js';
 import { Memory } from './reconcile/memory.js';
 import { Pace } from './reconcile/pace.js';
 import { Repairs } from './reconcile/repairs.js';
-import { Slices } from './reconcile/slices.js';
 import { DriftWatch } from './reconcile/watch.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Repair } from './state.js';
 

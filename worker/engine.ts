@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { deferred } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
+import type { Steps } from '../lib/steps.js';
 import { NetworkPlane } from '../netlb/plane.js';
 import type { DesiredState, GatewayBridge } from '../netlb/state.js';
 import type { NetworkRepair, NodeProblem } from '../proto/gen/index.js';
@@ -165,9 +166,9 @@ export class Engine {
     return this.#opened;
   }
 
-  #desired(): DesiredState {
+  *#desired(): Steps<DesiredState> {
     const local = this.#opened?.containers.desired() ?? { bridges: [], sandboxes: [], zones: [] };
-    return union(local, this.#swarm?.desired());
+    return union(local, this.#swarm && (yield* this.#swarm.desired()));
   }
 
   #networkChanged(): void {

@@ -23,7 +23,7 @@ import { Answering } from './inspections/answering.js';
 import type { Inspector } from './inspections/inspector.js';
 import { LogPublisher } from './logs/log-publisher.js';
 import type { NetworkController } from './network/controller.js';
-import { swarmState } from './network/desired-state.js';
+import { swarmStateSteps } from './network/desired-state.js';
 
 export interface WorkerOptions {
   readonly dataRoot: string;
@@ -238,7 +238,7 @@ export class Worker {
 
   #desired() {
     const { dataPathAddress, engine, nodeId } = this.#options;
-    return swarmState(this.#assignments, this.#tasks?.local() ?? [], {
+    return swarmStateSteps(this.#assignments, this.#tasks?.local() ?? [], {
       id: nodeId,
       dataPathAddress,
       dataPathPort: this.#dataPathPort,

@@ -1,6 +1,7 @@
 /** Does operations: the only place of the plane that changes the kernel. */
 import { unlinkSync } from 'node:fs';
 import { messageOf } from '../../lib/errors.js';
+import type { Slices } from '../../lib/slices.js';
 import { deleteFlows } from '../kernel/conntrack.js';
 import { isKernelError } from '../kernel/errors.js';
 import { removeNamespace } from '../kernel/namespace.js';
@@ -12,7 +13,6 @@ import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { changeLink, createBridge, createInterface, createVxlan, indexOf, removeLinks } from './links.js';
 import type { Memory } from './memory.js';
 import { changeRemotes } from './remotes.js';
-import type { Slices } from './slices.js';
 
 export interface Execution {
   readonly problems: readonly ApplyProblem[];

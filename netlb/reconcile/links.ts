@@ -1,5 +1,6 @@
 import { systemClock } from '../../lib/clock.js';
 import { alreadyExists, failedPrecondition } from '../../lib/errors.js';
+import type { Slices } from '../../lib/slices.js';
 import type { BridgeBlueprint, InterfaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
 import { isKernelError } from '../kernel/errors.js';
 import type { NetNamespace } from '../kernel/namespace.js';
@@ -7,7 +8,6 @@ import { deleteGroup, newBridge, newVeth, newVxlan, type RouteSocket, setLink } 
 import { DOOMED_GROUP, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import type { LinkAttributes } from '../plan/operation.js';
 import type { NamespaceHandles } from './handles.js';
-import type { Slices } from './slices.js';
 import { processOn, removeTunnel, type Tunnel, tunnelsOn } from './tunnels.js';
 
 /** @throws FAILED_PRECONDITION when there is no such link: what should have made it has failed */

@@ -1,3 +1,4 @@
+import type { Slices } from '../../lib/slices.js';
 import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
@@ -5,7 +6,6 @@ import type { Operation } from '../plan/operation.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { PARTS, type Part, readNamespace } from './read.js';
-import type { Slices } from './slices.js';
 
 interface Reading {
   /** Whose reading it is: a namespace made anew under the same name has another handle. */

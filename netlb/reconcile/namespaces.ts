@@ -1,7 +1,7 @@
 /** All network namespaces that can be seen from here, whoever made them. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import type { Slices } from '../../lib/slices.js';
 import { NetNamespace } from '../kernel/namespace.js';
-import type { Slices } from './slices.js';
 
 export interface SeenNamespace {
   readonly path: string;

@@ -1,3 +1,4 @@
+import type { Slices } from '../../lib/slices.js';
 import {
   deleteFdb,
   deleteNeighbour,
@@ -8,7 +9,6 @@ import {
 } from '../kernel/rtnetlink.js';
 import type { Operation, RemoteEntries } from '../plan/operation.js';
 import { indexOf } from './links.js';
-import type { Slices } from './slices.js';
 
 /** Endpoints per batch: some milliseconds of the kernel's time. */
 const REMOTES_PER_BATCH = 100;

@@ -1,11 +1,11 @@
 /** Who is in the way of a VXLAN device: other tunnels of this node wherever they are, and processes on its port. */
 import { readdirSync } from 'node:fs';
+import type { Slices } from '../../lib/slices.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import { deleteLink, type Link, RouteSocket } from '../kernel/rtnetlink.js';
 import { udpSockets } from '../kernel/udp-sockets.js';
 import { LINK_GROUP } from '../names.js';
 import { linkOf, openSeen, processName, type SeenNamespace, seenNamespaces } from './namespaces.js';
-import type { Slices } from './slices.js';
 
 export interface Tunnel {
   /** "vxlan0 in /run/netns/other", "flannel.1 of this node". */

@@ -3,6 +3,7 @@ import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
+import { finish } from '../../lib/steps.js';
 import { readListeners } from '../../netlb/kernel/listeners.js';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import type { NetworkPlane } from '../../netlb/plane.js';
@@ -383,7 +384,7 @@ export const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
 
 function publishedBySwarm(swarm: SwarmPart | undefined): PublishedAlready[] {
   if (!swarm) return [];
-  const { ingress, sandboxes } = swarm.desired().state;
+  const { ingress, sandboxes } = finish(swarm.desired()).state;
   return [
     ...(ingress?.services ?? []).map((port) => ({ ...port, owner: 'the routing mesh' })),
     ...sandboxes.flatMap(({ id, hostPorts }) => hostPorts.map((port) => ({ ...port, owner: `task ${id}` }))),

@@ -1,11 +1,12 @@
+import type { Steps } from '../../lib/steps.js';
 import type { NetworkAttachment, NetworkRecord } from '../../proto/gen/index.js';
 import type { LocalTask } from '../agent/local-task.js';
 import type { SwarmState } from '../network/desired-state.js';
 
 /** What membership of a swarm adds to a machine. */
 export interface SwarmPart {
-  /** The network state that it asks for now. */
-  desired(): SwarmState;
+  /** Computes the network state that it asks for now. */
+  desired(): Steps<SwarmState>;
   /** The kernel shows another state now, or has other problems. */
   networkChanged(): void;
   tasks(): readonly LocalTask[];

@@ -47,6 +47,7 @@ function ground(wanted: string[] = []) {
     stop,
     wanted,
     changes: 0,
+    computing: (): Iterable<void> => [],
     answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0 }),
   };
   const controller = new NetworkController({
@@ -56,7 +57,10 @@ function ground(wanted: string[] = []) {
         return world.answer();
       },
     },
-    desired: () => ({ ...desiredState(noAssignments, [], node), sandboxes: world.wanted.map(sandbox) }),
+    desired: function* () {
+      yield* world.computing();
+      return { ...desiredState(noAssignments, [], node), sandboxes: world.wanted.map(sandbox) };
+    },
     onChange: () => world.changes++,
     clock,
     log: silentLogger,
@@ -74,6 +78,19 @@ describe('NetworkController', () => {
     const { world, controller, end } = ground();
     await Promise.all([controller.changed(), controller.changed(), controller.changed()]);
     expect(world.applied).toHaveLength(1);
+    await end();
+  });
+
+  it('lets others have their turns while a state is computed', async () => {
+    const { world, controller, end } = ground();
+    let turns = 0;
+    world.computing = function* () {
+      setImmediate(() => turns++);
+      // Would go on for ever if it were not interrupted; this ends it all the same.
+      for (let i = 0; turns === 0 && i < 10_000_000; i++) yield;
+    };
+    await controller.changed();
+    expect(turns).toBe(1);
     await end();
   });
 

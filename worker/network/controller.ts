@@ -3,6 +3,8 @@ import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
 import { messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
+import { Slices } from '../../lib/slices.js';
+import type { Steps } from '../../lib/steps.js';
 import type { ApplyProblem, ApplyReport, DesiredState } from '../../netlb/state.js';
 import { TaskState } from '../../proto/gen/index.js';
 import { isTerminal, type LocalTask, sandboxId } from '../agent/local-task.js';
@@ -16,8 +18,8 @@ export interface Plane {
 
 export interface NetworkControllerOptions {
   readonly plane: Plane;
-  /** The state that the node shall have now. */
-  readonly desired: () => DesiredState;
+  /** Computes the state that the node shall have now. */
+  readonly desired: () => Steps<DesiredState>;
   /** Called when what `sandbox` or `problems` answer may have changed. */
   readonly onChange: () => void;
   readonly clock: Clock;
@@ -129,7 +131,7 @@ export class NetworkController {
   /** @returns whether the plane could work at all */
   async #apply(): Promise<boolean> {
     const { plane, desired, log } = this.#options;
-    const state = desired();
+    const state = await new Slices().run(desired());
     try {
       const report = await plane.apply(state);
       this.#sandboxes = new Map(

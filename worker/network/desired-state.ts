@@ -1,4 +1,5 @@
 import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
+import { finish, type Steps } from '../../lib/steps.js';
 import type {
   DesiredState,
   GatewayBridge,
@@ -25,7 +26,7 @@ import {
 import type { Assignments } from '../agent/assignments.js';
 import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
-import { zonesOf } from './names.js';
+import { zonesSteps } from './names.js';
 
 /** What of the node itself its network state depends on. */
 export interface NetworkNode {
@@ -57,23 +58,30 @@ export function desiredState(
   localTasks: Iterable<LocalTask>,
   node: NetworkNode,
 ): DesiredState {
-  return swarmState(assignments, localTasks, node).state;
+  return finish(swarmStateSteps(assignments, localTasks, node)).state;
 }
 
 /**
  * The network state that a node shall have, from what managers have told it and from what its own
  * tasks are doing: a task that still runs keeps its sandbox though managers have forgotten it, and
  * one that has ended gets no traffic though managers have not heard of it yet. The same inputs give
- * the same lists in the same order, whatever the order in which they arrived.
+ * the same lists in the same order, whatever the order in which they arrived. To be interrupted, for a node may
+ * have thousands of endpoints to talk to.
  */
-export function swarmState(assignments: Assignments, localTasks: Iterable<LocalTask>, node: NetworkNode): SwarmState {
+export function* swarmStateSteps(
+  assignments: Assignments,
+  localTasks: Iterable<LocalTask>,
+  node: NetworkNode,
+): Steps<SwarmState> {
   const local = [...localTasks].sort(byId((l) => l.task.id));
   const housed = local.filter(needsSandbox);
   const networks = networksById(assignments, housed);
   const endpoints = [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id));
   const ended = new Set(local.filter((l) => isTerminal(l.status.state)).map((l) => l.task.id));
+  yield;
   const alive = endpoints.filter((endpoint) => !ended.has(endpoint.taskId));
   const backends = backendsByService(alive);
+  yield;
   const services = [...assignments.services.values()].sort(byId((service) => service.id));
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
@@ -81,6 +89,7 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
   // An attachment's endpoints are in its container's sandbox, which is not the swarm's.
   const own = housed.filter(({ task }) => !isAttachment(task));
   const attachments = housed.filter(({ task }) => isAttachment(task));
+  yield;
   const sandboxes = own.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
   const attached = attachedBySandbox(attachments, networks, virtualServices);
@@ -88,6 +97,7 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
   const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.networkId)));
   for (const { networkId } of [...attached.values()].flat()) used.add(networkId);
   if (ingress) used.add(ingress.overlayId);
+  yield;
   const remotes = remotesByNetwork(endpoints, node.id);
   const usedNetworks = [...used].sort().flatMap((id) => networks.get(id) ?? []);
   const state: DesiredState = {
@@ -97,7 +107,7 @@ export function swarmState(assignments: Assignments, localTasks: Iterable<LocalT
     bridges: [],
     sandboxes,
     ingress,
-    zones: zonesOf(usedNetworks, alive, services),
+    zones: yield* zonesSteps(usedNetworks, alive, services),
   };
   return { state, attached };
 }

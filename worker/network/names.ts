@@ -1,4 +1,5 @@
 import { addressOf } from '../../lib/ip.js';
+import { finish, type Steps } from '../../lib/steps.js';
 import type { TransportProtocol, Zone, ZoneName, ZonePort } from '../../netlb/state.js';
 import {
   EndpointMode,
@@ -71,33 +72,50 @@ export function zonesOf(
   endpoints: readonly EndpointRecord[],
   services: readonly ServiceRecord[],
 ): Zone[] {
+  return finish(zonesSteps(networks, endpoints, services));
+}
+
+/** The same, to be interrupted between the networks and within the large ones. */
+export function* zonesSteps(
+  networks: Iterable<NetworkRecord>,
+  endpoints: readonly EndpointRecord[],
+  services: readonly ServiceRecord[],
+): Steps<Zone[]> {
   const endpointsIn = groupBy(endpoints, ({ networkId }) => [networkId]);
   const servicesIn = groupBy(services, ({ virtualIps }) => virtualIps.map(({ networkId }) => networkId));
   const shared = new Map(services.filter(isShared).map((service) => [service.id, service]));
-  return [...networks]
-    .filter(({ ingress }) => !ingress)
-    .map((network) => {
-      const members = endpointsIn.get(network.id) ?? [];
-      const spread = new Set(
-        members.map(({ serviceId }) => shared.get(serviceId)).filter((found) => found !== undefined),
-      );
-      const reached = [...new Set([...(servicesIn.get(network.id) ?? []), ...spread])];
-      const last = lastMade.get(network);
-      if (last && sameItems(last.endpoints, members) && sameItems(last.services, reached)) return last.zone;
-      const zone = zoneOf(network, members, reached);
-      lastMade.set(network, { endpoints: members, services: reached, zone });
-      return zone;
-    });
+  const zones: Zone[] = [];
+  for (const network of networks) {
+    if (network.ingress) continue;
+    yield;
+    const members = endpointsIn.get(network.id) ?? [];
+    const spread = new Set(
+      members.map(({ serviceId }) => shared.get(serviceId)).filter((found) => found !== undefined),
+    );
+    const reached = [...new Set([...(servicesIn.get(network.id) ?? []), ...spread])];
+    const last = lastMade.get(network);
+    if (last && sameItems(last.endpoints, members) && sameItems(last.services, reached)) {
+      zones.push(last.zone);
+      continue;
+    }
+    const zone = yield* zoneOf(network, members, reached);
+    lastMade.set(network, { endpoints: members, services: reached, zone });
+    zones.push(zone);
+  }
+  return zones;
 }
 
 /** In mode dnsrr a service has no address of its own: its names stand for its tasks. */
 const isShared = ({ mode }: ServiceRecord): boolean => mode === EndpointMode.DNSRR;
 
-function zoneOf(
+/** Endpoints between two turns. */
+const MANY = 256;
+
+function* zoneOf(
   { id, name: networkName }: NetworkRecord,
   endpoints: readonly EndpointRecord[],
   services: readonly ServiceRecord[],
-): Zone {
+): Steps<Zone> {
   const names = new Names();
   const shared = new Map<string, readonly string[]>();
   for (const service of services) {
@@ -111,11 +129,13 @@ function zoneOf(
     names.add(service.name, addresses, true);
     for (const alias of aliases) names.add(alias, addresses);
   }
-  for (const endpoint of endpoints) {
+  for (const [i, endpoint] of endpoints.entries()) {
+    if (i % MANY === 0) yield;
     if (endpoint.state === EndpointState.DRAINING || endpoint.taskId === '') continue;
     if (endpoint.serviceId === '') addContainer(names, endpoint);
     else addTask(names, endpoint, shared.get(endpoint.serviceId) ?? []);
   }
+  yield;
   const ports = services.flatMap(portsOf).filter(({ service }) => names.has(service));
   return { id, networkName, names: names.list(), ports };
 }

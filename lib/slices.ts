@@ -1,5 +1,5 @@
-import { yieldToLoop } from '../../lib/async.js';
-import type { Steps } from '../../lib/steps.js';
+import { yieldToLoop } from './async.js';
+import type { Steps } from './steps.js';
 
 /** Milliseconds of synchronous work after which the event loop gets a turn. */
 const SLICE = 8;
