@@ -5,6 +5,7 @@ import {
   contains,
   formatAddress,
   formatCidr,
+  isAddress,
   macOf,
   overlaps,
   parseAddress,
@@ -71,6 +72,11 @@ describe('ip - endpoints', () => {
     expect(canonicalAddress('FD00:0:0:0::05')).toBe('fd00::5');
     expect(canonicalAddress('10.0.1.5')).toBe('10.0.1.5');
     expect(() => canonicalAddress('10.0.1.05')).toThrow('is not an IP address');
+  });
+
+  it('knows what is an address, and that one of a link alone is none', () => {
+    const texts = ['10.0.1.5', 'fd00::5', '10.0.1.05', '10.0.1.5/24', 'fe80::1%eth0', 'web', ''];
+    expect(texts.filter(isAddress)).toEqual(['10.0.1.5', 'fd00::5']);
   });
 
   it('takes the prefix length off', () => {

@@ -37,15 +37,17 @@ function parseV4(text: string): bigint {
   return text.split('.').reduce((n, part) => (n << 8n) | BigInt(part), 0n);
 }
 
+/** Whether it is an IPv4 or IPv6 address. One of a link (`fe80::1%eth0`) says nothing to other machines: it is none. */
+export const isAddress = (text: string): boolean => isIP(text) !== 0 && !text.includes('%');
+
 /** @throws INVALID_ARGUMENT when `text` is no IPv4 or IPv6 address */
 export function parseAddress(text: string): Address {
-  const family = isIP(text);
-  if (family === 0 || text.includes('%'))
+  if (!isAddress(text))
     throw invalidArgument(`"${text}" is not an IP address`, {
       value: text,
       hint: 'An address looks like 10.0.1.5 or fd00::5.',
     });
-  return family === 4 ? { family: 4, value: parseV4(text) } : { family: 6, value: parseV6(text) };
+  return familyOf(text) === 4 ? { family: 4, value: parseV4(text) } : { family: 6, value: parseV6(text) };
 }
 
 export function formatAddress({ family, value }: Address): string {

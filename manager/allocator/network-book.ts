@@ -1,5 +1,4 @@
-import { isIP } from 'node:net';
-import { type Cidr, familyOf, parseCidr } from '../../lib/ip.js';
+import { type Cidr, familyOf, isAddress, parseCidr } from '../../lib/ip.js';
 import type { Cluster, IPAMConfig, Network } from '../../proto/gen/index.js';
 import { byAge } from '../common/tasks.js';
 import {
@@ -39,7 +38,7 @@ export class NetworkBook {
 
   /** Subnets that nobody has chosen have none of these addresses in them. @param nodeId whose they are */
   avoid(nodeId: string, addresses: readonly string[]): void {
-    const hosts = addresses.filter((text) => isIP(text) !== 0).map((text) => parseCidr(`${text}/${bitsOf(text)}`));
+    const hosts = addresses.filter(isAddress).map((text) => parseCidr(`${text}/${bitsOf(text)}`));
     if (hosts.length > 0) this.#hosts.set(nodeId, hosts);
     else this.#hosts.delete(nodeId);
   }

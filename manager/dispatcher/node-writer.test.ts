@@ -22,6 +22,7 @@ test.each([
   ['[2001:db8::7]:40000', '2001:db8::7'],
   ['ipv6:[2001:db8::7]:40000', '2001:db8::7'],
   ['::ffff:203.0.113.2:40000', '203.0.113.2'],
+  ['[fe80::1%eth0]:40000', 'fe80::1'],
   ['unix:/run/tsswarm/tsswarm.sock', ''],
   ['unknown', ''],
 ])('addressOfPeer - %s', (peer, address) => {

@@ -65,6 +65,7 @@ export function addressOfPeer(peer: string): string {
     .replace(/^ipv[46]:/, '')
     .replace(/:\d+$/, '')
     .replace(/^\[|\]$/g, '')
+    .replace(/%.*$/, '')
     .replace(/^::ffff:/, '');
   return isIP(host) === 0 ? '' : host;
 }

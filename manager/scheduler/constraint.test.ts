@@ -44,6 +44,11 @@ test.each([
   expect(meets(node, parseConstraint(text))).toBe(expected);
 });
 
+test('meets - a node whose address is that of a link alone is at no address', () => {
+  const linked = { ...node, status: NodeStatus.create({ address: 'fe80::1%eth0' }) };
+  expect(meets(linked, parseConstraint('node.ip==203.0.113.0/24'))).toBe(false);
+});
+
 test.each([
   ['node.role=worker', '"node.role=worker" is not a placement constraint'],
   ['node.role==', '"node.role==" is not a placement constraint'],

@@ -1,6 +1,5 @@
-import { isIP } from 'node:net';
 import { invalidArgument, SwarmError } from '../../lib/errors.js';
-import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
+import { contains, isAddress, parseAddress, parseCidr } from '../../lib/ip.js';
 import { type Node, NodeRole } from '../../proto/gen/index.js';
 
 /** One parsed placement constraint. */
@@ -103,7 +102,7 @@ function property(node: Node, key: string): string {
 }
 
 function addressMatches(address: string, value: string): boolean {
-  if (isIP(address) === 0) return false;
+  if (!isAddress(address)) return false;
   const own = parseAddress(address);
   if (value.includes('/')) return contains(parseCidr(value), own);
   const wanted = parseAddress(value);

@@ -1,7 +1,7 @@
 /** The desired state's text becomes names, files and rules: what is not well-formed must not get that far. */
-import { isIP, isIPv4 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { invalidArgument, messageOf } from '../../lib/errors.js';
-import { type Cidr, familyOf, parseCidr } from '../../lib/ip.js';
+import { type Cidr, familyOf, isAddress, parseCidr } from '../../lib/ip.js';
 import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
 import type { Subject } from './model.js';
 
@@ -13,8 +13,7 @@ export function checkAddress(address: string, what: string): string {
 
 /** An address of either family. @throws INVALID_ARGUMENT */
 export function checkIp(address: string, what: string): string {
-  if (isIP(address) === 0 || address.includes('%'))
-    throw invalidArgument(`${what} "${address}" is not an IP address`, { value: address });
+  if (!isAddress(address)) throw invalidArgument(`${what} "${address}" is not an IP address`, { value: address });
   return address;
 }
 
@@ -52,7 +51,7 @@ export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'address
 /** @param family that the connections have @throws INVALID_ARGUMENT */
 export function checkBackends(backends: readonly Backend[], family: 4 | 6 = 4): void {
   for (const { address, weight } of backends) {
-    if (isIP(checkIp(address, 'backend')) !== family)
+    if (familyOf(checkIp(address, 'backend')) !== family)
       throw invalidArgument(`backend "${address}" is not an IPv${family} address`, { value: address });
     if (!Number.isInteger(weight) || weight < 0 || weight > 256)
       throw invalidArgument(`weight ${weight} of backend ${address} is not a whole number from 0 to 256`, {

@@ -1,7 +1,7 @@
 /** Which servers are asked for names of elsewhere, and in which order. */
 import { readFileSync, statSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { errnoOf } from '../../lib/errors.js';
+import { isAddress } from '../../lib/ip.js';
 
 /** As resolv.conf(5): more are not asked. */
 export const MAX_SERVERS = 3;
@@ -32,7 +32,7 @@ export function parseNameservers(text: string): readonly string[] {
   return text
     .split('\n')
     .map((line) => /^\s*nameserver\s+([^\s#;]+)/.exec(line)?.[1] ?? '')
-    .filter((server) => isIP(server) !== 0 && !server.includes('%'));
+    .filter(isAddress);
 }
 
 /** Milliseconds after which a change of resolv.conf is seen. */

@@ -1,5 +1,4 @@
-import { isIP } from 'node:net';
-import { parseAddress } from '../../lib/ip.js';
+import { familyOf, isAddress, parseAddress } from '../../lib/ip.js';
 import type { ZoneName, ZonePort } from '../state.js';
 import { nameKey } from './query.js';
 import { answerRecord, type RecordSet, recordSet } from './records.js';
@@ -60,8 +59,10 @@ export class ZoneIndex {
   #put(name: ZoneName, networkName: string): void {
     this.#remove(name.name);
     const addresses = addressesOf(name);
-    const v4 = addresses.filter((address) => isIP(address) === 4).map((data) => answerRecord({ type: 'A', data }));
-    const v6 = addresses.filter((address) => isIP(address) === 6).map((data) => answerRecord({ type: 'AAAA', data }));
+    const v4 = addresses.filter((address) => familyOf(address) === 4).map((data) => answerRecord({ type: 'A', data }));
+    const v6 = addresses
+      .filter((address) => familyOf(address) === 6)
+      .map((data) => answerRecord({ type: 'AAAA', data }));
     this.#names.set(nameKey(name.name), { name, v4: recordSet(v4), v6: recordSet(v6) });
     const whole = `${name.name}.${networkName}`;
     if (!name.canonical || !isEncodable(whole)) return;
@@ -80,7 +81,7 @@ export class ZoneIndex {
   }
 }
 
-const addressesOf = ({ addresses }: ZoneName): string[] => addresses.filter((address) => isIP(address) !== 0);
+const addressesOf = ({ addresses }: ZoneName): string[] => addresses.filter(isAddress);
 
 /**
  * Whether a record can name it: labels are of 1 to 63 bytes, the whole with its dots of 253 at most (RFC 1035, 2.3.4).
