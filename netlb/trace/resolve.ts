@@ -1,6 +1,7 @@
 /** Asks for a name as a program in a namespace would: its resolv.conf (resolv.conf(5)), its servers, its way to them. */
 import { decode, encode, type Packet, RECURSION_DESIRED } from 'dns-packet';
 import { attempt } from '../dns/attempt.js';
+import { MAX_SERVERS } from '../dns/servers.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import type { ResolveAnswer } from './queries.js';
 
@@ -25,7 +26,9 @@ export function parseResolvConf(text: string): ResolvConf {
   const options = of('options').flatMap(([, ...rest]) => rest);
   const ndots = options.map((option) => /^ndots:(\d+)$/.exec(option)?.[1]).findLast((value) => value !== undefined);
   return {
-    servers: of('nameserver').flatMap(([, server]) => (server === undefined ? [] : [server])),
+    servers: of('nameserver')
+      .flatMap(([, server]) => (server === undefined ? [] : [server]))
+      .slice(0, MAX_SERVERS),
     search: of('search').at(-1)?.slice(1) ?? [],
     ndots: Number(ndots ?? 1),
   };
@@ -72,7 +75,20 @@ async function firstAnswer(
 const addressesOf = ({ answers = [] }: Packet): string[] =>
   answers.flatMap((record) => (record.type === 'A' || record.type === 'AAAA' ? [record.data] : []));
 
-/** Undefined: no route, refused, or no answer in time. The next server is asked then, as a resolver library does. */
+/**
+ * What a server has answered; undefined when nobody can read it. Who answers may be anybody: a container names its
+ * servers itself.
+ */
+export function readAnswer(message: Buffer): Packet | undefined {
+  try {
+    return decode(message);
+  } catch {
+    // dns-packet has errors of many kinds for what is malformed.
+    return undefined;
+  }
+}
+
+/** Undefined: no route, refused, nonsense, or no answer in time. The next server is asked then, as a resolver library does. */
 function askServer(
   namespace: NetNamespace,
   server: string,
@@ -87,7 +103,7 @@ function askServer(
       transport: 'udp',
       query,
       questionEnd: query.length,
-      onAnswer: (answer) => finish(decode(answer)),
+      onAnswer: (answer) => finish(readAnswer(answer)),
       onFailure: () => finish(undefined),
     });
     const patience = setTimeout(() => {
