@@ -50,6 +50,8 @@ beforeAll(async () => {
   if (!only) throw new Error('a task was expected');
   api = only;
   await create('db', 'back', 1);
+  await tsswarm('network', 'create', '--driver', 'overlay', '--attachable', 'open');
+  await create('lobby', 'open', 1);
 });
 
 const overlayOf = async (network: string) =>
@@ -128,6 +130,40 @@ test('a node that is down is named', async () => {
   const from = web.find(({ node }) => node === 'node2')?.name ?? '';
   const { Hops, LostAt } = await trace(1, from, `${api.address}:80`);
   expect(Hops[LostAt - 1]?.Reason).toMatch(/node node3 (?:is down|is not connected|was disconnected)/);
+});
+
+test('containers - by their names on a bridge of one machine, and from one that is attached on another node', async () => {
+  const run = (node: number, ...args: string[]) => onNode(node, 'run', '--detach', ...args, IMAGE);
+  onTestFinished(async () => {
+    await onNode(1, 'rm', '--force', 'left', 'right');
+    await onNode(2, 'rm', '--force', 'guest');
+    await onNode(1, 'network', 'rm', 'lan');
+  });
+  await tsswarm('network', 'create', '--driver', 'bridge', 'lan');
+  for (const name of ['left', 'right']) expect((await run(1, '--name', name, '--network', 'lan')).code).toBe(0);
+  const near = await trace(0, 'left', 'right:80');
+  expect(near.Hops.map(({ Kind }) => Kind).slice(0, 5)).toEqual(['resolver', 'route', 'neighbour', 'link', 'bridge']);
+  expect((await run(2, '--name', 'guest', '--network', 'open')).code).toBe(0);
+  const far = await trace(0, 'guest', 'lobby:80');
+  expect(far.Hops[0]).toMatchObject({ Node: 'node2', Owner: 'guest', Kind: 'resolver' });
+});
+
+test('asked of a manager that does not lead, and of a worker about itself', async () => {
+  const from = web.find(({ node }) => node === 'node2')?.name ?? '';
+  const worker = await onNode(3, 'network', 'trace', 'api', 'web:9', '--format', 'json');
+  expect(JSON.parse(worker.stdout)).toMatchObject({ Complete: false, From: 'api.1' });
+  await tsswarm('node', 'promote', 'node2');
+  onTestFinished(async () => {
+    await tsswarm('node', 'demote', 'node2');
+  });
+  await expect
+    .poll(
+      async () => (await onNode(2, 'network', 'trace', from, 'api:80', '--format', '{{.Complete}}')).stdout.trim(),
+      {
+        timeout: 20_000,
+      },
+    )
+    .toBe('true');
 });
 
 test('drawing and SVG', async () => {
