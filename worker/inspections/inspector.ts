@@ -1,3 +1,4 @@
+import { yieldToLoop } from '../../lib/async.js';
 import { SwarmError } from '../../lib/errors.js';
 import type { Fact, Query } from '../../netlb/trace/queries.js';
 import type { KernelReader } from '../../netlb/trace/reader.js';
@@ -23,7 +24,10 @@ export class Inspector {
   /** One after another: each is short, and others get their turn between them. */
   async facts(queries: readonly Query[]): Promise<readonly Fact[]> {
     const facts: Fact[] = [];
-    for (const query of queries) facts.push(await this.#kernel.answer(query));
+    for (const query of queries) {
+      if (facts.length > 0) await yieldToLoop();
+      facts.push(await this.#kernel.answer(query));
+    }
     return facts;
   }
 
