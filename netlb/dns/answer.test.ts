@@ -123,6 +123,15 @@ describe('answer - names', () => {
   });
 });
 
+describe('answer - what is no address', () => {
+  it('is left out of answers, and of what comes with them', () => {
+    const odd = { ...front, put: [name('web', ['', '10.0.1.2', 'fe80::1%eth0'])] };
+    const zones = [index(odd)];
+    expect(data(ask(question('web', 'ANY'), { zones }))).toEqual(['10.0.1.2']);
+    expect(ask(question('_http._tcp.web', 'SRV'), { zones })).toMatchObject({ additionals: [{ data: '10.0.1.2' }] });
+  });
+});
+
 describe('answer - changes', () => {
   it('what is removed is gone, its address’s name too; the rest stays', () => {
     const change = { ...front, put: [name('tasks.web', ['10.0.1.6'])], removed: ['web.1.abc', 'web'] };

@@ -44,7 +44,7 @@ function serviceAnswer(name: string, type: number, zone: ZoneIndex): Answer | un
   if (!asksFor(type, recordTypes.SRV)) return { answers: undefined, additional: NONE };
   // In the form that was asked for: web, or web.front.
   const target = name.split('.').slice(2).join('.');
-  const addresses = zone.name(target)?.name.addresses ?? [];
+  const addresses = zone.name(target)?.addresses ?? [];
   return {
     answers: recordSet([answerRecord({ type: 'SRV', data: { port: port.target, target } })]),
     additional: addresses.map((data) => namedRecord(target, { type: data.includes(':') ? 'AAAA' : 'A', data })),

@@ -14,7 +14,9 @@ export interface ZoneChange {
 
 /** The addresses of a name. */
 export interface NameEntry {
-  readonly name: ZoneName;
+  /** As it was given. */
+  readonly name: string;
+  readonly addresses: readonly string[];
   readonly v4: RecordSet | undefined;
   readonly v6: RecordSet | undefined;
 }
@@ -58,12 +60,12 @@ export class ZoneIndex {
 
   #put(name: ZoneName, networkName: string): void {
     this.#remove(name.name);
-    const addresses = addressesOf(name);
+    const addresses = name.addresses.filter(isAddress);
     const v4 = addresses.filter((address) => familyOf(address) === 4).map((data) => answerRecord({ type: 'A', data }));
     const v6 = addresses
       .filter((address) => familyOf(address) === 6)
       .map((data) => answerRecord({ type: 'AAAA', data }));
-    this.#names.set(nameKey(name.name), { name, v4: recordSet(v4), v6: recordSet(v6) });
+    this.#names.set(nameKey(name.name), { name: name.name, addresses, v4: recordSet(v4), v6: recordSet(v6) });
     const whole = `${name.name}.${networkName}`;
     if (!name.canonical || !isEncodable(whole)) return;
     const set = recordSet([answerRecord({ type: 'PTR', data: whole })]);
@@ -76,12 +78,10 @@ export class ZoneIndex {
     if (!entry) return;
     this.#names.delete(key);
     // An address that has another name by now keeps that.
-    for (const address of addressesOf(entry.name))
-      if (this.#pointers.get(reverseName(address))?.name === name) this.#pointers.delete(reverseName(address));
+    for (const address of entry.addresses)
+      if (this.#pointers.get(reverseName(address))?.name === entry.name) this.#pointers.delete(reverseName(address));
   }
 }
-
-const addressesOf = ({ addresses }: ZoneName): string[] => addresses.filter(isAddress);
 
 /**
  * Whether a record can name it: labels are of 1 to 63 bytes, the whole with its dots of 253 at most (RFC 1035, 2.3.4).
