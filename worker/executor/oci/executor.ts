@@ -13,12 +13,12 @@ import type {
   ProcessTable,
   ResourceUsage,
 } from '../interactive.js';
+import { parseSignal } from '../signals.js';
 import { startFailureCode } from '../start-failure.js';
 import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import type { PreparedRecord } from './container/folder.js';
 import { type HostFacts, readHostFacts } from './container/host-facts.js';
-import { parseSignal } from './container/process.js';
 import { type OpenRoot, openRoot } from './copy/access.js';
 import { pathFacts } from './copy/facts.js';
 import { packPath } from './copy/pack.js';

@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../../../lib/errors.js';
-import { parseSignal } from '../container/process.js';
+import { parseSignal } from '../../signals.js';
 
 /** The `config` object of an image configuration (OCI image-spec, config.md), as far as changes can set it. */
 export interface ImageSettings {
