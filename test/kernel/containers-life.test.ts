@@ -55,6 +55,33 @@ describe('container - its life', () => {
     await ground.nothingLeft();
   });
 
+  it('is stopped by the signal and in the time that are asked for', async () => {
+    const trap = 'trap "exit 8" TERM; trap "sleep 2.5; exit 9" USR1; echo ready; while true; do sleep 0.05; done';
+    const id = await ground.run('slow', ['sh', '-c', trap]);
+    await ground.until('the trap', async () => (await output(id)).includes('ready'));
+    await expect(ground.rpc.stopContainer({ ref: id, signal: 'SIGNO', grace: undefined })).rejects.toThrow('SIGNO');
+    expect(await phaseOf(id)).toBe(RUNNING);
+    // Longer than the two seconds of its own, and longer than a timer of setTimeout can be.
+    await ground.rpc.stopContainer({ ref: id, signal: 'SIGUSR1', grace: Number.MAX_SAFE_INTEGER });
+    expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, exitCode: 9 });
+  });
+
+  it('runs on after a signal that it survives, and is not started again after one that ends it', async () => {
+    const trap = 'trap "exit 8" TERM; trap "echo got" INT; echo ready; while true; do sleep 0.05; done';
+    const id = await ground.run('tough', ['sh', '-c', trap], { restart: 'always' });
+    await ground.until('the trap', async () => (await output(id)).includes('ready'));
+    await ground.rpc.killContainer({ ref: id, signal: 'SIGINT' });
+    await ground.until('the signal', async () => (await output(id)).includes('got'));
+    // Whatever wakes its runner must not take it for one that is to be stopped.
+    await ground.rpc.startContainer({ ref: id });
+    const other = await ground.run('other', ['sleep', '1000']);
+    await ground.rpc.removeContainer({ ref: other, force: true });
+    expect(await ground.inspect(id)).toMatchObject({ phase: RUNNING, restartCount: 0 });
+    await ground.rpc.killContainer({ ref: id, signal: 'TERM' });
+    expect(await ground.rpc.waitContainer({ ref: id })).toMatchObject({ exitCode: 8 });
+    expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, restartCount: 0 });
+  });
+
   it('with --rm leaves nothing once it has ended', async () => {
     const id = await ground.run('brief', ['true'], { autoRemove: true });
     await ground.until('its removal', () => isGone(id));
@@ -90,7 +117,9 @@ describe('container - its policy', () => {
   it('starts it again after failures, until it is stopped', async () => {
     const id = await ground.run('flaky', ['sh', '-c', 'exit 5'], { restart: 'always' });
     await ground.until('three restarts', async () => (await ground.inspect(id)).restartCount >= 3);
+    const waited = ground.rpc.waitContainer({ ref: id });
     await ground.rpc.stopContainer({ ref: id, signal: '', grace: undefined });
+    expect(await waited).toMatchObject({ exitCode: 5 });
     expect(await phaseOf(id)).toBe(EXITED);
     await ground.rpc.removeContainer({ ref: id, force: false });
   });

@@ -158,7 +158,7 @@ async function removeOfTask(containers: Containers, found: AnyContainer): Promis
 
 /** Resolves when it has exited; at once when it does not run. */
 async function exitOf({ options }: Containers, found: AnyContainer, signal: AbortSignal) {
-  if (found.kind === 'local') return found.runner.wait();
+  if (found.kind === 'local') return found.runner.wait(signal);
   const { code } = await options.executor.wait(found.id, signal);
   return { code, error: '' };
 }

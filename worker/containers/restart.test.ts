@@ -13,6 +13,7 @@ it('restarts - always and unless-stopped whatever the exit code, on-failure afte
   expect(restartsAfter(stored('on-failure'), 0)).toBe(false);
   expect(restartsAfter(stored('on-failure'), 3)).toBe(true);
   for (const policy of ['', 'no']) expect(restartsAfter(stored(policy), 1)).toBe(false);
+  expect(restartsAfter(stored('always', { stopped: true }), 1)).toBe(false);
 });
 
 it('restarts - no more than on-failure:2 says', () => {

@@ -29,9 +29,10 @@ export function checkRestart({ restart, restartMaxAttempts, autoRemove }: Contai
   }
 }
 
-/** Whether a container that has ended by itself is to be started again. */
-export function restartsAfter({ config, restartCount }: StoredContainer, exitCode: number): boolean {
+/** Whether a container that has ended, and that nobody has stopped, is to be started again. */
+export function restartsAfter({ config, restartCount, stopped }: StoredContainer, exitCode: number): boolean {
   const { restart, restartMaxAttempts } = config;
+  if (stopped) return false;
   if (restart === 'always' || restart === 'unless-stopped') return true;
   if (restart !== 'on-failure' || exitCode === 0) return false;
   return restartMaxAttempts === 0 || restartCount < restartMaxAttempts;

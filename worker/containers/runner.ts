@@ -1,22 +1,21 @@
 import { type Deferred, deferred, Serial } from '../../lib/async.js';
 import { Backoff } from '../../lib/backoff.js';
-import { failedPrecondition, messageOf, notFound, SwarmError } from '../../lib/errors.js';
+import { messageOf, SwarmError } from '../../lib/errors.js';
 import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { awaitExit } from '../executor/await-exit.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
+import { parseSignal } from '../executor/signals.js';
 import { Wake } from '../wake.js';
+import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
+import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
-export interface EndOfRun {
-  readonly code: number;
-  readonly error: string;
-}
-
-const KILL: ReadonlySet<string> = new Set(['KILL', '9']);
-const ENDING: ReadonlySet<string> = new Set([...KILL, 'TERM', '15', 'INT', '2', 'QUIT', '3']);
+/** Signals that are meant to end a container, whatever its own stop signal is. */
+const ENDING: ReadonlySet<number> = new Set(['INT', 'QUIT', 'KILL', 'TERM'].map(parseSignal));
+const KILL = parseSignal('KILL');
 
 /** How long a start waits while its network has a problem. */
 const START_PATIENCE_MS = 5_000;
@@ -43,11 +42,10 @@ export class ContainerRunner {
   #dueAt = 0;
   #lastDelay = 0;
   #watching = false;
-  #stopping = false;
+  /** How many stops are under way. */
+  #stops = 0;
   #removed = false;
-  /** Those who have asked for a start, and those who wait for an end. */
-  #starting: Deferred<void>[] = [];
-  #waiting: Deferred<EndOfRun>[] = [];
+  readonly #callers = new Callers();
 
   constructor(context: RunnerContext, record: StoredContainer, container: ContainerState | undefined) {
     this.#context = context;
@@ -96,55 +94,58 @@ export class ContainerRunner {
 
   /** Resolves when it runs. @throws why it cannot be started */
   async start(): Promise<void> {
-    const starting = deferred<void>();
-    await this.#serial.run(async () => {
-      this.#refuseRemoved();
-      if (this.#record.phase === RunPhase.RUNNING && this.#record.goal === ContainerGoal.RUN) return starting.resolve();
+    let started: Promise<void> | undefined;
+    await this.#serial.run(() => {
+      refuseRemoved(this.#record);
+      if (this.#record.phase === RunPhase.RUNNING && this.#record.goal === ContainerGoal.RUN) return;
       this.#dueAt = 0;
       this.#lastDelay = 0;
-      this.#starting.push(starting);
+      this.#failure = undefined;
+      started = this.#callers.start();
       // On disk with the endpoints that it is given next: until then nothing has come of it.
       this.#record = { ...this.#record, goal: ContainerGoal.RUN, stopped: false, error: '', restartCount: 0 };
     });
     this.#wake.notify();
-    await starting.promise;
+    await started;
   }
 
-  /** Resolves when it does not run, and will not by itself. */
+  /** Resolves when it does not run, and will not by itself. @throws INVALID_ARGUMENT for a signal that does not exist */
   async stop(signal: string, graceMs: number | undefined): Promise<void> {
-    await this.#rest();
-    if (this.#container?.status === 'running') {
-      await this.#context.executor.stop(this.#record.id, signal, graceMs ?? this.#grace());
+    if (signal !== '') parseSignal(signal);
+    // From before its goal is another: the next step is not to stop it in its own way.
+    this.#stops++;
+    try {
+      await this.#rest();
+      if (this.#container?.status === 'running') {
+        await this.#context.executor.stop(this.#record.id, signal, graceMs ?? this.#grace());
+      }
+    } finally {
+      this.#stops--;
+      this.#wake.notify();
     }
     await this.wait();
   }
 
-  /** Of a signal that is meant to end it, its policy does not start it again; of SIGKILL the end is waited for. */
+  /**
+   * A signal that is meant to end it also ends its policy, which does not start it again; it may run on all the same.
+   * Of SIGKILL the end is waited for.
+   */
   async kill(signal: string): Promise<void> {
     const { id, config } = this.#record;
-    if (!this.running) {
-      throw failedPrecondition(`cannot kill container: ${config.name}: container is not running`, {
-        value: config.name,
-      });
-    }
-    const name = signal.toUpperCase().replace(/^SIG/, '');
-    const ends = ENDING.has(name) || name === config.container.stopSignal.toUpperCase().replace(/^SIG/, '');
-    if (ends) await this.#serial.run(() => this.#save({ goal: this.#restGoal(), stopped: true }));
+    if (!this.running) throw notRunning(this.#record);
+    const number = parseSignal(signal);
+    const { stopSignal } = config.container;
+    const ends = ENDING.has(number) || (stopSignal !== '' && number === parseSignal(stopSignal));
+    if (ends) await this.#serial.run(() => this.#save({ stopped: true }));
     await this.#context.executor.kill(id, signal);
-    if (KILL.has(name)) await this.wait();
+    if (number === KILL) await this.wait();
   }
 
   /** Resolves when nothing is left of it. @throws FAILED_PRECONDITION when it runs, unless forced */
   async remove(force: boolean): Promise<void> {
     await this.#serial.run(async () => {
       if (this.#removed) return;
-      if (this.#record.phase !== RunPhase.IDLE && !force) {
-        const { name } = this.#record.config;
-        throw failedPrecondition(`cannot remove container "${name}": container is running`, {
-          value: name,
-          hint: 'Stop the container before removing it, or force the removal (-f).',
-        });
-      }
+      if (this.#record.phase !== RunPhase.IDLE && !force) throw stillRunning(this.#record);
       await this.#save({ goal: ContainerGoal.REMOVE });
     });
     this.#wake.notify();
@@ -152,33 +153,35 @@ export class ContainerRunner {
     await this.#gone.promise;
   }
 
-  /** How its last run ended; waits while it runs, or is to be started again. */
-  wait(): Promise<EndOfRun> {
-    const { phase, goal, exitCode, error } = this.#record;
-    if (phase === RunPhase.IDLE && goal !== ContainerGoal.RUN) return Promise.resolve({ code: exitCode, error });
-    const end = deferred<EndOfRun>();
-    this.#waiting.push(end);
-    return end.promise;
+  /** How its last run ended; waits while it runs, or is to be started again. @throws the signal's reason */
+  async wait(signal?: AbortSignal): Promise<EndOfRun> {
+    const { phase, goal } = this.#record;
+    return phase === RunPhase.IDLE && goal !== ContainerGoal.RUN ? this.#lastEnd() : this.#callers.end(signal);
   }
 
   /** A change of its record between two steps, on disk when it resolves. */
   async change(change: (record: StoredContainer) => Promise<StoredContainer>): Promise<void> {
     await this.#serial.run(async () => {
-      this.#refuseRemoved();
+      refuseRemoved(this.#record);
       await this.#save(await change(this.#record));
     });
     this.#wake.notify();
   }
 
-  #refuseRemoved(): void {
-    if (this.#record.goal !== ContainerGoal.REMOVE) return;
-    const { name } = this.#record.config;
-    throw failedPrecondition(`container ${name} is marked for removal`, { value: name });
+  async #rest(): Promise<void> {
+    await this.#serial.run(async () => {
+      await this.#save({ goal: this.#restGoal(), stopped: true });
+      if (this.#record.phase !== RunPhase.IDLE) return;
+      // Nothing follows that would tell them.
+      this.#callers.notStarted(calledOff());
+      this.#callers.ended(this.#lastEnd());
+    });
+    this.#wake.notify();
   }
 
-  async #rest(): Promise<void> {
-    await this.#serial.run(() => this.#save({ goal: this.#restGoal(), stopped: true }));
-    this.#wake.notify();
+  #lastEnd(): EndOfRun {
+    const { exitCode: code, error } = this.#record;
+    return { code, error };
   }
 
   #restGoal(): ContainerGoal {
@@ -191,9 +194,7 @@ export class ContainerRunner {
 
   /** @throws NOT_FOUND when it has been removed meanwhile: its record is not to come back */
   async #save(fields: Partial<StoredContainer>): Promise<void> {
-    if (this.#removed) {
-      throw notFound(`No such container: ${this.#record.config.name}`, { value: this.#record.config.name });
-    }
+    if (this.#removed) throw noSuchContainer(this.#record);
     const next = { ...this.#record, ...fields };
     await this.#context.store.put(next);
     this.#record = next;
@@ -229,7 +230,7 @@ export class ContainerRunner {
       case 'ended':
         return this.#ended();
       case 'giveUp':
-        return this.#giveUp(this.#failure ?? failedPrecondition(step.error || 'the start was called off'));
+        return this.#giveUp(this.#failure ?? calledOff());
       case 'remove':
         return this.#remove();
     }
@@ -280,21 +281,21 @@ export class ContainerRunner {
 
   async #started(): Promise<void> {
     await this.#save({ phase: RunPhase.RUNNING, startedAt: this.#container?.startedAt ?? 0, error: '' });
-    for (const starting of this.#starting.splice(0)) starting.resolve();
+    this.#callers.started();
     this.#context.log.info({ container: this.#record.id, pid: this.pid }, `container ${this.#record.config.name} runs`);
   }
 
   /** Not waited for: it may be killed meanwhile. */
   async #stop(): Promise<void> {
-    if (this.#stopping) return;
-    this.#stopping = true;
+    if (this.#stops > 0) return;
+    this.#stops++;
     const { executor, log } = this.#context;
     const { id, goal } = this.#record;
     const work = goal === ContainerGoal.REMOVE ? executor.kill(id, 'SIGKILL') : executor.stop(id, '', this.#grace());
     work
       .catch((error: unknown) => log.error({ container: id, err: error }, `cannot stop it: ${messageOf(error)}`))
       .finally(() => {
-        this.#stopping = false;
+        this.#stops--;
       });
   }
 
@@ -307,7 +308,7 @@ export class ContainerRunner {
     };
     const { goal, config, restartCount, startedAt } = this.#record;
     // Somebody may have asked for a start while it was being stopped.
-    const asked = this.#starting.length > 0;
+    const asked = this.#callers.wantStart;
     const again = goal === ContainerGoal.RUN && (asked || restartsAfter(this.#record, exit.code));
     if (again && !asked) this.#postpone(exit.finishedAt - startedAt);
     const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
@@ -316,10 +317,10 @@ export class ContainerRunner {
       exitCode: exit.code,
       oomKilled: exit.oomKilled,
       finishedAt: exit.finishedAt,
-      restartCount: again ? restartCount + 1 : restartCount,
+      restartCount: again && !asked ? restartCount + 1 : restartCount,
     });
     log.info({ container: this.#record.id, code: exit.code, again }, `container ${config.name} has exited`);
-    if (!again) this.#tell({ code: exit.code, error: '' });
+    if (!again) this.#callers.ended({ code: exit.code, error: '' });
   }
 
   async #giveUp(error: unknown): Promise<void> {
@@ -328,7 +329,7 @@ export class ContainerRunner {
       this.#context.log.error({ container: this.#record.id, err: error }, `container: ${words}`);
     const { goal, config } = this.#record;
     // Nobody waits for it: it is started by its policy, which goes on trying.
-    const again = goal === ContainerGoal.RUN && this.#starting.length === 0 && restartsAfter(this.#record, 1);
+    const again = goal === ContainerGoal.RUN && !this.#callers.wantStart && restartsAfter(this.#record, 1);
     if (again) this.#postpone(0);
     const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
     this.#failure = undefined;
@@ -337,8 +338,8 @@ export class ContainerRunner {
       error: words,
       exitCode: NOT_STARTED_EXIT_CODE,
     });
-    for (const starting of this.#starting.splice(0)) starting.reject(error);
-    if (!again) this.#tell({ code: NOT_STARTED_EXIT_CODE, error: words });
+    this.#callers.notStarted(error);
+    if (!again) this.#callers.ended({ code: NOT_STARTED_EXIT_CODE, error: words });
   }
 
   #postpone(ranMs: number): void {
@@ -354,18 +355,14 @@ export class ContainerRunner {
     this.#context.networkChanged();
   }
 
-  #tell(end: EndOfRun): void {
-    for (const waiting of this.#waiting.splice(0)) waiting.resolve(end);
-  }
-
   async #remove(): Promise<void> {
     const { executor, store, gone } = this.#context;
     await executor.remove(this.#record.id);
     await store.delete(this.#record.id);
     this.#removed = true;
     gone(this.#record);
-    const { exitCode: code, error } = this.#record;
-    this.#tell({ code, error });
+    this.#callers.notStarted(noSuchContainer(this.#record));
+    this.#callers.ended(this.#lastEnd());
     this.#gone.resolve();
   }
 
