@@ -135,6 +135,13 @@ export class NetNamespace {
     return result;
   }
 
+  /** Names it by its path again, where somebody has taken the mount or the file away. */
+  mount(): void {
+    mkdirSync(dirname(this.path), { recursive: true });
+    closeSync(openSync(this.path, 'a', 0o444));
+    mountRaw(`/proc/self/fd/${this.fd}`, this.path, 'none', MS_BIND, '');
+  }
+
   /** Lets go of the descriptor; the namespace itself stays while something refers to it. */
   close(): void {
     if (this === home || !this.#open) return;
@@ -145,10 +152,15 @@ export class NetNamespace {
 }
 
 function isNamespaceFile(path: string): boolean {
+  return namespaceInode(path) !== undefined;
+}
+
+/** The number of the namespace that a file names; undefined when it names none. */
+export function namespaceInode(path: string): number | undefined {
   try {
-    return statfsSync(path).type === NSFS_MAGIC;
+    return statfsSync(path).type === NSFS_MAGIC ? statSync(path).ino : undefined;
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

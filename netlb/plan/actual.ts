@@ -6,6 +6,8 @@ import type { ActualTable } from '../nft/table.js';
 export interface ActualState {
   /** By name, the node's own included. */
   readonly namespaces: ReadonlyMap<string, ActualNamespace>;
+  /** Those of them whose file somebody has removed: processes may still be inside. */
+  readonly nameless: ReadonlySet<string>;
   /** Files among the namespaces' that are none: what a reboot left. */
   readonly staleFiles: readonly string[];
 }

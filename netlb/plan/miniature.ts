@@ -192,5 +192,5 @@ export function made(of: Blueprint): ActualState {
       ),
     };
   };
-  return { namespaces: new Map(spaces.map((ns) => [ns.name, space(ns)])), staleFiles: [] };
+  return { namespaces: new Map(spaces.map((ns) => [ns.name, space(ns)])), nameless: new Set(), staleFiles: [] };
 }

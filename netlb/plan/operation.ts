@@ -20,6 +20,8 @@ export type Operation = { readonly subject: Subject; readonly namespace: string 
 
 export type Action =
   | { readonly kind: 'create-namespace' }
+  /** Its file is made again. */
+  | { readonly kind: 'name-namespace' }
   /** `vxlan`: its device, deleted first, so that the VNI is free even if a process keeps the namespace. */
   | { readonly kind: 'remove-namespace'; readonly vxlan: string | undefined }
   | { readonly kind: 'remove-stale-file' }

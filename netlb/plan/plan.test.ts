@@ -35,8 +35,15 @@ describe('plan', () => {
     expect(plan(wanted(), made(wanted()))).toEqual({ operations: [], problems: [] });
   });
 
+  test('a namespace whose file was removed gets it back, and nothing else is done in it', () => {
+    const actual = { ...made(wanted()), nameless: new Set(['ingress_sbox']) };
+    expect(kinds(actual)).toEqual(['ingress_sbox name-namespace']);
+  });
+
   test('on an empty machine everything is made, each thing after what it needs', () => {
-    expect(kinds({ namespaces: new Map([[NODE_NAMESPACE, NOTHING_ACTUAL]]), staleFiles: [] })).toMatchInlineSnapshot(`
+    expect(
+      kinds({ namespaces: new Map([[NODE_NAMESPACE, NOTHING_ACTUAL]]), nameless: new Set(), staleFiles: [] }),
+    ).toMatchInlineSnapshot(`
       [
         "node set-sysctl",
         "node create-bridge",

@@ -37,6 +37,8 @@ export function* planSteps(blueprint: Blueprint, actual: ActualState): Steps<Pla
     yield;
     const links = planLinks(namespace, actual);
     problems.push(...links.problems);
+    if (actual.nameless.has(namespace.name))
+      operations.push({ kind: 'name-namespace', subject: namespace.subject, namespace: namespace.name });
     operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links));
   }
   return { operations, problems };

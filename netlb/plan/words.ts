@@ -20,6 +20,8 @@ function found(operation: Operation): readonly string[] {
   switch (operation.kind) {
     case 'create-namespace':
       return ['the network namespace was missing'];
+    case 'name-namespace':
+      return ['the file of the network namespace was missing'];
     case 'remove-namespace':
       return ['nothing asked for the network namespace'];
     case 'remove-stale-file':

@@ -13,6 +13,7 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
   const { namespace } = operation;
   switch (operation.kind) {
     case 'create-namespace':
+    case 'name-namespace':
     case 'remove-stale-file':
       return [];
     case 'remove-namespace':

@@ -55,6 +55,9 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
     case 'create-namespace':
       handles.create(name).tables.startEmpty();
       return;
+    case 'name-namespace':
+      handles.get(name).namespace.mount();
+      return;
     case 'remove-namespace':
       if (operation.vxlan !== undefined) removeLinks(handles.get(name).route, [operation.vxlan]);
       handles.close(name);

@@ -1,7 +1,5 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from '../../lib/errors.js';
-import { NetNamespace } from '../kernel/namespace.js';
+import { NetNamespace, namespaceInode } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { RouteSocket } from '../kernel/rtnetlink.js';
 import { NODE_NAMESPACE } from '../names.js';
@@ -48,12 +46,14 @@ export class NamespaceHandles {
   }
 
   /**
-   * @throws KernelError when it is not there. A namespace that was made anew under the same name is
-   * opened anew.
+   * A namespace that was made anew under the same name is opened anew; one whose name was taken away is
+   * still the same, for processes may be in it.
+   * @throws KernelError when it is not there
    */
   get(name: string): NamespaceHandle {
     const known = this.#handles.get(name);
-    if (known && (name === NODE_NAMESPACE || known.namespace.inode === this.#inode(name))) return known;
+    const inode = known && name !== NODE_NAMESPACE ? namespaceInode(this.path(name)) : undefined;
+    if (known && (inode === undefined || known.namespace.inode === inode)) return known;
     this.close(name);
     const handle = new NamespaceHandle(
       name === NODE_NAMESPACE ? NetNamespace.self() : NetNamespace.open(this.path(name)),
@@ -74,6 +74,11 @@ export class NamespaceHandles {
     this.#handles.delete(name);
   }
 
+  /** Names of those that are open though no file names them any more. */
+  nameless(named: ReadonlySet<string>): string[] {
+    return [...this.#handles.keys()].filter((name) => name !== NODE_NAMESPACE && !named.has(name));
+  }
+
   /** Closes those that are not among the names; the node's stays. */
   retain(names: ReadonlySet<string>): void {
     for (const name of [...this.#handles.keys()]) if (name !== NODE_NAMESPACE && !names.has(name)) this.close(name);
@@ -81,14 +86,5 @@ export class NamespaceHandles {
 
   closeAll(): void {
     for (const name of [...this.#handles.keys()]) this.close(name);
-  }
-
-  #inode(name: string): number | undefined {
-    try {
-      return statSync(this.path(name)).ino;
-    } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return undefined;
-      throw error;
-    }
   }
 }

@@ -45,7 +45,9 @@ export class Memory {
    */
   async read(slices: Slices): Promise<{ readonly actual: ActualState; readonly current: boolean }> {
     const { directory } = this.#handles;
-    const names = listNamespaces(directory);
+    const named = listNamespaces(directory);
+    const nameless = this.#handles.nameless(new Set(named));
+    const names = [...named, ...nameless];
     this.#retain(new Set([NODE_NAMESPACE, ...names]));
     const namespaces = new Map<string, ActualNamespace>();
     let current = true;
@@ -56,7 +58,8 @@ export class Memory {
       namespaces.set(name, await this.#refresh(name, handle, known, slices));
       await slices.pause();
     }
-    return { actual: { namespaces, staleFiles: listStaleNamespaceFiles(directory) }, current };
+    const staleFiles = listStaleNamespaceFiles(directory).filter((name) => !nameless.includes(name));
+    return { actual: { namespaces, nameless: new Set(nameless), staleFiles }, current };
   }
 
   #known(name: string, handle: NamespaceHandle): Reading | undefined {

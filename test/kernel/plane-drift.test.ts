@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { CLIENT, desiredState, idOf, ingressName, nodeAddress, type Swarm } from './plane-swarm.js';
@@ -129,6 +129,14 @@ describe('drift - deleted by hand, it comes back', () => {
       () => machines.inside(overlay, 'ip', 'link', 'set', portsOn(overlay)[0] ?? '', 'nomaster'),
     ],
     ['a setting', () => machines.inside(t1, 'sysctl', '-w', 'net.ipv4.tcp_early_demux=1')],
+    ['a task’s namespace', () => machines.inside('node1', 'umount', t1)],
+    [
+      'the file of a task’s namespace',
+      () => {
+        machines.inside('node1', 'umount', t1);
+        rmSync(t1);
+      },
+    ],
     ['forwarding', () => machines.inside(sbox, 'sysctl', '-w', 'net.ipv4.ip_forward=0')],
   ])('%s', async (_, damage) => {
     const before = snapshot();
