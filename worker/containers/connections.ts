@@ -26,7 +26,8 @@ export async function connect(
     throw failedPrecondition(`container cannot be connected to ${network.spec.name} network`, { value: asked.network });
   }
   const wanted = network ? { ...asked, network: network.spec.name } : asked;
-  await runner.change(async (record) => {
+  let giveBack = () => {};
+  const change = async (record: StoredContainer): Promise<StoredContainer> => {
     refuseShared(record);
     if (isIn(containers, record, wanted.network)) {
       throw failedPrecondition(`endpoint with name ${name} already exists in network ${wanted.network}`, {
@@ -37,13 +38,21 @@ export async function connect(
     const config = { ...record.config, networks };
     if (record.phase === RunPhase.IDLE) {
       containers.quarters.reserve(record, wanted);
+      giveBack = () => containers.quarters.unreserve(record, [wanted]);
       return { ...record, config };
     }
     const wired = record.endpoints.filter(({ endpoint }) => endpoint.driver !== 'null');
     await containers.left(record);
     const endpoint = await containers.quarters.attach(record, wanted, wired, signal);
+    giveBack = () => containers.giveBack(record, [endpoint]);
     return { ...record, config, endpoints: [...wired, endpoint] };
-  });
+  };
+  try {
+    await runner.change(change);
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
   if (runner.record.phase === RunPhase.IDLE) return;
   try {
     await housed(containers, runner);
@@ -61,6 +70,7 @@ export async function disconnect(
   force: boolean,
 ): Promise<void> {
   const name = networkIfKnown(containers, ref)?.spec.name ?? ref;
+  let giveBack = () => {};
   await runner.change(async (record) => {
     refuseShared(record);
     if (!isIn(containers, record, name)) {
@@ -70,14 +80,18 @@ export async function disconnect(
     const left = networksOf(record).filter((other) => other.network !== name);
     const gone = networksOf(record).filter((other) => other.network === name);
     const lost = record.endpoints.filter(({ endpoint }) => endpoint.networkName === name);
-    containers.giveBack(record, lost);
-    containers.quarters.unreserve(record, gone);
+    giveBack = () => {
+      containers.giveBack(record, lost);
+      containers.quarters.unreserve(record, gone);
+    };
     // Without any it would be in the default network at its next start.
     const networks =
       left.length > 0 ? left : [{ network: NONE, ipv4Address: '', ipv6Address: '', mac: '', aliases: [] }];
     const endpoints = record.endpoints.filter((endpoint) => !lost.includes(endpoint));
     return { ...record, endpoints, config: { ...record.config, networks } };
   });
+  // On disk it has them no more before others can get them.
+  giveBack();
   if (runner.record.phase === RunPhase.IDLE) return;
   await containers.options.network.changed();
   await renewNames(containers, runner.record);

@@ -3,7 +3,6 @@ import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
-import { finish } from '../../lib/steps.js';
 import { readListeners } from '../../netlb/kernel/listeners.js';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import type { NetworkPlane } from '../../netlb/plane.js';
@@ -33,14 +32,14 @@ import { networksOf, Quarters } from './housing.js';
 import { gatewayBridgeAddresses, machineClaims, machineLinks } from './machine.js';
 import { checkName, makeUpName, newLocalId, shortId } from './names.js';
 import { claimsOf, LocalNetworks } from './networks.js';
-import { exposedPort, type PublishedAlready } from './ports.js';
+import { exposedPort } from './ports.js';
 import { findRef, type Named } from './refs.js';
 import { checkRestart, startsWithDaemon } from './restart.js';
 import { ContainerRunner } from './runner.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 import { localSettings } from './settings.js';
 import { openStores, type Store } from './store.js';
-import type { SwarmPart } from './swarm.js';
+import { publishedBySwarm, type SwarmPart } from './swarm.js';
 
 export interface ContainersOptions {
   /** Folder of the records. */
@@ -127,7 +126,8 @@ export class Containers {
     const containers = new Containers({ ...options, gatewayBridge, gatewayBridge6 }, stores.containers, networks);
     for (const record of records) {
       const due = record.phase === RunPhase.IDLE && record.goal === ContainerGoal.REST && startsWithDaemon(record);
-      containers.#add(due ? { ...record, goal: ContainerGoal.RUN } : record, byId.get(record.id));
+      const asIf = due ? { ...record, goal: ContainerGoal.RUN, stopped: false } : record;
+      containers.#add(asIf, byId.get(record.id));
     }
     containers.quarters.load();
     const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id));
@@ -253,7 +253,15 @@ export class Containers {
       ...record,
       endpoints: record.endpoints.filter((endpoint) => !isOfSwarm(endpoint)),
     });
-    await Promise.all(attached.map((runner) => runner.change(without)));
+    const leave = async (runner: ContainerRunner) => {
+      try {
+        await runner.change(without);
+      } catch (error) {
+        // One that is being removed takes its endpoints along.
+        if (runner.record.goal !== ContainerGoal.REMOVE) throw error;
+      }
+    };
+    await Promise.all(attached.map(leave));
   }
 
   #normalized({ networks, ...config }: ContainerConfig) {
@@ -381,12 +389,3 @@ export class Containers {
 const isOfSwarm = ({ taskId }: StoredContainer['endpoints'][number]): boolean => taskId !== '';
 
 export const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
-
-function publishedBySwarm(swarm: SwarmPart | undefined): PublishedAlready[] {
-  if (!swarm) return [];
-  const { ingress, sandboxes } = finish(swarm.desired()).state;
-  return [
-    ...(ingress?.services ?? []).map((port) => ({ ...port, owner: 'the routing mesh' })),
-    ...sandboxes.flatMap(({ id, hostPorts }) => hostPorts.map((port) => ({ ...port, owner: `task ${id}` }))),
-  ];
-}

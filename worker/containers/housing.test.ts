@@ -22,12 +22,13 @@ const never = new AbortController().signal;
 let networks: LocalNetworks;
 let records: StoredContainer[];
 let quarters: Quarters;
+let inSwarm: boolean;
 
 const open = () =>
   new Quarters({
     networks,
     attachments: new AttachmentsClient(new ManualClock()),
-    inSwarm: () => false,
+    inSwarm: () => inSwarm,
     containers: () => records,
     published: () => [],
     listeners: () => [],
@@ -63,6 +64,7 @@ beforeEach(async () => {
     await networks.create(NetworkSpec.create({ name, ipam: [IPAMConfig.create({ subnet })] }));
   }
   records = [];
+  inSwarm = false;
   quarters = open();
 });
 
@@ -102,6 +104,17 @@ describe('Quarters - house', () => {
     await expect(quarters.house(container('c', [`container:${rests.id}`]), never)).rejects.toThrow(
       'cannot join network of a non running container: b',
     );
+  });
+});
+
+describe('Quarters - local', () => {
+  it('finds a network by the beginning of its id, but takes few digits for a name when there is a swarm', () => {
+    const { id } = networks.named('front') ?? expect.fail();
+    expect(quarters.local(id.slice(0, 6))?.spec.name).toBe('front');
+    inSwarm = true;
+    expect(quarters.local(id.slice(0, 6))).toBeUndefined();
+    expect(quarters.local(id.slice(0, 12))?.spec.name).toBe('front');
+    expect(quarters.local('front')?.id).toBe(id);
   });
 });
 

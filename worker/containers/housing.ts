@@ -19,6 +19,7 @@ import {
   noSuchNetwork,
   swarmEndpoint,
 } from './endpoints.js';
+import { SHORT_ID } from './names.js';
 import type { LocalNetworks } from './networks.js';
 import { choosePorts, FIRST_OPEN_PORT, type PublishedAlready, publishedBy } from './ports.js';
 import { findRef } from './refs.js';
@@ -93,9 +94,17 @@ export class Quarters {
     }
   }
 
-  /** @throws FAILED_PRECONDITION when several fit */
+  /**
+   * A network of this machine. In a swarm a few digits do not lead to one by its id: they may be the name of a
+   * network that only managers know.
+   * @throws FAILED_PRECONDITION when several fit
+   */
   local(ref: string): LocalNetwork | undefined {
-    return findRef('network', this.#options.networks.refs(), ref === '' || ref === 'default' ? 'bridge' : ref)?.network;
+    const { networks, inSwarm } = this.#options;
+    const name = ref === '' || ref === 'default' ? 'bridge' : ref;
+    const known = networks.named(name);
+    if (known || (inSwarm() && name.length < SHORT_ID)) return known;
+    return findRef('network', networks.refs(), name)?.network;
   }
 
   /** @throws what is to be told to who starts it; nothing is kept then */

@@ -16,8 +16,11 @@ export function newLocalId(): string {
   return randomBytes(32).toString('hex');
 }
 
-/** Digits of an id that people see, and that name the network namespace. */
-export const shortId = (id: string): string => id.slice(0, 12);
+/** How many digits of an id people see. */
+export const SHORT_ID = 12;
+
+/** What people see of an id; it names the network namespace. */
+export const shortId = (id: string): string => id.slice(0, SHORT_ID);
 
 /** `brave_otter`. @param isTaken whether a name is another container's @param pick a number below its argument */
 export function makeUpName(isTaken: (name: string) => boolean, pick: (below: number) => number = randomInt): string {

@@ -103,8 +103,14 @@ export class LocalNetworks {
 
   async remove(network: LocalNetwork): Promise<void> {
     refusePredefined(network);
-    await this.#options.store.delete(network.id);
+    // Before the write: nobody is to come into it meanwhile.
     this.#networks.delete(network.id);
+    try {
+      await this.#options.store.delete(network.id);
+    } catch (error) {
+      this.#networks.set(network.id, network);
+      throw error;
+    }
   }
 
   bridges(): LocalBridge[] {
