@@ -1,4 +1,4 @@
-import { codeOf, messageOf } from '../../lib/errors.js';
+import { alreadyExists, codeOf, messageOf } from '../../lib/errors.js';
 import { ConnectContainerRequest } from '../../proto/gen/containers.js';
 import { NetworkSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
@@ -18,8 +18,25 @@ import { warn } from './service-create.js';
 
 export async function createNetwork(context: Context, name: string, flags: Flags): Promise<void> {
   const spec = networkSpec(name, flags);
+  await refuseTaken(context, spec);
   const id = spec.scope === 'local' ? await createLocal(context, spec) : await createInSwarm(context, spec);
   context.io.out(`${id}\n`);
+}
+
+/**
+ * One name for a network of this machine and one of the swarm would leave no way to say which is meant. The daemon
+ * and the managers each refuse what they themselves have.
+ * @throws ALREADY_EXISTS
+ */
+async function refuseTaken(context: Context, { name, scope }: NetworkSpec): Promise<void> {
+  const networks = await networksOf(context, [{ key: 'name', values: [name] }]);
+  const other = networks.find(({ spec }) => spec.name === name && (spec.scope === 'local') !== (scope === 'local'));
+  if (!other) return;
+  const whose = scope === 'local' ? 'the swarm' : 'this machine';
+  throw alreadyExists(`network with name ${name} already exists`, {
+    value: name,
+    hint: `It is a network of ${whose}, with id ${other.id}.`,
+  });
 }
 
 async function createLocal(context: Context, spec: NetworkSpec): Promise<string> {
@@ -107,7 +124,7 @@ async function found<T>(ask: () => Promise<T>): Promise<{ readonly value: T } | 
 export async function removeNetworks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   await forEach(context, refs, async (ref) => {
     try {
-      await removeNetwork(context, ref);
+      if (!(await removeNetwork(context, ref, (warning) => flags.on('force') || confirm(context, warning)))) return;
     } catch (error) {
       if (flags.on('force') && codeOf(error) === 'NOT_FOUND') return;
       throw error;
@@ -116,26 +133,33 @@ export async function removeNetworks(context: Context, refs: readonly string[], 
   });
 }
 
-async function removeNetwork(context: Context, ref: string): Promise<void> {
+/** @returns false when `isSure` is not */
+async function removeNetwork(
+  context: Context,
+  ref: string,
+  isSure: (warning: string) => boolean | Promise<boolean>,
+): Promise<boolean> {
   const containers = await context.containers();
   const here = await found(() => containers.inspectLocalNetwork({ ref }));
   if ('value' in here && here.value.network.spec.scope !== 'swarm') {
     await containers.removeLocalNetwork({ ref: here.value.network.id });
-    return;
+    return true;
   }
   const control = await context.control();
   const asked = 'value' in here ? here.value.network.id : ref;
-  const { id } = (
+  const { id, spec } = (
     await control.getNetwork({ ref: asked }).catch((error: unknown) => {
       // A worker that does not know it cannot say more.
       throw 'missing' in here && codeOf(error) === 'FAILED_PRECONDITION' ? here.missing : error;
     })
   ).network;
+  if (spec.ingress && !(await isSure('Without the ingress network no node answers at published ports.'))) return false;
   await removal(context.io.clock, {
     what: `network ${ref} was removed`,
     look: 'tsswarm network ls',
     remove: () => control.removeNetwork({ ref: id }),
   });
+  return true;
 }
 
 export async function pruneNetworks(context: Context, flags: Flags): Promise<void> {
@@ -145,7 +169,7 @@ export async function pruneNetworks(context: Context, flags: Flags): Promise<voi
   const removed: string[] = [];
   for (const { id, spec } of custom) {
     try {
-      await removeNetwork(context, id);
+      await removeNetwork(context, id, () => true);
       removed.push(spec.name);
     } catch (error) {
       // In use, gone meanwhile, or a swarm's on a node that is no manager.

@@ -258,6 +258,9 @@ describe('network', () => {
     expect((await swarm.cli('network', 'ls', '-f', 'name=back')).out).toBe(
       `NETWORK ID     NAME      DRIVER    SCOPE\n${id.slice(0, 12)}   back      overlay   swarm\n`,
     );
+    expect((await swarm.cli('network', 'create', '-d', 'bridge', 'back')).err).toBe(
+      `Error: network with name back already exists\nIt is a network of the swarm, with id ${id}.\n`,
+    );
     await expect
       .poll(async () => (await swarm.cli('network', 'inspect', '-f', '{{json .IPAM.Config}}', 'back')).out)
       .toBe('[{"Subnet":"10.9.0.0/24","Gateway":"10.9.0.254"}]\n');
@@ -277,10 +280,22 @@ describe('network', () => {
     [['--gateway', '10.9.0.1', 'x'], 'no matching subnet'],
     [['--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'], 'is larger than its subnet'],
     [['-d', 'macvlan', 'x'], 'invalid argument "macvlan" for "--driver" flag'],
+    [['-d', 'overlay', 'bridge'], 'network with name bridge already exists'],
   ])('create %j is refused', async (argv, words) => {
     const { code, err } = await swarm.cli('network', 'create', ...argv);
     expect(code).toBe(1);
     expect(err).toContain(words);
+  });
+});
+
+describe('the ingress network', () => {
+  it('is removed only by who is sure', async () => {
+    const asked = await swarm.cli('network', 'rm', 'ingress');
+    expect(asked).toMatchObject({ code: 0, out: expect.stringContaining('Are you sure you want to continue?') });
+    const names = async () => (await swarm.cli('network', 'ls', '--format', '{{.Name}}')).out;
+    expect(await names()).toContain('ingress');
+    expect(await swarm.cli('network', 'rm', '-f', 'ingress')).toMatchObject({ code: 0, out: 'ingress\n' });
+    expect(await names()).not.toContain('ingress');
   });
 });
 
