@@ -174,6 +174,18 @@ describe('lost', () => {
     );
   });
 
+  test('a name that is not told, though both are in one network, is not put down to their networks', () => {
+    const { question, directory } = taskToTask;
+    const { from } = question;
+    if (from.kind !== 'sandbox') throw new TypeError('the recording is of two tasks');
+    const named = { ...question, to: { label: 'a2', name: 'a2', address: undefined } };
+    const key = keyOf(from.node, { kind: 'resolve', namespace: from.namespace, name: 'a2' });
+    const answer = { name: 'a2', server: '127.0.0.11', servers: ['127.0.0.11'], code: 'SERVFAIL', addresses: [] };
+    expect(lost({ question: named, directory, facts: [[key, { answer }]] })).toMatch(
+      /^node1 a1 resolver: 127\.0\.0\.11 knows no address of a2 \(SERVFAIL\), though a1 is in a network with a2: /,
+    );
+  });
+
   test('network missing on the far node', () => {
     expect(lost(changed(taskToTask, 'namespaces', { node: 'node2' }, () => []))).toBe(
       'node2 - vxlan: node2 does not have this network: there is no namespace 1-front00000',

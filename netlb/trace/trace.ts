@@ -108,9 +108,14 @@ function noAddress(
   if (servers.length === 0) return `${name} cannot be asked for: there is no nameserver in its resolv.conf`;
   if (server === '')
     return `nobody answers DNS questions: ${servers.join(', ')} ${servers.length > 1 ? 'are' : 'is'} silent`;
+  const own = new Set(networksOf(walk.directory, place.namespace));
   const others = walk.directory.endpoints.filter((endpoint) => ownsName(endpoint.owner, name));
   const words = `${server} knows no address of ${name} (${code})`;
   if (others.length === 0) return words;
+  if (others.some(({ network }) => own.has(network))) {
+    const from = walk.directory.owners[place.namespace] ?? 'it';
+    return `${words}, though ${from} is in a network with ${name}: what is on a node that is down, or about to stop, has no name`;
+  }
   return `${words}: ${apart(
     walk.directory,
     place.namespace,

@@ -140,6 +140,7 @@ describe('TO', () => {
       expect(ask('198.51.100.7', 'web', { port })).toMatchObject({ to: { address: '203.0.113.1' }, port: 8080 });
     expect(ask('node:node2', 'web', { port: 80 })).toMatchObject({ to: { address: '203.0.113.2' }, port: 8080 });
     expect(() => ask('198.51.100.7', 'web', { port: 81 })).toThrow('service web publishes no port 81');
+    expect(() => ask('198.51.100.7', 'web')).toThrow('service web is reached from outside by its ports alone');
     expect(() => ask('198.51.100.7', 'example.com')).toThrow('example.com cannot be looked up from outside');
   });
 

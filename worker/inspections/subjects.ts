@@ -1,12 +1,13 @@
 /** Who is meant by FROM and TO of a trace. Pure. */
 import { isIP } from 'node:net';
-import { failedPrecondition, invalidArgument, notFound } from '../../lib/errors.js';
+import { failedPrecondition, invalidArgument, notFound, type SwarmError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
 import type { TraceProtocol } from '../../netlb/trace/packet.js';
 import type { Question, Receiver, Sender } from '../../netlb/trace/question.js';
 import {
   type Node,
   NodeState,
+  type PortConfig,
   type Service,
   type Task,
   TaskState,
@@ -188,18 +189,24 @@ function published(service: Service, port: number, from: Sender, view: SwarmView
   const ports = service.endpoint.ports;
   const found =
     ports.find(({ publishedPort }) => publishedPort === port) ?? ports.find(({ targetPort }) => targetPort === port);
-  if (!found)
-    throw failedPrecondition(`service ${name} publishes no port ${port || ''}`.trim(), {
-      value: `${name}:${port}`,
-      hint:
-        ports.length > 0
-          ? `It publishes ${ports.map((one) => one.publishedPort).join(', ')}.`
-          : 'Its tasks are reached from inside of its networks.',
-    });
+  if (!found) throw notPublished(name, port, ports);
   const node = from.kind === 'node' ? view.nodes.find(({ id }) => id === from.node) : firstReady(view.nodes);
   const address = node?.dataPathAddress || node?.status.address || '';
   if (address === '') throw failedPrecondition('no node is ready to be called', { value: name });
   return { to: { label: `${name} at ${address}`, name: undefined, address }, port: found.publishedPort };
+}
+
+function notPublished(name: string, port: number, ports: readonly PortConfig[]): SwarmError {
+  const [first] = ports;
+  if (!first)
+    return failedPrecondition(`service ${name} publishes no port`, {
+      value: name,
+      hint: 'Its tasks are reached from inside of its networks.',
+    });
+  const hint = `It publishes ${ports.map((one) => one.publishedPort).join(', ')}: say ${name}:${first.publishedPort}.`;
+  const words = `service ${name} publishes no port ${port}`;
+  if (port !== 0) return failedPrecondition(words, { value: `${name}:${port}`, hint });
+  return failedPrecondition(`service ${name} is reached from outside by its ports alone`, { value: name, hint });
 }
 
 const firstReady = (nodes: readonly Node[]): Node | undefined =>
