@@ -257,7 +257,7 @@ const systemFeatures: readonly Feature[] = [
   },
   {
     name: 'ipvs',
-    meaning: 'Published ports are balanced by IPVS. Without it nftables balances them, with the same behaviour.',
+    meaning: 'IPVS can balance published ports. This version does not use it: nftables balances them.',
     remedy: kernelRemedy('ip_vs ip_vs_rr', 'CONFIG_IP_VS and CONFIG_IP_VS_RR'),
     required: false,
     attempt({ namespace }) {
@@ -268,7 +268,7 @@ const systemFeatures: readonly Feature[] = [
   },
   {
     name: 'esp',
-    meaning: 'Encrypted overlay networks (--opt encrypted) use ESP. Without it this node refuses them.',
+    meaning: 'Encrypted overlay networks (--opt encrypted) need ESP. This version has no such networks yet.',
     remedy: kernelRemedy('esp4 xfrm_user', 'CONFIG_INET_ESP, CONFIG_XFRM_USER and CONFIG_CRYPTO_GCM'),
     required: false,
     attempt({ namespace }) {
