@@ -23,6 +23,7 @@ export async function opening<O>(messages: AsyncIterator<{ readonly open?: O | u
  * Connects a caller with a process: what it sends goes in as fast as the process takes it, what the process writes
  * comes out as fast as the caller takes it. When the caller goes, or ends its messages, the process is let go of, and
  * runs on; what was sent before goes in.
+ * @throws what is wrong with what the caller sends
  */
 export async function* converse(
   streams: ProcessStreams,
@@ -35,13 +36,17 @@ export async function* converse(
   // Unless it is waited for below.
   streams.exit.catch(() => undefined);
   let ended = false;
-  const feeding = feed(streams, input).then(
-    () => {
-      ended = true;
-      letGo();
-    },
-    () => undefined,
-  );
+  let failure: { readonly error: unknown } | undefined;
+  feed(streams, input)
+    .then(
+      () => {
+        ended = true;
+      },
+      (error: unknown) => {
+        failure = { error };
+      },
+    )
+    .finally(letGo);
   try {
     yield AttachMessage.create({ opened: Opened.create({ tty: streams.tty }) });
     yield* before;
@@ -49,15 +54,15 @@ export async function* converse(
       yield AttachMessage.create(stream === 'stdout' ? { stdout: data } : { stderr: data });
     }
     if (signal.aborted || ended) return;
+    if (failure) throw failure.error;
     yield AttachMessage.create({ exited: Exited.create(await streams.exit) });
   } finally {
     signal.removeEventListener('abort', letGo);
     streams.close();
-    void feeding;
   }
 }
 
-/** A process that has ended takes nothing any more: that is told by its exit. */
+/** What a process that has ended does not take any more is let go. */
 async function feed(streams: ProcessStreams, input: AsyncIterator<Input>): Promise<void> {
   for (let next = await input.next(); !next.done; next = await input.next()) {
     const { stdin, stdinClosed, size, signal } = next.value;
