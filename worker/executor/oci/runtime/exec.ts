@@ -47,11 +47,11 @@ export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredS
     const { number, words } = await answers.next();
     if (number > 0) target = identify(number);
     else streams.disconnected();
-    void end(number, words, answers, streams).finally(() => rm(bundle, { recursive: true, force: true }));
+    void end(number, words, answers, streams).then(() => discard(bundle));
   } catch (error) {
     answers.close();
     streams.close();
-    await rm(bundle, { recursive: true, force: true });
+    await discard(bundle);
     throw error;
   }
   return streams;
@@ -93,6 +93,11 @@ function execArgs({ id, bundle, runtime, process, input }: ExecOptions): string[
     ...['--log-path', 'none:'],
     ...streamArgs({ tty: process.terminal, input, inputEnds: true }),
   ];
+}
+
+/** What of it cannot be removed now goes with the container. */
+async function discard(bundle: string): Promise<void> {
+  await rm(bundle, { recursive: true, force: true }).catch(() => undefined);
 }
 
 /** False when it ends without. */
