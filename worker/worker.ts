@@ -148,6 +148,7 @@ export class Worker {
       networkChanged: () => this.#networkChanged(),
       tasks: () => tasks.local(),
       networks: () => [...this.#assignments.networks.values()],
+      services: () => this.#assignments.services.values(),
       attachments: () => this.#node.attachments,
     });
     await runTogether(signal, [
