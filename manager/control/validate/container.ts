@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { type ErrorDetails, invalidArgument } from '../../../lib/errors.js';
+import { isAddress } from '../../../lib/ip.js';
 import type { ContainerSpec, HealthConfig } from '../../../proto/gen/index.js';
 import { checkImage } from './image.js';
 import { checkMounts } from './mounts.js';
@@ -77,7 +78,7 @@ function checkStopSignal(signal: string): void {
 
 function checkDns({ dns }: ContainerSpec): void {
   for (const server of dns.nameservers) {
-    if (isIP(server) === 0) throw wrong(`"${server}" is not the address of a name server`, server);
+    if (!isAddress(server)) throw wrong(`"${server}" is not the address of a name server`, server);
   }
   for (const domain of dns.search) {
     if (domain !== '.' && !HOSTNAME.test(domain.replace(/\.$/, ''))) {

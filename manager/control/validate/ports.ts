@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
+import { isAddress } from '../../../lib/ip.js';
 import {
   EndpointMode,
   type EndpointSpec,
@@ -44,7 +44,7 @@ function checkPort(port: PortConfig): void {
       hint: 'One of tcp, udp, sctp.',
     });
   }
-  if (port.hostIp !== '' && isIP(port.hostIp) === 0) {
+  if (port.hostIp !== '' && !isAddress(port.hostIp)) {
     throw invalidArgument(`"${port.hostIp}" is not an address to publish port ${port.publishedPort} on`, {
       value: port.hostIp,
     });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   ContainerSpec,
+  DNSConfig,
   EndpointSpec,
   HealthConfig,
   IPAMConfig,
@@ -64,6 +65,10 @@ describe('service specs that are refused', () => {
     [container({ dir: 'srv' }), '"srv" is not a working directory'],
     [container({ hostname: 'a_b' }), '"a_b" is not a host name'],
     [container({ stopSignal: 'SIGNONE' }), '"SIGNONE" is not a signal'],
+    [
+      container({ dns: DNSConfig.create({ nameservers: ['fe80::1%eth0'] }) }),
+      '"fe80::1%eth0" is not the address of a name server',
+    ],
     [container({ hosts: ['web 10.0.0.1'] }), '"web 10.0.0.1" is not a line for the hosts file'],
     [container({ healthcheck: HealthConfig.create({ test: ['RUN', 'x'] }) }), 'health check "RUN" is not known'],
     [ports({ targetPort: 0 }), 'target port 0 is out of range'],
