@@ -222,9 +222,8 @@ export class NetworkPlane {
     const slices = new Slices();
     const { actual, current } = await this.#memory.read(slices);
     // First, for what is no longer wanted holds its namespace.
-    const unanswered = await this.#resolvers.apply(desired, (id) =>
-      actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined,
-    );
+    const namespaceOf = (id: string) => (actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined);
+    const unanswered = await this.#resolvers.apply(desired, namespaceOf, slices);
     const { ports } = this.#resolvers;
     const listeners = publishes(desired) ? readListeners(this.#handles.get(NODE_NAMESPACE).namespace) : [];
     const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports);

@@ -10,7 +10,7 @@ export class ResolverThread {
   readonly #worker: Worker;
   readonly #waiting = new Map<number, Deferred<Done['failures']>>();
   #sequence = 0;
-  #ended = false;
+  #end: Error | undefined;
 
   /** @param onEnd called once, with the reason, when the thread has ended though nobody asked for it */
   constructor(workerData: ThreadData, onEnd: (reason: Error) => void) {
@@ -22,11 +22,9 @@ export class ResolverThread {
       if (this.#waiting.size === 0) this.#worker.unref();
     });
     const lost = (reason: Error) => {
-      if (this.#ended) return;
-      this.#ended = true;
+      if (this.#end) return;
       onEnd(reason);
-      for (const { reject } of this.#waiting.values()) reject(reason);
-      this.#waiting.clear();
+      this.#stop(reason);
     };
     this.#worker.on('error', (error) =>
       lost(unavailable(`the resolvers' thread has failed: ${error.message}`, { cause: error })),
@@ -37,9 +35,10 @@ export class ResolverThread {
   /**
    * Resolves when all is done.
    * @returns what could not be done for single sandboxes
-   * @throws UNAVAILABLE when the thread ends before: whatever it had is gone
+   * @throws UNAVAILABLE when the thread ends before, or has ended: whatever it had is gone
    */
   do(commands: readonly Command[]): Promise<Done['failures']> {
+    if (this.#end) return Promise.reject(this.#end);
     const sequence = ++this.#sequence;
     const done = deferred<Done['failures']>();
     this.#waiting.set(sequence, done);
@@ -49,7 +48,13 @@ export class ResolverThread {
   }
 
   async close(): Promise<void> {
-    this.#ended = true;
+    this.#stop(unavailable('the resolvers are closed'));
     await this.#worker.terminate();
+  }
+
+  #stop(reason: Error): void {
+    this.#end = reason;
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
   }
 }

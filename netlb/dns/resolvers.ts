@@ -1,14 +1,15 @@
 import { messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
+import type { Slices } from '../../lib/slices.js';
 import type { ResolverPorts } from '../blueprint/resolver.js';
 import { RESOLVER_ADDRESS } from '../blueprint/resolver.js';
 import { boundPort, serverSocket } from '../kernel/inet.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import { close } from '../kernel/syscalls.js';
 import type { ApplyProblem, DesiredState, SandboxResolver, Zone } from '../state.js';
-import type { Command } from './protocol.js';
+import type { Command, Done } from './protocol.js';
 import { ResolverThread } from './resolver-thread.js';
-import { zoneCommands } from './zone-diff.js';
+import { messagesOf, zoneCommands } from './zone-diff.js';
 
 /** A sandbox's sockets. They are of its namespace, and keep it alive. */
 interface Open {
@@ -51,6 +52,7 @@ export class Resolvers {
   async apply(
     { sandboxes, zones }: Pick<DesiredState, 'sandboxes' | 'zones'>,
     namespaceOf: (sandbox: string) => NetNamespace | undefined,
+    slices: Slices,
   ): Promise<readonly ApplyProblem[]> {
     const wanted = sandboxes.flatMap(({ id, resolver }) => {
       const namespace = resolver && namespaceOf(id);
@@ -62,15 +64,21 @@ export class Resolvers {
       // A namespace that was made anew under its old name needs new sockets.
       await this.#close([...this.#open].flatMap(([id, open]) => (namespaces.get(id) === open.namespace ? [] : [id])));
       if (wanted.length === 0 && !this.#thread) return problems;
+      // All of it is for this one, or for none.
+      const thread = this.#running();
       const commands = [...this.#zoneCommands(zones)];
       for (const { id, resolver, namespace } of wanted) {
         const command = this.#sandboxCommand(id, resolver, namespace, problems);
         if (command) commands.push(command);
+        await slices.pause();
       }
-      const failures = commands.length > 0 ? await this.#running().do(commands) : [];
+      const failures: Done['failures'][number][] = [];
+      for (const message of messagesOf(commands)) failures.push(...(await thread.do(message)));
       for (const { sandbox, message } of failures) problems.push(problemOf(sandbox, message));
       await this.#close(failures.map(({ sandbox }) => sandbox));
     } catch (error) {
+      // What the thread may not have been told of must not look as if it were served.
+      await this.close();
       problems.push({ subject: { kind: 'node', id: '' }, message: messageOf(error) });
     }
     return problems;

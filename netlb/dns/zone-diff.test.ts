@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Zone } from '../state.js';
-import { zoneCommands } from './zone-diff.js';
+import { messagesOf, zoneCommands } from './zone-diff.js';
 
 const zone = (id: string, names: Record<string, string[]>, fields: Partial<Zone> = {}): Zone => ({
   id,
@@ -49,4 +49,16 @@ it('a zone that is gone is removed; one whose network is called otherwise is mad
     { kind: 'remove-zone', id: 'b' },
     { kind: 'change-zone', change: { id: 'b', networkName: 'other', put: b.names, removed: [], ports: [] } },
   ]);
+});
+
+it('a large zone is told in parts, which are messages of their own', () => {
+  const names = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`n${i}`, [`10.0.${i >> 8}.${i & 255}`]]));
+  const large = zone('large', names);
+  const small = [zone('a', { web: ['10.0.1.2'] }), zone('b', {})];
+  const messages = [...messagesOf(zoneCommands(map(), map(large, ...small)))];
+  const put = (message: (typeof messages)[number]) =>
+    message.flatMap((command) => (command.kind === 'change-zone' ? command.change.put : []));
+  expect(messages.map((message) => put(message).length)).toEqual([256, 256, 256, 233]);
+  expect(messages.flatMap(put)).toEqual([...large.names, ...small.flatMap((item) => item.names)]);
+  expect([...messagesOf([])]).toEqual([]);
 });
