@@ -206,3 +206,14 @@ describe('translations', () => {
     expect(follow(entries, { state: 'established' }, 'prerouting').packet.destination).toBe('192.0.2.1');
   });
 });
+
+test('rules that lead to each other again and again are given up, not followed for hours', () => {
+  const names = ['in', 'a', 'b', 'c', 'd', 'e', 'f'];
+  const jumps = names.flatMap((name, i) =>
+    Array.from({ length: 10 }, () =>
+      rule(name, ...(names[i + 1] ? [{ jump: { target: names[i + 1] } }] : [{ counter: null }])),
+    ),
+  );
+  const entries = [chain('in'), ...names.slice(1).map(plain), ...jumps];
+  expect(() => follow(entries)).toThrow('more than 20000 rules');
+});

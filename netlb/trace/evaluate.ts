@@ -65,6 +65,7 @@ type Ending = 'accept' | Refusal | 'return' | undefined;
 /**
  * @param families `ip` and `inet` for what is routed, `bridge` for what is bridged
  * @param prefer address to take where a rule has a choice
+ * @throws RangeError when a packet meets too many rules
  */
 export function followHook(
   tables: readonly RulesetTable[],
@@ -82,6 +83,7 @@ class Follower {
   readonly #translations: Translation[] = [];
   readonly #suspicions: { rule: RuleReference; action: Refusal }[] = [];
   #by: RuleReference | undefined;
+  #followed = 0;
   /** An accept of this base chain that may have been taken: no later refusal of it is certain. */
   #mayBeAccepted = false;
 
@@ -130,7 +132,8 @@ class Follower {
   #chain(table: RulesetTable, chain: RulesetChain, certain: boolean, depth: number): Ending {
     if (depth > MAX_DEPTH) return undefined;
     for (const { handle, statements } of chain.rules) {
-      const rule = { ...reference(chain), handle, text: ruleText(statements) };
+      if (++this.#followed > MAX_RULES) throw new RangeError(`a packet meets more than ${MAX_RULES} rules here`);
+      const rule = () => ({ ...reference(chain), handle, text: ruleText(statements) });
       const end = this.#rule(table, rule, statements, certain, depth);
       if (end !== undefined) return end;
     }
@@ -139,7 +142,7 @@ class Follower {
 
   #rule(
     table: RulesetTable,
-    rule: RuleReference,
+    rule: () => RuleReference,
     statements: readonly Json[],
     reached: boolean,
     depth: number,
@@ -166,7 +169,7 @@ class Follower {
 
   #effect(
     table: RulesetTable,
-    rule: RuleReference,
+    rule: () => RuleReference,
     name: string,
     value: Json,
     certain: boolean,
@@ -179,7 +182,7 @@ class Follower {
         return undefined;
       case 'drop':
       case 'reject':
-        return this.#refuse(rule, name, certain);
+        return this.#refuse(rule(), name, certain);
       case 'return':
         return 'return';
       case 'jump':
@@ -214,7 +217,7 @@ class Follower {
 
   #translate(
     table: RulesetTable,
-    rule: RuleReference,
+    rule: () => RuleReference,
     kind: Translation['kind'],
     value: Json,
     certain: boolean,
@@ -224,7 +227,7 @@ class Follower {
     const [taken] = choices;
     // A map without the key: the rule does not match.
     if (!taken) return undefined;
-    this.#translations.push({ kind, rule, choices });
+    this.#translations.push({ kind, rule: rule(), choices });
     const to = kind === 'dnat' ? 'destination' : 'source';
     const port = kind === 'dnat' ? 'destinationPort' : 'sourcePort';
     const translated = [...this.#packet.translated, kind === 'dnat' ? ('dnat' as const) : ('snat' as const)];
@@ -380,5 +383,7 @@ class Follower {
 
 /** As the kernel: deeper nests of jumps cannot be made. */
 const MAX_DEPTH = 16;
+/** Rules that one packet meets: whoever writes rules in a container does not hold the daemon up. */
+const MAX_RULES = 20_000;
 
 const reference = ({ family, table, name }: RulesetChain) => ({ family, table, chain: name });
