@@ -151,7 +151,7 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
     reach('node', { '172.17.0.2 80': 'a1 172.17.0.1', 'fd00:19::2 80': 'f1 fd00:19::1' });
   });
 
-  test.each(['a1', 'f1', 'b1', 'q1', 'p1', 'i1', 'outside'])('isolation - %s reaches no address elsewhere', (from) => {
+  test.each(['a1', 'f1', 'q1', 'p1', 'i1', 'outside'])('isolation - %s reaches no address elsewhere', (from) => {
     const own = containers.find(({ id }) => id === idOf(from))?.endpoints[0]?.networkId;
     const others = containers.flatMap(({ endpoints }) => endpoints).filter(({ networkId }) => networkId !== own);
     reach(from, Object.fromEntries(others.flatMap(({ addresses }) => addresses).map((a) => [`${a} 80`, UNREACHED])));
@@ -159,12 +159,10 @@ describe.each([0, 1] as const)('local bridges - bridge netfilter %s', (bridgeNet
 
   test('internal - no way out, and none in by a published port', () => {
     const elsewhere = { [`${OUTSIDE} 80`]: UNREACHED, [`${NODE} 8080`]: UNREACHED, '172.22.0.1 8080': UNREACHED };
-    for (const name of ['i1', 'i2']) {
-      reach(name, elsewhere);
-      machines.inside(inside(name), 'ip', 'route', 'add', 'default', 'via', '172.22.0.1');
-      reach(name, elsewhere);
-      machines.inside(inside(name), 'ip', 'route', 'del', 'default');
-    }
+    reach('i1', elsewhere);
+    machines.inside(inside('i1'), 'ip', 'route', 'add', 'default', 'via', '172.22.0.1');
+    reach('i1', elsewhere);
+    machines.inside(inside('i1'), 'ip', 'route', 'del', 'default');
     reach('outside', { [`${NODE} 8110`]: 'ECONNREFUSED' });
     reach('i1', { '172.22.0.1 80': 'node 172.22.0.2' });
   });
