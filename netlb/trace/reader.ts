@@ -12,7 +12,6 @@ import { readSysctl } from '../kernel/sysctl.js';
 import { NAMESPACE_DIRECTORY, NODE_NAMESPACE } from '../names.js';
 import { TableReader } from '../reconcile/tables.js';
 import { followHook } from './evaluate.js';
-import { namespaceIdQuery, parseNamespaceId } from './peer-namespace.js';
 import { Captures } from './probe/captures.js';
 import { sendProbe } from './probe/send.js';
 import type { Answers, Fact, Holder, Kind, Peer, Query, QueryOf, RouteAnswer, WayBackAnswer } from './queries.js';
@@ -170,16 +169,11 @@ export class KernelReader {
 
   /** The name of the namespace that another one calls by a number. */
   #namespaceOf(from: string, id: number): string | undefined {
-    return this.#in(from, (namespace) => {
-      const socket = new NetlinkSocket({ namespace, protocol: NETLINK_ROUTE });
-      try {
-        return [NODE_NAMESPACE, ...listNamespaces(this.#directory)].find((name) =>
-          this.#in(name, ({ fd }) => parseNamespaceId(socket.get(namespaceIdQuery(fd), 'read namespace id')) === id),
-        );
-      } finally {
-        socket.close();
-      }
-    });
+    return this.#route(from, (route) =>
+      [NODE_NAMESPACE, ...listNamespaces(this.#directory)].find((name) =>
+        this.#in(name, (other) => route.namespaceId(other) === id),
+      ),
+    );
   }
 }
 
