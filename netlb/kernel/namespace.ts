@@ -137,9 +137,7 @@ export class NetNamespace {
 
   /** Names it by its path again, where somebody has taken the mount or the file away. */
   mount(): void {
-    mkdirSync(dirname(this.path), { recursive: true });
-    closeSync(openSync(this.path, 'a', 0o444));
-    mountRaw(`/proc/self/fd/${this.fd}`, this.path, 'none', MS_BIND, '');
+    nameNamespace(this.path, `/proc/self/fd/${this.fd}`);
   }
 
   /** Lets go of the descriptor; the namespace itself stays while something refers to it. */
@@ -163,6 +161,17 @@ export function namespaceInode(path: string): number | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/**
+ * Names a namespace by a file.
+ * @param source where it is found: as `/proc/4711/ns/net`
+ * @throws KernelError ENOENT when nothing is there, EINVAL when it is no namespace
+ */
+export function nameNamespace(path: string, source: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  closeSync(openSync(path, 'a', 0o444));
+  mountRaw(source, path, 'none', MS_BIND, '');
 }
 
 /**

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
@@ -91,6 +91,19 @@ describe('worker - killed', () => {
     ground.dispatcher.reported.clear();
     await ground.until('reported', () => last(task.id)?.state === RUNNING);
     expect(pidOf(task.id)).toBe(pid);
+  });
+
+  it('gives a container the file of its namespace again that somebody removed meanwhile', async () => {
+    const task = taskOn('10.0.1.10');
+    await running(task);
+    await ground.end('SIGKILL');
+    const file = namespaceOf(task.id);
+    const { ino } = statSync(file);
+    execFileSync('umount', [file]);
+    rmSync(file);
+    ground.start();
+    await ground.until('named', () => existsSync(file) && statSync(file).ino === ino);
+    expect(ground.inside(task.id, 'ip', '-4', '-o', 'address', 'show', 'dev', 'eth0')).toContain('10.0.1.10/');
   });
 
   it('tells what ended while it was away', async () => {

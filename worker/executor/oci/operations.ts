@@ -1,8 +1,9 @@
 import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, failedPrecondition } from '../../../lib/errors.js';
+import { errnoOf, failedPrecondition, messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
+import { nameNamespace, namespaceInode } from '../../../netlb/kernel/namespace.js';
 import type { ContainerExit, ContainerSettings } from '../executor.js';
 import { isSignal, parseSignal } from '../signals.js';
 import { writeFileAtomically } from './atomic-file.js';
@@ -285,9 +286,26 @@ export class Operations {
       container.mounted = false;
       container.settled = true;
     }
+    this.#nameNamespace(container);
     // The machine was started anew before it was: it has to be prepared again.
     if (container.run === 0 && (await lacksFiles(folder))) return undefined;
     return container;
+  }
+
+  /**
+   * Where somebody has removed the file of the network namespace that its process is in: whoever made another
+   * there would leave the container in one that nobody cares for.
+   */
+  #nameNamespace({ id, running, process, prepared: { networkNamespace: path } }: Container): void {
+    if (!running || !process || path === '' || namespaceInode(path) !== undefined || !isAlive(process)) return;
+    try {
+      nameNamespace(path, `/proc/${process.pid}/ns/net`);
+      this.#options.log.warn({ container: id }, 'put back: the file of its network namespace was missing');
+    } catch (error) {
+      // It may have ended just now.
+      if (isAlive(process))
+        this.#options.log.error({ container: id, error: messageOf(error) }, 'its network namespace cannot be named');
+    }
   }
 
   /**
