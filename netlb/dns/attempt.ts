@@ -2,10 +2,10 @@
 import { randomInt } from 'node:crypto';
 import { Socket } from 'node:net';
 import { SwarmError } from '../../lib/errors.js';
-import { watchReadable } from '../kernel/datagrams.js';
 import { isKernelError } from '../kernel/errors.js';
 import { clientSocket } from '../kernel/inet.js';
 import type { NetNamespace } from '../kernel/namespace.js';
+import { watchReadable } from '../kernel/readable.js';
 import { close, receive, send } from '../kernel/syscalls.js';
 import { FrameReader, frame } from './frames.js';
 import { flags, HEADER, rcodes } from './query.js';

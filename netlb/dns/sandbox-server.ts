@@ -1,6 +1,7 @@
-import { DatagramBatch, type ReadWatch, watchReadable } from '../kernel/datagrams.js';
+import { DatagramBatch } from '../kernel/datagrams.js';
 import { isKernelError } from '../kernel/errors.js';
 import { NetNamespace } from '../kernel/namespace.js';
+import { type ReadWatch, watchReadable } from '../kernel/readable.js';
 import { sendTo } from '../kernel/syscalls.js';
 import type { SandboxResolver } from '../state.js';
 import type { Forwarder, Upstream } from './forwarder.js';

@@ -100,30 +100,3 @@ export class DatagramBatch {
 function raise(i: number): never {
   throw new RangeError(`there is no datagram ${i}`);
 }
-
-export interface ReadWatch {
-  close(): void;
-}
-
-/**
- * Calls back whenever there is something to read, an error included: reading tells. Close it before the
- * descriptor, and keep it: it ends when it is collected.
- */
-export function watchReadable(fd: number, callback: () => void): ReadWatch {
-  const listen = (status: unknown) => {
-    // libuv stops watching a socket that has an error pending; reading takes the error away.
-    const stopped = typeof status === 'number' && status < 0;
-    callback();
-    if (stopped && open) handle.start({ readable: true }, listen);
-  };
-  let open = true;
-  const handle = koffi.node.poll(fd, { readable: true }, listen);
-  return {
-    close() {
-      if (!open) return;
-      open = false;
-      handle.stop();
-      handle.close();
-    },
-  };
-}

@@ -1,4 +1,3 @@
-import koffi from 'koffi';
 import { u32 } from './attributes.js';
 import { isKernelError, KernelError } from './errors.js';
 import {
@@ -14,6 +13,7 @@ import {
   NLMSG_ERROR,
 } from './messages.js';
 import type { NetNamespace } from './namespace.js';
+import { watchReadable } from './readable.js';
 import { bind, close, errorWords, receive, sendTo, setSocketOption, socket } from './syscalls.js';
 
 /** Values of linux/netlink.h. */
@@ -243,26 +243,30 @@ export interface Subscription {
  */
 export function subscribe(options: NetlinkSocketOptions, callback: (what: Notification) => void): Subscription {
   const listener = new NetlinkSocket(options);
-  const handle = koffi.node.poll(listener.fd, { readable: true }, () => {
-    let messages: NetlinkMessage[];
-    try {
-      messages = listener.drain();
-    } catch (error) {
-      if (!isKernelError(error, 'ENOBUFS')) throw error;
-      callback({ kind: 'overflow' });
-      return;
-    }
-    if (messages.length > 0) callback({ kind: 'messages', messages });
+  const watch = watchReadable(listener.fd, () => {
+    const messages = drainAll(listener);
+    if (messages === undefined) callback({ kind: 'overflow' });
+    else if (messages.length > 0) callback({ kind: 'messages', messages });
   });
-  handle.unref();
-  let open = true;
   return {
     close() {
-      if (!open) return;
-      open = false;
-      handle.stop();
-      handle.close();
+      watch.close();
       listener.close();
     },
   };
+}
+
+/**
+ * What is there. Undefined when the kernel has dropped some: it goes on to drop, without a word, until all that is
+ * there is read.
+ */
+function drainAll(listener: NetlinkSocket): NetlinkMessage[] | undefined {
+  for (let complete = true; ; complete = false) {
+    try {
+      const messages = listener.drain();
+      return complete ? messages : undefined;
+    } catch (error) {
+      if (!isKernelError(error, 'ENOBUFS')) throw error;
+    }
+  }
 }

@@ -1,8 +1,8 @@
-import koffi from 'koffi';
 import { deferred } from '../../../lib/async.js';
 import { messageOf } from '../../../lib/errors.js';
 import { isKernelError } from '../../kernel/errors.js';
 import type { NetNamespace } from '../../kernel/namespace.js';
+import { watchReadable } from '../../kernel/readable.js';
 import { RouteSocket } from '../../kernel/rtnetlink.js';
 import { bind, close, receive, socket } from '../../kernel/syscalls.js';
 import type { CaptureAnswer, Sighting, Tap } from '../queries.js';
@@ -83,7 +83,7 @@ export class Captures {
   #tap(capture: Capture, tap: Tap, tokens: ReadonlySet<number>): () => void {
     const fd = this.#in(tap.namespace, (namespace) => packetSocket(namespace, tap.link));
     const frame = Buffer.alloc(SNAPSHOT);
-    const handle = koffi.node.poll(fd, { readable: true }, () => {
+    const watch = watchReadable(fd, () => {
       for (let i = 0; i < FRAMES_PER_TURN; i++) {
         const length = receiveFrame(fd, frame);
         if (length === undefined) return;
@@ -91,10 +91,8 @@ export class Captures {
         if (known) this.#seen(capture, { tap, ...known });
       }
     });
-    handle.unref();
     return () => {
-      handle.stop();
-      handle.close();
+      watch.close();
       close(fd);
     };
   }
