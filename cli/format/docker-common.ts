@@ -2,6 +2,9 @@ import type { Meta, NetworkAttachment } from '../../proto/gen/objects.js';
 import { type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
 import { rfc3339 } from './human.js';
 
+/** A time that is not known, or has not come yet: Go's zero. */
+export const NEVER = '0001-01-01T00:00:00Z';
+
 /**
  * The docker-*.ts files map our objects to the shapes of Docker's API. A field that Docker leaves
  * out when it is empty is there as undefined: JSON has no trace of it, and a template can tell it

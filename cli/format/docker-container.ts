@@ -6,12 +6,11 @@ import {
 } from '../../proto/gen/containers.js';
 import { type Mount, MountType, MountTypeName, type PortConfig } from '../../proto/gen/specs.js';
 import { hostIpOf, labelsOf, portText, stateText } from './container-rows.js';
-import { nonEmpty, nonZero } from './docker-common.js';
+import { NEVER, nonEmpty, nonZero } from './docker-common.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
 
 /** Go's zero time. */
-const NEVER = '0001-01-01T00:00:00Z';
 
 /** `GET /containers/{id}/json`. */
 export function dockerContainer(info: ContainerInfo) {

@@ -71,6 +71,11 @@ describe('network inspect', () => {
     ],
   });
 
+  it("a swarm's network as a worker knows it - without the time of its making", () => {
+    const network = LocalNetwork.create({ id: 'n1', spec: NetworkSpec.create({ name: 'back', scope: 'swarm' }) });
+    expect(dockerLocalNetwork(network, [])).toMatchObject({ Created: '0001-01-01T00:00:00Z', Scope: 'swarm' });
+  });
+
   it("a swarm's network - this node's containers, and its peers", () => {
     const shown = json(dockerNetwork(answer, local));
     expect(shown).toMatchObject({

@@ -3,7 +3,7 @@ import type { LocalNetwork, LocalNetworkUser } from '../../proto/gen/containers.
 import type { GetNetworkResponse, NetworkService, NetworkUser } from '../../proto/gen/control.js';
 import type { Network } from '../../proto/gen/objects.js';
 import { type IPAMConfig, type NetworkSpec, type PortConfig, PublishMode } from '../../proto/gen/specs.js';
-import { nonBlank, nonEmpty } from './docker-common.js';
+import { NEVER, nonBlank, nonEmpty } from './docker-common.js';
 import { type GoMap, goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
 
@@ -45,7 +45,8 @@ function common(id: string, createdAt: number, spec: NetworkSpec, ipam: readonly
   return {
     Name: spec.name,
     Id: id,
-    Created: rfc3339(createdAt),
+    // What swarms have, only managers know the age of.
+    Created: createdAt === 0 ? NEVER : rfc3339(createdAt),
     Scope: scopeOf(spec),
     Driver: driverOf(spec),
     EnableIPv4: !spec.disableIpv4,

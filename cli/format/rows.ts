@@ -2,7 +2,7 @@ import type { ServiceCounts } from '../../proto/gen/control.js';
 import type { Image } from '../../proto/gen/node.js';
 import { type Node, NodeStateName, type Service } from '../../proto/gen/objects.js';
 import { NodeAvailabilityName, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
-import { dashed } from './docker-common.js';
+import { dashed, NEVER } from './docker-common.js';
 import { type AnyNetwork, driverOf, scopeOf } from './docker-network.js';
 import { capitalize, humanDuration, humanSize, rfc3339, shortId } from './human.js';
 import type { ListView } from './list.js';
@@ -115,7 +115,7 @@ export function networkRow({ id, spec, createdAt }: AnyNetwork, truncate: boolea
     IPv4: String(!spec.disableIpv4),
     IPv6: String(spec.ipv6),
     Internal: String(spec.internal),
-    CreatedAt: rfc3339(createdAt),
+    CreatedAt: createdAt === 0 ? NEVER : rfc3339(createdAt),
     Labels: Object.entries(spec.labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(','),
