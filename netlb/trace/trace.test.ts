@@ -186,6 +186,18 @@ describe('lost', () => {
     );
   });
 
+  test('a resolver of ours that is silent may itself wait for others', () => {
+    const { question, directory } = taskToTask;
+    const { from } = question;
+    if (from.kind !== 'sandbox') throw new TypeError('the recording is of two tasks');
+    const named = { ...question, to: { label: 'x', name: 'x', address: undefined } };
+    const key = keyOf(from.node, { kind: 'resolve', namespace: from.namespace, name: 'x' });
+    const answer = { name: 'x', server: '', servers: ['127.0.0.11'], code: '', addresses: [] };
+    expect(lost({ question: named, directory, facts: [[key, { answer }]] })).toMatch(
+      /nobody answers questions for x: 127\.0\.0\.11 is silent; it may be waiting for servers elsewhere/,
+    );
+  });
+
   test('network missing on the far node', () => {
     expect(lost(changed(taskToTask, 'namespaces', { node: 'node2' }, () => []))).toBe(
       'node2 - vxlan: node2 does not have this network: there is no namespace 1-front00000',

@@ -3,6 +3,7 @@
  * nodes concerned answered; who is who is told from the directory. Pure: what it has to know and does not is
  * thrown as Missing, and it is begun anew when that has been asked.
  */
+import { RESOLVER_ADDRESS } from '../blueprint/resolver.js';
 import { type FactBook, Unreadable } from './facts.js';
 import type { Hop, Trace } from './hop.js';
 import type { HookPacket } from './packet.js';
@@ -106,8 +107,12 @@ function noAddress(
   place: Place,
 ): string {
   if (servers.length === 0) return `${name} cannot be asked for: there is no nameserver in its resolv.conf`;
-  if (server === '')
-    return `nobody answers DNS questions: ${servers.join(', ')} ${servers.length > 1 ? 'are' : 'is'} silent`;
+  if (server === '') {
+    const waits = servers.includes(RESOLVER_ADDRESS)
+      ? '; it may be waiting for servers elsewhere: those of --dns, or of the node'
+      : '';
+    return `nobody answers questions for ${name}: ${servers.join(', ')} ${servers.length > 1 ? 'are' : 'is'} silent${waits}`;
+  }
   const own = new Set(networksOf(walk.directory, place.namespace));
   const others = walk.directory.endpoints.filter((endpoint) => ownsName(endpoint.owner, name));
   const words = `${server} knows no address of ${name} (${code})`;
