@@ -114,7 +114,11 @@ describe('drift of a local bridge - changed by hand, it comes back', () => {
       expect(snapshot()).toEqual(before);
       return true;
     });
-    expect(answers()).toEqual(reached);
+    // A link that was down has to find out first that nobody else has its link-local address (RFC 4862, 5.4).
+    await eventually(() => {
+      expect(answers()).toEqual(reached);
+      return true;
+    });
   });
 });
 
