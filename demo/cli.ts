@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import path from 'node:path';
+import { nodeLayout } from '../lab/layout.js';
 import { packageRoot } from '../lib/package.js';
 
 /** How a command ended. */
@@ -29,9 +30,9 @@ export function execute(
   });
 }
 
-/** Runs `tsswarm` and gives its exit code and output. */
+/** Runs `tsswarm` and gives its exit code and output. It talks to the lab, though the machine may have a daemon of its own. */
 export function tsswarmOutcome(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome> {
-  return execute(BINARY, args, env);
+  return execute(BINARY, args, { TSSWARM_HOST: nodeLayout(1).host, ...env });
 }
 
 /** Runs `tsswarm` and gives what it prints. @throws with its own words when it fails */

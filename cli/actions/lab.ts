@@ -8,6 +8,7 @@ import { invalidArgument } from '../../lib/errors.js';
 import { parseDuration } from '../../lib/units.js';
 import type { Context } from '../context.js';
 import { type ListView, renderList } from '../format/list.js';
+import { isListening, RUN_ROOT, socketIn } from '../host.js';
 
 /** As commander gives them. */
 export interface UpFlags {
@@ -33,8 +34,9 @@ export async function labUpAction({ io }: Context, flags: UpFlags): Promise<void
   const nodes = await labUp(options, (step) => io.err(`${step}\n`), io.interrupted());
   const last = nodes.at(-1);
   const stations = nodes.map(({ name, address }) => `${name} ${address}`);
+  const own = await isListening(socketIn(RUN_ROOT));
   io.out(`The lab is up: ${stations.join(', ')}, client ${CLIENT_ADDRESS}.
-
+${own ? `\nThis machine has a daemon of its own, which commands talk to. To have them talk to node1's:\n    export TSSWARM_HOST=${nodes[0]?.host}\n` : ''}
 To see it:
     tsswarm lab ls
     tsswarm node ls
