@@ -7,7 +7,6 @@ import { createLogger, type Logger } from '../lib/log.js';
 import { packageVersion } from '../lib/package.js';
 import { prewarmThreadPool } from '../netlb/kernel/namespace.js';
 import { probeFeatures } from '../netlb/probe.js';
-import { KernelReader } from '../netlb/trace/reader.js';
 import {
   ContainersService,
   ControlService,
@@ -23,7 +22,6 @@ import { Engine } from '../worker/engine.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
-import { tracingHandlers } from '../worker/inspections/tracing.js';
 import { controlGate, inspectionsGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
@@ -63,9 +61,10 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
     new Engine({ ...options, images, log: log.child({ part: 'engine' }), clock: systemClock }),
     fatal,
   );
-  const inspector = new Inspector(
-    new KernelReader({ ...options, resolvConf: (namespace) => resolvConfOf(options.dataRoot, namespace) }),
-  );
+  const inspector = new Inspector(async () => {
+    const { KernelReader } = await import('../netlb/trace/reader.js');
+    return new KernelReader({ ...options, resolvConf: (namespace) => resolvConfOf(options.dataRoot, namespace) });
+  });
   const node = await SwarmNode.open({
     daemon: options,
     version,
@@ -86,7 +85,12 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   );
   server.add(InspectionsService, inspectionsGate(node));
   const running = async () => listContainers((await engine.part.ready()).containers, false, []);
-  server.add(NetworkTracingService, tracingHandlers({ source: node, inspector, containers: running }));
+  server.add(NetworkTracingService, {
+    async traceNetwork(request, context) {
+      const { tracingHandlers } = await import('../worker/inspections/tracing.js');
+      return tracingHandlers({ source: node, inspector, containers: running }).traceNetwork(request, context);
+    },
+  });
   const socket = path.join(options.runRoot, 'tsswarm.sock');
   const pidFile = path.join(options.runRoot, 'tsswarmd.pid');
   await listenLocally(server, socket);
@@ -102,7 +106,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   server.close();
   await node.stop();
   await engine.stop();
-  inspector.close();
+  await inspector.close();
   await images.close();
   await rm(socket, { force: true });
   await rm(pidFile, { force: true });

@@ -34,7 +34,7 @@ async function open(before: (dataRoot: string) => Promise<unknown> = async () =>
     description: NodeDescription.create(),
     images,
     engine: new Engine({ ...daemon, images, log: silentLogger, clock: systemClock }),
-    inspector: new Inspector(new KernelReader(daemon)),
+    inspector: new Inspector(async () => new KernelReader(daemon)),
     log: silentLogger,
     clock: systemClock,
     onBroken: (error) => expect.fail(String(error)),

@@ -15,7 +15,7 @@ const engine = new Engine({ ...options, images, log, clock: systemClock });
 const worker = new Worker({
   ...options,
   engine,
-  inspector: new Inspector(new KernelReader(options)),
+  inspector: new Inspector(async () => new KernelReader(options)),
   hostname: 'node1',
   labels: {},
   version: 'test',

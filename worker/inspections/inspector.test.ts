@@ -3,7 +3,7 @@ import { KernelReader } from '../../netlb/trace/reader.js';
 import { Inspector } from './inspector.js';
 
 test('facts - one after another, with turns for others between them', async () => {
-  const inspector = new Inspector(new KernelReader({ runRoot: '/nonexistent' }));
+  const inspector = new Inspector(async () => new KernelReader({ runRoot: '/nonexistent' }));
   let turns = 0;
   const turn = () => {
     turns++;

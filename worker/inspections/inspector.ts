@@ -6,10 +6,12 @@ import { KernelAnswer, KernelQuestion, type NodeAnswer, NodeQuestion } from '../
 
 /** What a node answers to questions about itself, whoever asks: the managers, or its own daemon. */
 export class Inspector {
-  readonly #kernel: KernelReader;
+  readonly #open: () => Promise<KernelReader>;
+  #kernel: Promise<KernelReader> | undefined;
 
-  constructor(kernel: KernelReader) {
-    this.#kernel = kernel;
+  /** @param open called with the first question: most nodes are never asked, and do without its code */
+  constructor(open: () => Promise<KernelReader>) {
+    this.#open = open;
   }
 
   /** @throws UNIMPLEMENTED for questions of newer versions */
@@ -23,16 +25,18 @@ export class Inspector {
 
   /** One after another: each is short, and others get their turn between them. */
   async facts(queries: readonly Query[]): Promise<readonly Fact[]> {
+    this.#kernel ??= this.#open();
+    const kernel = await this.#kernel;
     const facts: Fact[] = [];
     for (const query of queries) {
       if (facts.length > 0) await yieldToLoop();
-      facts.push(await this.#kernel.answer(query));
+      facts.push(await kernel.answer(query));
     }
     return facts;
   }
 
-  close(): void {
-    this.#kernel.close();
+  async close(): Promise<void> {
+    (await this.#kernel)?.close();
   }
 }
 

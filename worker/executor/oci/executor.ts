@@ -21,8 +21,6 @@ import type { PreparedRecord } from './container/folder.js';
 import { type HostFacts, readHostFacts } from './container/host-facts.js';
 import { type OpenRoot, openRoot } from './copy/access.js';
 import { pathFacts } from './copy/facts.js';
-import { packPath } from './copy/pack.js';
-import { unpackInto } from './copy/unpack.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
@@ -263,6 +261,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
   }
 
   async copyTo(id: string, path: string, archive: AsyncIterable<Uint8Array>, keepOwners: boolean): Promise<void> {
+    const { unpackInto } = await import('./copy/unpack.js');
     const { root, close } = await openRoot(this.#need(id), this.#operations);
     try {
       await unpackInto(root, path, archive, keepOwners);
@@ -313,6 +312,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
 }
 
 async function* packFrom(open: () => Promise<OpenRoot>, path: string, followLink: boolean): AsyncGenerator<Uint8Array> {
+  const { packPath } = await import('./copy/pack.js');
   const { root, close } = await open();
   try {
     yield* packPath(root, path, followLink);
