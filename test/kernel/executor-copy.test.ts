@@ -167,7 +167,7 @@ describe('executor - copy to', () => {
   it('never writes outside of the container', async () => {
     const outside = join(ground.folder, 'outside');
     await mkdir(outside);
-    const id = await running(sh(`ln -s ${outside} /tmp/out; mkdir -p ${outside}; sleep 1000`));
+    const id = await running(sh(`mkdir -p ${outside}; ln -s ${outside} /tmp/out; sleep 1000`));
     await expect.poll(() => inside(id, 'ls /tmp')).toContain('out');
     await executor.copyTo(id, '/tmp', archiveOf({ name: 'out/file', content: 'a' }), false);
     await executor.copyTo(
