@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createReadStream, readdirSync } from 'node:fs';
+import { createReadStream, readdirSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -59,6 +59,8 @@ describe('images - import', () => {
   it('takes OCI and docker archives under the names they have', async () => {
     const oci = join(folder, 'oci.tar');
     const docker = join(folder, 'docker.tar');
+    // skopeo adds to no docker archive that is there: what an attempt before this one has left.
+    for (const file of [oci, docker]) rmSync(file, { force: true });
     const from = `oci:${folder}/images:docker.io/library/busybox:latest`;
     execFileSync('skopeo', ['copy', from, `oci-archive:${oci}:localhost/from-oci:1`], { stdio: 'pipe' });
     execFileSync('skopeo', ['copy', from, `docker-archive:${docker}:from-docker:2`], { stdio: 'pipe' });
