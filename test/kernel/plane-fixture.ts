@@ -20,7 +20,13 @@ function compile(): void {
   const sources = ['plane-driver.ts', 'plane-peer.ts'].map((file) => join(here, file));
   const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
   const tsc = join(root, 'node_modules/.bin/tsc');
-  execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, ...sources], { cwd: root, stdio: 'pipe' });
+  try {
+    execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, ...sources], { cwd: root, stdio: 'pipe' });
+  } catch (error) {
+    // It writes what it can even then.
+    rmSync(built, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 const program = (name: string): string => join(built, 'test/kernel', `${name}.js`);
