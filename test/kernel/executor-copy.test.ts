@@ -216,6 +216,17 @@ describe('executor - copy to', () => {
     await executor.remove(id);
   });
 
+  it('leaves the folder itself as it is, however its path is written', async () => {
+    const id = await running(sh('chmod 1777 /tmp; echo ready; sleep 1000'));
+    await expect.poll(() => inside(id, 'stat -c %a /tmp')).toBe('1777\n');
+    for (const path of ['/tmp', '/tmp/', 'tmp/.']) {
+      const archive = archiveOf({ name: './', type: 'directory', mode: 0o700 }, { name: './file', content: path });
+      await executor.copyTo(id, path, archive, false);
+      expect(await inside(id, 'stat -c %a /tmp; cat /tmp/file')).toBe(`1777\n${path}`);
+    }
+    await executor.remove(id);
+  });
+
   it('names a folder that is not there, and what is no archive', async () => {
     const id = await running();
     const empty = () => archiveOf({ name: 'f', content: '' });

@@ -94,7 +94,7 @@ class Unpacker {
 
   constructor(root: ContainerRoot, folder: string, keepOwners: boolean) {
     this.#root = root;
-    this.#folder = folder;
+    this.#folder = withoutSlash(posix.normalize(folder));
     this.#keepOwners = keepOwners;
   }
 
@@ -102,7 +102,7 @@ class Unpacker {
     const path = this.#path(header.name);
     try {
       // The folder itself: it is there.
-      if (path === posix.normalize(this.#folder)) return;
+      if (path === this.#folder) return;
       await this.#make(header, path, body);
     } catch (error) {
       if (error instanceof SwarmError) throw error;
@@ -125,7 +125,7 @@ class Unpacker {
 
   /** @throws INVALID_ARGUMENT for a name that would leave the folder */
   #path(name: string): string {
-    if (!name.split('/').includes('..')) return posix.normalize(`${this.#folder}/${name}`).replace(/(.)\/$/, '$1');
+    if (!name.split('/').includes('..')) return withoutSlash(posix.normalize(`${this.#folder}/${name}`));
     throw invalidArgument(`the archive has an entry outside of its folder: ${name}`, { value: name });
   }
 
@@ -263,6 +263,8 @@ class Unpacker {
     return this.#keepOwners ? [uid, gid] : [0, 0];
   }
 }
+
+const withoutSlash = (path: string): string => path.replace(/(.)\/$/, '$1');
 
 /** A new file, or one that could not be taken away, of which nothing is left. */
 async function openForWriting(path: string): Promise<FileHandle> {
