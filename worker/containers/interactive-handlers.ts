@@ -51,7 +51,13 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
       const found = containers.find(open.ref);
       const { executor } = containers.options;
       const streams = await executor.attach(found.id, open.stdin);
-      if (open.size) await streams.resize(open.size.rows, open.size.columns);
+      try {
+        if (open.size) await streams.resize(open.size.rows, open.size.columns);
+      } catch (error) {
+        // Nobody would read it, which holds the process up.
+        streams.close();
+        throw error;
+      }
       const before = open.logs ? pastOutput(executor, found.id, signal) : undefined;
       yield* converse(streams, input, signal, before);
     },

@@ -73,7 +73,15 @@ export function runningProcess({ id, running, process }: Container): ProcessIden
 
 /** The files of a running container as its first process sees them. @throws FAILED_PRECONDITION when it does not run */
 export function runningRoot(container: Container): ContainerRoot {
-  return new ContainerRoot(`/proc/${runningProcess(container).pid}/root`);
+  const root = new ContainerRoot(`/proc/${runningProcess(container).pid}/root`);
+  try {
+    // It was still the same when its root had been opened: not a later process's of the same number, outside.
+    runningProcess(container);
+    return root;
+  } catch (error) {
+    root.close();
+    throw error;
+  }
 }
 
 async function checkFolder(root: ContainerRoot, dir: string): Promise<void> {

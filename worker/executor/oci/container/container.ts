@@ -9,7 +9,7 @@ export class Container {
   readonly id: string;
   readonly folder: ContainerFolder;
   readonly serial = new Serial();
-  /** Aborted when it is removed: followers of its log come to their end. */
+  /** Aborted when it is removed, with why it is not to be had: followers of its log come to their end. */
   readonly gone = new AbortController();
   /** Those who are attached to this run, or wait for the next. */
   readonly streams = new Set<MonitoredStreams>();
@@ -118,7 +118,7 @@ export class Container {
   lost(error: unknown): void {
     this.#exited.reject(error);
     this.#leave((streams) => streams.lost(error));
-    this.gone.abort();
+    this.gone.abort(error);
   }
 
   /** To the container's first process; nothing happens when it is gone. */
