@@ -133,7 +133,7 @@ it('doctor - says what to do and whether tasks can run', () => {
     feature({ name: 'crun', required: true, remedy: 'apt install crun' }),
     feature({ name: 'ipvs' }),
   ];
-  const text = doctorText(DoctorResponse.create({ features }), { repair: false, now: 0 });
+  const text = doctorText(DoctorResponse.create({ features }), { repair: false, earlier: [], now: 0 });
   expect(text).toMatch(/^FEATURE +STATUS +MEANING\nnft +ok .*\ncrun +MISSING .*\nipvs +absent /);
   expect(text).toContain('\ncrun:\n  do:    apt install crun\n');
   expect(text).toContain('Tasks cannot run here: crun missing.\n');
@@ -146,10 +146,13 @@ it('doctor - tells what others changed and was put back', () => {
     at: 60_000,
   });
   const report = DoctorResponse.create({ repairs: [repair] });
-  const lately = doctorText(report, { repair: false, now: 180_000 });
+  const lately = doctorText(report, { repair: false, earlier: [], now: 180_000 });
   expect(lately).toContain('put back (1 of 1):\n  2 minutes ago, task web.1: the address of eth0 was missing\n');
-  expect(doctorText(report, { repair: true, now: 180_000 })).toContain('Put back now:\n  task web.1: the address');
-  expect(doctorText(DoctorResponse.create({}), { repair: true, now: 0 })).toContain('nothing had to be put back');
+  expect(doctorText(report, { repair: true, earlier: [], now: 180_000 })).toContain(
+    'Put back now:\n  task web.1: the address',
+  );
+  const nothing = doctorText(DoctorResponse.create({}), { repair: true, earlier: [repair], now: 61_000 });
+  expect(nothing).toContain('nothing had to be put back.\n\nChanged by others and put back (1 of 1):\n  1 second ago');
 });
 
 describe('registryAuth', () => {

@@ -12,9 +12,12 @@ import { alignRows } from '../format/table.js';
  */
 export async function showDoctor(context: Context, flags: Flags): Promise<void> {
   const repair = flags.on('repair');
-  const report = await (await context.agent()).doctor({ repair });
+  const agent = await context.agent();
+  const report = await agent.doctor({ repair });
   const format = flags.text('format');
-  const text = () => doctorText(report, { repair, now: context.io.clock.now() });
+  // The daemon looks every few seconds, so it may have been there just before.
+  const earlier = repair && report.repairs.length === 0 ? (await agent.doctor({ repair: false })).repairs : [];
+  const text = () => doctorText(report, { repair, earlier, now: context.io.clock.now() });
   context.io.out(format === undefined ? text() : renderInspectedOne(dockerLike(report), format));
   if (report.features.some((feature) => feature.required && !feature.available)) context.exitCode = 1;
   if (repair && report.problems.length > 0) context.exitCode = 1;
@@ -39,10 +42,14 @@ function dockerLike({ features, problems, repairs }: DoctorResponse) {
   };
 }
 
-/** @param now milliseconds since the epoch */
+/** @param now milliseconds since the epoch; `earlier`: what was put back before a repair that found nothing */
 export function doctorText(
   { features, problems, repairs }: DoctorResponse,
-  { repair, now }: { readonly repair: boolean; readonly now: number },
+  {
+    repair,
+    earlier,
+    now,
+  }: { readonly repair: boolean; readonly earlier: readonly NetworkRepair[]; readonly now: number },
 ): string {
   const table = alignRows([
     ['FEATURE', 'STATUS', 'MEANING'],
@@ -55,7 +62,7 @@ export function doctorText(
     table,
     ...missing.map(({ name, detail, remedy }) => `\n${name}:\n${indented('found', detail)}${indented('do', remedy)}`),
     ...(troubles.length > 0 ? ['\nProblems now:\n', ...troubles] : []),
-    ...(repair ? putBack(repairs) : putBackLately(repairs, now)),
+    ...(repair ? [...putBack(repairs), ...putBackLately(earlier, now)] : putBackLately(repairs, now)),
     fatal.length > 0 ? `\nTasks cannot run here: ${fatal.join(', ')} missing.\n` : '\nAll that tasks need is there.\n',
   ].join('');
 }
