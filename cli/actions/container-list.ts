@@ -20,7 +20,7 @@ export async function listContainers(context: Context, flags: Flags): Promise<vo
 
 const saysWhichStates = ({ key }: { key: string }) => key === 'status' || key === 'exited';
 
-export function newestFirst(containers: readonly ContainerInfo[]): ContainerInfo[] {
+function newestFirst(containers: readonly ContainerInfo[]): ContainerInfo[] {
   return [...containers].sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));
 }
 

@@ -9,7 +9,7 @@ const KEYS = ['name', 'alias', 'ip', 'ip6', 'mac-address'];
 const DEFAULT_NETWORK = 'bridge';
 
 /** A value of `--network`: a name, `host`, `none`, `container:NAME`, or `name=NET,alias=A,ip=10.0.9.5,ip6=…,mac-address=…`. */
-export function parseContainerNetwork(text: string): ContainerNetwork {
+function parseContainerNetwork(text: string): ContainerNetwork {
   const named = (network: string) =>
     ContainerNetwork.create({ network: network === 'default' ? DEFAULT_NETWORK : network });
   if (!text.includes('=')) {

@@ -20,7 +20,7 @@ export function parsePair(text: string): readonly [string, string] {
   return [key, equals < 0 ? '' : text.slice(equals + 1)];
 }
 
-export function recordOf(pairs: Iterable<readonly [string, string]>): Record<string, string> {
+function recordOf(pairs: Iterable<readonly [string, string]>): Record<string, string> {
   return Object.fromEntries(pairs);
 }
 

@@ -169,7 +169,7 @@ function runText(run: readonly PortConfig[]): string {
 }
 
 /** `2026-11-28 12:13:38 +0100 CET`, as Go prints a time. */
-export function localTime(ms: number): string {
+function localTime(ms: number): string {
   const date = new Date(ms);
   const two = (n: number) => String(n).padStart(2, '0');
   const offset = -date.getTimezoneOffset();

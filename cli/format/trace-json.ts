@@ -1,6 +1,6 @@
 import { type NetworkTrace, ProbeSighting, type TraceHop, TraceStatus } from '../../proto/gen/inspections.js';
 
-export const statusName: Readonly<Record<TraceStatus, string>> = {
+const statusName: Readonly<Record<TraceStatus, string>> = {
   [TraceStatus.OK]: 'ok',
   [TraceStatus.DOUBTFUL]: 'doubtful',
   [TraceStatus.BROKEN]: 'broken',

@@ -388,4 +388,4 @@ export class Containers {
 
 const isOfSwarm = ({ taskId }: StoredContainer['endpoints'][number]): boolean => taskId !== '';
 
-export const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
+const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);

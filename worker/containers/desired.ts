@@ -52,7 +52,7 @@ function hostPort({ protocol, hostIp, publishedPort, targetPort }: PortConfig): 
 export const isWired = ({ driver }: ContainerEndpoint): boolean => driver === 'bridge' || driver === 'overlay';
 
 /** Names are resolved in all networks but the default bridge. */
-export const hasNames = (endpoint: ContainerEndpoint): boolean =>
+const hasNames = (endpoint: ContainerEndpoint): boolean =>
   isWired(endpoint) && !(endpoint.driver === 'bridge' && endpoint.networkName === 'bridge');
 
 /** Names in this machine's own networks; those of the swarm's come from managers. */

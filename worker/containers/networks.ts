@@ -21,7 +21,7 @@ export interface NetworksOptions {
 }
 
 /** Link of the default network. */
-export const DEFAULT_LINK = 'tsswarm0';
+const DEFAULT_LINK = 'tsswarm0';
 
 /** Networks that are always there, by name, and their drivers. */
 const PREDEFINED: Readonly<Record<string, string>> = { bridge: 'bridge', host: 'host', none: 'null' };

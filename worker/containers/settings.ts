@@ -46,7 +46,7 @@ function hostnameOf({ id, config }: StoredContainer): string {
 }
 
 /** In a network with names, the resolver; it asks what `--dns` says itself. */
-export function dnsOf(config: ContainerConfig, resolvers: Resolvers): ContainerSettings['dns'] {
+function dnsOf(config: ContainerConfig, resolvers: Resolvers): ContainerSettings['dns'] {
   const { networks, container } = config;
   const named = networkMode(config).kind === 'networks' && networks.some(({ network }) => network !== 'bridge');
   return named ? resolverSettings(container.dns, resolvers) : dnsSettings(container, resolvers);
