@@ -24,6 +24,7 @@ export default defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
+          globalSetup: 'test/kernel/programs-setup.ts',
           retry: 1,
           testTimeout: 30_000,
           hookTimeout: 30_000,

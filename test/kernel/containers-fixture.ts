@@ -20,7 +20,7 @@ import {
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
 import { busyboxTar } from './executor-fixture.js';
-import { compileProcess, removeProcess } from './process-fixture.js';
+import { program } from './programs.js';
 
 export interface ContainersProcessOptions {
   readonly dataRoot: string;
@@ -39,14 +39,12 @@ export class ContainersGround {
   readonly folder: string;
   readonly namespace = `ct-${newId().slice(0, 8)}`;
   readonly options: ContainersProcessOptions;
-  readonly #program: string;
   readonly #images: OciImageStore;
   #child: ChildProcess | undefined;
   #channel: Channel | undefined;
 
-  private constructor(folder: string, program: string, images: OciImageStore) {
+  private constructor(folder: string, images: OciImageStore) {
     this.folder = folder;
-    this.#program = program;
     this.#images = images;
     this.options = {
       dataRoot: join(folder, 'data'),
@@ -58,12 +56,11 @@ export class ContainersGround {
   }
 
   static async open(): Promise<ContainersGround> {
-    const program = await compileProcess('containers-process');
     const folder = await mkdtemp(join(tmpdir(), 'tsswarm-containers-'));
     const images = await OciImageStore.open({ root: join(folder, 'images'), log: silentLogger });
     const archive = createReadStream(await busyboxTar(folder));
     await images.import(archive, { name: IMAGE, format: 'rootfs', changes: ['CMD ["sleep", "1000"]', 'EXPOSE 80'] });
-    const ground = new ContainersGround(folder, program, images);
+    const ground = new ContainersGround(folder, images);
     execFileSync('ip', ['netns', 'add', ground.namespace]);
     ground.outside('ip', 'link', 'set', 'lo', 'up');
     await ground.start();
@@ -77,8 +74,8 @@ export class ContainersGround {
 
   async start(): Promise<void> {
     const log = openSync(join(this.folder, 'log'), 'a');
-    const program = [process.execPath, this.#program, JSON.stringify(this.options)];
-    this.#child = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, ...program], { stdio: ['ignore', log, log] });
+    const command = [process.execPath, program('containers-process'), JSON.stringify(this.options)];
+    this.#child = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, ...command], { stdio: ['ignore', log, log] });
     closeSync(log);
     await this.until('the socket', () => existsSync(this.options.socket));
     this.#channel = new Channel(`unix://${this.options.socket}`);
@@ -105,7 +102,6 @@ export class ContainersGround {
     } finally {
       await this.end('SIGKILL');
       execFileSync('ip', ['netns', 'del', this.namespace]);
-      await removeProcess('containers-process');
     }
   }
 

@@ -1,29 +1,21 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, readFileSync, rmSync } from 'node:fs';
+import { createReadStream, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
 import { listen, whole } from './executor-streams.js';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '../..');
-const built = join(root, 'dist/.executor-test');
+import { program } from './programs.js';
 
 let ground: Ground;
 let hosts: ChildProcess[] = [];
 let executor: OciExecutor;
 
 beforeAll(async () => {
-  const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
-  const tsc = join(root, 'node_modules/.bin/tsc');
-  const source = join(here, 'executor-host.ts');
-  execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, source], { cwd: root, stdio: 'pipe' });
   ground = await openGround();
 });
 
@@ -40,13 +32,11 @@ afterEach(async () => {
 afterAll(async () => {
   await ground.close();
   expect(leftovers(ground)).toEqual([]);
-  rmSync(built, { recursive: true, force: true });
 });
 
 /** A process with an executor in the ground's folders. */
 function startHost() {
-  const program = join(built, 'test/kernel/executor-host.js');
-  const child = spawn(process.execPath, [program, ground.folder, ground.cgroupParent], {
+  const child = spawn(process.execPath, [program('executor-host'), ground.folder, ground.cgroupParent], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   hosts.push(child);

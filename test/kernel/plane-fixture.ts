@@ -3,33 +3,12 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
 import type { ApplyReport, DesiredState } from '../../netlb/state.js';
 import type { DriverRequest } from './plane-driver.js';
-
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '../..');
-/** Inside the checkout, so that its packages are found; one per test file, since these run side by side. */
-const built = join(root, 'dist', `plane-test-${process.pid}`);
-
-/** The programs that run inside the nodes. */
-function compile(): void {
-  const sources = ['plane-driver.ts', 'plane-peer.ts'].map((file) => join(here, file));
-  const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
-  const tsc = join(root, 'node_modules/.bin/tsc');
-  try {
-    execFileSync(tsc, [...options, '--rootDir', root, '--outDir', built, ...sources], { cwd: root, stdio: 'pipe' });
-  } catch (error) {
-    // It writes what it can even then.
-    rmSync(built, { recursive: true, force: true });
-    throw error;
-  }
-}
-
-const program = (name: string): string => join(built, 'test/kernel', `${name}.js`);
+import { program } from './programs.js';
 
 export interface TimedReport extends ApplyReport {
   readonly milliseconds: number;
@@ -104,7 +83,6 @@ export class Machines {
   readonly #drivers = new Set<Driver>();
 
   constructor() {
-    compile();
     this.add('switch');
     this.inside('switch', 'ip', 'link', 'add', 'br0', 'type', 'bridge');
     this.inside('switch', 'ip', 'link', 'set', 'br0', 'up');
@@ -206,7 +184,6 @@ export class Machines {
     }
     for (const name of this.#names) execFileSync('ip', ['netns', 'delete', `${this.#prefix}-${name}`]);
     rmSync(this.directory, { recursive: true });
-    rmSync(built, { recursive: true });
   }
 }
 

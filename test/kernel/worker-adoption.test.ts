@@ -3,33 +3,19 @@ import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type EndpointRecord, type Task, TaskState } from '../../proto/gen/index.js';
 import { decodeTask } from '../../worker/agent/database.js';
-import {
-  bundleWorkerProcess,
-  isRunning,
-  network,
-  remoteEndpoint,
-  removeBundle,
-  taskOn,
-  traps,
-  WorkerGround,
-} from './worker-fixture.js';
+import { isRunning, network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
 
 const { RUNNING, COMPLETE, SHUTDOWN, FAILED } = TaskState;
 const { SIGTERM, SIGUSR1 } = constants.signals;
 const OVERLAY = `1-${network.id.slice(0, 10)}`;
 
-let bundle: string;
 let ground: WorkerGround;
 let remote: EndpointRecord;
-beforeAll(async () => {
-  bundle = await bundleWorkerProcess();
-});
-afterAll(() => removeBundle());
 beforeEach(async () => {
-  ground = await WorkerGround.open(bundle);
+  ground = await WorkerGround.open();
   remote = remoteEndpoint('10.0.1.99');
   await ground.dispatcher.listen();
 });

@@ -21,7 +21,7 @@ import {
 import { TestDispatcher } from '../../worker/agent/testing.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
 import { busyboxTar } from './executor-fixture.js';
-import { compileProcess, removeProcess } from './process-fixture.js';
+import { program } from './programs.js';
 
 export const IMAGE = 'worker-test:busybox';
 export const NODE_ADDRESS = '203.0.113.1';
@@ -35,24 +35,19 @@ export interface WorkerProcessOptions {
   readonly dataPathAddress: string;
 }
 
-export const bundleWorkerProcess = (): Promise<string> => compileProcess('worker-process');
-export const removeBundle = (): Promise<void> => removeProcess('worker-process');
-
 /** A machine for one worker: a network namespace, folders, an image, and a dispatcher that the test speaks for. */
 export class WorkerGround {
   readonly folder: string;
   readonly namespace: string;
   readonly dispatcher: TestDispatcher;
   readonly options: WorkerProcessOptions;
-  readonly #bundle: string;
   readonly #images: OciImageStore;
   #worker: ChildProcess | undefined;
 
-  private constructor(folder: string, bundle: string, images: OciImageStore) {
+  private constructor(folder: string, images: OciImageStore) {
     this.folder = folder;
     this.namespace = `wk-${newId().slice(0, 8)}`;
     this.dispatcher = new TestDispatcher(join(folder, 'manager.sock'));
-    this.#bundle = bundle;
     this.#images = images;
     this.options = {
       dataRoot: join(folder, 'data'),
@@ -64,12 +59,12 @@ export class WorkerGround {
     };
   }
 
-  static async open(bundle: string): Promise<WorkerGround> {
+  static async open(): Promise<WorkerGround> {
     const folder = await mkdtemp(join(tmpdir(), 'tsswarm-worker-'));
     const images = await OciImageStore.open({ root: join(folder, 'images'), log: silentLogger });
     const archive = createReadStream(await busyboxTar(folder));
     await images.import(archive, { name: IMAGE, format: 'rootfs', changes: ['CMD ["sleep", "1000"]'] });
-    const ground = new WorkerGround(folder, bundle, images);
+    const ground = new WorkerGround(folder, images);
     const { namespace } = ground;
     execFileSync('ip', ['netns', 'add', namespace]);
     for (const command of [
@@ -99,8 +94,8 @@ export class WorkerGround {
 
   #spawn(verb: 'run' | 'leave'): ChildProcess {
     const log = openSync(join(this.folder, 'worker.log'), 'a');
-    const program = [process.execPath, this.#bundle, JSON.stringify(this.options), verb];
-    const child = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, ...program], { stdio: ['ignore', log, log] });
+    const command = [process.execPath, program('worker-process'), JSON.stringify(this.options), verb];
+    const child = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, ...command], { stdio: ['ignore', log, log] });
     closeSync(log);
     return child;
   }

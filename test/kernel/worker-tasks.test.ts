@@ -3,34 +3,19 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AssignmentChangeAction, ResourceLimits, TaskState } from '../../proto/gen/index.js';
-import {
-  bundleWorkerProcess,
-  isRunning,
-  network,
-  remoteEndpoint,
-  removeBundle,
-  taskOn,
-  traps,
-  WorkerGround,
-} from './worker-fixture.js';
+import { isRunning, network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
 
 const { ACCEPTED, PREPARING, READY, STARTING, RUNNING, COMPLETE, SHUTDOWN, FAILED, REJECTED } = TaskState;
 
 let ground: WorkerGround;
 beforeAll(async () => {
-  ground = await WorkerGround.open(await bundleWorkerProcess());
+  ground = await WorkerGround.open();
   await ground.dispatcher.listen();
   ground.dispatcher.assign([{ network }]);
   ground.start();
   await ground.until('session', () => ground.dispatcher.heartbeats > 0);
 });
-afterAll(async () => {
-  try {
-    await ground.close();
-  } finally {
-    await removeBundle();
-  }
-});
+afterAll(() => ground.close());
 
 const reached = (id: string, state: TaskState) =>
   ground.until(`task in state ${state}`, () => ground.dispatcher.last(id)?.state === state);
