@@ -18,10 +18,7 @@ export async function restartContainers(context: Context, refs: readonly string[
   const containers = await context.containers();
   const how = stopping(flags);
   await forEach(context, refs, async (ref) => {
-    // By its id: what a name means may change in between.
-    const { id } = (await containers.inspectContainer({ ref })).container;
-    await containers.stopContainer({ ref: id, ...how });
-    await containers.startContainer({ ref: id });
+    await containers.restartContainer({ ref, ...how });
     context.io.out(`${ref}\n`);
   });
 }

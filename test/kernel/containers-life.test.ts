@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ContainerPhase, PortConfig } from '../../proto/gen/index.js';
 import { ContainersGround } from './containers-fixture.js';
@@ -154,6 +155,21 @@ describe('container - when the daemon is killed', () => {
     await ground.until('the removal', () => isGone(goes));
     await ground.until('the restart', async () => (await ground.inspect(returns)).phase === RUNNING);
     expect(ground.outside('curl', '-s', '--max-time', '5', '127.0.0.1:8080')).toBe('hello\n');
+  });
+
+  it('is kept for a person to save when its record is damaged', async () => {
+    const { id } = await ground.create('damaged', ['sleep', '1000']);
+    await ground.end('SIGKILL');
+    const records = join(ground.options.dataRoot, 'local/containers');
+    writeFileSync(join(records, id), 'no record');
+    await ground.start();
+    expect(await phaseOf(id)).toBeUndefined();
+    const folder = join(ground.options.dataRoot, 'containers', id);
+    expect(existsSync(folder)).toBe(true);
+    await ground.end('SIGTERM');
+    rmSync(join(records, 'unreadable'), { recursive: true });
+    await ground.start();
+    await ground.until('the removal', () => !existsSync(folder));
   });
 
   it('at any instant of a start, a stop and a removal leaves what the next one completes or removes', async () => {

@@ -1,8 +1,10 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Serial } from '../../lib/async.js';
+import { errnoOf } from '../../lib/errors.js';
 
 const TEMPORARY = '.tmp';
+const ASIDE = 'unreadable';
 
 /**
  * A folder of small files, each replaced as a whole: after a crash a file has its old or its new
@@ -54,11 +56,21 @@ export class DurableFolder {
 
   /** Puts a file that cannot be read out of the way, for a person to look at. */
   async setAside(name: string): Promise<string> {
-    const aside = join(this.#path, 'unreadable');
+    const aside = join(this.#path, ASIDE);
     await mkdir(aside, { recursive: true, mode: 0o700 });
     const target = join(aside, name);
     await rename(join(this.#path, name), target);
     return target;
+  }
+
+  /** Names of the files that were put out of the way, and are there still. */
+  async asideNames(): Promise<readonly string[]> {
+    try {
+      return await readdir(join(this.#path, ASIDE));
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw error;
+    }
   }
 
   /** Makes renames durable. Calls that come while one sync runs share the next one. */

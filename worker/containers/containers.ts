@@ -34,7 +34,7 @@ import { checkName, makeUpName, newLocalId, shortId } from './names.js';
 import { claimsOf, LocalNetworks } from './networks.js';
 import { exposedPort } from './ports.js';
 import { findRef, type Named } from './refs.js';
-import { checkRestart, startsWithDaemon } from './restart.js';
+import { atDaemonStart, checkRestart } from './restart.js';
 import { ContainerRunner } from './runner.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 import { localSettings } from './settings.js';
@@ -125,12 +125,12 @@ export class Containers {
     const byId = new Map(states.map((state) => [state.id, state]));
     const containers = new Containers({ ...options, gatewayBridge, gatewayBridge6 }, stores.containers, networks);
     for (const record of records) {
-      const due = record.phase === RunPhase.IDLE && record.goal === ContainerGoal.REST && startsWithDaemon(record);
-      const asIf = due ? { ...record, goal: ContainerGoal.RUN, stopped: false } : record;
-      containers.#add(asIf, byId.get(record.id));
+      containers.#add(atDaemonStart(record), byId.get(record.id));
     }
     containers.quarters.load();
-    const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id));
+    // What a damaged record leaves of a container is a person's to save: it may hold data.
+    const unreadable = await stores.containers.unreadable();
+    const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id) && !unreadable.has(id));
     await Promise.all(strays.map(({ id }) => executor.remove(id)));
     return containers;
   }

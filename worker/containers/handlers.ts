@@ -63,6 +63,12 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       return {};
     },
 
+    async restartContainer({ ref, grace, signal }) {
+      const found = (await ready()).find(ref);
+      await localOnly(found, 'restarted').restart(signal, grace === undefined ? undefined : Math.round(grace / 1e6));
+      return {};
+    },
+
     async killContainer({ ref, signal }) {
       const containers = await ready();
       const found = containers.find(ref);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
-import { checkRestart, restartDelay, restartsAfter, startsWithDaemon } from './restart.js';
+import { ContainerConfig, ContainerGoal, RunPhase, StoredContainer } from '../../proto/gen/index.js';
+import { atDaemonStart, checkRestart, restartDelay, restartsAfter } from './restart.js';
 
 const stored = (restart: string, fields: Partial<StoredContainer> = {}, restartMaxAttempts = 0) =>
   StoredContainer.create({ config: ContainerConfig.create({ restart, restartMaxAttempts }), startedAt: 1, ...fields });
@@ -22,11 +22,20 @@ it('restarts - no more than on-failure:2 says', () => {
 });
 
 it('restarts - a container that a person stopped comes back with the daemon only as "always"', () => {
-  expect(startsWithDaemon(stored('always', { stopped: true }))).toBe(true);
-  expect(startsWithDaemon(stored('unless-stopped', { stopped: true }))).toBe(false);
-  expect(startsWithDaemon(stored('unless-stopped'))).toBe(true);
-  expect(startsWithDaemon(stored('always', { startedAt: 0 }))).toBe(false);
-  expect(startsWithDaemon(stored('on-failure'))).toBe(false);
+  const goal = (record: StoredContainer) => atDaemonStart(record).goal;
+  expect(goal(stored('always', { stopped: true }))).toBe(ContainerGoal.RUN);
+  expect(goal(stored('unless-stopped', { stopped: true }))).toBe(ContainerGoal.REST);
+  expect(goal(stored('unless-stopped'))).toBe(ContainerGoal.RUN);
+  expect(goal(stored('always', { startedAt: 0 }))).toBe(ContainerGoal.REST);
+  expect(goal(stored('on-failure'))).toBe(ContainerGoal.REST);
+  expect(goal(stored('always', { phase: RunPhase.RUNNING, goal: ContainerGoal.REMOVE }))).toBe(ContainerGoal.REMOVE);
+});
+
+it('restarts - a container with --rm that was between the halves of one goes with the daemon', () => {
+  const config = ContainerConfig.create({ autoRemove: true });
+  const record = StoredContainer.create({ config, startedAt: 1, stopped: true });
+  expect(atDaemonStart(record).goal).toBe(ContainerGoal.REMOVE);
+  expect(atDaemonStart({ ...record, startedAt: 0 }).goal).toBe(ContainerGoal.REST);
 });
 
 it('restarts - wait twice as long each time, a minute at most, and begin anew after ten good seconds', () => {

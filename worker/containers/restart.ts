@@ -1,5 +1,5 @@
 import { invalidArgument } from '../../lib/errors.js';
-import type { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
+import { type ContainerConfig, ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
 
 const POLICIES: ReadonlySet<string> = new Set(['', 'no', 'on-failure', 'always', 'unless-stopped']);
 
@@ -38,10 +38,16 @@ export function restartsAfter({ config, restartCount, stopped }: StoredContainer
   return restartMaxAttempts === 0 || restartCount < restartMaxAttempts;
 }
 
-/** Whether a container that does not run is started when the daemon is. `always` means also those that a person stopped. */
-export function startsWithDaemon({ config, stopped, startedAt }: StoredContainer): boolean {
-  if (startedAt === 0) return false;
-  return config.restart === 'always' || (config.restart === 'unless-stopped' && !stopped);
+/**
+ * A container's record when the daemon starts. One that does not run is started as its policy says, of which `always`
+ * means also those that a person stopped; with --rm it was between the two halves of a restart, and goes.
+ */
+export function atDaemonStart(record: StoredContainer): StoredContainer {
+  const { config, phase, goal, stopped, startedAt } = record;
+  if (phase !== RunPhase.IDLE || goal !== ContainerGoal.REST || startedAt === 0) return record;
+  if (config.autoRemove) return { ...record, goal: ContainerGoal.REMOVE };
+  const due = config.restart === 'always' || (config.restart === 'unless-stopped' && !stopped);
+  return due ? { ...record, goal: ContainerGoal.RUN, stopped: false } : record;
 }
 
 /**

@@ -5,7 +5,7 @@ import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/i
 import type { SandboxView } from '../agent/next-step.js';
 import { awaitExit } from '../executor/await-exit.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
-import { parseSignal } from '../executor/signals.js';
+import { ENDING_SIGNALS, parseSignal } from '../executor/signals.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
@@ -13,8 +13,6 @@ import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } f
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
-/** Signals that are meant to end a container, whatever its own stop signal is. */
-const ENDING: ReadonlySet<number> = new Set(['INT', 'QUIT', 'KILL', 'TERM'].map(parseSignal));
 const KILL = parseSignal('KILL');
 
 /** How long a start waits while its network has a problem. */
@@ -42,8 +40,9 @@ export class ContainerRunner {
   #dueAt = 0;
   #lastDelay = 0;
   #watching = false;
-  /** How many stops are under way. */
+  /** How many stops and restarts are under way: the end of a run in a restart is not the container's. */
   #stops = 0;
+  #restarts = 0;
   #removed = false;
   readonly #callers = new Callers();
 
@@ -126,6 +125,17 @@ export class ContainerRunner {
     await this.wait();
   }
 
+  /** Stops it if it runs, and starts it. @throws as they do */
+  async restart(signal: string, graceMs: number | undefined): Promise<void> {
+    this.#restarts++;
+    try {
+      await this.stop(signal, graceMs);
+      await this.start();
+    } finally {
+      this.#restarts--;
+    }
+  }
+
   /**
    * A signal that is meant to end it also ends its policy, which does not start it again; it may run on all the same.
    * Of SIGKILL the end is waited for.
@@ -135,7 +145,7 @@ export class ContainerRunner {
     if (!this.running) throw notRunning(this.#record);
     const number = parseSignal(signal);
     const { stopSignal } = config.container;
-    const ends = ENDING.has(number) || (stopSignal !== '' && number === parseSignal(stopSignal));
+    const ends = ENDING_SIGNALS.has(number) || (stopSignal !== '' && number === parseSignal(stopSignal));
     if (ends) await this.#serial.run(() => this.#save({ stopped: true }));
     await this.#context.executor.kill(id, signal);
     if (number === KILL) await this.wait();
@@ -220,7 +230,8 @@ export class ContainerRunner {
       case 'house':
         return this.#house(signal);
       case 'prepare':
-        return this.#attempt((executor) => this.#prepare(executor, signal));
+        // It was prepared before the machine was started anew, and never ran.
+        return this.#attempt(async (executor) => executor.prepare(await this.#context.settings(this.#record), signal));
       case 'start':
         return this.#attempt((executor) => this.#start(executor));
       case 'started':
@@ -269,11 +280,6 @@ export class ContainerRunner {
     this.#container = await this.#context.executor.inspect(this.#record.id);
   }
 
-  /** One that was prepared before the machine was started anew, and never ran. */
-  async #prepare(executor: ContainerExecutor, signal: AbortSignal): Promise<void> {
-    await executor.prepare(await this.#context.settings(this.#record), signal);
-  }
-
   async #start(executor: ContainerExecutor): Promise<void> {
     await executor.setNames(this.#record.id, await this.#context.settings(this.#record));
     await executor.start(this.#record.id);
@@ -311,7 +317,7 @@ export class ContainerRunner {
     const asked = this.#callers.wantStart;
     const again = goal === ContainerGoal.RUN && (asked || restartsAfter(this.#record, exit.code));
     if (again && !asked) this.#postpone(exit.finishedAt - startedAt);
-    const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
+    const rest = config.autoRemove && this.#restarts === 0 ? ContainerGoal.REMOVE : this.#restGoal();
     await this.#vacate({
       goal: again ? ContainerGoal.RUN : rest,
       exitCode: exit.code,

@@ -32,6 +32,11 @@ export class Store<T extends { readonly id: string }> {
     return items.filter((item) => item !== undefined);
   }
 
+  /** Ids of those whose records were set aside, now or before, and are there still. */
+  async unreadable(): Promise<ReadonlySet<string>> {
+    return new Set(await this.#folder.asideNames());
+  }
+
   put(item: T): Promise<void> {
     return this.#folder.write(item.id, this.#type.encode(item));
   }

@@ -24,3 +24,6 @@ function signalNumber(text: string): number {
     : (known ?? (realtime ? REALTIME[realtime[1] as keyof typeof REALTIME] + Number(realtime[2] ?? 0) : 0));
   return number >= 1 && number <= REALTIME.RTMAX ? number : 0;
 }
+
+/** Those that are meant to end a process, whatever its own stop signal is. */
+export const ENDING_SIGNALS: ReadonlySet<number> = new Set(['INT', 'QUIT', 'KILL', 'TERM'].map(parseSignal));

@@ -30,6 +30,14 @@ test('create, start -ai, wait, logs, restart, rm', async () => {
   expect(await machine.outcome('rm', 'once')).toMatchObject({ code: 1, stderr: 'Error: No such container: once\n' });
 });
 
+test('restart - keeps a container that --rm would remove at its end', async () => {
+  const id = (await machine.run('run', '-d', '--rm', '--name', 'kept', IMAGE, 'sleep', '1000')).trim();
+  expect(await machine.run('restart', '-t', '0', 'kept')).toBe('kept\n');
+  expect(await machine.run('ps', '-q', '--no-trunc')).toBe(`${id}\n`);
+  await machine.run('stop', '-t', '0', 'kept');
+  await expect.poll(() => machine.run('ps', '-aq')).toBe('');
+});
+
 test('ps, port, inspect, top, stats of a server', async () => {
   const id = (await machine.run('run', '-d', '--name', 'web', '-p', '8080:80', IMAGE, 'sh', '-c', SERVER)).trim();
   await expect.poll(() => machine.inside('curl', '-sf', `http://${ADDRESS}:8080/`).catch(() => '')).toBe('hello\n');
