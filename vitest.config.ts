@@ -6,6 +6,8 @@ const rooms = ['lib', 'proto', 'manager', 'worker', 'netlb', 'lab', 'cli', 'daem
 // Where real processes have deadlines a busy machine may make a test fail once; what fails twice has failed.
 export default defineConfig({
   test: {
+    // Left to itself it keeps a processor back, which on a machine with two is half of them.
+    maxWorkers: '100%',
     projects: [
       {
         test: {
@@ -28,6 +30,17 @@ export default defineConfig({
           retry: 1,
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // Real daemons with containers, each on a machine of its own: a network namespace and folders.
+        test: {
+          name: 'machine',
+          include: ['test/machine/**/*.test.ts'],
+          retry: 1,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },

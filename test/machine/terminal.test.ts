@@ -2,8 +2,8 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { BINARY, execute } from '../../../demo/cli.js';
-import { until } from '../../../demo/steps.js';
+import { BINARY, execute } from '../../demo/cli.js';
+import { until } from '../../demo/steps.js';
 import { IMAGE, Running, useMachine } from './machine.js';
 
 const machine = useMachine();

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { BINARY, execute } from '../../../demo/cli.js';
+import { BINARY, execute } from '../../demo/cli.js';
 import { IMAGE, useMachine } from './machine.js';
 
 const machine = useMachine();

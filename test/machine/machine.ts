@@ -4,9 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { BINARY, execute, type Outcome } from '../../../demo/cli.js';
-import { makeRootfsArchive } from '../../../demo/image.js';
-import { until } from '../../../demo/steps.js';
+import { BINARY, execute, type Outcome } from '../../demo/cli.js';
+import { makeRootfsArchive } from '../../demo/image.js';
+import { until } from '../../demo/steps.js';
 
 export const IMAGE = 'busybox:latest';
 /** Of the machine's only link that leads elsewhere. */
@@ -43,7 +43,8 @@ export class Machine {
 
   async #startDaemon(): Promise<void> {
     const roots = ['--data-root', `${this.folder}/data`, '--run-root', `${this.folder}/run`];
-    this.#daemon = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, DAEMON, ...roots], { stdio: 'ignore' });
+    const flags = [...roots, '--cgroup-parent', `/${this.namespace}`];
+    this.#daemon = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, DAEMON, ...flags], { stdio: 'ignore' });
     await until('the daemon answers', 20, async () => (await this.outcome('info')).code === 0 || undefined);
   }
 
