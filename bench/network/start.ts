@@ -1,10 +1,13 @@
+import { readdirSync } from 'node:fs';
 import { ContainerConfig, ContainerNetwork, ContainerSpec, ContainersService } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import { importPrograms } from '../image.js';
 import { keep, median, run, runAsync, table } from '../run.js';
+import { until } from '../swarm.js';
 import { CLI } from '../ts-swarm.js';
 
 const ROUNDS = 20;
+const NETNS = '/run/tsswarm/lab/node1/netns';
 const NETWORKS = ['none', 'bridge', 'attached'] as const;
 
 /**
@@ -23,9 +26,11 @@ export async function start(): Promise<void> {
     for (let round = 0; round <= ROUNDS; round++) {
       for (const name of NETWORKS) {
         const once = await oneContainer(channel, name);
+        await quiet();
         const command = await timed(() =>
           runAsync(CLI, ['run', '--rm', '--network', name, 'bench-true:1', '/bin/busybox', 'true']),
         );
+        await quiet();
         // The first of each fills caches.
         if (round === 0) continue;
         figures[name]?.started.push(once.started);
@@ -45,6 +50,12 @@ export async function start(): Promise<void> {
     channel.close();
     run(CLI, ['lab', 'down']);
   }
+}
+
+/** Until the network of the container before is gone too: it follows the removal, and is not the next one's time. */
+async function quiet(): Promise<void> {
+  const sandboxes = () => readdirSync(NETNS).filter((name) => /^[0-9a-f]{12}$/.test(name)).length;
+  await until(() => sandboxes() === 0, 5_000, 'the last sandbox is gone');
 }
 
 interface Figures {
