@@ -90,6 +90,7 @@ export class SwarmNode implements ControlSource {
       const now = await node.#readdressed(state);
       if (now.role === 'manager') await node.#managing.resume(now);
       node.#enter(now);
+      // It fails only with the engine, whose own end tells why.
     } else options.engine.setSwarm(undefined).catch(() => undefined);
     return node;
   }

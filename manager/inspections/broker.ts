@@ -1,4 +1,4 @@
-import { AsyncQueue, type Deferred, deferred } from '../../lib/async.js';
+import { type Deferred, deferred } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { type ErrorCode, notFound, SwarmError, unavailable } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
@@ -10,6 +10,7 @@ import {
   NodeState,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { NodeQueues } from '../common/node-queues.js';
 import { resolve } from '../control/refs.js';
 import type { Store } from '../store/store.js';
 
@@ -38,7 +39,7 @@ const MAX_TIMEOUT = 60_000;
 export class InspectionBroker {
   readonly #options: InspectionBrokerOptions;
   readonly #open = new Map<string, Open>();
-  readonly #nodes = new Map<string, AsyncQueue<NodeQuestion>>();
+  readonly #nodes = new NodeQueues<NodeQuestion>();
 
   constructor(options: InspectionBrokerOptions) {
     this.#options = options;
@@ -90,31 +91,20 @@ export class InspectionBroker {
   }
 
   #send(open: Open): void {
-    const queue = this.#nodes.get(open.node.id);
-    if (!queue) return;
-    open.asked = true;
-    queue.push(open.question);
+    open.asked = this.#nodes.send(open.node.id, open.question);
   }
 
   async *#serveNode(context: CallContext): AsyncGenerator<NodeQuestion> {
     const node = this.#options.authenticate(context);
-    const queue = new AsyncQueue<NodeQuestion>();
-    this.#nodes.get(node.id)?.end();
-    this.#nodes.set(node.id, queue);
-    const end = () => queue.end();
-    context.signal.addEventListener('abort', end, { once: true });
-    for (const open of this.#openOf(node.id)) if (!open.asked) this.#send(open);
-    try {
-      yield* queue;
-    } finally {
-      context.signal.removeEventListener('abort', end);
-      if (this.#nodes.get(node.id) === queue) {
-        this.#nodes.delete(node.id);
-        for (const open of this.#openOf(node.id)) {
+    yield* this.#nodes.serve(node.id, context.signal, {
+      connected: () => {
+        for (const open of this.#openOf(node.id)) if (!open.asked) this.#send(open);
+      },
+      lost: () => {
+        for (const open of this.#openOf(node.id))
           if (open.asked) open.answer.reject(silent(open.node, 'was disconnected before it answered'));
-        }
-      }
-    }
+      },
+    });
   }
 
   #openOf(nodeId: string): Open[] {

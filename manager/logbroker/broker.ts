@@ -1,4 +1,4 @@
-import { AsyncQueue, type Deferred, deferred } from '../../lib/async.js';
+import { type Deferred, deferred } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { notFound } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
@@ -14,6 +14,7 @@ import {
   type Task,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { NodeQueues } from '../common/node-queues.js';
 import { isEvent, type Store } from '../store/store.js';
 import type { FanIn } from './fan-in.js';
 
@@ -46,7 +47,7 @@ const CONNECT_PATIENCE = 10_000;
 export class LogBroker {
   readonly #options: LogBrokerOptions;
   readonly #sources = new Map<string, Source>();
-  readonly #nodes = new Map<string, AsyncQueue<LogSubscription>>();
+  readonly #nodes = new NodeQueues<LogSubscription>();
 
   constructor(options: LogBrokerOptions) {
     this.#options = options;
@@ -106,37 +107,26 @@ export class LogBroker {
 
   async *#serveNode(context: CallContext): AsyncGenerator<LogSubscription> {
     const node = this.#options.authenticate(context);
-    const queue = new AsyncQueue<LogSubscription>();
-    this.#nodes.get(node.id)?.end();
-    this.#nodes.set(node.id, queue);
-    const end = () => queue.end();
-    context.signal.addEventListener('abort', end, { once: true });
-    for (const source of this.#sourcesOf(node.id)) this.#ask(source);
-    try {
-      yield* queue;
-    } finally {
-      context.signal.removeEventListener('abort', end);
-      if (this.#nodes.get(node.id) === queue) {
-        this.#nodes.delete(node.id);
+    yield* this.#nodes.serve(node.id, context.signal, {
+      connected: () => {
+        for (const source of this.#sourcesOf(node.id)) this.#ask(source);
+      },
+      lost: () => {
         for (const source of this.#sourcesOf(node.id)) this.#awaitNode(source);
-      }
-    }
+      },
+    });
   }
 
   #ask(source: Source): void {
-    const queue = this.#nodes.get(source.task.nodeId);
     source.cancelWait();
-    if (!queue) {
-      this.#awaitNode(source);
-      return;
-    }
     if (source.asked && !source.options.follow) {
       void this.#finish(source, `${this.#nodeName(source)} was disconnected while it sent its logs: read them again`);
       return;
     }
+    const { id, task } = source;
     const options = source.asked ? { ...source.options, tail: 0 } : source.options;
-    source.asked = true;
-    queue.push(LogSubscription.create({ id: source.id, taskId: source.task.id, options }));
+    if (this.#nodes.send(task.nodeId, LogSubscription.create({ id, taskId: task.id, options }))) source.asked = true;
+    else this.#awaitNode(source);
   }
 
   #awaitNode(source: Source): void {
@@ -181,7 +171,7 @@ export class LogBroker {
     source.cancelWait();
     if (source.asked) {
       const close = LogSubscription.create({ id: source.id, taskId: source.task.id, close: true });
-      this.#nodes.get(source.task.nodeId)?.push(close);
+      this.#nodes.send(source.task.nodeId, close);
     }
     source.done.resolve();
   }

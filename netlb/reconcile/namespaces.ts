@@ -1,6 +1,7 @@
 /** All network namespaces that can be seen from here, whoever made them. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Slices } from '../../lib/slices.js';
+import { isKernelError } from '../kernel/errors.js';
 import { NetNamespace } from '../kernel/namespace.js';
 
 export interface SeenNamespace {
@@ -29,12 +30,16 @@ export async function* seenNamespaces(slices: Slices): AsyncGenerator<SeenNamesp
   }
 }
 
-/** @returns undefined when it has gone meanwhile */
+/** Its process has ended, its file was removed, or was left without the namespace. */
+const GONE = ['ENOENT', 'ESRCH', 'EINVAL'] as const;
+
+/** @returns undefined when it has gone meanwhile, or is hidden from us @throws KernelError */
 export function openSeen({ path }: SeenNamespace): NetNamespace | undefined {
   try {
     return NetNamespace.open(path);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (isKernelError(error, ...GONE, 'EACCES', 'EPERM')) return undefined;
+    throw error;
   }
 }
 

@@ -223,7 +223,7 @@ export class TaskRunner {
     this.#container = undefined;
   }
 
-  /** Waits, beside the steps, for the end of a container that runs. */
+  /** Waits, beside the steps, for the end of a container that runs; in vain only when the signal aborts. */
   #watch(signal: AbortSignal): void {
     if (this.#watching || !this.running) return;
     this.#watching = true;

@@ -1,4 +1,5 @@
 import { addressOf, contains, parseAddress, parseCidr } from '../../lib/ip.js';
+import { isKernelError } from '../../netlb/kernel/errors.js';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import { RouteSocket } from '../../netlb/kernel/rtnetlink.js';
 import {
@@ -132,8 +133,10 @@ export function gatewayAddressIn(namespaceFile: string, gatewayBridge: string): 
   let namespace: NetNamespace;
   try {
     namespace = NetNamespace.open(namespaceFile);
-  } catch {
-    return none;
+  } catch (error) {
+    // Its file was removed, or was left without the namespace.
+    if (isKernelError(error, 'ENOENT', 'EINVAL')) return none;
+    throw error;
   }
   const socket = new RouteSocket(namespace);
   try {

@@ -383,7 +383,7 @@ export class ContainerRunner {
     for (const cancel of cancels) cancel();
   }
 
-  /** Waits, beside the steps, for the end of a container that runs. */
+  /** Waits, beside the steps, for the end of a container that runs; in vain only when the signal aborts. */
   #watch(signal: AbortSignal): void {
     if (this.#watching || this.#container?.status !== 'running') return;
     this.#watching = true;
