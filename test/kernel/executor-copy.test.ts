@@ -3,23 +3,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Headers, pack } from 'tar-stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
-import { type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { type Ground, never, settings, sh, useGround } from './executor-fixture.js';
 import { whole } from './executor-streams.js';
 
 let ground: Ground;
 let executor: OciExecutor;
 
-beforeAll(async () => {
-  ground = await openGround();
-  executor = ground.executor;
-});
-
-afterAll(async () => {
-  await ground.close();
-  expect(leftovers(ground)).toEqual([]);
+useGround((opened) => {
+  ground = opened;
+  executor = opened.executor;
 });
 
 async function running(fields: Partial<ContainerSettings> = {}): Promise<string> {

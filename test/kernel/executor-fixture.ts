@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
@@ -87,6 +88,20 @@ export async function openGround(): Promise<Ground> {
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** A ground for the tests of one file, after which nothing of it may be left. */
+export function useGround(opened: (ground: Ground) => void): void {
+  let ground: Ground | undefined;
+  beforeAll(async () => {
+    ground = await openGround();
+    opened(ground);
+  });
+  afterAll(async () => {
+    if (!ground) return;
+    await ground.close();
+    expect(leftovers(ground)).toEqual([]);
+  });
 }
 
 export function settings(fields: Partial<ContainerSettings> = {}): ContainerSettings {

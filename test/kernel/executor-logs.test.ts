@@ -1,19 +1,14 @@
 import { appendFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { LogLine, LogOptions } from '../../proto/gen/index.js';
 import { readLog } from '../../worker/executor/oci/logs/reader.js';
-import { everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { everything, type Ground, never, settings, sh, useGround } from './executor-fixture.js';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await openGround();
-});
-
-afterAll(async () => {
-  await ground.close();
-  expect(leftovers(ground)).toEqual([]);
+useGround((opened) => {
+  ground = opened;
 });
 
 const textOf = ({ data }: LogLine): string => Buffer.from(data).toString();

@@ -1,21 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { totalmem } from 'node:os';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
-import { type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { never, settings, sh, useGround } from './executor-fixture.js';
 
-let ground: Ground;
 let executor: OciExecutor;
 
-beforeAll(async () => {
-  ground = await openGround();
+useGround((ground) => {
   executor = ground.executor;
-});
-
-afterAll(async () => {
-  await ground.close();
-  expect(leftovers(ground)).toEqual([]);
 });
 
 async function running(fields: Partial<ContainerSettings>): Promise<{ id: string; pid: number }> {

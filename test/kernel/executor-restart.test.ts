@@ -1,24 +1,19 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { unmount } from '../../netlb/kernel/mounts.js';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
-import { everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { everything, type Ground, never, settings, sh, useGround } from './executor-fixture.js';
 import { whole } from './executor-streams.js';
 
 let ground: Ground;
 let executor: OciExecutor;
 
-beforeAll(async () => {
-  ground = await openGround();
-  executor = ground.executor;
-});
-
-afterAll(async () => {
-  await ground.close();
-  expect(leftovers(ground)).toEqual([]);
+useGround((opened) => {
+  ground = opened;
+  executor = opened.executor;
 });
 
 async function prepared(fields: Partial<ContainerSettings>): Promise<string> {

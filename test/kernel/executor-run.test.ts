@@ -2,19 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { ContainerMount, ContainerSettings } from '../../worker/executor/executor.js';
-import { everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
+import { everything, type Ground, never, settings, sh, useGround } from './executor-fixture.js';
 
 let ground: Ground;
 
-beforeAll(async () => {
-  ground = await openGround();
-});
-
-afterAll(async () => {
-  await ground.close();
-  expect(leftovers(ground)).toEqual([]);
+useGround((opened) => {
+  ground = opened;
 });
 
 /** Runs to the end and gives exit and output. */
