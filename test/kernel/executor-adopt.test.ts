@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
@@ -9,6 +9,7 @@ import type { ContainerSettings, ContainerState } from '../../worker/executor/ex
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
 import { listen, whole } from './executor-streams.js';
+import { runs } from './processes.js';
 import { program } from './programs.js';
 
 let ground: Ground;
@@ -87,9 +88,7 @@ describe('executor - after kill -9 of its process', () => {
 
     await writeFile(join(source, 'during'), '');
     const gone = before.find(({ id }) => id === during.id)?.pid ?? 0;
-    await expect
-      .poll(() => execFileSync('ps', ['-eo', 'pid'], { encoding: 'utf8' }).includes(` ${gone}\n`))
-      .toBe(false);
+    await expect.poll(() => runs(gone)).toBe(false);
 
     executor = await ground.open();
     const states = await executor.list();

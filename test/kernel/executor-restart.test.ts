@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -7,6 +6,7 @@ import type { ContainerSettings } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { everything, type Ground, never, settings, sh, useGround } from './executor-fixture.js';
 import { whole } from './executor-streams.js';
+import { runs } from './processes.js';
 
 let ground: Ground;
 let executor: OciExecutor;
@@ -175,7 +175,7 @@ describe('executor - after a restart', () => {
     const monitor = Number(readFileSync(join(ground.folder, 'containers', id, 'conmon.pid'), 'utf8'));
     process.kill(monitor, 'SIGKILL');
     process.kill(pid, 'SIGKILL');
-    await expect.poll(() => execFileSync('ps', ['-eo', 'pid'], { encoding: 'utf8' })).not.toContain(` ${pid}\n`);
+    await expect.poll(() => runs(pid)).toBe(false);
     loseMemory();
     executor = await ground.open();
     expect((await executor.wait(id, never)).code).toBe(137);

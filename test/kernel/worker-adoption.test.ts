@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type EndpointRecord, type Task, TaskState } from '../../proto/gen/index.js';
 import { decodeTask } from '../../worker/agent/database.js';
-import { isRunning, network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
+import { runs } from './processes.js';
+import { network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
 
 const { RUNNING, COMPLETE, SHUTDOWN, FAILED } = TaskState;
 const { SIGTERM, SIGUSR1 } = constants.signals;
@@ -48,7 +49,7 @@ describe('worker - killed', () => {
     await running(...tasks);
     const pids = tasks.map(({ id }) => pidOf(id));
     await ground.end('SIGKILL');
-    expect(pids.every(isRunning)).toBe(true);
+    expect(pids.every(runs)).toBe(true);
     ground.dispatcher.reported.clear();
     ground.start();
     await ground.until('reported', () => tasks.every(({ id }) => last(id) !== undefined));
@@ -56,7 +57,7 @@ describe('worker - killed', () => {
       expect(ground.dispatcher.states(id).every((state) => state === RUNNING)).toBe(true);
       expect(pidOf(id)).toBe(pids[i]);
     }
-    expect(pids.every(isRunning)).toBe(true);
+    expect(pids.every(runs)).toBe(true);
   });
 
   it('mends its network from what it knew last, before it hears from any manager', async () => {
@@ -71,7 +72,7 @@ describe('worker - killed', () => {
     expect(remotes()).not.toContain(entry);
     ground.start();
     await ground.until('mended', () => remotes().includes(entry));
-    expect(isRunning(pid)).toBe(true);
+    expect(runs(pid)).toBe(true);
     expect(existsSync(namespaceOf(task.id))).toBe(true);
     await ground.dispatcher.listen();
     ground.dispatcher.reported.clear();
@@ -99,7 +100,7 @@ describe('worker - killed', () => {
     await ground.until('traps', () => pids.slice(0, 2).every((pid) => traps(pid, SIGUSR1)));
     await ground.end('SIGKILL');
     for (const pid of pids.slice(0, 2)) process.kill(pid, 'SIGUSR1');
-    await ground.until('ended', () => pids.slice(0, 2).every((pid) => !isRunning(pid)));
+    await ground.until('ended', () => pids.slice(0, 2).every((pid) => !runs(pid)));
     ground.start();
     await ground.until('told', () => last(good.id)?.state === COMPLETE && last(bad.id)?.state === FAILED);
     expect(last(bad.id)?.error).toBe('task: non-zero exit (5)');
@@ -118,10 +119,10 @@ describe('worker - killed', () => {
     const recorded = () => decodeTask(readFileSync(record)).task.desiredState;
     await ground.until('the wish is on record', () => recorded() === SHUTDOWN);
     await ground.end('SIGKILL');
-    expect(isRunning(pid)).toBe(true);
+    expect(runs(pid)).toBe(true);
     ground.dispatcher.close();
     ground.start();
-    await ground.until('stopped', () => !isRunning(pid));
+    await ground.until('stopped', () => !runs(pid));
     await ground.dispatcher.listen();
     await ground.until('told', () => last(task.id)?.state === SHUTDOWN);
   });
@@ -134,7 +135,7 @@ describe('worker - killed', () => {
     execFileSync('rm', [join(ground.options.dataRoot, 'worker/tasks', task.id)]);
     ground.dispatcher.assign([]);
     ground.start();
-    await ground.until('removed', () => !isRunning(pid));
+    await ground.until('removed', () => !runs(pid));
     const containers = join(ground.options.dataRoot, 'containers');
     await ground.until('container folder removed', () => !existsSync(join(containers, task.id)));
   });
@@ -179,7 +180,7 @@ it("worker - leaves nothing behind but the machine's own network", async () => {
   await running(task);
   const pid = pidOf(task.id);
   await ground.leave();
-  expect(isRunning(pid)).toBe(false);
+  expect(runs(pid)).toBe(false);
   expect(await readdir(join(ground.options.dataRoot, 'containers'))).toEqual([]);
   expect(existsSync(join(ground.options.dataRoot, 'worker'))).toBe(false);
   expect(await readdir(join(ground.options.runRoot, 'netns'))).toEqual([]);

@@ -184,15 +184,6 @@ export function remoteEndpoint(address: string): EndpointRecord {
   });
 }
 
-export function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Whether a shell has set its trap: before that, a signal meets the runtime's own program. */
 export function traps(pid: number, signal: number): boolean {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');

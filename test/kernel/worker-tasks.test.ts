@@ -3,7 +3,8 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AssignmentChangeAction, ResourceLimits, TaskState } from '../../proto/gen/index.js';
-import { isRunning, network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
+import { runs } from './processes.js';
+import { network, remoteEndpoint, taskOn, traps, WorkerGround } from './worker-fixture.js';
 
 const { ACCEPTED, PREPARING, READY, STARTING, RUNNING, COMPLETE, SHUTDOWN, FAILED, REJECTED } = TaskState;
 
@@ -41,11 +42,11 @@ describe('worker - tasks', () => {
     expect(fdb).toContainEqual(expect.objectContaining({ mac: remote.mac, dst: '203.0.113.2' }));
 
     const pid = ground.dispatcher.last(task.id)?.container?.pid ?? 0;
-    expect(isRunning(pid)).toBe(true);
+    expect(runs(pid)).toBe(true);
     ground.dispatcher.change([{ task }], AssignmentChangeAction.REMOVE);
     const folder = join(ground.options.dataRoot, 'containers', task.id);
     await ground.until('container removed', () => !existsSync(folder));
-    expect(isRunning(pid)).toBe(false);
+    expect(runs(pid)).toBe(false);
     const record = join(ground.options.dataRoot, 'worker/tasks', task.id);
     await ground.until('record removed', () => !existsSync(record));
     const namespace = join(ground.options.runRoot, 'netns', task.id);
