@@ -170,7 +170,8 @@ test('drawing and SVG', async () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'trace-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = path.join(folder, 'way.svg');
-  const { code, stdout } = await onNode(1, 'network', 'trace', 'web.1', 'web.2:80', '--svg', file);
+  const near = web.find(({ node }) => node === 'node1')?.name ?? '';
+  const { code, stdout } = await onNode(1, 'network', 'trace', near, `${api.name}:80`, '--svg', file);
   expect(code).toBe(0);
   expect(stdout).toContain('The way is complete, there and back.');
   expect(stdout.split('\n').every((line) => line.length <= 100)).toBe(true);

@@ -3,7 +3,7 @@ import { createReadStream, readdirSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { silentLogger } from '../../lib/log.js';
 import { OciImageStore } from '../../worker/executor/oci/images/store.js';
 import { busyboxTar, never } from './executor-fixture.js';
@@ -74,6 +74,15 @@ describe('images - import', () => {
     await expect(store.import(createReadStream(oci), { ...rootfs, format: 'rootfs' })).rejects.toThrow(
       'the archive is no rootfs but a oci-archive',
     );
+  });
+
+  it('takes the uncompressed layers of a docker archive that a store has nothing of', async () => {
+    const empty = await OciImageStore.open({ root: join(folder, 'empty'), log: silentLogger });
+    onTestFinished(() => empty.close());
+    await empty.import(createReadStream(join(folder, 'docker.tar')), rootfs);
+    const holder = await mkdtemp(join(folder, 'container-'));
+    const { rootfs: unpacked } = await empty.acquire('from-docker:2', holder, { registryAuth: '', signal: never });
+    expect(readdirSync(unpacked)).toContain('bin');
   });
 
   it('refuses bytes that are no archive', async () => {

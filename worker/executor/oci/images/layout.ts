@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../../lib/errors.js';
@@ -48,6 +49,15 @@ export class Layout {
 
   read(digest: string): Promise<string> {
     return readFile(this.blob(digest), 'utf8');
+  }
+
+  /** Adds a blob of JSON, as a descriptor without its media type. */
+  async writeBlob(content: object): Promise<{ digest: string; size: number }> {
+    const data = JSON.stringify(content);
+    const digest = `sha256:${createHash('sha256').update(data).digest('hex')}`;
+    // One that is there may be linked into other layouts: it is not opened for writing.
+    await writeIfAbsent(this.blob(digest), data);
+    return { digest, size: Buffer.byteLength(data) };
   }
 
   /** Digests of an image's blobs: its manifest, configuration and layers. */

@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto';
-import { link, mkdir, rename, stat, writeFile } from 'node:fs/promises';
+import { link, mkdir, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../../lib/errors.js';
 import { runTool } from '../tool.js';
 import type { ImageSettings } from './changes.js';
 import { hostPlatform } from './config.js';
+import { LAYER_TYPE } from './layer-types.js';
 import { Layout } from './layout.js';
 
 /** The name of the one image in a layout that is made for skopeo or umoci. */
@@ -12,7 +12,6 @@ export const ONLY = 'image';
 
 export const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const CONFIG_TYPE = 'application/vnd.oci.image.config.v1+json';
-const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 
 export async function exists(path: string): Promise<boolean> {
   try {
@@ -50,14 +49,14 @@ export async function layoutFromTar(tar: string, folder: string, config: ImageSe
   const layer = `sha256:${(await runTool('sha256sum', ['-b', tar])).slice(0, 64)}`;
   await link(tar, layout.blob(layer));
   const created = new Date(now).toISOString();
-  const configuration = await writeBlob(layout, {
+  const configuration = await layout.writeBlob({
     created,
     ...hostPlatform,
     config,
     rootfs: { type: 'layers', diff_ids: [layer] },
     history: [{ created, comment: 'imported from a root filesystem' }],
   });
-  const manifest = await writeBlob(layout, {
+  const manifest = await layout.writeBlob({
     schemaVersion: 2,
     mediaType: MANIFEST_TYPE,
     config: { mediaType: CONFIG_TYPE, ...configuration },
@@ -67,11 +66,4 @@ export async function layoutFromTar(tar: string, folder: string, config: ImageSe
     { mediaType: MANIFEST_TYPE, ...manifest, annotations: { 'org.opencontainers.image.ref.name': ONLY } },
   ]);
   return layout;
-}
-
-async function writeBlob(layout: Layout, content: object): Promise<{ digest: string; size: number }> {
-  const data = Buffer.from(JSON.stringify(content));
-  const digest = `sha256:${createHash('sha256').update(data).digest('hex')}`;
-  await writeFile(layout.blob(digest), data);
-  return { digest, size: data.length };
 }

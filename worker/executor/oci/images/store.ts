@@ -33,6 +33,7 @@ import { applyChanges } from './changes.js';
 import { hostPlatform, type ImageConfig, parseImageConfig, parseManifest } from './config.js';
 import { collectGarbage } from './garbage.js';
 import { Holders } from './holders.js';
+import { nameLayersByTheirBytes } from './layer-types.js';
 import { Layout } from './layout.js';
 import { isImageId, isLocalOnly, isLoopbackRegistry, parseImageName } from './name.js';
 import { RegistrySource } from './registry.js';
@@ -291,10 +292,10 @@ export class OciImageStore implements ImageStore {
       const layout = await this.#layoutWithOurBlobs(join(folder, 'layout'));
       try {
         const target = `oci:${layout.root}:${ONLY}`;
-        // Layers stay as they are. Compressing on the way wastes time, and lets skopeo's cache, which all
-        // its runs share, put another run's uncompressed blob under a gzip media type.
+        // Layers stay as they are: compressing on the way only costs time.
         const asTheyAre = '--dest-oci-accept-uncompressed-layers';
         await runTool('skopeo', ['--insecure-policy', '--tmpdir', work, 'copy', asTheyAre, source, target]);
+        await nameLayersByTheirBytes(layout);
       } catch (error) {
         if (!(error instanceof ToolError)) throw error;
         throw invalidArgument(`the archive has no usable image: ${error.words}`, { cause: error });
