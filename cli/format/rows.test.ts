@@ -6,6 +6,7 @@ import {
   Meta,
   Node,
   NodeDescription,
+  Restarts,
   Service,
   Task,
   TaskState,
@@ -118,6 +119,21 @@ describe('service ps', () => {
     expect(taskRows(tasks, { ...options, errorWidth: 12, truncate: false })[1]?.Error).toBe(
       '"task: non-zero exit (1)"',
     );
+  });
+
+  it('says of a task that is to be restarted when, and after how many failures', () => {
+    const restarting = (startAfter: number, failures: number) =>
+      task(
+        'r',
+        1,
+        1,
+        { state: TaskState.READY },
+        { desiredState: TaskState.READY, startAfter, restarts: Restarts.create({ failures }) },
+      );
+    const errorOf = (of: Task) => taskRows([of], options)[0]?.Error;
+    expect(errorOf(restarting(111_500, 4))).toBe('"restarting in 12s after 4 failures"');
+    expect(errorOf(restarting(190_000, 1))).toBe('"restarting in 1m30s"');
+    expect(errorOf(restarting(100_000, 4))).toBe('');
   });
 
   it('does not indent outside of tables', () => {

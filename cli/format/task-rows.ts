@@ -1,5 +1,5 @@
 import { type Task, TaskState, TaskStateName } from '../../proto/gen/objects.js';
-import { capitalize, humanDuration, naturalOrder, shortId } from './human.js';
+import { capitalize, goDuration, humanDuration, naturalOrder, shortId } from './human.js';
 import type { ListView } from './list.js';
 import { portsText } from './rows.js';
 
@@ -67,9 +67,17 @@ function taskRow(task: Task, name: string, { now, truncate, nodeName, errorWidth
     Node: task.nodeId === '' ? '' : nodeName(task.nodeId),
     DesiredState: capitalize(TaskStateName[task.desiredState].toLowerCase()),
     CurrentState: `${state} ${age.charAt(0).toLowerCase()}${age.slice(1)} ago`,
-    Error: errorText(task, truncate ? errorWidth : undefined),
+    Error: errorText(task, now, truncate ? errorWidth : undefined),
     Ports: portsText(status.portStatus.ports),
   };
+}
+
+/** Of a task that is kept from starting yet: `restarting in 12s after 4 failures`. */
+function restartText({ desiredState, startAfter, restarts, status }: Task, now: number): string {
+  const wait = startAfter - now;
+  if (desiredState !== TaskState.READY || status.state > TaskState.READY || wait <= 0) return '';
+  const failures = restarts?.failures ?? 0;
+  return `restarting in ${goDuration(Math.ceil(wait / 1000) * 1e9)}${failures > 1 ? ` after ${failures} failures` : ''}`;
 }
 
 /** Why a task failed; of one that no node has taken yet, what it waits for. */
@@ -78,8 +86,8 @@ export function reasonOf({ status }: Pick<Task, 'status'>): string {
   return status.state < TaskState.ASSIGNED ? status.message : '';
 }
 
-function errorText(task: Task, width = Number.POSITIVE_INFINITY): string {
-  const reason = reasonOf(task);
+function errorText(task: Task, now: number, width = Number.POSITIVE_INFINITY): string {
+  const reason = task.status.error || restartText(task, now) || reasonOf(task);
   if (reason === '') return '';
   const quoted = `"${reason}"`;
   return quoted.length <= width ? quoted : `"${reason.slice(0, Math.max(0, width - 3))}…"`;

@@ -6,6 +6,7 @@ import {
   NodeState,
   type PortConfig,
   PublishMode,
+  type Restarts,
   type Service,
   Task,
   type TaskSpec,
@@ -69,9 +70,13 @@ export interface NewTask {
   readonly desiredState: TaskState;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** For a task that is READY first: when it may start at the earliest; milliseconds since the epoch. */
+  readonly startAfter?: number;
+  /** What its predecessors came to. */
+  readonly restarts?: Restarts | undefined;
 }
 
-export function newTask(service: Service, { id, slot, nodeId, desiredState, now }: NewTask): Task {
+export function newTask(service: Service, { id, slot, nodeId, desiredState, now, ...more }: NewTask): Task {
   return Task.create({
     id,
     spec: service.spec.task,
@@ -84,6 +89,8 @@ export function newTask(service: Service, { id, slot, nodeId, desiredState, now 
     status: TaskStatus.create({ state: TaskState.NEW, timestamp: now, message: 'created' }),
     desiredState,
     desiredStateSince: now,
+    startAfter: more.startAfter ?? 0,
+    restarts: more.restarts,
     endpoint: Endpoint.create({ mode: service.spec.endpoint.mode }),
     jobIteration: isJob(service) ? { iteration: service.jobStatus?.iteration ?? 0 } : undefined,
   });
@@ -91,6 +98,12 @@ export function newTask(service: Service, { id, slot, nodeId, desiredState, now 
 
 export function withDesiredState(task: Task, desiredState: TaskState, now: number): Task {
   return { ...task, desiredState, desiredStateSince: now };
+}
+
+/** A task of which its node has told something new. */
+export function withStatus(task: Task, status: TaskStatus): Task {
+  const starts = status.state === TaskState.RUNNING && task.startedAt === 0;
+  return { ...task, status, startedAt: starts ? status.timestamp : task.startedAt };
 }
 
 /** Whether the task was made from another spec than the service has now, so that an update replaces it. */

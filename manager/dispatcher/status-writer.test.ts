@@ -22,3 +22,18 @@ test("a report whose words are too many for the log is cut, and the other nodes'
   expect(store.view().get('task', loud.id)?.status.error).toMatch(/^skopeo: x{4000,}…$/);
   expect(store.view().get('task', other.id)?.status.state).toBe(TaskState.RUNNING);
 });
+
+test('a task began to run when it was first said to, by the clock of its node', async () => {
+  const store = await openTestStore();
+  const fields = { id: newId(), slot: 1, nodeId: 'a', desiredState: TaskState.RUNNING, now: 0 };
+  const { id } = await store.update((draft) => draft.create('task', newTask(testService('web', 1), fields)));
+  const writer = new StatusWriter(store, silentLogger);
+  const say = async (state: TaskState, timestamp: number) => {
+    await writer.write([{ nodeId: 'a', taskId: id, status: TaskStatus.create({ state, timestamp }) }]);
+    return store.view().get('task', id)?.startedAt;
+  };
+  expect(await say(TaskState.STARTING, 1_000)).toBe(0);
+  expect(await say(TaskState.RUNNING, 2_000)).toBe(2_000);
+  expect(await say(TaskState.RUNNING, 3_000)).toBe(2_000);
+  expect(await say(TaskState.FAILED, 4_000)).toBe(2_000);
+});

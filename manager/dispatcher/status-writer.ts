@@ -1,5 +1,6 @@
 import type { Logger } from '../../lib/log.js';
 import { TaskState, type TaskStatus } from '../../proto/gen/index.js';
+import { withStatus } from '../common/tasks.js';
 import type { Store, WriteView } from '../store/store.js';
 import { Batcher } from './batcher.js';
 
@@ -41,7 +42,7 @@ export class StatusWriter {
     // A task's state never moves backwards: a late report, or one from before a restart, says nothing.
     if (status.state < task.status.state || status.state < TaskState.ACCEPTED) return;
     const words = { message: clip(status.message), error: clip(status.error) };
-    draft.update('task', { ...task, status: { ...status, ...words } });
+    draft.update('task', withStatus(task, { ...status, ...words }));
   }
 }
 

@@ -14,7 +14,7 @@ import {
 } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { planService, tolerates } from './plan.js';
-import { RestartHistory, restartDelay } from './restart.js';
+import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
 import { slotName, tasksInSlot } from './slots.js';
 import { DelayedStarts } from './starts.js';
 import { type Change, Updater } from './updater.js';
@@ -33,21 +33,18 @@ export class Orchestrator implements Reaction {
   readonly #loop: ControlLoop;
   readonly #starts: DelayedStarts;
   readonly #updater: Updater;
-  #history = new RestartHistory();
   #globals = new Set<string>();
   /** Services to compare with their spec, nodes whose tasks to look at, tasks to look at. */
   #services = new Set<string>();
   #nodes = new Set<string>();
   #tasks = new Set<string>();
-  /** Delays of replacements that do not have the policy's. */
-  readonly #delays = new Map<string, number>();
 
   constructor(options: LoopOptions) {
     this.#options = options;
     this.#loop = new ControlLoop(options);
     const wake = () => this.#loop.wake();
     this.#starts = new DelayedStarts(options.clock, wake);
-    this.#updater = new Updater({ ...options, wake, startAfter: (id, delay) => this.#delays.set(id, delay) });
+    this.#updater = new Updater({ ...options, wake });
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -57,9 +54,7 @@ export class Orchestrator implements Reaction {
   }
 
   start(view: ReadView): void {
-    this.#history = new RestartHistory();
     this.#globals = new Set();
-    this.#delays.clear();
     this.#starts.clear();
     this.#updater.clear();
     for (const service of view.list('service')) this.#serviceSeen(service);
@@ -106,7 +101,6 @@ export class Orchestrator implements Reaction {
 
   #serviceGone(service: Service): void {
     this.#globals.delete(service.id);
-    this.#history.forget(service.id);
     this.#updater.forget(service.id);
     this.#services.add(service.id);
   }
@@ -117,11 +111,9 @@ export class Orchestrator implements Reaction {
     const assigned = task.nodeId !== '' && old?.nodeId === '';
     if (wanted && (ended || assigned)) this.#tasks.add(task.id);
     if (isStopped(task)) this.#starts.slotChanged(slotName(task));
-    if (task.desiredState === TaskState.READY) {
-      const delay = this.#delays.get(task.id) ?? restartDelay(task.spec.restart);
-      this.#starts.add(task.id, slotName(task), task.desiredStateSince, delay);
-    } else this.#starts.remove(task.id);
-    if (!old) this.#delays.delete(task.id);
+    if (task.desiredState === TaskState.READY)
+      this.#starts.add(task.id, slotName(task), task.desiredStateSince, task.startAfter);
+    else this.#starts.remove(task.id);
     this.#updater.observe(task);
   }
 
@@ -170,8 +162,7 @@ export class Orchestrator implements Reaction {
     if (displaced && isGlobal(service)) return;
     const others = tasksInSlot(draft, service, task).filter((other) => other.id !== id && isWanted(other));
     if (others.some((other) => isDirty(service, task) || !isDirty(service, other))) return;
-    if (!this.#history.allows(service, task, now)) return;
-    this.#history.record(service, task, now);
+    if (!allowsRestart(service, task, now)) return;
     this.#replace(draft, service, task, node, now);
   }
 
@@ -184,13 +175,14 @@ export class Orchestrator implements Reaction {
   /** A successor: at once when the node is lost, else when the old one has stopped and the delay is over. */
   #replace(draft: WriteView, service: Service, task: Task, node: Node | undefined, now: number): void {
     const ended = task.status.state > TaskState.RUNNING;
-    const delay = ended ? restartDelay(task.spec.restart) : 0;
+    // What another spec has come to says nothing of this one.
+    const restarts = isDirty(service, task) ? undefined : restartsAfter(task, now);
+    const delay = ended ? restartDelay(task.spec.restart, restarts?.failures) : 0;
     const atOnce = delay === 0 && (ended || isLost(node) || isStopped(withDesiredState(task, TaskState.SHUTDOWN, now)));
-    const id = newId();
-    if (!atOnce) this.#delays.set(id, delay);
-    const nodeId = isGlobal(service) ? task.nodeId : '';
+    const place = { slot: task.slot, nodeId: isGlobal(service) ? task.nodeId : '' };
     const desiredState = atOnce ? runState(service) : TaskState.READY;
-    draft.create('task', newTask(service, { id, slot: task.slot, nodeId, desiredState, now }));
+    const startAfter = atOnce ? 0 : now + delay;
+    draft.create('task', newTask(service, { id: newId(), ...place, desiredState, now, startAfter, restarts }));
   }
 
   #startTask(draft: WriteView, id: string): void {
@@ -208,7 +200,7 @@ export class Orchestrator implements Reaction {
     const service = view.get('service', id);
     if (!service || service.pendingDelete) return [...view.tasksOfService(id)].map((task) => this.#removal(task));
     const now = this.#options.clock.now();
-    const isHeld = (task: Task) => !this.#history.allows(service, task, now);
+    const isHeld = (task: Task) => !allowsRestart(service, task, now);
     const plan = planService(service, view.tasksOfService(id), () => view.list('node'), isHeld);
     this.#updater.plan(service, plan.dirty);
     const created = plan.create.map(({ slot, nodeId }) => (draft: WriteView) => {

@@ -1,64 +1,70 @@
-import { RestartCondition, type RestartPolicy, type Service, type Task, TaskState } from '../../proto/gen/index.js';
-import { isJob, slotKey } from '../common/tasks.js';
+import {
+  RestartCondition,
+  type RestartPolicy,
+  Restarts,
+  type Service,
+  type Task,
+  TaskState,
+} from '../../proto/gen/index.js';
+import { isJob } from '../common/tasks.js';
+import { FAILURE_WINDOW, MAX_FAILURES } from '../scheduler/node-info.js';
 
 const DEFAULT_DELAY = 5_000;
-
-/** Milliseconds between the end of a task and the start of its successor. */
-export function restartDelay(policy: RestartPolicy): number {
-  return policy.delay === undefined ? DEFAULT_DELAY : policy.delay / 1e6;
-}
-
-/** Restarts before it do not count. Milliseconds since the epoch. */
-function windowStart(policy: RestartPolicy, now: number): number {
-  return policy.window === 0 ? Number.NEGATIVE_INFINITY : now - policy.window / 1e6;
-}
-
-interface Restarts {
-  readonly specVersion: number;
-  /** When, by the task that was replaced: the same replacement counts once. Milliseconds. */
-  readonly at: Map<string, number>;
-}
+/** So many failures in a row are answered after the policy's delay, as in Swarm; then it doubles each time. */
+const PATIENCE = 3;
+/** What the delay grows from when the policy has none, and by how much it grows at most; milliseconds. */
+const LEAST_STEP = 1_000;
+const MOST_EXTRA = 120_000;
+/** A task that has run so long was not broken from its start: what it fails of begins a new row; milliseconds. */
+export const SETTLED = 60_000;
+/** Restarts that are kept for a window. A policy that allows more within it is not held to its limit. */
+const MOST_KEPT = 1_000;
 
 /**
- * How often tasks were restarted, slot by slot. It is this manager's memory only: after a change of
- * leader the attempts are counted from zero, as in Swarm.
+ * Milliseconds between the end of a task and the start of its successor.
+ * @param failures that have come in a row, each soon after its start
  */
-export class RestartHistory {
-  readonly #services = new Map<string, Map<string, Restarts>>();
+export function restartDelay(policy: RestartPolicy, failures = 0): number {
+  const delay = policy.delay === undefined ? DEFAULT_DELAY : policy.delay / 1e6;
+  if (failures <= PATIENCE) return delay;
+  return Math.min(Math.max(delay, LEAST_STEP) * 2 ** (failures - PATIENCE), delay + MOST_EXTRA);
+}
 
-  /** Whether a task that has ended, or lost its node, is to have a successor. */
-  allows(service: Service, task: Task, now: number): boolean {
-    const policy = task.spec.restart;
-    const { condition, maxAttempts } = policy;
-    if (condition === RestartCondition.NONE) return false;
-    // A job's task that has completed is done, whatever the condition says.
-    if (task.status.state === TaskState.COMPLETE && (condition === RestartCondition.ON_FAILURE || isJob(service)))
-      return false;
-    if (maxAttempts === 0) return true;
-    const restarts = this.#services.get(service.id)?.get(slotKey(service, task));
-    if (!restarts || restarts.specVersion !== task.specVersion) return true;
-    const since = windowStart(policy, now);
-    let attempts = 0;
-    for (const at of restarts.at.values()) if (at >= since) attempts++;
-    return attempts < maxAttempts;
-  }
+/** Whether a task that has ended, or must leave its node, is to have a successor. */
+export function allowsRestart(service: Service, task: Task, now: number): boolean {
+  const { condition, maxAttempts, window } = task.spec.restart;
+  if (condition === RestartCondition.NONE) return false;
+  // A job's task that has completed is done, whatever the condition says.
+  if (task.status.state === TaskState.COMPLETE && (condition === RestartCondition.ON_FAILURE || isJob(service)))
+    return false;
+  if (maxAttempts === 0 || !hasEnded(task)) return true;
+  const { attempts, at } = task.restarts ?? Restarts.create();
+  return (window === 0 ? attempts : since(at, now - window / 1e6).length) < maxAttempts;
+}
 
-  record(service: Service, task: Task, now: number): void {
-    if (task.spec.restart.maxAttempts === 0) return;
-    const slots = this.#services.get(service.id) ?? new Map<string, Restarts>();
-    this.#services.set(service.id, slots);
-    const key = slotKey(service, task);
-    let restarts = slots.get(key);
-    if (!restarts || restarts.specVersion !== task.specVersion) {
-      restarts = { specVersion: task.specVersion, at: new Map() };
-      slots.set(key, restarts);
-    }
-    restarts.at.set(task.id, now);
-    const since = windowStart(task.spec.restart, now);
-    for (const [id, at] of restarts.at) if (at < since) restarts.at.delete(id);
-  }
+/** What the successor of a task is to know of those before it. One that only moves has not ended, and counts nothing. */
+export function restartsAfter(task: Task, now: number): Restarts {
+  const before = task.restarts ?? Restarts.create();
+  if (!hasEnded(task)) return before;
+  const { maxAttempts, window } = task.spec.restart;
+  const kept = Math.min(maxAttempts, MOST_KEPT);
+  const failed = task.status.state === TaskState.FAILED || task.status.state === TaskState.REJECTED;
+  const ran = task.startedAt === 0 ? 0 : task.status.timestamp - task.startedAt;
+  return {
+    attempts: before.attempts + 1,
+    at: window > 0 && kept > 0 ? [...since(before.at, now - window / 1e6), now].slice(-kept) : [],
+    failures: failed ? (ran < SETTLED ? before.failures : 0) + 1 : 0,
+    recent: [
+      ...before.recent.filter(({ at }) => at > now - FAILURE_WINDOW),
+      ...(failed ? [{ nodeId: task.nodeId, at: now }] : []),
+    ].slice(-MAX_FAILURES),
+  };
+}
 
-  forget(serviceId: string): void {
-    this.#services.delete(serviceId);
-  }
+function since(times: readonly number[], start: number): readonly number[] {
+  return times.filter((at) => at >= start);
+}
+
+function hasEnded(task: Task): boolean {
+  return task.status.state > TaskState.RUNNING;
 }

@@ -32,12 +32,11 @@ export class DelayedStarts {
 
   /**
    * @param since when the task was made, milliseconds since the epoch
-   * @param delay milliseconds after that before which it must not start
+   * @param dueAt before which it must not start, milliseconds since the epoch
    */
-  add(taskId: string, slot: string, since: number, delay: number): void {
+  add(taskId: string, slot: string, since: number, dueAt: number): void {
     if (this.#waiting.has(taskId)) return;
     const now = this.#clock.now();
-    const dueAt = since + delay;
     const deadline = Math.max(dueAt, since + OLD_TASK_TIMEOUT);
     const look = () => {
       this.due.add(taskId);

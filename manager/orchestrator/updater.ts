@@ -30,8 +30,6 @@ export type Change = (draft: WriteView) => void;
 export interface UpdaterOptions extends LoopOptions {
   /** Makes the loop act. */
   readonly wake: () => void;
-  /** A task that is being made with desired state READY starts this long after that; ms. */
-  readonly startAfter: (taskId: string, delay: number) => void;
 }
 
 const PAUSED: ReadonlySet<UpdateState> = new Set([UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED]);
@@ -160,7 +158,6 @@ export class Updater {
     );
     const wait = runs && !startFirst;
     const id = newId();
-    if (wait) this.#options.startAfter(id, 0);
     const desiredState = wait ? TaskState.READY : runState(service);
     draft.create('task', newTask(service, { id, ...place, desiredState, now }));
     update.started(slot, id);

@@ -100,7 +100,7 @@ export class NodeInfo {
   /** @param now milliseconds */
   failed(key: string, now: number): void {
     const recent = (this.#failures.get(key) ?? []).filter((at) => at > now - FAILURE_WINDOW);
-    this.#failures.set(key, [...recent, now].slice(-MAX_FAILURES));
+    this.#failures.set(key, [...recent, now].sort((a, b) => a - b).slice(-MAX_FAILURES));
   }
 
   isFailing(key: string, now: number): boolean {

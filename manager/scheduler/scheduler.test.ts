@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { newId } from '../../lib/ids.js';
-import { NodeAvailability, NodeState, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import { NodeAvailability, NodeState, Restarts, type Service, type Task, TaskState } from '../../proto/gen/index.js';
 import { newTask } from '../common/tasks.js';
 import type { Store } from '../store/store.js';
 import { runLoops } from '../testing/loops.js';
 import { testCluster, testNode, testService, testTaskSpec } from '../testing/objects.js';
+import { FAILURE_WINDOW } from './node-info.js';
 import { Scheduler } from './scheduler.js';
 
 async function addPending(store: Store, service: Service, count: number, nodeId = ''): Promise<readonly string[]> {
@@ -100,6 +101,44 @@ test('checks - a constraint that does not parse is told, not thrown', async () =
   const [id] = await addPending(store, testService('web', 1, { task }), 1);
   await settle();
   expect(get(id)?.status.error).toBe('constraint "node.colour==red": there is no node property "node.colour"');
+});
+
+test('failures - a node on which a service keeps failing is left alone, also by the next leader', async () => {
+  const { store, settle, restart, get, nodes, clock } = await swarm('node1', 'node2');
+  const [bad, good] = nodes.map(({ id }) => id);
+  const web = testService('web', 4);
+  // Two slots, of which the one has failed thrice on the node and the other twice.
+  const successor = (slot: number, failures: number) => {
+    const recent = Array.from({ length: failures }, (_, i) => ({ nodeId: bad ?? '', at: clock.now() - i * 1000 }));
+    const restarts = Restarts.create({ failures, recent });
+    return newTask(web, { id: newId(), slot, nodeId: '', desiredState: TaskState.READY, now: 0, restarts });
+  };
+  await store.update((draft) => [draft.create('task', successor(1, 3)), draft.create('task', successor(2, 2))]);
+  await restart();
+  const chosen = async () => {
+    const ids = await addPending(store, web, 2);
+    await settle();
+    return ids.map((id) => get(id)?.nodeId);
+  };
+  expect(await chosen()).toEqual([good, good]);
+  expect(new Set(await chosen())).toEqual(new Set([good]));
+  await clock.advance(FAILURE_WINDOW);
+  expect(new Set(await chosen())).toEqual(new Set([bad]));
+});
+
+test('failures - counted as they happen', async () => {
+  const { store, settle, get, nodes, report } = await swarm('node1', 'node2');
+  const web = testService('web', 4);
+  const [bad] = nodes;
+  for (let i = 0; i < 5; i++) {
+    const [id] = await addPending(store, web, 1, bad?.id);
+    await settle();
+    const task = get(id);
+    if (task) await report(task, TaskState.FAILED);
+  }
+  const ids = await addPending(store, web, 3);
+  await settle();
+  expect(ids.map((id) => get(id)?.nodeId)).not.toContain(bad?.id);
 });
 
 test('restart - knows what nodes have from the store', async () => {

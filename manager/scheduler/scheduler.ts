@@ -57,7 +57,12 @@ export class Scheduler implements Reaction {
     this.#stuck = new Set();
     this.#retryDue = false;
     for (const node of view.list('node')) this.#nodes.set(node.id, new NodeInfo(node));
-    for (const task of view.list('task')) this.#taskSeen(task);
+    for (const task of view.list('task')) {
+      this.#taskSeen(task);
+      // What the leader before saw fail: a task's successor tells of it.
+      if (isWanted(task))
+        for (const { nodeId, at } of task.restarts?.recent ?? []) this.#nodes.get(nodeId)?.failed(groupKey(task), at);
+    }
   }
 
   observe(commit: Commit): void {
@@ -94,7 +99,7 @@ export class Scheduler implements Reaction {
     const info = this.#nodes.get(task.nodeId);
     if (info?.put(task)) this.#retry();
     const died = task.status.state === TaskState.FAILED || task.status.state === TaskState.REJECTED;
-    if (died && old !== undefined && old.status.state <= TaskState.RUNNING && isWanted(task))
+    if (died && (old === undefined || old.status.state <= TaskState.RUNNING) && isWanted(task))
       info?.failed(groupKey(task), this.#options.clock.now());
     if (task.status.state === TaskState.PENDING && isWanted(task)) this.#pending(task);
     else this.#forget(task);

@@ -3,6 +3,7 @@ import { ManualClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
 import type { Task, TaskState } from '../../proto/gen/index.js';
 import type { LoopOptions } from '../common/loop.js';
+import { withStatus } from '../common/tasks.js';
 import type { MemoryStore } from '../store/memory-store.js';
 import { openTestStore } from '../store/testing.js';
 
@@ -64,7 +65,7 @@ export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLo
     async report(task, state) {
       await store.update((draft) => {
         const current = draft.get('task', task.id);
-        if (current) draft.update('task', { ...current, status: { ...current.status, state, timestamp: clock.now() } });
+        if (current) draft.update('task', withStatus(current, { ...current.status, state, timestamp: clock.now() }));
       });
       await settle();
     },

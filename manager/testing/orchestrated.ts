@@ -7,7 +7,7 @@ import {
   TaskState,
   TaskStateName,
 } from '../../proto/gen/index.js';
-import { isStopped, isWanted } from '../common/tasks.js';
+import { isStopped, isWanted, withStatus } from '../common/tasks.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { runLoops } from './loops.js';
 import { changeSpec, testCluster, testNode, testService } from './objects.js';
@@ -30,7 +30,7 @@ export function words(
 /** A swarm with an orchestrator alone; the test plays scheduler and agents. */
 export async function orchestrated(...names: readonly string[]) {
   const loops = await runLoops(Orchestrator);
-  const { store, settle, tasks, report } = loops;
+  const { store, clock, settle, tasks, report } = loops;
   const nodes = names.map((name) => testNode(name));
   await store.update((draft) => [draft.create('cluster', testCluster()), nodes.map((n) => draft.create('node', n))]);
   const add = async (name: string, replicas: number, fields: Partial<ServiceSpec> = {}) => {
@@ -45,7 +45,8 @@ export async function orchestrated(...names: readonly string[]) {
       if (!isWanted(task) || task.status.state >= TaskState.RUNNING) continue;
       const nodeId = task.nodeId || (nodes[i % nodes.length]?.id ?? '');
       const state = task.desiredState === TaskState.READY ? TaskState.READY : TaskState.RUNNING;
-      await store.update((draft) => draft.update('task', { ...task, nodeId, status: { ...task.status, state } }));
+      const status = { ...task.status, state, timestamp: clock.now() };
+      await store.update((draft) => draft.update('task', withStatus({ ...task, nodeId }, status)));
     }
     await settle();
   };
