@@ -127,10 +127,13 @@ export class ContainersGround {
   async restartMachine(): Promise<void> {
     const running = ((await this.list()) ?? []).flatMap(({ pid }) => (pid > 0 ? [pid] : []));
     await this.end('SIGKILL');
-    for (const pid of [...running, ...monitorsIn(this.options.dataRoot)]) process.kill(pid, 'SIGKILL');
+    // The monitors first: none of them ends by itself on the way, nor takes note of anything.
+    for (const pid of [...monitorsIn(this.options.dataRoot), ...running]) process.kill(pid, 'SIGKILL');
     await this.until('their ends', () => running.every((pid) => !existsSync(`/proc/${pid}/root/bin`)));
     for (const mount of mountsIn(this.folder)) execFileSync('umount', ['-l', mount]);
     await rm(this.options.runRoot, { recursive: true, force: true });
+    // The kernel takes the veth pairs away with the containers' namespaces, in its own time.
+    await this.until('the end of the namespaces', () => !this.links().some((name) => name.startsWith('veth')));
     for (const name of this.links()) if (name !== 'lo') this.outside('ip', 'link', 'del', name);
     this.outside('nft', 'flush', 'ruleset');
     await this.start();
