@@ -2,6 +2,7 @@ import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
 import type { NetworkTracingService } from '../proto/gen/inspections.js';
 import type { NodeAgentService } from '../proto/gen/node.js';
+import type { VolumesService } from '../proto/gen/volumes.js';
 import type { Channel, Stubs } from '../proto/rpc/client.js';
 import { findDaemon } from './host.js';
 import type { Io } from './io.js';
@@ -9,6 +10,7 @@ import type { Io } from './io.js';
 export type Control = Stubs<typeof ControlService>;
 export type NodeAgent = Stubs<typeof NodeAgentService>;
 export type Containers = Stubs<typeof ContainersService>;
+export type Volumes = Stubs<typeof VolumesService>;
 export type Tracing = Stubs<typeof NetworkTracingService>;
 
 /** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
@@ -53,6 +55,13 @@ export class Context {
     const { ContainersService } = await import('../proto/gen/containers.js');
     const { plainErrors } = await import('./retry.js');
     return plainErrors(await this.#stubs(ContainersService));
+  }
+
+  /** Volumes of the daemon's machine. @throws UNAVAILABLE when no daemon answers */
+  async volumes(): Promise<Volumes> {
+    const { VolumesService } = await import('../proto/gen/volumes.js');
+    const { plainErrors } = await import('./retry.js');
+    return plainErrors(await this.#stubs(VolumesService));
   }
 
   /** Traces of the network. @throws UNAVAILABLE when no daemon answers */

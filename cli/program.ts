@@ -9,6 +9,7 @@ import { registerNode } from './commands/node.js';
 import { registerService } from './commands/service.js';
 import { registerSwarm } from './commands/swarm.js';
 import { registerSystem } from './commands/system.js';
+import { registerVolume } from './commands/volume.js';
 import type { Context } from './context.js';
 import { VERSION } from './version.js';
 
@@ -37,6 +38,7 @@ export function buildProgram(context: Context): Command {
   registerNode(program, context);
   registerContainer(program, context);
   registerNetwork(program, context);
+  registerVolume(program, context);
   registerImage(program, context);
   registerSystem(program, context);
   registerLab(program, context);

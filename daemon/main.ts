@@ -13,6 +13,7 @@ import {
   InspectionsService,
   NetworkTracingService,
   NodeAgentService,
+  VolumesService,
 } from '../proto/gen/index.js';
 import { RpcServer } from '../proto/rpc/server.js';
 import { listContainers } from '../worker/containers/descriptions.js';
@@ -22,6 +23,7 @@ import { Engine } from '../worker/engine.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
+import { volumesHandlers } from '../worker/volumes/handlers.js';
 import { controlGate, inspectionsGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
@@ -82,6 +84,10 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   server.add(
     ContainersService,
     containersHandlers(async () => (await engine.part.ready()).containers),
+  );
+  server.add(
+    VolumesService,
+    volumesHandlers(async () => (await engine.part.ready()).volumes),
   );
   server.add(InspectionsService, inspectionsGate(node));
   const running = async () => listContainers((await engine.part.ready()).containers, false, []);

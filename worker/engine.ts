@@ -14,6 +14,7 @@ import { runTogether } from './group.js';
 import { NetworkController } from './network/controller.js';
 import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
 import { union } from './network/union.js';
+import { Volumes } from './volumes/volumes.js';
 
 export interface EngineOptions {
   readonly dataRoot: string;
@@ -30,6 +31,7 @@ export interface EngineOptions {
 /** What is open for as long as the engine runs. */
 export interface EngineParts {
   readonly executor: OciExecutor;
+  readonly volumes: Volumes;
   readonly plane: NetworkPlane;
   readonly network: NetworkController;
   /** Containers and networks of this machine alone. */
@@ -141,9 +143,10 @@ export class Engine {
   async #open(): Promise<EngineParts> {
     const { dataRoot, runRoot, images, cgroupParent, log, clock } = this.#options;
     const folders = { dataRoot: join(dataRoot, 'containers'), runRoot: join(runRoot, 'containers') };
+    const volumes = await Volumes.open({ root: join(dataRoot, 'volumes'), clock, log });
     const [plane, executor] = await Promise.all([
       NetworkPlane.open({ runRoot, log, onReport: (report) => this.#opened?.network.reported(report) }),
-      OciExecutor.open({ ...folders, images, cgroupParent, log, clock }),
+      OciExecutor.open({ ...folders, images, volumes, cgroupParent, log, clock }),
     ]);
     const network = new NetworkController({
       plane,
@@ -162,7 +165,7 @@ export class Engine {
       clock,
       swarm: () => this.#swarm,
     });
-    this.#opened = { executor, plane, network, containers };
+    this.#opened = { executor, volumes, plane, network, containers };
     return this.#opened;
   }
 

@@ -79,7 +79,7 @@ async function oneContainer(channel: Channel, network: string): Promise<{ starte
     started = performance.now() - begin;
     const { exitCode } = await containers.waitContainer({ ref: id });
     if (exitCode !== 0) throw new Error(`true ended with ${exitCode}`);
-    await containers.removeContainer({ ref: id, force: false });
+    await containers.removeContainer({ ref: id, force: false, volumes: false });
   });
   return { started, gone };
 }

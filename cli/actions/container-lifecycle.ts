@@ -43,7 +43,7 @@ export async function removeContainers(context: Context, refs: readonly string[]
   const force = flags.on('force');
   await forEach(context, refs, async (ref) => {
     try {
-      await containers.removeContainer({ ref, force });
+      await containers.removeContainer({ ref, force, volumes: flags.on('volumes') });
     } catch (error) {
       if (!force || codeOf(error) !== 'NOT_FOUND') throw error;
       context.io.err(`Error: ${messageOf(error)}\n`);
@@ -82,7 +82,7 @@ export async function pruneContainers(context: Context, flags: Flags): Promise<v
     context,
     stopped.map(({ id }) => id),
     async (id) => {
-      await containers.removeContainer({ ref: id, force: false });
+      await containers.removeContainer({ ref: id, force: false, volumes: false });
       context.io.out(`${id}\n`);
     },
   );

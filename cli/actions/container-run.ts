@@ -164,7 +164,7 @@ function startFailureCode(error: unknown): number {
 
 async function removeFailed(context: Context, id: string): Promise<void> {
   try {
-    await (await context.containers()).removeContainer({ ref: id, force: true });
+    await (await context.containers()).removeContainer({ ref: id, force: true, volumes: true });
   } catch (error) {
     if (!(error instanceof SwarmError) || error.code !== 'NOT_FOUND') throw error;
   }

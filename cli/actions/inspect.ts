@@ -4,6 +4,7 @@ import type { Flags } from '../flags/flags.js';
 import { dockerContainer } from '../format/docker-container.js';
 import { dockerImage } from '../format/docker-image.js';
 import { dockerNode, dockerService, dockerTask } from '../format/docker-objects.js';
+import { dockerVolume } from '../format/docker-volume.js';
 import { renderInspected } from '../format/list.js';
 import { findImage } from './image-names.js';
 import { dockerNetworkOf } from './networks.js';
@@ -18,6 +19,10 @@ const KINDS: readonly (readonly [string, Find])[] = [
     async (context, ref) => dockerContainer((await (await context.containers()).inspectContainer({ ref })).container),
   ],
   ['image', async (context, ref) => dockerImage(await findImage(context, ref))],
+  [
+    'volume',
+    async (context, ref) => dockerVolume((await (await context.volumes()).inspectVolume({ name: ref })).volume),
+  ],
   ['network', (context, ref) => dockerNetworkOf(context, ref, false)],
   [
     'service',

@@ -41,7 +41,7 @@ export function registerContainerLife(parent: Command, context: Context): void {
   several('rm', 'Remove containers')
     .alias('remove')
     .option('-f, --force', 'Kill and remove a container that runs')
-    .option('-v, --volumes', 'Remove its anonymous volumes too (there are none)')
+    .option('-v, --volumes', 'Remove its anonymous volumes too')
     .action(async (refs: string[], _options, command: Command) => {
       const { removeContainers } = await import('../actions/container-lifecycle.js');
       await removeContainers(context, refs, flagsOf(command));

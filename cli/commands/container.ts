@@ -17,8 +17,8 @@ export function registerContainer(program: Command, context: Context): void {
   registerLists(group.command('ls').aliases(['list', 'ps']), context);
 
   inspectOptions(program.command('inspect').description('Show all about any object'))
-    .argument('<object...>', 'Names or ids of containers, images, networks, services, tasks or nodes')
-    .option('--type <TYPE>', 'Only objects of this type: container, image, network, service, task or node')
+    .argument('<object...>', 'Names or ids of containers, images, volumes, networks, services, tasks or nodes')
+    .option('--type <TYPE>', 'Only objects of this type: container, image, volume, network, service, task or node')
     .action(async (refs: string[], _options, command: Command) => {
       const { inspectObjects } = await import('../actions/inspect.js');
       await inspectObjects(context, refs, flagsOf(command));

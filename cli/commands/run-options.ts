@@ -19,7 +19,7 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['-l, --label <KEY=VALUE>', 'Set a label'],
   ['--label-file <FILE>', 'Read labels from a file'],
   ['--log-opt <KEY=VALUE>', 'Option of the logging driver'],
-  ['--mount <MOUNT>', 'Attach a mount, as type=bind,source=/a,target=/b'],
+  ['--mount <MOUNT>', 'Attach a mount, as type=volume,source=data,target=/data'],
   ['--network <NETWORK>', 'Connect to a network: NAME, host, none, container:NAME or name=NAME,alias=A,ip=IP'],
   ['--network-alias <ALIAS>', 'Add a name in the network'],
   ['-p, --publish <PORT>', 'Publish a port, as 8080:80, 127.0.0.1:8080:80/udp or 80'],
@@ -27,7 +27,7 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['--sysctl <KEY=VALUE>', 'Set a sysctl'],
   ['--tmpfs <PATH>', 'Mount a tmpfs, as /run or /run:size=64m'],
   ['--ulimit <NAME=SOFT:HARD>', 'Set a ulimit'],
-  ['-v, --volume <VOLUME>', 'Mount a path, as /source:/target or /source:/target:ro'],
+  ['-v, --volume <VOLUME>', 'Mount a volume or path, as data:/target, /source:/target:ro or /target'],
 ];
 
 const HIDDEN_LISTS: readonly (readonly [string, string])[] = [

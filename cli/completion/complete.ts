@@ -15,6 +15,8 @@ const NAMES: Readonly<Record<string, Names>> = {
     ...(await (await context.control()).listNodes({ filters: [] })).nodes.map((node) => node.description.hostname),
   ],
   network: async (context) => (await networksOf(context, [])).map(({ spec }) => spec.name),
+  volume: async (context) =>
+    (await (await context.volumes()).listVolumes({ filters: [] })).volumes.map(({ spec }) => spec.name),
   container: containerNames,
   object: containerNames,
   image: async (context) => (await (await context.agent()).listImages({})).images.flatMap((image) => image.names),
@@ -39,7 +41,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   pull: ['missing', 'always', 'never'],
   restart: ['no', 'on-failure', 'always', 'unless-stopped'],
   attach: ['stdin', 'stdout', 'stderr'],
-  type: ['container', 'image', 'network', 'service', 'task', 'node'],
+  type: ['container', 'image', 'network', 'volume', 'service', 'task', 'node'],
   signal: ['HUP', 'INT', 'QUIT', 'KILL', 'USR1', 'USR2', 'TERM', 'CONT', 'STOP'],
 };
 

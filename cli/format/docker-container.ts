@@ -3,10 +3,12 @@ import {
   type ContainerInfo,
   type ContainerNetwork,
   ContainerPhase,
+  type MountedVolume,
 } from '../../proto/gen/containers.js';
 import { type Mount, MountType, MountTypeName, type PortConfig } from '../../proto/gen/specs.js';
 import { hostIpOf, labelsOf, portText, stateText } from './container-rows.js';
-import { NEVER, nonEmpty, nonZero } from './docker-common.js';
+import { NEVER, nonEmpty } from './docker-common.js';
+import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
 
@@ -34,7 +36,7 @@ export function dockerContainer(info: ContainerInfo) {
     ExecIDs: null,
     HostConfig: hostConfig(info),
     GraphDriver: { Data: goMap({ MergedDir: info.rootfs }), Name: 'overlay2' },
-    Mounts: config.container.mounts.map(dockerMountPoint),
+    Mounts: mountPoints(info),
     Config: processConfig(info),
     NetworkSettings: networkSettings(info),
   };
@@ -95,7 +97,7 @@ function hostConfig({ config }: ContainerInfo) {
       PathInContainer: device.containerPath,
       CgroupPermissions: device.permissions,
     })),
-    Mounts: nonEmpty(container.mounts.filter((mount) => !isBind(mount)).map(hostMount)),
+    Mounts: nonEmpty(container.mounts.filter((mount) => !isBind(mount)).map(dockerMount)),
   };
 }
 
@@ -209,10 +211,15 @@ function portMap(ports: readonly PortConfig[]) {
   return goMap(map);
 }
 
+/** Of volumes, those that the container has got: with names, and those of its image too. */
+function mountPoints({ config, volumes }: ContainerInfo) {
+  const others = config.container.mounts.filter(({ type }) => type !== MountType.VOLUME);
+  return [...others.map(dockerMountPoint), ...volumes.map(volumePoint)];
+}
+
 function dockerMountPoint(mount: Mount) {
   return {
     Type: MountTypeName[mount.type].toLowerCase(),
-    Name: mount.type === MountType.VOLUME ? mount.source : undefined,
     Source: mount.source,
     Destination: mount.target,
     Mode: mount.readOnly ? 'ro' : '',
@@ -221,15 +228,16 @@ function dockerMountPoint(mount: Mount) {
   };
 }
 
-function hostMount(mount: Mount) {
+function volumePoint({ name, source, target, readOnly }: MountedVolume) {
   return {
-    Type: MountTypeName[mount.type].toLowerCase(),
-    Source: mount.source === '' ? undefined : mount.source,
-    Target: mount.target,
-    ReadOnly: mount.readOnly || undefined,
-    TmpfsOptions: mount.tmpfs
-      ? { SizeBytes: nonZero(mount.tmpfs.sizeBytes), Mode: nonZero(mount.tmpfs.mode) }
-      : undefined,
+    Type: 'volume',
+    Name: name,
+    Source: source,
+    Destination: target,
+    Driver: 'local',
+    Mode: readOnly ? 'ro' : 'z',
+    RW: !readOnly,
+    Propagation: '',
   };
 }
 

@@ -128,7 +128,7 @@ function mapOrUndefined(record: Readonly<Record<string, string>>) {
   return Object.keys(record).length > 0 ? goMap(record) : undefined;
 }
 
-function dockerMount(mount: Mount) {
+export function dockerMount(mount: Mount) {
   const { volume, tmpfs } = mount;
   return {
     Type: MountTypeName[mount.type].toLowerCase(),

@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync } from 'node:fs';
-import { errnoOf, invalidArgument } from '../../lib/errors.js';
+import { errnoOf, failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { isKernelError } from './errors.js';
 import { MNT_DETACH, mountRaw, unmountRaw } from './syscalls.js';
 
@@ -134,6 +134,23 @@ const below = (prefix: string, path: string): boolean =>
 /** Mounts on a path and below it, oldest first: unmount in reverse. */
 export function listMounts(prefix: string): Mount[] {
   return parseMountInfo(readFileSync('/proc/self/mountinfo', 'utf8')).filter(({ target }) => below(prefix, target));
+}
+
+/**
+ * Unmounts all that is mounted on a path or below it, lazily; fine when there is nothing.
+ * @throws FAILED_PRECONDITION when a mount stays: who deletes the path then would delete what is mounted
+ */
+export function unmountBelow(path: string): void {
+  let real: string;
+  try {
+    real = realpathSync(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  for (const { target } of listMounts(real).reverse()) unmount(target, { lazy: true });
+  const [left] = listMounts(real);
+  if (left) throw failedPrecondition(`${left.target} is still mounted`, { value: left.target });
 }
 
 /** False also for a path that does not exist. */

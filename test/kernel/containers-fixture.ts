@@ -107,7 +107,8 @@ export class ContainersGround {
 
   /** Removes all containers and networks. @throws when something of them is left */
   async clear(): Promise<void> {
-    for (const { id } of (await this.list()) ?? []) await this.rpc.removeContainer({ ref: id, force: true });
+    for (const { id } of (await this.list()) ?? [])
+      await this.rpc.removeContainer({ ref: id, force: true, volumes: false });
     const { networks } = await this.rpc.listLocalNetworks({ filters: [{ key: 'type', values: ['custom'] }] });
     for (const { id } of networks) await this.rpc.removeLocalNetwork({ ref: id });
     await this.nothingLeft();

@@ -36,7 +36,7 @@ describe('container - its life', () => {
     await ground.rpc.startContainer({ ref: id.slice(0, 8) });
     await ground.rpc.waitContainer({ ref: id });
     expect(await output(id)).toContain('here');
-    await ground.rpc.removeContainer({ ref: 'once', force: false });
+    await ground.rpc.removeContainer({ ref: 'once', force: false, volumes: false });
     await ground.nothingLeft();
   });
 
@@ -44,7 +44,9 @@ describe('container - its life', () => {
     const trap = ['sh', '-c', 'trap "exit 7" TERM; echo ready; while true; do sleep 0.05; done'];
     const id = await ground.run('trap', trap);
     await ground.until('the trap', async () => (await output(id)).includes('ready'));
-    await expect(ground.rpc.removeContainer({ ref: id, force: false })).rejects.toThrow('container is running');
+    await expect(ground.rpc.removeContainer({ ref: id, force: false, volumes: false })).rejects.toThrow(
+      'container is running',
+    );
     await ground.rpc.stopContainer({ ref: id, signal: '', grace: undefined });
     expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, exitCode: 7, pid: 0 });
     await ground.rpc.startContainer({ ref: id });
@@ -52,7 +54,7 @@ describe('container - its life', () => {
     expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, exitCode: 137 });
     await expect(ground.rpc.killContainer({ ref: id, signal: '' })).rejects.toThrow('is not running');
     await ground.rpc.startContainer({ ref: id });
-    await ground.rpc.removeContainer({ ref: id, force: true });
+    await ground.rpc.removeContainer({ ref: id, force: true, volumes: false });
     await ground.nothingLeft();
   });
 
@@ -76,7 +78,7 @@ describe('container - its life', () => {
     // Whatever wakes its runner must not take it for one that is to be stopped.
     await ground.rpc.startContainer({ ref: id });
     const other = await ground.run('other', ['sleep', '1000']);
-    await ground.rpc.removeContainer({ ref: other, force: true });
+    await ground.rpc.removeContainer({ ref: other, force: true, volumes: false });
     expect(await ground.inspect(id)).toMatchObject({ phase: RUNNING, restartCount: 0 });
     await ground.rpc.killContainer({ ref: id, signal: 'TERM' });
     expect(await ground.rpc.waitContainer({ ref: id })).toMatchObject({ exitCode: 8 });
@@ -100,7 +102,7 @@ describe('container - its life', () => {
     await expect(ground.create('other', ['true'], { networks: ['host', 'bridge'] })).rejects.toThrow('conflicting');
     await expect(ground.create('other', ['true'], { restart: 'now' })).rejects.toThrow("unknown policy 'now'");
     expect(ground.leftovers()).toEqual(before);
-    await ground.rpc.removeContainer({ ref: 'taken', force: false });
+    await ground.rpc.removeContainer({ ref: 'taken', force: false, volumes: false });
   });
 
   it('that cannot be run says why, and has no network then', async () => {
@@ -110,7 +112,7 @@ describe('container - its life', () => {
     expect(info).toMatchObject({ phase: CREATED, endpoints: [] });
     expect(info.error).not.toBe('');
     expect(existsSync(info.sandboxKey)).toBe(false);
-    await ground.rpc.removeContainer({ ref: id, force: false });
+    await ground.rpc.removeContainer({ ref: id, force: false, volumes: false });
   });
 });
 
@@ -122,14 +124,14 @@ describe('container - its policy', () => {
     await ground.rpc.stopContainer({ ref: id, signal: '', grace: undefined });
     expect(await waited).toMatchObject({ exitCode: 5 });
     expect(await phaseOf(id)).toBe(EXITED);
-    await ground.rpc.removeContainer({ ref: id, force: false });
+    await ground.rpc.removeContainer({ ref: id, force: false, volumes: false });
   });
 
   it('gives up after as many tries as on-failure says', async () => {
     const id = await ground.run('tries', ['sh', '-c', 'exit 5'], { restart: 'on-failure', restartMaxAttempts: 2 });
     expect(await ground.rpc.waitContainer({ ref: id })).toMatchObject({ exitCode: 5 });
     expect(await ground.inspect(id)).toMatchObject({ phase: EXITED, restartCount: 2 });
-    await ground.rpc.removeContainer({ ref: id, force: false });
+    await ground.rpc.removeContainer({ ref: id, force: false, volumes: false });
   });
 });
 
@@ -181,13 +183,14 @@ describe('container - when the daemon is killed', () => {
       await ground.end('SIGKILL');
       await ground.start();
       await ground.until('the start', async () => (await phaseOf(id)) !== undefined);
-      const removal = ground.rpc.removeContainer({ ref: id, force: true });
+      const removal = ground.rpc.removeContainer({ ref: id, force: true, volumes: false });
       removal.catch(() => undefined);
       await new Promise((resolve) => setTimeout(resolve, ms));
       await ground.end('SIGKILL');
       await ground.start();
       const left = (await ground.list()) ?? [];
-      for (const info of left) await ground.rpc.removeContainer({ ref: info.id, force: true }).catch(() => undefined);
+      for (const info of left)
+        await ground.rpc.removeContainer({ ref: info.id, force: true, volumes: false }).catch(() => undefined);
       await ground.until('the removal', () => isGone(id));
       await ground.nothingLeft();
     }

@@ -89,7 +89,7 @@ describe('networks - of their own', () => {
     await expect(ground.create('far', ['true'], outside)).rejects.toThrow('no configured subnet of network front');
     const bridge = { networks: [{ network: 'bridge', ipv4Address: '172.17.0.9' }] };
     await expect(ground.create('far', ['true'], bridge)).rejects.toThrow('user defined networks only');
-    await ground.rpc.removeContainer({ ref: id, force: false });
+    await ground.rpc.removeContainer({ ref: id, force: false, volumes: false });
     const heir = await ground.run('heir', ['sleep', '1000'], asked);
     expect(ground.addresses(heir)).toEqual(['eth0 10.99.0.2/24']);
   });
@@ -148,7 +148,7 @@ describe('ports - published', () => {
     await expect(ground.rpc.startContainer({ ref: id })).rejects.toThrow(
       'Bind for 0.0.0.0:8080 failed: port 8080/tcp is in use by container "web"',
     );
-    await ground.rpc.removeContainer({ ref: web, force: true });
+    await ground.rpc.removeContainer({ ref: web, force: true, volumes: false });
     await ground.rpc.startContainer({ ref: id });
     expect(get(8080)).toBe('late');
   });

@@ -10,6 +10,7 @@ import { silentLogger } from '../../lib/log.js';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import { OciExecutor, OciImageStore } from '../../worker/executor/oci/index.js';
 import { testSettings } from '../../worker/executor/oci/testing.js';
+import { Volumes } from '../../worker/volumes/volumes.js';
 import { foldersIn } from './executor-folders.js';
 
 export const IMAGE = 'executor-test:busybox';
@@ -72,8 +73,11 @@ export async function openGround(): Promise<Ground> {
     format: 'rootfs',
     changes: ['CMD ["sleep", "1000"]', 'ENV GREETING=hello'],
   });
-  const open = () =>
-    OciExecutor.open({ dataRoot, runRoot, images, cgroupParent, log: silentLogger, clock: systemClock });
+  const tools = { log: silentLogger, clock: systemClock };
+  const open = async () => {
+    const volumes = await Volumes.open({ root: join(folder, 'volumes'), ...tools });
+    return OciExecutor.open({ dataRoot, runRoot, images, volumes, cgroupParent, ...tools });
+  };
   const executor = await open();
   return {
     folder,

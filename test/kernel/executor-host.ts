@@ -4,24 +4,21 @@
  * states of all containers.
  * Arguments: folder, cgroup parent.
  */
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
 import type { ContainerSettings } from '../../worker/executor/executor.js';
 import { OciExecutor, OciImageStore } from '../../worker/executor/oci/index.js';
+import { Volumes } from '../../worker/volumes/volumes.js';
 import { foldersIn } from './executor-folders.js';
 
 const [folder = '', cgroupParent = ''] = process.argv.slice(2);
 const { dataRoot, runRoot, images: root } = foldersIn(folder);
 const images = await OciImageStore.open({ root, log: silentLogger });
-const executor = await OciExecutor.open({
-  dataRoot,
-  runRoot,
-  images,
-  cgroupParent,
-  log: silentLogger,
-  clock: systemClock,
-});
+const tools = { log: silentLogger, clock: systemClock };
+const volumes = await Volumes.open({ root: join(folder, 'volumes'), ...tools });
+const executor = await OciExecutor.open({ dataRoot, runRoot, images, volumes, cgroupParent, ...tools });
 const signal = new AbortController().signal;
 for await (const line of createInterface({ input: process.stdin })) {
   const { containers: all, command } = JSON.parse(line) as { containers: ContainerSettings[]; command: string[] };

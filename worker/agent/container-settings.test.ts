@@ -11,6 +11,7 @@ import {
   SecretSpec,
   Task,
   TaskSpec,
+  VolumeOptions,
 } from '../../proto/gen/index.js';
 import { noAssignments } from './assignments.js';
 import { containerSettings, missingFiles, type SettingsContext } from './container-settings.js';
@@ -81,11 +82,24 @@ describe('containerSettings', () => {
     expect(settings).toThrow('"{{.Task.Colour}}" is not a known placeholder');
   });
 
-  it('refuses a volume by name', () => {
-    const mount = Mount.create({ type: MountType.VOLUME, source: 'db', target: '/data' });
-    expect(() => containerSettings(task({ mounts: [mount] }), context)).toThrow(
-      'volume "db" at /data: this node cannot mount volumes',
-    );
+  it('fills in what a volume is made with', () => {
+    const volume = VolumeOptions.create({
+      labels: { of: '{{.Service.Name}}' },
+      driverOptions: { device: '/srv/{{.Task.Slot}}' },
+      subpath: 'a',
+    });
+    const mount = Mount.create({ type: MountType.VOLUME, source: 'db-{{.Task.Slot}}', target: '/data', volume });
+    const { mounts } = containerSettings(task({ mounts: [mount] }), context);
+    expect(mounts[0]).toMatchObject({
+      type: 'volume',
+      source: 'db-3',
+      volume: { labels: { of: 'web' }, driverOptions: { device: '/srv/3' }, subpath: 'a' },
+    });
+  });
+
+  it('refuses a volume of the cluster', () => {
+    const mount = Mount.create({ type: MountType.CLUSTER, source: 'db', target: '/data' });
+    expect(() => containerSettings(task({ mounts: [mount] }), context)).toThrow('cluster volume "db" at /data');
   });
 
   it('gives limits, addresses and the namespace', () => {

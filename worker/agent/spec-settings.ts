@@ -1,6 +1,12 @@
 import { invalidArgument } from '../../lib/errors.js';
-import { type ContainerSpec, type Mount, MountType, type ResourceRequirements } from '../../proto/gen/index.js';
-import type { ContainerMount, ContainerSettings } from '../executor/executor.js';
+import {
+  type ContainerSpec,
+  type Mount,
+  MountType,
+  type ResourceRequirements,
+  type VolumeOptions,
+} from '../../proto/gen/index.js';
+import type { ContainerMount, ContainerSettings, ContainerVolume } from '../executor/executor.js';
 import type { Resolvers } from './resolv-conf.js';
 
 /** What of a container follows from its description alone, be it a task's or one of this machine. */
@@ -65,14 +71,22 @@ function containerMount(mount: Mount, expand: (text: string) => string): Contain
     createMountpoint: mount.createMountpoint,
     tmpfsSizeBytes: mount.tmpfs?.sizeBytes ?? 0,
     tmpfsMode: mount.tmpfs?.mode ?? 0,
+    volume: mount.volume && containerVolume(mount.volume, expand),
   };
+}
+
+function containerVolume(volume: VolumeOptions, expand: (text: string) => string): ContainerVolume {
+  const expanded = (texts: Readonly<Record<string, string>>) =>
+    Object.fromEntries(Object.entries(texts).map(([key, text]) => [key, expand(text)]));
+  return { ...volume, labels: expanded(volume.labels), driverOptions: expanded(volume.driverOptions) };
 }
 
 function mountType({ type, source, target }: Mount): ContainerMount['type'] {
   if (type === MountType.BIND) return 'bind';
   if (type === MountType.TMPFS) return 'tmpfs';
-  throw invalidArgument(`volume "${source}" at ${target}: this node cannot mount volumes`, {
+  if (type === MountType.VOLUME) return 'volume';
+  throw invalidArgument(`cluster volume "${source}" at ${target}: this node cannot mount it`, {
     value: source,
-    hint: 'Use a mount of type bind or tmpfs.',
+    hint: 'Use a mount of type volume, bind or tmpfs.',
   });
 }

@@ -8,9 +8,9 @@ import {
   ProtocolName,
 } from '../../proto/gen/index.js';
 
-type Test<T> = (item: T, value: string) => boolean;
+export type Test<T> = (item: T, value: string) => boolean;
 
-const hasLabel = (labels: Readonly<Record<string, string>>, filter: string): boolean => {
+export const hasLabel = (labels: Readonly<Record<string, string>>, filter: string): boolean => {
   const [key = '', ...value] = filter.split('=');
   return Object.hasOwn(labels, key) && (value.length === 0 || labels[key] === value.join('='));
 };
@@ -46,6 +46,9 @@ const CONTAINER_TESTS: Readonly<Record<string, Test<ContainerInfo>>> = {
     const id = imageId.replace(/^sha256:/, '');
     return image === value || image.split(':')[0] === value || id.startsWith(value.replace(/^sha256:/, ''));
   },
+  volume: ({ volumes, config }, value) =>
+    volumes.some(({ name, target }) => name === value || target === value) ||
+    config.container.mounts.some(({ source, target }) => source === value || target === value),
   exited: ({ phase, exitCode }, value) => phase === ContainerPhase.EXITED && String(exitCode) === value,
   publish: (info, value) => hasPort(info, value, 'publishedPort'),
   expose: (info, value) => hasPort(info, value, 'targetPort'),
@@ -74,8 +77,8 @@ export const networkTest = (filters: readonly ContainerFilter[]) => predicate(fi
 export const asksForStopped = (filters: readonly ContainerFilter[]): boolean =>
   filters.some(({ key }) => key === 'status' || key === 'exited');
 
-/** Of one key any value fits, but of labels all. */
-function predicate<T>(filters: readonly ContainerFilter[], tests: Readonly<Record<string, Test<T>>>) {
+/** Of one key any value fits, but of labels all. @throws INVALID_ARGUMENT for a filter that is not known */
+export function predicate<T>(filters: readonly ContainerFilter[], tests: Readonly<Record<string, Test<T>>>) {
   for (const { key } of filters) {
     if (Object.hasOwn(tests, key)) continue;
     throw invalidArgument(`invalid filter '${key}'`, {
@@ -87,6 +90,6 @@ function predicate<T>(filters: readonly ContainerFilter[], tests: Readonly<Recor
     filters.every(({ key, values }) => {
       const test = tests[key] ?? (() => false);
       const fits = (value: string) => test(item, value);
-      return key === 'label' ? values.every(fits) : values.some(fits);
+      return key.startsWith('label') ? values.every(fits) : values.some(fits);
     });
 }

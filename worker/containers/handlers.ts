@@ -77,11 +77,11 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       return {};
     },
 
-    async removeContainer({ ref, force }) {
+    async removeContainer({ ref, force, volumes }) {
       const containers = await ready();
       const found = containers.find(ref);
-      if (found.kind === 'local') await found.runner.remove(force);
-      else await removeOfTask(containers, found);
+      if (found.kind === 'local') await found.runner.remove(force, volumes);
+      else await removeOfTask(containers, found, volumes);
       return {};
     },
 
@@ -156,10 +156,10 @@ function connectable(found: AnyContainer) {
   });
 }
 
-async function removeOfTask(containers: Containers, found: AnyContainer): Promise<void> {
+async function removeOfTask(containers: Containers, found: AnyContainer, volumes: boolean): Promise<void> {
   const state = await containers.options.executor.inspect(found.id);
   if (state?.status !== 'exited') localOnly(found, 'removed');
-  await containers.options.executor.remove(found.id);
+  await containers.options.executor.remove(found.id, { keepVolumes: !volumes });
 }
 
 /** Resolves when it has exited; at once when it does not run. */

@@ -61,6 +61,7 @@ export function localInfo(
     logPath: facts?.logPath ?? '',
     rootfs: facts?.rootfs ?? '',
     gatewayAddress,
+    volumes: facts?.volumes ?? [],
   });
 }
 
@@ -119,6 +120,7 @@ export function taskInfo(
     logPath: facts?.logPath ?? '',
     rootfs: facts?.rootfs ?? '',
     gatewayAddress,
+    volumes: facts?.volumes ?? [],
   });
 }
 

@@ -151,12 +151,15 @@ export class ContainerRunner {
     if (number === KILL) await this.wait();
   }
 
-  /** Resolves when nothing is left of it. @throws FAILED_PRECONDITION when it runs, unless forced */
-  async remove(force: boolean): Promise<void> {
+  /**
+   * Resolves when nothing is left of it. @param volumes its anonymous volumes go too
+   * @throws FAILED_PRECONDITION when it runs, unless forced
+   */
+  async remove(force: boolean, volumes: boolean): Promise<void> {
     await this.#serial.run(async () => {
       if (this.#removed) return;
       if (this.#record.phase !== RunPhase.IDLE && !force) throw stillRunning(this.#record);
-      await this.#save({ goal: ContainerGoal.REMOVE });
+      await this.#save({ goal: ContainerGoal.REMOVE, removeVolumes: volumes });
     });
     this.#wake.notify();
     if (this.#container?.status === 'running') await this.#context.executor.kill(this.#record.id, 'SIGKILL');
@@ -363,7 +366,9 @@ export class ContainerRunner {
 
   async #remove(): Promise<void> {
     const { executor, store, gone } = this.#context;
-    await executor.remove(this.#record.id);
+    const { id, removeVolumes, config } = this.#record;
+    // As with docker they go with a container that removes itself.
+    await executor.remove(id, { keepVolumes: !removeVolumes && !config.autoRemove });
     await store.delete(this.#record.id);
     this.#removed = true;
     gone(this.#record);

@@ -29,8 +29,11 @@ export interface Executor {
   /** `stopSignal` (empty: the container's own, the image's, or else SIGTERM), then SIGKILL after `graceMs`. Resolves when it has exited. */
   stop(id: string, stopSignal: string, graceMs: number): Promise<ContainerExit>;
   kill(id: string, signal: string): Promise<void>;
-  /** Kills what runs, unmounts, deletes the root filesystem, logs and all other traces. */
-  remove(id: string): Promise<void>;
+  /**
+   * Kills what runs, unmounts, deletes the root filesystem, logs and all other traces.
+   * @param options keepVolumes: its anonymous volumes too, which go with it otherwise
+   */
+  remove(id: string, options?: { readonly keepVolumes?: boolean }): Promise<void>;
   inspect(id: string): Promise<ContainerState | undefined>;
   /** All containers of this executor's data folder, whatever state they are in. */
   list(): Promise<readonly ContainerState[]>;
@@ -92,7 +95,8 @@ export interface ContainerSettings {
 }
 
 export interface ContainerMount {
-  readonly type: 'bind' | 'tmpfs';
+  readonly type: 'bind' | 'tmpfs' | 'volume';
+  /** A path of the node, or a volume's name; empty: an anonymous volume. */
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
@@ -101,6 +105,18 @@ export interface ContainerMount {
   readonly createMountpoint: boolean;
   readonly tmpfsSizeBytes: number;
   readonly tmpfsMode: number;
+  /** Of a volume that is asked for. */
+  readonly volume?: ContainerVolume | undefined;
+}
+
+/** What a volume is made with when it is not there, and how it is mounted. */
+export interface ContainerVolume {
+  readonly noCopy: boolean;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly driver: string;
+  readonly driverOptions: Readonly<Record<string, string>>;
+  /** Path in it that is mounted; empty: all of it. */
+  readonly subpath: string;
 }
 
 /** A secret or config: written to memory-backed storage, mounted read-only. */

@@ -60,6 +60,19 @@ export interface ContainerFacts {
   /** Where its root filesystem is mounted while it runs. */
   readonly rootfs: string;
   readonly logPath: string;
+  readonly volumes: readonly HeldVolume[];
+}
+
+/** A volume that a container has. */
+export interface HeldVolume {
+  readonly name: string;
+  /** Path in the container. */
+  readonly target: string;
+  /** Folder on this machine. */
+  readonly source: string;
+  /** Path in the volume that is mounted; empty: all of it. */
+  readonly subpath: string;
+  readonly readOnly: boolean;
 }
 
 /** Input and output of a running process. */

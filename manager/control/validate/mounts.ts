@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { invalidArgument } from '../../../lib/errors.js';
+import { checkVolumeDriver, checkVolumeName } from '../../../lib/volumes.js';
 import { type Mount, MountType } from '../../../proto/gen/index.js';
 
 const PROPAGATIONS = new Set(['', 'rprivate', 'private', 'rshared', 'shared', 'rslave', 'slave']);
@@ -29,11 +30,9 @@ function checkMount(mount: Mount): void {
       hint: 'A bind mount needs an absolute path on the node. For a volume, use type=volume.',
     });
   }
-  if (type === MountType.VOLUME && source !== '' && !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(source)) {
-    throw invalidArgument(`"${source}" is not a name for a volume`, {
-      value: source,
-      hint: 'A name has letters, digits, "_", "." and "-". For a path of the node, use type=bind.',
-    });
+  if (type === MountType.VOLUME) {
+    if (source !== '') checkVolumeName(source, { templates: true });
+    checkVolumeDriver(mount.volume?.driver ?? '', mount.volume?.driverOptions ?? {});
   }
   if (type === MountType.TMPFS && source !== '') {
     throw invalidArgument(`a tmpfs mount has no source, but "${source}" was given`, { value: source });

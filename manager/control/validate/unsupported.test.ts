@@ -29,7 +29,6 @@ const network = (fields: Partial<NetworkSpec>) => NetworkSpec.create({ name: 'ba
 
 describe('services', () => {
   test.each<[ServiceSpec, string]>([
-    [mount({ type: MountType.VOLUME, source: 'db' }), 'mount /data: volumes are not supported by this version'],
     [health({ test: ['CMD-SHELL', 'true'] }), 'health checks are not supported by this version'],
     [health({ retries: 3 }), 'health checks are not supported by this version'],
     [container({ isolation: 'hyperv' }), 'isolation "hyperv" is not supported by this version'],

@@ -1,14 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { SwarmError } from '../../../lib/errors.js';
-import {
-  type ContainerSpec,
-  type HealthConfig,
-  type Mount,
-  MountType,
-  type NetworkSpec,
-  type PortConfig,
-  type ServiceSpec,
-} from '../../../proto/gen/index.js';
+import type { ContainerSpec, HealthConfig, NetworkSpec, PortConfig, ServiceSpec } from '../../../proto/gen/index.js';
 
 /**
  * What specs can say and this version does not do. What a service is not itself without is refused;
@@ -36,7 +28,6 @@ export function checkServiceIsSupported(spec: ServiceSpec): void {
 
 function checkContainerIsSupported(container: ContainerSpec): void {
   const { healthcheck, isolation, privileges } = container;
-  for (const mount of container.mounts) checkMountIsSupported(mount);
   if (healthcheck && asksForCheck(healthcheck)) {
     throw unsupported(
       'health checks are not supported',
@@ -58,15 +49,6 @@ function checkContainerIsSupported(container: ContainerSpec): void {
 function asksForCheck({ test, interval, timeout, startPeriod, startInterval, retries }: HealthConfig): boolean {
   if (test[0] === 'NONE') return false;
   return test.length > 0 || interval + timeout + startPeriod + startInterval + retries > 0;
-}
-
-function checkMountIsSupported({ type, source, target }: Mount): void {
-  if (type !== MountType.VOLUME) return;
-  throw unsupported(
-    `mount ${target}: volumes are not supported`,
-    source,
-    'Use type=bind with a path that each node has, or type=tmpfs.',
-  );
 }
 
 function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, affinityTimeout }: PortConfig): void {

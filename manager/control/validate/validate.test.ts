@@ -133,6 +133,8 @@ test('service specs that are accepted', () => {
     }),
     resources({ memoryBytes: 4 * MIB, nanoCpus: 1e9 }, { memoryBytes: 4 * MIB, nanoCpus: 5e8 }),
     mount({ target: '/a', source: '/b' }, { type: MountType.VOLUME, target: '/c', source: 'data' }),
+    mount({ type: MountType.VOLUME, target: '/c', source: 'data-{{.Task.Slot}}' }),
+    mount({ type: MountType.VOLUME, target: '/c' }),
   ]) {
     checkServiceSpec(accepted);
   }

@@ -4,6 +4,7 @@ import type { Clock } from '../../../lib/clock.js';
 import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
+import type { Volumes } from '../../volumes/volumes.js';
 import type { ContainerExit, ContainerSettings, ContainerState, Executor } from '../executor.js';
 import type {
   ContainerFacts,
@@ -19,6 +20,7 @@ import { readCgroupFacts } from './container/cgroups.js';
 import { Container } from './container/container.js';
 import type { PreparedRecord } from './container/folder.js';
 import { type HostFacts, readHostFacts } from './container/host-facts.js';
+import { ContainerVolumes } from './container-volumes.js';
 import { type OpenRoot, openRoot } from './copy/access.js';
 import { pathFacts } from './copy/facts.js';
 import type { OciImageStore } from './images/store.js';
@@ -43,6 +45,7 @@ export interface OciExecutorOptions {
   /** What a restart of the machine makes void: runtime states, exit notes. */
   readonly runRoot: string;
   readonly images: OciImageStore;
+  readonly volumes: Volumes;
   /** Cgroup that holds one per container: `/tsswarm`. */
   readonly cgroupParent: string;
   readonly log: Logger;
@@ -87,6 +90,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
    */
   static async open(options: OciExecutorOptions): Promise<OciExecutor> {
     const { dataRoot, runRoot, cgroupParent, images, log } = options;
+    const volumes = new ContainerVolumes(options.volumes);
     for (const path of [dataRoot, runRoot, cgroupParent]) {
       if (!/^\/[^:,\\]+$/.test(path)) {
         throw invalidArgument(`"${path}" cannot be a folder of containers`, {
@@ -100,7 +104,8 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     const choice = await chooseRuntime({ runRoot, cgroupParent, host, log });
     const runtime = new Runtime(choice, join(runRoot, 'runtime'));
     const initProgram = await findInitProgram();
-    const operations = new Operations({ dataRoot, runRoot, cgroupParent, images, host, runtime, initProgram, log });
+    const tools = { images, volumes, host, runtime, initProgram };
+    const operations = new Operations({ dataRoot, runRoot, cgroupParent, ...tools, log });
     const adopted = await operations.open();
     const executor = new OciExecutor(options, operations, runtime, host);
     for (const container of adopted) {
@@ -191,9 +196,9 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     this.#need(id).signal(number);
   }
 
-  async remove(id: string): Promise<void> {
+  async remove(id: string, options: { readonly keepVolumes?: boolean } = {}): Promise<void> {
     const container = this.#containers.get(id);
-    if (!container) return this.#operations.discard(id);
+    if (!container) return this.#operations.discard(id, options);
     await container.serial.run(async () => {
       if (this.#containers.get(id) !== container) return;
       if (container.running) {
@@ -201,7 +206,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
         await container.exited;
       }
       container.lost(unknown(id));
-      await this.#operations.discard(id, container.settled);
+      await this.#operations.discard(id, { ...options, settled: container.settled });
       this.#containers.delete(id);
       if (this.#containers.size === 0) await this.#operations.removeCgroupParent();
     });
@@ -272,8 +277,8 @@ export class OciExecutor implements Executor, InteractiveExecutor {
 
   async facts(id: string): Promise<ContainerFacts> {
     const { folder, prepared } = this.#need(id);
-    const { imageId, command, exposedPorts } = prepared;
-    return { imageId, command, exposedPorts, rootfs: folder.rootfs, logPath: folder.log };
+    const { imageId, command, exposedPorts, volumes } = prepared;
+    return { imageId, command, exposedPorts, volumes, rootfs: folder.rootfs, logPath: folder.log };
   }
 
   async setNames(id: string, names: Pick<ContainerSettings, 'addresses' | 'hosts' | 'dns'>): Promise<void> {
@@ -326,7 +331,7 @@ function unprepared(settings: ContainerSettings): PreparedRecord {
   const { id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace } = settings;
   return {
     ...{ id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace },
-    ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [] },
+    ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [], volumes: [] },
   };
 }
 

@@ -13,6 +13,7 @@ import { ContainerFolder, readIfThere } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { identify, isAlive } from './container/process.js';
 import type { Spec } from './container/spec-types.js';
+import type { ContainerVolumes } from './container-volumes.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle, remountRoot } from './prepare.js';
 import {
@@ -40,6 +41,7 @@ export interface OperationsOptions {
   readonly runRoot: string;
   readonly cgroupParent: string;
   readonly images: OciImageStore;
+  readonly volumes: ContainerVolumes;
   readonly host: HostFacts;
   readonly runtime: Runtime;
   readonly initProgram: string;
@@ -78,23 +80,27 @@ export class Operations {
     for (const id of await readdir(this.#options.dataRoot)) {
       const container = await this.#adopt(id);
       if (container) containers.push(container);
-      else await this.discard(id);
+      // What a damaged record leaves of its volumes is a person's to save.
+      else await this.discard(id, { keepVolumes: await this.folder(id).isDamaged() });
     }
+    this.#options.volumes.settle();
     return containers;
   }
 
   /** @throws as Executor.prepare; nothing is left then */
   async prepare(container: Container, settings: ContainerSettings, signal: AbortSignal): Promise<void> {
     const { id, folder } = container;
-    const { images, host, initProgram, log } = this.#options;
+    const { images, volumes, host, initProgram, log } = this.#options;
     try {
       signal.throwIfAborted();
       if (settings.stopSignal) parseSignal(settings.stopSignal);
       await mkdir(folder.path, { recursive: true, mode: 0o700 });
       const { registryAuth } = settings;
       const image = await images.acquire(settings.image, folder.path, { registryAuth, signal });
+      const wishes = { mounts: settings.mounts, declared: image.config.volumes, rootfs: image.rootfs };
+      const provided = await volumes.provide(container, wishes);
       const { hostname, command, warnings } = await prepareBundle({
-        settings,
+        settings: { ...settings, mounts: provided.mounts },
         folder,
         image,
         host,
@@ -111,6 +117,7 @@ export class Operations {
         imageId: image.image.id,
         imageRootfs: image.rootfs,
         exposedPorts: image.config.exposedPorts,
+        volumes: provided.volumes,
       };
       signal.throwIfAborted();
       await folder.writeRecord(container.record);
@@ -127,12 +134,13 @@ export class Operations {
   async launch(container: Container, now: () => number): Promise<void> {
     const { id, folder } = container;
     const { tty, openStdin, stdinOnce } = container.prepared;
-    const { runtime } = this.#options;
+    const { runtime, volumes } = this.#options;
     const { exitDir } = this;
     const run = container.run + 1;
     try {
       await this.#needFiles(folder, id);
       await this.mount(container);
+      await volumes.mount(container);
       // Notes of an earlier run would be taken for this one's.
       if (run > 1) await this.#forgetRun(folder, id);
       if (tty) await setTerminalSize(folder, container.streams);
@@ -204,13 +212,15 @@ export class Operations {
 
   /**
    * Removes a container in whatever state it is, and all its traces. Fine when there are none.
-   * @param settled only its folder is left
+   * @param options settled: only its folder is left; keepVolumes: its anonymous volumes stay
    */
-  async discard(id: string, settled = false): Promise<void> {
+  async discard(id: string, { settled = false, keepVolumes = false } = {}): Promise<void> {
     const folder = this.folder(id);
+    if (keepVolumes) await rm(folder.anonymous, { force: true });
     // From here on it is not whole: if we are interrupted, the next one who opens goes on.
     await rm(folder.record, { force: true });
     if (!settled) await this.#release(folder, id, false);
+    await this.#options.volumes.release(folder, id);
     await this.#options.images.release(folder.path);
     await rm(folder.path, { recursive: true, force: true });
   }
@@ -232,7 +242,7 @@ export class Operations {
 
   /** @param exited its first process has ended, and with that all others of its process namespace */
   async #release(folder: ContainerFolder, id: string, exited: boolean): Promise<void> {
-    const { runtime, host } = this.#options;
+    const { runtime, host, volumes } = this.#options;
     const cgroup = this.cgroup(id);
     // The cgroup goes only when no process is left in it; otherwise the runtime shall see to it.
     const bare = exited && (await removeCgroup(host.cgroup, cgroup));
@@ -241,6 +251,7 @@ export class Operations {
     await monitorGone(folder);
     unmount(folder.rootfs, { lazy: true });
     unmount(folder.files, { lazy: true });
+    await volumes.rest(folder, id);
     if (!bare) await removeCgroup(host.cgroup, cgroup);
     await rm(join(this.exitDir, id), { force: true });
     await rm(this.execs(id), { recursive: true, force: true });
@@ -261,7 +272,9 @@ export class Operations {
     if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     await Promise.all([this.#forgetRun(folder, id), rm(folder.launchMark, { force: true })]);
-    if (container.exit && container.mounted) this.unmount(container);
+    if (!container.exit) return;
+    if (container.mounted) this.unmount(container);
+    await this.#options.volumes.rest(folder, id);
   }
 
   async #forgetRun(folder: ContainerFolder, id: string): Promise<void> {
@@ -274,11 +287,12 @@ export class Operations {
     const folder = this.folder(id);
     const record = await folder.readRecord();
     if (record?.id !== id) return undefined;
-    const { run = 0, process, startedAt, exit, ...prepared } = record;
-    const container = new Container(folder, prepared);
+    const { run = 0, process, startedAt, exit, volumes = [], ...prepared } = record;
+    const container = new Container(folder, { ...prepared, volumes });
     container.mounted = isMountPoint(folder.rootfs);
     if (startedAt !== 0) container.started(run, process, startedAt);
     if (exit) container.finished(exit);
+    this.#options.volumes.takeBack(container, exit === undefined || (await folder.launched()) > run);
     if ((await folder.launched()) > run) await this.#recoverStart(container);
     if (container.exit) {
       // Again, in case it was interrupted; there is nothing to do when it was not.

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, invalidArgument } from '../../../../lib/errors.js';
 import type { ContainerExit } from '../../executor.js';
+import type { HeldVolume } from '../../interactive.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { isObject } from '../images/config.js';
 import type { ProcessIdentity } from './process.js';
@@ -23,6 +24,7 @@ export interface PreparedRecord {
   readonly imageRootfs: string;
   readonly exposedPorts: readonly string[];
   readonly command: readonly string[];
+  readonly volumes: readonly HeldVolume[];
 }
 
 /** What a container's folder says of it; written when it is prepared, started and exited. */
@@ -50,6 +52,10 @@ export class ContainerFolder {
   readonly etc: string;
   /** A tmpfs, with the container's secrets and configs. */
   readonly files: string;
+  /** Parts of volumes, mounted for it. */
+  readonly subpaths: string;
+  /** Names of volumes that go with the folder; made before they are. */
+  readonly anonymous: string;
   readonly logs: string;
   readonly log: string;
   /** Conmon's note of the exit, which outlives the machine's run folder. */
@@ -70,6 +76,8 @@ export class ContainerFolder {
     this.work = join(this.path, 'work');
     this.etc = join(this.path, 'etc');
     this.files = join(this.path, 'files');
+    this.subpaths = join(this.path, 'subpaths');
+    this.anonymous = join(this.path, 'anonymous');
     this.logs = join(this.path, 'logs');
     this.log = join(this.logs, 'container.log');
     this.exit = join(this.path, 'exit');
@@ -89,6 +97,11 @@ export class ContainerFolder {
     } catch {
       return undefined;
     }
+  }
+
+  /** It has a record, which cannot be read. */
+  async isDamaged(): Promise<boolean> {
+    return (await readIfThere(this.record)) !== undefined && (await this.readRecord()) === undefined;
   }
 
   /** The run that was begun last; 0 when none was. */

@@ -22,6 +22,7 @@ const image = {
   cmd: ['serve'],
   workingDir: '/srv',
   exposedPorts: [],
+  volumes: [],
   stopSignal: '',
   labels: {},
 };

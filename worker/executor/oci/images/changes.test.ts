@@ -13,6 +13,8 @@ describe('changes of an image', () => {
       'WORKDIR data',
       'USER 1000:1000',
       'LABEL a=b "c d"=e',
+      'VOLUME /data "/two words"',
+      'VOLUME ["/logs"]',
       'STOPSIGNAL SIGQUIT',
     ];
     expect(applyChanges(lines)).toEqual({
@@ -23,6 +25,7 @@ describe('changes of an image', () => {
       WorkingDir: '/srv/data',
       User: '1000:1000',
       Labels: { a: 'b', 'c d': 'e' },
+      Volumes: { '/data': {}, '/two words': {}, '/logs': {} },
       StopSignal: 'SIGQUIT',
     });
     expect(applyChanges([])).toEqual({});

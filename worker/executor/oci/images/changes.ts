@@ -10,10 +10,12 @@ export interface ImageSettings {
   WorkingDir?: string;
   User?: string;
   Labels?: Record<string, string>;
+  Volumes?: Record<string, object>;
   StopSignal?: string;
 }
 
-const HINT = 'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL and STOPSIGNAL lines, as in a Dockerfile.';
+const HINT =
+  'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL, VOLUME and STOPSIGNAL lines, as in a Dockerfile.';
 
 /** `["a", "b"]` as a list, anything else as a shell's command line. */
 function command(argument: string, line: string): string[] {
@@ -65,6 +67,14 @@ function ports(argument: string, line: string): string[] {
   });
 }
 
+/** `/data /logs` or `["/data", "/logs"]`. */
+function volumes(argument: string, line: string): string[] {
+  const paths = argument.startsWith('[') ? command(argument, line) : words(argument);
+  const wrong = paths.find((path) => !path.startsWith('/'));
+  if (wrong === undefined) return paths;
+  throw invalidArgument(`"${line}": "${wrong}" is not an absolute path`, { value: wrong, hint: 'Write VOLUME /data.' });
+}
+
 /**
  * What Dockerfile lines make of an image's settings.
  * @throws INVALID_ARGUMENT that names the line
@@ -98,6 +108,9 @@ export function applyChanges(lines: readonly string[]): ImageSettings {
         break;
       case 'LABEL':
         settings.Labels = { ...settings.Labels, ...Object.fromEntries(pairs(argument, line)) };
+        break;
+      case 'VOLUME':
+        for (const path of volumes(argument, line)) settings.Volumes = { ...settings.Volumes, [path]: {} };
         break;
       case 'STOPSIGNAL':
         parseSignal(argument);

@@ -22,6 +22,8 @@ export interface ImageConfig {
   readonly workingDir: string;
   /** "80/tcp" */
   readonly exposedPorts: readonly string[];
+  /** Paths that are volumes, whatever the container says. */
+  readonly volumes: readonly string[];
   /** Empty when the image does not say. */
   readonly stopSignal: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -101,6 +103,7 @@ export function parseImageConfig(json: string): ImageConfig {
     cmd: texts(config.Cmd),
     workingDir: text(config.WorkingDir),
     exposedPorts: isObject(config.ExposedPorts) ? Object.keys(config.ExposedPorts) : [],
+    volumes: isObject(config.Volumes) ? Object.keys(config.Volumes) : [],
     stopSignal: text(config.StopSignal),
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, text(value)])),
   };
