@@ -69,18 +69,18 @@ test('a volume that cannot be mounted keeps the task from starting, in words', a
       '--name',
       'store',
       '--mount',
-      'type=volume,source=d,target=/d,volume-driver=nas',
+      'type=volume,source=far,target=/d,volume-driver=nas',
     ],
     IMAGE,
   ]);
   expect(code).toBe(1);
   expect(stderr).toContain('there is no volume driver "nas"');
   const bind = 'volume-opt=type=none,volume-opt=o=bind,volume-opt=device=/no/such/folder';
-  await tsswarm('service', 'create', '--detach', '--name', 'store', '--mount', `source=d,target=/d,${bind}`, IMAGE);
+  await tsswarm('service', 'create', '--detach', '--name', 'store', '--mount', `source=far,target=/d,${bind}`, IMAGE);
   await until(
     'the task says why',
     20,
     async () =>
-      (await tasksOf('store')).some((task) => task.Error.includes('volume "d" cannot be mounted')) || undefined,
+      (await tasksOf('store')).some((task) => task.Error.includes('volume "far" cannot be mounted')) || undefined,
   );
 });
