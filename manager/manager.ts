@@ -34,6 +34,7 @@ import { Orchestrator } from './orchestrator/orchestrator.js';
 import { TaskReaper } from './orchestrator/reaper.js';
 import type { Group } from './raft/member/group.js';
 import { RaftMember } from './raft/member/raft-member.js';
+import { Rebalancer } from './rebalancer/rebalancer.js';
 import { managersControl, routedControl } from './routing/control.js';
 import { routedJoin } from './routing/join.js';
 import { LeaderClient } from './routing/leader-client.js';
@@ -269,6 +270,7 @@ export class Manager {
       allocator: new Allocator({ ...common, log: part(log, 'allocator') }),
       scheduler: new Scheduler({ ...common, log: part(log, 'scheduler') }),
       orchestrator: new Orchestrator({ ...common, log: part(log, 'orchestrator') }),
+      rebalancer: new Rebalancer({ ...common, log: part(log, 'rebalancer') }),
       reaper: new TaskReaper({ ...common, log: part(log, 'reaper') }),
       dispatcher: this.#dispatcher,
       logbroker: this.#broker,

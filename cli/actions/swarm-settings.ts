@@ -7,6 +7,7 @@ import { type Change, change, isSame } from '../retry.js';
 
 /** Flags of `init` and `update` that go into the cluster's spec. */
 export const CLUSTER_FLAGS = [
+  'auto-rebalance',
   'autolock',
   'cert-expiry',
   'dispatcher-heartbeat',
@@ -27,6 +28,7 @@ export function applyClusterFlags(spec: ClusterSpec, flags: Flags): ClusterSpec 
       keepOldSnapshots: flags.integer('max-snapshots') ?? spec.raft.keepOldSnapshots,
     },
     ca: { ...spec.ca, nodeCertificateExpiry: flags.duration('cert-expiry') ?? spec.ca.nodeCertificateExpiry },
+    autoRebalance: flags.boolean('auto-rebalance') ?? spec.autoRebalance,
     autolockManagers: flags.boolean('autolock') ?? spec.autolockManagers,
   };
 }

@@ -49,6 +49,18 @@ export function registerService(program: Command, context: Context): void {
       await scaleServices(context, targets, flagsOf(command));
     });
 
+  service
+    .command('rebalance')
+    .description('Move tasks of replicated services from nodes with more than their share to others')
+    .argument('[service...]', 'Names or ids')
+    .option('--all', 'All services that are replicated')
+    .option('-d, --detach', 'Exit at once instead of waiting until the tasks have moved')
+    .option('--dry-run', 'Only show what would be moved')
+    .action(async (refs: string[], _options, command: Command) => {
+      const { rebalanceServices } = await import('../actions/service-rebalance.js');
+      await rebalanceServices(context, refs, flagsOf(command));
+    });
+
   listOptions(service.command('ls').alias('list').description('List services'), 'Show only ids').action(
     async (_options, command: Command) => {
       const { listServices } = await import('../actions/service-list.js');

@@ -76,6 +76,7 @@ function addressOptions(command: Command): void {
 
 function clusterOptions(command: Command): void {
   command
+    .option('--auto-rebalance', 'Spread replicated services anew when a node becomes available')
     .option('--autolock', 'Lock managers when they stop')
     .option('--cert-expiry <DURATION>', 'Validity of node certificates; only 2160h until there are any')
     .option('--dispatcher-heartbeat <DURATION>', "Period of the nodes' heartbeats (default 5s)")

@@ -136,6 +136,13 @@ describe('service ps', () => {
     expect(errorOf(restarting(100_000, 4))).toBe('');
   });
 
+  it('says of a task that is moved where to', () => {
+    const moving = (desiredState: TaskState) =>
+      taskRows([task('m', 1, 1, { state: TaskState.RUNNING }, { desiredState, moveTo: '3' })], options)[0]?.Error;
+    expect(moving(TaskState.RUNNING)).toBe('"moving to node-3"');
+    expect(moving(TaskState.SHUTDOWN)).toBe('"moved to node-3"');
+  });
+
   it('does not indent outside of tables', () => {
     expect(taskRows(tasks, { ...options, indent: false })[1]?.Name).toBe('web.2');
   });

@@ -1,4 +1,4 @@
-import { type Service, UpdateState, UpdateStateName } from '../../proto/gen/objects.js';
+import { RebalanceStateName, type Service, UpdateState, UpdateStateName } from '../../proto/gen/objects.js';
 import {
   FailureActionName,
   MountTypeName,
@@ -27,6 +27,7 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Max Concurrent', spec.replicatedJob?.maxConcurrent, 1],
     ['Total Completions', spec.replicatedJob?.totalCompletions, 1],
     ...updateStatusLines(service),
+    ...rebalanceLines(service),
     ...placementLines(spec),
     ...updateConfigLines('UpdateConfig', spec.update),
     ...updateConfigLines('RollbackConfig', spec.rollback),
@@ -55,6 +56,18 @@ function updateStatusLines({ updateStatus: status }: Service): PrettyLine[] {
     ['Started', status.startedAt === 0 ? undefined : rfc3339(status.startedAt), 1],
     ['Completed', status.completedAt === 0 ? undefined : rfc3339(status.completedAt), 1],
     ['Message', status.message || undefined, 1],
+  ];
+}
+
+function rebalanceLines({ rebalance }: Service): PrettyLine[] {
+  if (!rebalance) return [];
+  return [
+    ['Rebalance', ''],
+    ['State', RebalanceStateName[rebalance.state].toLowerCase(), 1],
+    ['Started', rfc3339(rebalance.startedAt), 1],
+    ['Completed', rebalance.completedAt === 0 ? undefined : rfc3339(rebalance.completedAt), 1],
+    ['Tasks Moved', rebalance.moved, 1],
+    ['Message', rebalance.message || undefined, 1],
   ];
 }
 

@@ -55,7 +55,8 @@ export function taskRows(tasks: readonly Task[], options: TaskRowOptions): TaskR
   });
 }
 
-function taskRow(task: Task, name: string, { now, truncate, nodeName, errorWidth }: TaskRowOptions): TaskRow {
+function taskRow(task: Task, name: string, options: TaskRowOptions): TaskRow {
+  const { now, truncate, nodeName } = options;
   const { status } = task;
   const state = capitalize(TaskStateName[status.state].toLowerCase());
   const age = humanDuration(Math.max(0, now - status.timestamp));
@@ -67,7 +68,7 @@ function taskRow(task: Task, name: string, { now, truncate, nodeName, errorWidth
     Node: task.nodeId === '' ? '' : nodeName(task.nodeId),
     DesiredState: capitalize(TaskStateName[task.desiredState].toLowerCase()),
     CurrentState: `${state} ${age.charAt(0).toLowerCase()}${age.slice(1)} ago`,
-    Error: errorText(task, now, truncate ? errorWidth : undefined),
+    Error: errorText(task, options, truncate ? options.errorWidth : undefined),
     Ports: portsText(status.portStatus.ports),
   };
 }
@@ -80,14 +81,20 @@ function restartText({ desiredState, startAfter, restarts, status }: Task, now: 
   return `restarting in ${goDuration(Math.ceil(wait / 1000) * 1e9)}${failures > 1 ? ` after ${failures} failures` : ''}`;
 }
 
+/** Of a task that is moved so that its service is even. */
+function moveText(task: Task, nodeName: (id: string) => string): string {
+  if (task.moveTo === '') return '';
+  return `${task.desiredState <= TaskState.RUNNING ? 'moving' : 'moved'} to ${nodeName(task.moveTo)}`;
+}
+
 /** Why a task failed; of one that no node has taken yet, what it waits for. */
 export function reasonOf({ status }: Pick<Task, 'status'>): string {
   if (status.error !== '') return status.error;
   return status.state < TaskState.ASSIGNED ? status.message : '';
 }
 
-function errorText(task: Task, now: number, width = Number.POSITIVE_INFINITY): string {
-  const reason = task.status.error || restartText(task, now) || reasonOf(task);
+function errorText(task: Task, { now, nodeName }: TaskRowOptions, width = Number.POSITIVE_INFINITY): string {
+  const reason = task.status.error || restartText(task, now) || moveText(task, nodeName) || reasonOf(task);
   if (reason === '') return '';
   const quoted = `"${reason}"`;
   return quoted.length <= width ? quoted : `"${reason.slice(0, Math.max(0, width - 3))}…"`;

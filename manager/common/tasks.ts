@@ -72,6 +72,8 @@ export interface NewTask {
   readonly now: number;
   /** For a task that is READY first: when it may start at the earliest; milliseconds since the epoch. */
   readonly startAfter?: number;
+  /** The task that goes on until this one runs. */
+  readonly replaces?: string;
   /** What its predecessors came to. */
   readonly restarts?: Restarts | undefined;
 }
@@ -90,6 +92,7 @@ export function newTask(service: Service, { id, slot, nodeId, desiredState, now,
     desiredState,
     desiredStateSince: now,
     startAfter: more.startAfter ?? 0,
+    replaces: more.replaces ?? '',
     restarts: more.restarts,
     endpoint: Endpoint.create({ mode: service.spec.endpoint.mode }),
     jobIteration: isJob(service) ? { iteration: service.jobStatus?.iteration ?? 0 } : undefined,

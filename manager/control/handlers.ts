@@ -5,6 +5,7 @@ import type { Store } from '../store/store.js';
 import { clusterHandlers } from './cluster.js';
 import { networkHandlers } from './networks.js';
 import { type Managers, nodeHandlers } from './nodes.js';
+import { rebalanceHandlers } from './rebalance.js';
 import { serviceHandlers } from './services.js';
 import { taskHandlers } from './tasks.js';
 import { watchObjects } from './watch.js';
@@ -25,6 +26,7 @@ export function controlHandlers(
     ...clusterHandlers(store),
     ...nodeHandlers(store, clock, managers),
     ...serviceHandlers(store, clock),
+    ...rebalanceHandlers(store, clock),
     ...taskHandlers(store),
     ...networkHandlers(store, clock),
     watch: (request, context) => watchObjects(store, request, context.signal),

@@ -17,6 +17,7 @@ import { planService, tolerates } from './plan.js';
 import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
 import { slotName, tasksInSlot } from './slots.js';
 import { DelayedStarts } from './starts.js';
+import { disinherit, leavesLast, succeed, waitsForItsNode } from './succession.js';
 import { type Change, Updater } from './updater.js';
 
 /**
@@ -34,6 +35,8 @@ export class Orchestrator implements Reaction {
   readonly #starts: DelayedStarts;
   readonly #updater: Updater;
   #globals = new Set<string>();
+  /** Tasks for which there may be an heir, which runs before they stop. */
+  #bequeathed = new Set<string>();
   /** Services to compare with their spec, nodes whose tasks to look at, tasks to look at. */
   #services = new Set<string>();
   #nodes = new Set<string>();
@@ -55,6 +58,7 @@ export class Orchestrator implements Reaction {
 
   start(view: ReadView): void {
     this.#globals = new Set();
+    this.#bequeathed = new Set();
     this.#starts.clear();
     this.#updater.clear();
     for (const service of view.list('service')) this.#serviceSeen(service);
@@ -109,7 +113,10 @@ export class Orchestrator implements Reaction {
     const wanted = isWanted(task);
     const ended = task.status.state > TaskState.RUNNING;
     const assigned = task.nodeId !== '' && old?.nodeId === '';
-    if (wanted && (ended || assigned)) this.#tasks.add(task.id);
+    const moves = task.moveTo !== (old?.moveTo ?? '');
+    if (wanted && (ended || assigned || moves)) this.#tasks.add(task.id);
+    if (!wanted) this.#bequeathed.delete(task.id);
+    if (task.replaces !== '') this.#heirSeen(task);
     if (isStopped(task)) this.#starts.slotChanged(slotName(task));
     if (task.desiredState === TaskState.READY)
       this.#starts.add(task.id, slotName(task), task.desiredStateSince, task.startAfter);
@@ -117,7 +124,14 @@ export class Orchestrator implements Reaction {
     this.#updater.observe(task);
   }
 
+  /** The one it is to replace may go when the heir runs, and needs another when it does not come to that. */
+  #heirSeen(heir: Task): void {
+    if (isWanted(heir) && heir.status.state < TaskState.RUNNING) this.#bequeathed.add(heir.replaces);
+    else this.#tasks.add(heir.replaces);
+  }
+
   #taskGone(task: Task): void {
+    this.#bequeathed.delete(task.id);
     this.#starts.remove(task.id);
     this.#starts.slotChanged(slotName(task));
     this.#tasks.delete(task.id);
@@ -134,7 +148,7 @@ export class Orchestrator implements Reaction {
       if (isLost(node)) this.#starts.slotChanged(slotName(task));
       if (!isWanted(task)) continue;
       has.add(task.serviceId);
-      if (!tolerates(node, task.spec)) this.#tasks.add(task.id);
+      if (!tolerates(node, task.spec) || this.#bequeathed.has(task.id)) this.#tasks.add(task.id);
     }
     for (const serviceId of this.#globals) if (node && !has.has(serviceId)) this.#services.add(serviceId);
   }
@@ -156,11 +170,21 @@ export class Orchestrator implements Reaction {
       this.#lookAgain(service.id); // the next of its slots can go on
       return;
     }
+    if (!ended && !displaced && task.moveTo === '') {
+      if (this.#bequeathed.delete(id)) disinherit(draft, service, task, () => false, now);
+      return;
+    }
+    if (leavesLast(service, task, node, displaced)) {
+      if (task.moveTo === '') disinherit(draft, service, task, (heir) => !waitsForItsNode(heir), now);
+      succeed(draft, service, task, displaced, now);
+      return;
+    }
     if (!ended && !displaced) return;
     draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
     if (isJob(service)) this.#lookAgain(service.id);
     if (displaced && isGlobal(service)) return;
-    const others = tasksInSlot(draft, service, task).filter((other) => other.id !== id && isWanted(other));
+    giveUpMove(draft, task);
+    const others = disinherit(draft, service, task, (heir) => !waitsForItsNode(heir), now);
     if (others.some((other) => isDirty(service, task) || !isDirty(service, other))) return;
     if (!allowsRestart(service, task, now)) return;
     this.#replace(draft, service, task, node, now);
@@ -221,6 +245,12 @@ export class Orchestrator implements Reaction {
       draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now()));
     };
   }
+}
+
+/** An heir that has ended before it could take over: the other one stays where it is. */
+function giveUpMove(draft: WriteView, { replaces }: Task): void {
+  const before = replaces === '' ? undefined : draft.get('task', replaces);
+  if (before && isWanted(before) && before.moveTo !== '') draft.update('task', { ...before, moveTo: '' });
 }
 
 function isFinishedJob(service: Service, task: Task): boolean {

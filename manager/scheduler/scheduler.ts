@@ -3,9 +3,9 @@ import { type Node, type Task, TaskState, TaskStatus } from '../../proto/gen/ind
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isWanted } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
-import { parseConstraints } from './constraint.js';
-import { type Demand, explain, NOTHING, refuseNode, refuseRoom } from './filters.js';
-import { groupKey, hostPortKeys, NodeInfo } from './node-info.js';
+import { demandOf, readNodes } from './demand.js';
+import { explain, NOTHING, refuseNode, refuseRoom } from './filters.js';
+import { groupKey, NodeInfo } from './node-info.js';
 import { place } from './placement.js';
 
 /** Tasks that could not be placed are tried again at most this often, however fast nodes change; ms. */
@@ -51,18 +51,12 @@ export class Scheduler implements Reaction {
   }
 
   start(view: ReadView): void {
-    this.#nodes = new Map();
+    this.#nodes = readNodes(view);
     this.#groups = new Map();
     this.#fresh = new Set();
     this.#stuck = new Set();
     this.#retryDue = false;
-    for (const node of view.list('node')) this.#nodes.set(node.id, new NodeInfo(node));
-    for (const task of view.list('task')) {
-      this.#taskSeen(task);
-      // What the leader before saw fail: a task's successor tells of it.
-      if (isWanted(task))
-        for (const { nodeId, at } of task.restarts?.recent ?? []) this.#nodes.get(nodeId)?.failed(groupKey(task), at);
-    }
+    for (const task of view.list('task')) this.#taskSeen(task);
   }
 
   observe(commit: Commit): void {
@@ -169,7 +163,7 @@ export class Scheduler implements Reaction {
     }
     const [first] = open;
     if (!first) return;
-    const demand = this.#demand(first);
+    const demand = demandOf(this.#options.store.view(), first);
     if (demand instanceof SwarmError) {
       for (const task of open) yield { task, node: undefined, explanation: demand.message };
       return;
@@ -184,26 +178,10 @@ export class Scheduler implements Reaction {
   #check(task: Task): Decision {
     const info = this.#nodes.get(task.nodeId);
     if (!info) return { task, node: undefined, explanation: `no suitable node (node ${task.nodeId} does not exist)` };
-    const demand = this.#demand(task);
+    const demand = demandOf(this.#options.store.view(), task);
     if (demand instanceof SwarmError) return { task, node: undefined, explanation: demand.message };
     const refusal = refuseNode(info, demand) ?? refuseRoom(info, demand, NOTHING);
     return { task, node: refusal ? undefined : info, explanation: refusal ? explain([refusal]) : '' };
-  }
-
-  #demand(task: Task): Demand | SwarmError {
-    const constraints = parseConstraints(task.spec.placement.constraints);
-    if (constraints instanceof SwarmError) return constraints;
-    const view = this.#options.store.view();
-    const encrypted = task.networks.some(
-      (n) => 'encrypted' in (view.get('network', n.networkId)?.spec.driverOptions ?? {}),
-    );
-    return {
-      serviceId: task.serviceId || task.id,
-      spec: task.spec,
-      constraints,
-      hostPorts: hostPortKeys(task.endpoint.ports),
-      features: encrypted ? ['esp'] : [],
-    };
   }
 
   /** @returns false when the decision is no longer about what the store has */

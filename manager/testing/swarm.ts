@@ -24,6 +24,7 @@ import { sha256 } from '../join/tokens.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { TaskReaper } from '../orchestrator/reaper.js';
 import type { RaftMember } from '../raft/member/raft-member.js';
+import { Rebalancer } from '../rebalancer/rebalancer.js';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { MemoryStore } from '../store/memory-store.js';
 import { FakeAgent } from './fake-agent.js';
@@ -133,6 +134,7 @@ export class TestSwarm {
       new Orchestrator(options),
       new Allocator(options),
       new Scheduler(options),
+      new Rebalancer(options),
       new TaskReaper(options),
       dispatcher,
     ];

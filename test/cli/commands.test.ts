@@ -73,7 +73,7 @@ describe('service', () => {
   it('create - a task that fails is shown with its error', async () => {
     let failures = 0;
     swarm.fate = () => (failures++ === 0 ? 'task: non-zero exit (3)' : undefined);
-    const { code, out } = await swarm.cli('service', 'create', '--name', 'web', '--restart-delay', '50ms', 'web');
+    const { code, out } = await swarm.cli('service', 'create', '--name', 'web', '--restart-delay', '1s', 'web');
     expect(code).toBe(0);
     expect(out).toContain('task: non-zero exit (3)');
     const ps = await swarm.cli('service', 'ps', 'web', '--format', '{{.Name}} {{.DesiredState}} {{.Error}}');
@@ -160,6 +160,33 @@ describe('service', () => {
     expect((await swarm.cli('service', 'scale', 'a')).err).toContain('invalid scale specifier "a"');
     expect((await swarm.cli('service', 'scale', 'a=many')).code).toBe(1);
     expect((await swarm.cli('service', 'scale', 'g=2')).err).toContain('--replicas can only be used with replicated');
+  });
+
+  it('rebalance - shows the moves, makes them, and says when it is even', async () => {
+    await swarm.cli('node', 'update', '--availability', 'drain', 'node2');
+    await swarm.cli('service', 'create', '-q', '--name', 'web', '--replicas', '4', 'web:1');
+    expect(await swarm.cli('service', 'rebalance', 'web')).toMatchObject({ code: 0, out: 'web: even already\n' });
+    await swarm.cli('node', 'update', '--availability', 'active', 'node2');
+    const moves = /^(web\.\d: node1 → node2\n){2}/;
+    expect((await swarm.cli('service', 'rebalance', '--all', '--dry-run')).out).toMatch(moves);
+    const { code, out } = await swarm.cli('service', 'rebalance', 'web');
+    expect(out).toMatch(moves);
+    expect(out.trimEnd().split('\n')[2]).toBe('web: 2 tasks moved');
+    expect(code).toBe(0);
+    const ps = await swarm.cli('service', 'ps', '-f', 'desired-state=running', '--format', '{{.Node}}', 'web');
+    expect(ps.out.trimEnd().split('\n').sort()).toEqual(['node1', 'node1', 'node2', 'node2']);
+    expect((await swarm.cli('service', 'ps', 'web')).out).toContain('"moved to node2"');
+    expect((await swarm.cli('service', 'inspect', '--pretty', 'web')).out).toContain('Tasks Moved:');
+  });
+
+  it('rebalance - refuses what cannot be even, and wants to know what', async () => {
+    await swarm.cli('service', 'create', '-q', '--mode', 'global', '--name', 'agent', 'web:1');
+    const refused = await swarm.cli('service', 'rebalance', 'agent');
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.err).toContain('service agent cannot be rebalanced: its mode is global');
+    expect((await swarm.cli('service', 'rebalance')).err).toContain('"service rebalance" needs a service');
+    expect((await swarm.cli('service', 'rebalance', '--all', 'agent')).err).toContain('--all cannot be used');
+    expect((await swarm.cli('service', 'rebalance', 'nothing')).err).toContain('nothing');
   });
 
   it('update and rollback', async () => {
@@ -319,6 +346,10 @@ describe('swarm', () => {
       out: 'Swarm updated.\n',
     });
     expect(swarm.store.view().cluster().spec.taskHistoryLimit).toBe(3);
+    await swarm.cli('swarm', 'update', '--auto-rebalance');
+    expect(swarm.store.view().cluster().spec.autoRebalance).toBe(true);
+    await swarm.cli('swarm', 'update', '--auto-rebalance=false');
+    expect(swarm.store.view().cluster().spec.autoRebalance).toBe(false);
     expect((await swarm.cli('swarm', 'update')).err).toContain('nothing to update');
   });
 

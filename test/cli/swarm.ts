@@ -14,6 +14,7 @@ import { bootstrapSwarm } from '../../manager/bootstrap.js';
 import { controlHandlers } from '../../manager/control/handlers.js';
 import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
 import { TaskReaper } from '../../manager/orchestrator/reaper.js';
+import { Rebalancer } from '../../manager/rebalancer/rebalancer.js';
 import { routedControl } from '../../manager/routing/control.js';
 import { LeaderClient } from '../../manager/routing/leader-client.js';
 import { Scheduler } from '../../manager/scheduler/scheduler.js';
@@ -87,7 +88,7 @@ export class TestSwarm {
     });
     const { signal } = this.#stopping;
     const options = { store, clock: systemClock, log: silentLogger };
-    const loops = [new Allocator(options), new Scheduler(options), new Orchestrator(options), new TaskReaper(options)];
+    const loops = [Allocator, Scheduler, Orchestrator, Rebalancer, TaskReaper].map((Loop) => new Loop(options));
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
     this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
     const logs = { read: (request: LogsRequest) => this.#logs(request) };
