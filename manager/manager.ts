@@ -17,6 +17,7 @@ import {
 import type { CallContext, Handlers, RpcServer } from '../proto/rpc/server.js';
 import { Allocator } from './allocator/allocator.js';
 import { Attachments } from './attachments/attachments.js';
+import { Autoscaler } from './autoscaler/autoscaler.js';
 import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
@@ -44,6 +45,7 @@ import { keepOldSnapshots, snapshotPolicy } from './snapshot-policy.js';
 import { MemoryStore } from './store/memory-store.js';
 import type { Store } from './store/store.js';
 import { type Loop, supervise } from './supervise.js';
+import { UsageReports } from './usage/usage-reports.js';
 
 export interface ManagerOptions {
   /** The daemon's data root; the manager's log is in `manager/` below it. */
@@ -80,6 +82,7 @@ export class Manager {
   readonly #store: MemoryStore;
   readonly #broker: LogBroker;
   readonly #inspections: InspectionBroker;
+  readonly #usage = new UsageReports();
   readonly #dispatcher: Dispatcher;
   readonly #roster: Roster;
   readonly #leader: LeaderClient;
@@ -125,6 +128,7 @@ export class Manager {
       clock,
       log: part(log, 'dispatcher'),
       authenticate: authenticated,
+      usage: this.#usage,
       leader,
     });
     this.#roster = new Roster({ store, group, identity, clock, log: part(log, 'roster') });
@@ -272,6 +276,7 @@ export class Manager {
       orchestrator: new Orchestrator({ ...common, log: part(log, 'orchestrator') }),
       rebalancer: new Rebalancer({ ...common, log: part(log, 'rebalancer') }),
       reaper: new TaskReaper({ ...common, log: part(log, 'reaper') }),
+      autoscaler: new Autoscaler({ ...common, usage: this.#usage, log: part(log, 'autoscaler') }),
       dispatcher: this.#dispatcher,
       logbroker: this.#broker,
     };

@@ -15,6 +15,7 @@ import { TaskDatabase } from './agent/database.js';
 import { readResolvConf } from './agent/resolv-conf.js';
 import { StatusQueue } from './agent/status-queue.js';
 import { TaskSet } from './agent/task-set.js';
+import { UsageMeter } from './agent/usage-meter.js';
 import { describeNode } from './description.js';
 import type { Engine, EngineParts } from './engine.js';
 import type { ContainerSettings, ContainerState, Executor } from './executor/executor.js';
@@ -182,6 +183,7 @@ export class Worker {
     const { managers, credential, nodeId, dataPathAddress, clock, log } = this.#options;
     const answering = new Answering({ inspector: this.#options.inspector, clock, log });
     const logs = new LogPublisher({ executor, nodeId, task: (id) => tasks.get(id)?.task, clock, log });
+    const meter = new UsageMeter({ tasks: () => tasks.local(), load: (id) => executor.load(id) });
     return new Agent({
       managers,
       credential,
@@ -195,6 +197,8 @@ export class Worker {
         dataPathAddress,
         statuses: this.#statuses,
         problems: () => this.#options.engine.problems(),
+        measure: (services) => meter.measure(services),
+        usage: () => meter.usage(),
         onAssignments: (assignments) => this.#assigned(assignments, database, network, tasks),
         serve: (channel: Channel, sessionId, signal) => {
           tasks.reportAll();

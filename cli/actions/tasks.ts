@@ -1,6 +1,7 @@
 import type { Node, Task } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
+import { autoscaleNote } from '../format/autoscale.js';
 import { renderList } from '../format/list.js';
 import { taskRows, taskView } from '../format/task-rows.js';
 import { nodeIdOf } from './nodes.js';
@@ -9,6 +10,9 @@ import { filtersOf, findEach, listOptionsOf } from './refs.js';
 export async function listServiceTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const control = await context.control();
   const services = await findEach(context, refs, async (ref) => (await control.getService({ ref })).service);
+  // Beside the table, for a person: whoever reads the list by a program gets the list alone.
+  if (!flags.on('quiet') && !flags.has('format'))
+    for (const note of services.flatMap((service) => autoscaleNote(service) ?? [])) context.io.err(`${note}\n`);
   if (services.length > 0)
     await showTasks(
       context,

@@ -50,6 +50,12 @@ const LISTS: readonly ListFlag[] = [
 
 /** Flags with one value, the same on create and update: name (with its short one), value, description. */
 const SCALARS: readonly (readonly [string, string, string])[] = [
+  [
+    '--autoscale',
+    'RULE',
+    "Scale by load: min=2,max=20,cpu=60% of a task's --limit-cpu (else --reserve-cpu, else one CPU), " +
+      'or connections=100 per second and task; none to end it',
+  ],
   ['--endpoint-mode', 'MODE', 'vip (default) or dnsrr'],
   ['--entrypoint', 'COMMAND', "Command that replaces the image's entrypoint"],
   ['--health-cmd', 'COMMAND', 'Command to run to check health'],

@@ -233,6 +233,50 @@ describe('applyServiceFlags on an existing spec', () => {
     expect(capabilityDrop).toEqual(['CAP_NET_ADMIN']);
   });
 
+  it('scales by load within a range, from the number that is nearest', () => {
+    const rule = {
+      min: 2,
+      max: 20,
+      cpuPercent: 60,
+      connectionsPerSecond: 0,
+      upWindow: undefined,
+      downWindow: undefined,
+    };
+    const spec = create({ autoscale: 'min=2,max=20,cpu=60%' });
+    expect(spec).toMatchObject({ autoscale: rule, replicated: { replicas: 2 } });
+    expect(create({ autoscale: 'min=2,max=20,cpu=60', replicas: '5' }).replicated).toEqual({ replicas: 5 });
+    const narrower = update(update(spec, { replicas: '15' }), { autoscale: 'max=10,connections=100' });
+    expect(narrower).toMatchObject({
+      autoscale: { min: 1, max: 10, cpuPercent: 0, connectionsPerSecond: 100 },
+      replicated: { replicas: 10 },
+    });
+    expect(update(narrower, { label: ['a=b'] }).autoscale).toEqual(narrower.autoscale);
+    expect(update(narrower, { autoscale: 'none' })).toMatchObject({
+      autoscale: undefined,
+      replicated: { replicas: 10 },
+    });
+    expect(create({ autoscale: 'max=9,cpu=1%,up-window=30s,down-window=1m30s' }).autoscale).toMatchObject({
+      upWindow: 30e9,
+      downWindow: 90e9,
+    });
+  });
+
+  it.each([
+    ['min=2,cpu=60%', 'it names no max'],
+    ['max=3', 'it names nothing to scale by'],
+    ['max=3,cpu=much', '"much" is not a number for cpu'],
+    ['max=3,cpu=60.5%', '"60.5" is not a number for cpu'],
+    ['max=0,cpu=60%', '"0" is not a number for max'],
+    ['max=3,connections=0', '"0" is not a number for connections'],
+    ['max=3,cpu=60%,memory=50%', 'unexpected key "memory"'],
+    ['max=3,cpu=60%,up-window=soon', '"soon" is not a duration'],
+    ['max=3,cpu', 'the field "cpu" has no value'],
+    ['off', 'it names no max'],
+  ])('--autoscale %s is refused', (value, message) => {
+    const refused = () => create({ autoscale: value });
+    expect(refused).toThrow(`invalid argument "${value}" for "--autoscale" flag: ${message}`);
+  });
+
   it('scales what has replicas only', () => {
     expect(update(create(), { replicas: '0' }).replicated).toEqual({ replicas: 0 });
     expect(() => update(create({ mode: 'global' }), { replicas: '2' })).toThrow('--replicas can only be used');

@@ -17,8 +17,9 @@ import {
   UpdateConfig,
   UpdateOrder,
 } from '../../proto/gen/specs.js';
+import { parseAutoscale } from './autoscale.js';
 import { applyContainerFlags, type FlagSources } from './container.js';
-import type { Flags } from './flags.js';
+import { type Flags, inFlag } from './flags.js';
 import { editList, editRecord } from './lists.js';
 import { matchesPublishRm, parsePublish } from './ports.js';
 import { parseConstraint, parseGenericResource, parseNetwork, parsePair, parsePlacementPreference } from './values.js';
@@ -71,6 +72,7 @@ export function applyServiceFlags(spec: ServiceSpec, flags: Flags, sources: Flag
     labels: editRecord(spec.labels, flags, 'label'),
     task: applyTaskFlags(spec.task, flags, sources),
     ...applyReplicaFlags(spec, flags),
+    ...applyAutoscaleFlag(spec, flags),
     update: applyUpdateFlags(spec.update, flags, 'update'),
     rollback: applyUpdateFlags(spec.rollback, flags, 'rollback'),
     endpoint: applyEndpointFlags(spec.endpoint, flags),
@@ -108,6 +110,16 @@ function applyReplicaFlags(spec: ServiceSpec, flags: Flags): Partial<ServiceSpec
       : '--replicas can only be used with replicated or replicated-job mode',
     { hint: 'A global service runs one task on each node.' },
   );
+}
+
+/** Where the number of tasks is not given beside it, it becomes the nearest in the range; of a new service, the least. */
+function applyAutoscaleFlag({ replicated }: ServiceSpec, flags: Flags): Partial<ServiceSpec> {
+  const text = flags.text('autoscale');
+  if (text === undefined) return {};
+  const autoscale = inFlag('autoscale', text, parseAutoscale);
+  if (!autoscale || !replicated || flags.has('replicas')) return { autoscale };
+  const replicas = Math.min(autoscale.max, Math.max(autoscale.min, replicated.replicas));
+  return { autoscale, replicated: { replicas } };
 }
 
 function applyTaskFlags(task: TaskSpec, flags: Flags, sources: FlagSources): TaskSpec {

@@ -10,6 +10,7 @@ import {
   UpdateStateName,
 } from '../../proto/gen/objects.js';
 import { type ClusterSpec, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
+import { dockerAutoscaleStatus } from './autoscale.js';
 import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero } from './docker-common.js';
 import { dockerEndpointSpec, dockerServiceSpec, dockerTaskSpec, type SpecOptions } from './docker-spec.js';
 import { goMap } from './go-print.js';
@@ -43,6 +44,7 @@ export function dockerService(service: Service, options: SpecOptions) {
           LastExecution: job.lastExecution === 0 ? undefined : rfc3339(job.lastExecution),
         }
       : undefined,
+    AutoscaleStatus: dockerAutoscaleStatus(service.autoscaleStatus),
     Problems: nonEmpty(service.problems),
   };
 }

@@ -15,6 +15,7 @@ import {
   type UpdateConfig,
   UpdateOrderName,
 } from '../../proto/gen/specs.js';
+import { dockerAutoscale } from './autoscale.js';
 import { dashed, dockerPort, nonBlank, nonEmpty, nonVoid, nonZero, orUndefined } from './docker-common.js';
 import { goMap } from './go-print.js';
 
@@ -37,6 +38,7 @@ export function dockerServiceSpec(spec: ServiceSpec, options: SpecOptions) {
     UpdateConfig: update(spec.update),
     RollbackConfig: update(spec.rollback),
     EndpointSpec: dockerEndpointSpec(spec.endpoint),
+    Autoscale: dockerAutoscale(spec.autoscale),
   };
 }
 

@@ -12,7 +12,15 @@ import {
   TaskState,
   TaskStatus,
 } from '../../proto/gen/objects.js';
-import { ContainerSpec, PortConfig, Protocol, PublishMode, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
+import {
+  Autoscale,
+  ContainerSpec,
+  PortConfig,
+  Protocol,
+  PublishMode,
+  ServiceSpec,
+  TaskSpec,
+} from '../../proto/gen/specs.js';
 import { renderList } from './list.js';
 import { prettyNode } from './node-pretty.js';
 import { imageRow, nodeRow, nodeView, portsText, serviceRow } from './rows.js';
@@ -59,6 +67,8 @@ it('service ls - modes, counts and ports', () => {
   const row = (more: Partial<ServiceSpec>) =>
     serviceRow({ ...service, spec: ServiceSpec.create({ name: 'x', ...more }) }, counts);
   expect(row({ global: {} })).toMatchObject({ Mode: 'global', Replicas: '3/5' });
+  const autoscale = Autoscale.create({ min: 2, max: 9, cpuPercent: 60 });
+  expect(row({ autoscale, replicated: { replicas: 5 } })).toMatchObject({ Replicas: '3/5 (2 to 9 by load)' });
   expect(row({ replicatedJob: { maxConcurrent: 2, totalCompletions: 9 } })).toMatchObject({
     Mode: 'replicated job',
     Replicas: '3/5 (7/9 completed)',

@@ -68,7 +68,12 @@ function replicasOf({ spec }: Service, counts: ServiceCounts | undefined): strin
     return `${ratio} (${counts?.completed ?? 0}/${spec.replicatedJob.totalCompletions} completed)`;
   if (spec.globalJob) return `${ratio} (${counts?.completed ?? 0} completed)`;
   const max = spec.task.placement.maxReplicas;
-  return max > 0 ? `${ratio} (max ${max} per node)` : ratio;
+  const { autoscale } = spec;
+  const limits = [
+    ...(autoscale ? [`${autoscale.min} to ${autoscale.max} by load`] : []),
+    ...(max > 0 ? [`max ${max} per node`] : []),
+  ];
+  return limits.length > 0 ? `${ratio} (${limits.join(', ')})` : ratio;
 }
 
 export const serviceView: ListView<ServiceRow> = {

@@ -10,6 +10,7 @@ import {
   type UpdateConfig,
   UpdateOrderName,
 } from '../../proto/gen/specs.js';
+import { autoscaleLines } from './autoscale.js';
 import { dashed } from './docker-common.js';
 import { goDuration, humanBytes, rfc3339 } from './human.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
@@ -26,6 +27,7 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Replicas', spec.replicated?.replicas, 1],
     ['Max Concurrent', spec.replicatedJob?.maxConcurrent, 1],
     ['Total Completions', spec.replicatedJob?.totalCompletions, 1],
+    ...autoscaleLines(service),
     ...updateStatusLines(service),
     ...rebalanceLines(service),
     ...placementLines(spec),

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
+  Autoscale,
+  AutoscaleStatus,
   ContainerSpec,
   type Filter,
   HealthConfig,
@@ -8,6 +10,7 @@ import {
   PortConfig,
   PublishMode,
   Service,
+  type ServiceSpec,
   TaskSpec,
   TaskState,
   UpdateServiceRequest,
@@ -169,6 +172,39 @@ describe('services', () => {
     const { service } = await rollback(second.service.meta.version);
     expect(service).toMatchObject({ spec: first.spec, previousSpec: spec });
     expect(service.updateStatus?.state).toBe(UpdateState.ROLLBACK_STARTED);
+  });
+
+  test('autoscale - a number of tasks is set within the range, and a rollback keeps what the load has made of it', async () => {
+    const { store, control, create } = await openControl();
+    const autoscale = Autoscale.create({ min: 2, max: 8, cpuPercent: 60 });
+    const first = await create({ replicated: { replicas: 2 }, autoscale });
+    const status = AutoscaleStatus.create({ message: 'at its least' });
+    const scaleByLoad = (replicas: number) =>
+      store.update((draft) => {
+        const service = draft.get('service', first.id) ?? Service.create();
+        const spec = { ...service.spec, replicated: { replicas } };
+        draft.update('service', { ...service, spec, autoscaleStatus: status });
+      });
+    const current = () => store.view().get('service', first.id) ?? Service.create();
+    const update = (spec: ServiceSpec | undefined) =>
+      control.updateService(
+        UpdateServiceRequest.create({ id: first.id, version: current().meta.version, spec, rollback: !spec }),
+        context,
+      );
+    await expect(update(specOf({ replicated: { replicas: 9 }, autoscale }))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'service web has 2 to 8 tasks as its load asks for, and not 9',
+    });
+    await scaleByLoad(4);
+    await update({ ...current().spec, labels: { a: 'b' } });
+    expect(current()).toMatchObject({ spec: { replicated: { replicas: 4 } }, autoscaleStatus: status });
+    await scaleByLoad(7);
+    const { service } = await update(undefined);
+    expect(service).toMatchObject({ spec: { labels: {}, replicated: { replicas: 7 } }, autoscaleStatus: status });
+    await update({ ...service.spec, autoscale: undefined, replicated: { replicas: 3 } });
+    expect(current().autoscaleStatus).toBeUndefined();
+    // Back to the range, from a number that is none of the load's.
+    expect((await update(undefined)).service.spec.replicated).toEqual({ replicas: 3 });
   });
 
   test('list - filters and counts', async () => {

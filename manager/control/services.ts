@@ -14,12 +14,14 @@ import {
   UpdateStatus,
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { atPresentScale } from '../common/scale.js';
 import type { ReadView, Store, WriteView } from '../store/store.js';
 import { countTasks } from './counts.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
 import { checkAddressesAreIn } from './validate/addresses.js';
+import { autoscaleWarnings } from './validate/autoscale.js';
 import { duplicate } from './validate/names.js';
 import { checkPortsAreFree } from './validate/ports.js';
 import { checkServiceSpec, modeOf } from './validate/service.js';
@@ -125,6 +127,7 @@ function updated(draft: WriteView, service: Service, asked: ServiceSpec, now: nu
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
     updateStatus: undefined,
+    autoscaleStatus: spec.autoscale && service.autoscaleStatus,
     jobStatus: service.jobStatus && { iteration: service.jobStatus.iteration + 1, lastExecution: now },
   };
 }
@@ -139,10 +142,11 @@ function rolledBack(draft: WriteView, service: Service, now: number): Service {
   return {
     ...service,
     // Names and ports may have been taken since then.
-    spec: resolveReferences(draft, previousSpec, service.id),
+    spec: resolveReferences(draft, atPresentScale(previousSpec, service.spec), service.id),
     specVersion: draft.version + 1,
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
+    autoscaleStatus: previousSpec.autoscale && service.autoscaleStatus,
     updateStatus: UpdateStatus.create({
       state: UpdateState.ROLLBACK_STARTED,
       startedAt: now,
@@ -242,6 +246,7 @@ function warningsFor(spec: ServiceSpec): string[] {
       ? ['the update delay is not shorter than the monitor period: failures are seen only after the next step']
       : []),
     ...(limits.pids > 0 && limits.pids < 10 ? [`a limit of ${limits.pids} processes is too low for most images`] : []),
+    ...autoscaleWarnings(spec),
     ...ignoredParts(spec),
   ];
 }

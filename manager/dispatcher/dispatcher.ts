@@ -18,19 +18,24 @@ import {
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { checkDataPathAddress } from '../common/addresses.js';
+import { heartbeatPeriod } from '../common/heartbeat.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
+import { MeasuredServices } from '../usage/measured-services.js';
+import type { UsageReports } from '../usage/usage-reports.js';
 import { Assigner } from './assigner.js';
 import { Liveness } from './liveness.js';
 import { addressOfPeer, NodeWriter } from './node-writer.js';
 import { Orphans } from './orphans.js';
 import { Pacer } from './pacer.js';
-import { heartbeatPeriod, isNews, Session, sessionMessage } from './session.js';
+import { isNews, Session, sessionMessage } from './session.js';
 import { StatusWriter } from './status-writer.js';
 
 export interface DispatcherOptions extends LoopOptions {
   /** The node that makes a call. @throws UNAUTHENTICATED or PERMISSION_DENIED when it is none */
   readonly authenticate: (context: CallContext) => Node;
+  /** Where what nodes tell of their tasks' usage is put. */
+  readonly usage: UsageReports;
   /** host:port of the manager that leads, if another one does. */
   readonly leader?: () => string | undefined;
 }
@@ -60,6 +65,7 @@ export class Dispatcher implements Reaction {
   /** By node. */
   readonly #sessions = new Map<string, Session>();
   readonly #managers = new Map<string, ManagerAddress>();
+  readonly #measured = new MeasuredServices();
   #assigner: Assigner | undefined;
 
   constructor(options: DispatcherOptions) {
@@ -106,6 +112,7 @@ export class Dispatcher implements Reaction {
     const { store, clock, log } = this.#options;
     this.#assigner = new Assigner({ store, clock, log, wake: () => this.#loop.wake() }, view);
     this.#orphans.start(() => store.view());
+    this.#measured.start(view);
     const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));
     for (const node of view.list('node')) {
       this.#managerSeen(node);
@@ -128,6 +135,7 @@ export class Dispatcher implements Reaction {
     for (const event of commit.events) {
       this.#assigner?.observe(event);
       this.#orphans.observe(event);
+      this.#measured.observe(event);
       if (isEvent(event, 'node')) this.#nodeSeen(event.object, event.action === 'remove');
       else if (isEvent(event, 'cluster')) for (const session of this.#sessions.values()) session.wake();
     }
@@ -144,6 +152,7 @@ export class Dispatcher implements Reaction {
     this.#assigner = undefined;
     this.#liveness.clear();
     this.#orphans.clear();
+    this.#options.usage.clear();
     for (const session of this.#sessions.values()) session.end();
     this.#sessions.clear();
     this.#managers.clear();
@@ -187,6 +196,7 @@ export class Dispatcher implements Reaction {
 
   #end(session: Session): void {
     session.end();
+    this.#options.usage.forget(session.nodeId);
     if (this.#sessions.get(session.nodeId) === session) this.#sessions.delete(session.nodeId);
     this.#assigner?.close(this.#assigner.streamOf(session.nodeId));
   }
@@ -236,11 +246,16 @@ export class Dispatcher implements Reaction {
   }
 
   async #heartbeat(request: HeartbeatRequest, context: CallContext): Promise<HeartbeatResponse> {
-    const session = this.#of(request.sessionId, context);
-    const period = heartbeatPeriod(this.#options.store.view());
-    this.#liveness.heard(session.nodeId, GRACE_PERIODS * period);
-    const { random = Math.random } = this.#options;
-    return { period: Math.round(period * (1 - JITTER + 2 * JITTER * random())) };
+    const { nodeId } = this.#of(request.sessionId, context);
+    const { store, clock, usage, random = Math.random } = this.#options;
+    const view = store.view();
+    const period = heartbeatPeriod(view);
+    this.#liveness.heard(nodeId, GRACE_PERIODS * period);
+    usage.report(nodeId, request.usage, clock.now());
+    return {
+      period: Math.round(period * (1 - JITTER + 2 * JITTER * random())),
+      measuredServices: this.#measured.onNode(view, nodeId),
+    };
   }
 
   async *#assignments(request: AssignmentsRequest, context: CallContext): AsyncIterable<AssignmentsMessage> {

@@ -6,6 +6,7 @@ import { NodeState, SessionRequest } from '../../proto/gen/index.js';
 import { openTestStore } from '../store/testing.js';
 import { VolatileLog } from '../store/volatile-log.js';
 import { testCluster, testNode } from '../testing/objects.js';
+import { UsageReports } from '../usage/usage-reports.js';
 import { Dispatcher } from './dispatcher.js';
 
 /** A log whose disk can be full. */
@@ -24,7 +25,13 @@ test('node loss - what could not be written when it was noticed is written when 
   const store = await openTestStore({ clock, proposer: log });
   const node = testNode('node1');
   await store.update((draft) => [draft.create('cluster', testCluster(1_000)), draft.create('node', node)]);
-  const dispatcher = new Dispatcher({ store, clock, log: silentLogger, authenticate: () => node });
+  const dispatcher = new Dispatcher({
+    store,
+    clock,
+    log: silentLogger,
+    authenticate: () => node,
+    usage: new UsageReports(),
+  });
   const ending = new AbortController();
   const running = dispatcher.run(ending.signal);
   onTestFinished(async () => {
@@ -48,7 +55,13 @@ test('session - a node that names no IPv4 address for its tunnels gets none, and
   const node = testNode('node1');
   await store.update((draft) => [draft.create('cluster', testCluster(1_000)), draft.create('node', node)]);
   const clock = new ManualClock();
-  const dispatcher = new Dispatcher({ store, clock, log: silentLogger, authenticate: () => node });
+  const dispatcher = new Dispatcher({
+    store,
+    clock,
+    log: silentLogger,
+    authenticate: () => node,
+    usage: new UsageReports(),
+  });
   const ending = new AbortController();
   const running = dispatcher.run(ending.signal);
   onTestFinished(async () => {

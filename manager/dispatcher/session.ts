@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deferred } from '../../lib/async.js';
 import { type ManagerAddress, type Node, NodeDescription, SessionMessage } from '../../proto/gen/index.js';
+import { heartbeatPeriod } from '../common/heartbeat.js';
 import type { ReadView } from '../store/store.js';
 import type { Sequence } from './assignment-stream.js';
 
@@ -38,12 +39,6 @@ export class Session {
     await this.#signal.promise;
     this.#signal = deferred();
   }
-}
-
-/** Milliseconds between two heartbeats, by the cluster's spec. */
-export function heartbeatPeriod(view: ReadView): number {
-  for (const cluster of view.list('cluster')) return cluster.spec.dispatcherHeartbeat / 1e6 || 5_000;
-  return 5_000;
 }
 
 /** What the agent is told of the swarm and of its own node. */

@@ -61,7 +61,10 @@ export class Orchestrator implements Reaction {
     this.#bequeathed = new Set();
     this.#starts.clear();
     this.#updater.clear();
-    for (const service of view.list('service')) this.#serviceSeen(service);
+    for (const service of view.list('service')) {
+      this.#serviceSeen(service);
+      this.#updater.found(service);
+    }
     for (const node of view.list('node')) this.#nodes.add(node.id);
     for (const task of view.list('task')) {
       this.#taskSeen(task);
@@ -261,6 +264,8 @@ function isFinishedJob(service: Service, task: Task): boolean {
 function concerns(service: Service, old: Service): boolean {
   return (
     service.specVersion !== old.specVersion ||
+    // By the autoscaler, which leaves the version as it is.
+    service.spec.replicated?.replicas !== old.spec.replicated?.replicas ||
     service.pendingDelete !== old.pendingDelete ||
     service.jobStatus?.iteration !== old.jobStatus?.iteration ||
     // A paused update that is to go on.

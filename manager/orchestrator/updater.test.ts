@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type ServiceSpec, TaskState } from '../../proto/gen/index.js';
+import { Autoscale, FailureAction, type ServiceSpec, TaskState, UpdateConfig } from '../../proto/gen/index.js';
 import { isWanted } from '../common/tasks.js';
 import { testTaskSpec } from '../testing/objects.js';
 import { orchestrated, words } from '../testing/orchestrated.js';
@@ -99,6 +99,43 @@ test('update - a failure rolls back when that is asked for', async () => {
   await settle();
   expect(wanted(id).map((task) => task.spec.container.image)).toEqual(['web:1', 'web:1']);
   expect(service(id)?.updateStatus?.message).toBe('rollback completed');
+});
+
+test('update - one that is rolled back keeps the number of tasks that the load has asked for meanwhile', async () => {
+  const { add, runAll, change, stopUnwanted, service, wanted, report, store, settle } = await orchestrated('node1');
+  const update = UpdateConfig.create({ parallelism: 1, failureAction: FailureAction.ROLLBACK });
+  const autoscale = Autoscale.create({ min: 1, max: 9, cpuPercent: 50 });
+  const id = await add('web', 2, { update, autoscale, task: testTaskSpec('web:1') });
+  await runAll(id);
+  await change(id, image('web:2'));
+  await store.update((draft) => {
+    const current = draft.get('service', id);
+    if (current) draft.update('service', { ...current, spec: { ...current.spec, replicated: { replicas: 3 } } });
+  });
+  await settle();
+  expect(wanted(id)).toHaveLength(3);
+  await stopUnwanted(id);
+  const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2' && task.slot < 3);
+  if (fresh) await report(fresh, TaskState.REJECTED);
+  expect(service(id)?.spec).toMatchObject({ replicated: { replicas: 3 }, task: { container: { image: 'web:1' } } });
+});
+
+test('update - of which only the end is missing is completed by a new leader', async () => {
+  const { add, runAll, change, stopUnwanted, service, restart, clock, settle } = await orchestrated('node1');
+  const id = await add('web', 1);
+  await runAll(id);
+  await change(id, image('web:2'));
+  await stopUnwanted(id);
+  await runAll(id);
+  expect(service(id)?.updateStatus?.message).toBe('update in progress');
+  await restart();
+  await clock.advance(5_000);
+  await settle();
+  expect(service(id)?.updateStatus?.message).toBe('update completed');
+  const version = service(id)?.meta.version;
+  await clock.advance(60_000);
+  await settle();
+  expect(service(id)?.meta.version).toBe(version);
 });
 
 test('update - a new leader goes on with what is left', async () => {

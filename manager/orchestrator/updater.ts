@@ -9,6 +9,7 @@ import {
   type UpdateStatus,
 } from '../../proto/gen/index.js';
 import type { LoopOptions } from '../common/loop.js';
+import { atPresentScale } from '../common/scale.js';
 import {
   byAge,
   isDirty,
@@ -32,6 +33,7 @@ export interface UpdaterOptions extends LoopOptions {
   readonly wake: () => void;
 }
 
+const GOING_ON: ReadonlySet<UpdateState> = new Set([UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED]);
 const PAUSED: ReadonlySet<UpdateState> = new Set([UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED]);
 
 /**
@@ -45,6 +47,8 @@ export class Updater {
   readonly #updates = new Map<string, RollingUpdate>();
   /** Services whose spec has changed while this manager leads: a pause of before does not hold for it. */
   readonly #changed = new Set<string>();
+  /** Services with an update that goes on since before this manager led. */
+  readonly #found = new Set<string>();
   readonly #due = new Set<string>();
   readonly #timers = new Map<string, () => void>();
   #begun: Change[] = [];
@@ -56,12 +60,14 @@ export class Updater {
   clear(): void {
     for (const id of [...this.#updates.keys()]) this.forget(id);
     this.#changed.clear();
+    this.#found.clear();
     this.#begun = [];
   }
 
   forget(serviceId: string): void {
     this.#updates.delete(serviceId);
     this.#changed.delete(serviceId);
+    this.#found.delete(serviceId);
     this.#due.delete(serviceId);
     this.#timers.get(serviceId)?.();
     this.#timers.delete(serviceId);
@@ -72,9 +78,16 @@ export class Updater {
     this.#changed.add(serviceId);
   }
 
+  /** What an earlier leader has begun: it ends here, also where nothing is left to replace. */
+  found({ id, updateStatus }: Service): void {
+    if (updateStatus && GOING_ON.has(updateStatus.state)) this.#found.add(id);
+  }
+
   /** Begins an update when slots are dirty and it is not paused or already going on. */
   plan(service: Service, dirty: readonly string[]): void {
-    if (dirty.length === 0 || this.#updates.get(service.id)?.specVersion === service.specVersion) return;
+    const isFound = this.#found.delete(service.id);
+    if (dirty.length === 0 && !isFound) return;
+    if (this.#updates.get(service.id)?.specVersion === service.specVersion) return;
     const state = service.updateStatus?.state;
     if (state !== undefined && PAUSED.has(state) && !this.#changed.has(service.id)) return;
     const now = this.#options.clock.now();
@@ -205,10 +218,11 @@ export class Updater {
       const state = UpdateState.ROLLBACK_STARTED;
       draft.update('service', {
         ...current,
-        spec: previous,
+        spec: atPresentScale(previous, current.spec),
         specVersion: current.previousSpecVersion,
         previousSpec: undefined,
         previousSpecVersion: 0,
+        autoscaleStatus: previous.autoscale && current.autoscaleStatus,
         updateStatus: {
           state,
           startedAt: this.#options.clock.now(),

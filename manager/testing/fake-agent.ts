@@ -16,6 +16,7 @@ import {
   type Task,
   TaskState,
   TaskStatus,
+  type TaskUsage,
 } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 
@@ -43,6 +44,10 @@ export class FakeAgent {
   /** When false, tasks stay as they are. */
   runs = true;
   problems: readonly NodeProblem[] = [];
+  /** Told with every heartbeat. */
+  usage: readonly TaskUsage[] = [];
+  /** As of the last heartbeat's answer. */
+  measuredServices: readonly string[] = [];
   /** Told with the next session. */
   dataPathAddress = '203.0.113.9';
   readonly #channel: Channel;
@@ -127,7 +132,8 @@ export class FakeAgent {
 
   async #beat(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#stubs.heartbeat({ sessionId: this.#sessionId }, { signal });
+      const beat = { sessionId: this.#sessionId, usage: this.usage };
+      this.measuredServices = (await this.#stubs.heartbeat(beat, { signal })).measuredServices;
       await systemClock.sleep(this.#heartbeat, signal).catch(() => undefined);
     }
   }

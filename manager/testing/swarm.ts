@@ -16,6 +16,7 @@ import {
 import { RpcServer } from '../../proto/rpc/server.js';
 import { Allocator } from '../allocator/allocator.js';
 import { Attachments } from '../attachments/attachments.js';
+import { Autoscaler } from '../autoscaler/autoscaler.js';
 import { isWanted } from '../common/tasks.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
 import { newGroup } from '../identity.js';
@@ -27,6 +28,7 @@ import type { RaftMember } from '../raft/member/raft-member.js';
 import { Rebalancer } from '../rebalancer/rebalancer.js';
 import { Scheduler } from '../scheduler/scheduler.js';
 import { MemoryStore } from '../store/memory-store.js';
+import { UsageReports } from '../usage/usage-reports.js';
 import { FakeAgent } from './fake-agent.js';
 import { ingressNetwork, testCluster, testNode, testService } from './objects.js';
 import { soleMember } from './sole-member.js';
@@ -129,13 +131,19 @@ export class TestSwarm {
     await this.#member.untilLeading(AbortSignal.timeout(ELECTION_TIMEOUT));
     this.#ending = new AbortController();
     const options = { store: this.#store, clock: systemClock, log: this.#log };
-    const dispatcher = new Dispatcher({ ...options, authenticate: (context) => authenticate(this.#store, context) });
+    const usage = new UsageReports();
+    const dispatcher = new Dispatcher({
+      ...options,
+      usage,
+      authenticate: (context) => authenticate(this.#store, context),
+    });
     const loops = [
       new Orchestrator(options),
       new Allocator(options),
       new Scheduler(options),
       new Rebalancer(options),
       new TaskReaper(options),
+      new Autoscaler({ ...options, usage }),
       dispatcher,
     ];
     this.#running = Promise.all(loops.map((loop) => loop.run(this.#ending.signal)));

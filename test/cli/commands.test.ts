@@ -189,6 +189,36 @@ describe('service', () => {
     expect((await swarm.cli('service', 'rebalance', 'nothing')).err).toContain('nothing');
   });
 
+  it('autoscale - a range, within which it can be scaled by hand too', async () => {
+    await create('--name', 'web', '--autoscale', 'min=2,max=4,cpu=60%', '--limit-cpu', '0.5', 'web');
+    const list = () => swarm.cli('service', 'ls', '--format', '{{.Replicas}}');
+    await expect.poll(async () => (await list()).out).toBe('2/2 (2 to 4 by load)\n');
+    expect(await swarm.cli('service', 'scale', 'web=3')).toMatchObject({ code: 0, err: '' });
+    const refused = await swarm.cli('service', 'scale', 'web=5');
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('service web has 2 to 4 tasks as its load asks for, and not 5');
+    const ps = await swarm.cli('service', 'ps', 'web');
+    expect(ps.err).toContain('web: 2 to 4 tasks by load');
+    expect((await swarm.cli('service', 'ps', '-q', 'web')).err).toBe('');
+    expect((await swarm.cli('service', 'inspect', '--pretty', 'web')).out).toContain(
+      ' CPU:            60 % of 0.5 CPU\n',
+    );
+    const global = await swarm.cli(
+      'service',
+      'create',
+      '--name',
+      'g',
+      '--mode',
+      'global',
+      '--autoscale',
+      'max=4,cpu=60%',
+      'web',
+    );
+    expect(global.err).toContain('only replicated services can be scaled by load, not a global one');
+    expect((await swarm.cli('service', 'update', '--autoscale', 'none', '--replicas', '9', 'web')).code).toBe(0);
+    expect((await list()).out).toBe('9/9\n');
+  });
+
   it('update and rollback', async () => {
     await create('--name', 'web', '--env', 'A=1', '--label', 'a=1', 'web');
     const updated = await swarm.cli(

@@ -14,6 +14,7 @@ import {
   Task,
   TaskState,
   TaskStatus,
+  TaskUsage,
 } from '../../proto/gen/index.js';
 import { untilAborted } from '../group.js';
 import { Agent } from './agent.js';
@@ -48,6 +49,8 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     problems: [] as NodeProblem[],
     served: [] as string[],
     applyAtOnce: true,
+    measured: [] as (readonly string[])[],
+    usage: [] as TaskUsage[],
   };
   const agent = new Agent({
     managers,
@@ -62,6 +65,8 @@ function start(managers: readonly string[] = [dispatcher.address]) {
       dataPathAddress: '203.0.113.1',
       statuses: world.statuses,
       problems: () => world.problems,
+      measure: (services) => world.measured.push(services),
+      usage: () => world.usage,
       onAssignments: (assignments) => {
         const applied = deferred<void>();
         if (world.applyAtOnce) applied.resolve();
@@ -90,6 +95,17 @@ describe('agent', () => {
     expect(dispatcher.opened[0]).toMatchObject({ sessionId: '', dataPathAddress: '203.0.113.1' });
     expect(dispatcher.opened[0]?.description.hostname).toBe('node');
     expect(agent.connected).toBe(true);
+  });
+
+  it('measures what it is told to, and tells it with the next heartbeat', async () => {
+    await dispatcher.listen();
+    dispatcher.measuredServices = ['web'];
+    const { world } = start();
+    await until('the order to measure', () => world.measured.length > 0);
+    expect(world.measured[0]).toEqual(['web']);
+    world.usage = [TaskUsage.create({ taskId: 'task', nanoCpus: 5e8, connectionsPerSecond: 0.5 })];
+    await until('usage', () => dispatcher.usage.length > 0);
+    expect(dispatcher.usage).toEqual(world.usage);
   });
 
   it('waits for a manager that is not there yet', async () => {

@@ -7,6 +7,7 @@ import {
   type NodeDescription,
   type NodeProblem,
   type SessionMessage,
+  type TaskUsage,
 } from '../../proto/gen/index.js';
 import type { Channel, Stubs } from '../../proto/rpc/client.js';
 import { runTogether } from '../group.js';
@@ -22,6 +23,10 @@ export interface SessionNode {
   /** Resolves when the kernel shows what the set asks for, but for `problems()`. */
   onAssignments(assignments: Assignments): Promise<void>;
   problems(): readonly NodeProblem[];
+  /** Services, by id, whose tasks managers want measured from now on. */
+  measure(services: readonly string[]): void;
+  /** What those tasks use. A heartbeat waits for it. */
+  usage(): readonly TaskUsage[];
   /** What else is done while the session lasts; a failure of it must not end the session. */
   serve(channel: Channel, sessionId: string, signal: AbortSignal): Promise<void>;
 }
@@ -118,10 +123,13 @@ export class Session {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const sessionId = this.#id;
+    const { node } = this.#options;
     for (;;) {
       await this.#options.clock.sleep(this.#period, signal);
-      const { period } = await this.#dispatcher.heartbeat({ sessionId }, { signal, timeout: RPC_TIMEOUT });
+      const beat = { sessionId, usage: node.usage() };
+      const { period, measuredServices } = await this.#dispatcher.heartbeat(beat, { signal, timeout: RPC_TIMEOUT });
       if (period > 0) this.#period = period;
+      node.measure(measuredServices);
     }
   }
 

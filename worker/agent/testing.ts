@@ -16,6 +16,7 @@ import {
   SessionMessage,
   type SessionRequest,
   type TaskStatus,
+  type TaskUsage,
   UpdateTaskStatusResponse,
 } from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
@@ -29,6 +30,9 @@ export class TestDispatcher {
   readonly reported = new Map<string, TaskStatus[]>();
   heartbeats = 0;
   heartbeatPeriod = 50;
+  measuredServices: readonly string[] = [];
+  /** As of the last heartbeat. */
+  usage: readonly TaskUsage[] = [];
   node = Node.create({ id: 'node' });
   /** Thrown by the next call of this name. */
   readonly failures = new Map<string, SwarmError>();
@@ -50,11 +54,12 @@ export class TestDispatcher {
     this.#server = new RpcServer(silentLogger);
     this.#server.add(DispatcherService, {
       session: (request, { signal }) => this.#session(request, signal),
-      heartbeat: async ({ sessionId }) => {
+      heartbeat: async ({ sessionId, usage }) => {
         this.#check('heartbeat', sessionId);
         this.heartbeats++;
+        this.usage = usage;
         this.#notify();
-        return HeartbeatResponse.create({ period: this.heartbeatPeriod });
+        return HeartbeatResponse.create({ period: this.heartbeatPeriod, measuredServices: this.measuredServices });
       },
       assignments: ({ sessionId }, { signal }) => this.#assignments(sessionId, signal),
       acknowledge: async (request) => {

@@ -30,6 +30,8 @@ export interface InteractiveExecutor {
   top(id: string, ps: readonly string[]): Promise<ProcessTable>;
   /** Counters as they are now. @throws FAILED_PRECONDITION when it does not run */
   usage(id: string): Promise<ResourceUsage>;
+  /** Those of them that tell how busy it is; undefined when it does not run, or is not there. At once: see there. */
+  load(id: string): LoadCounters | undefined;
   /**
    * A tar archive of a path in it, running or not: the path's last element with all below it. Links are resolved
    * within its root filesystem, never outside.
@@ -136,6 +138,15 @@ export interface ResourceUsage {
   readonly blockWriteBytes: number;
   readonly networkReceivedBytes: number;
   readonly networkSentBytes: number;
+}
+
+/** Since its start. */
+export interface LoadCounters {
+  /** Of a monotonic clock, in nanoseconds. */
+  readonly readAtNs: bigint;
+  readonly cpuNs: number;
+  /** TCP connections that were opened to it, and taken. */
+  readonly connections: number;
 }
 
 export interface PathFacts {

@@ -1,6 +1,7 @@
 import { invalidArgument } from '../../../lib/errors.js';
 import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
+import { checkAutoscale } from './autoscale.js';
 import { checkContainer } from './container.js';
 import { checkAlias, checkLabels, checkName } from './names.js';
 import { checkEndpointSpec } from './ports.js';
@@ -51,6 +52,7 @@ export function checkServiceSpec(spec: ServiceSpec): void {
   if (spec.autoscale && mode !== 'replicated') {
     throw invalidArgument(`only replicated services can be scaled by load, not a ${mode} one`, { value: mode });
   }
+  if (spec.autoscale) checkAutoscale(spec.autoscale, spec);
   if (spec.task.placement.maxReplicas > 0 && mode !== 'replicated' && mode !== 'replicated-job') {
     throw invalidArgument(`replicas per node cannot be limited for a ${mode} service`, {
       value: String(spec.task.placement.maxReplicas),

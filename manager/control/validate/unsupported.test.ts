@@ -39,7 +39,6 @@ describe('services', () => {
     [port({ affinityTimeout: 1e9 }), 'port 80: affinity is not supported'],
     [attached({ driverOptions: { a: 'b' } }), 'options of an attachment to a network are not supported'],
     [spec({ schedule: { cron: '@daily', timeZone: '', overlap: '', missedRunWindow: 0 } }), 'jobs with a schedule'],
-    [spec({ autoscale: { min: 1, max: 2, cpuPercent: 50, requestsPerSecond: 0 } }), 'not scaled by load'],
     [spec({ dependsOn: [{ service: 'db', condition: '' }] }), 'dependencies between services'],
   ])('%#: %j is refused', (refused, message) => {
     expect(() => checkServiceIsSupported(refused)).toThrow(expect.objectContaining({ code: 'UNIMPLEMENTED' }));

@@ -20,8 +20,6 @@ export function checkServiceIsSupported(spec: ServiceSpec): void {
     if (option !== undefined) throw unsupported('options of an attachment to a network are not supported', option);
   }
   if (spec.schedule) throw unsupported('jobs with a schedule are not supported', spec.schedule.cron);
-  if (spec.autoscale)
-    throw unsupported('services are not scaled by load', `${spec.autoscale.min}-${spec.autoscale.max}`);
   const [dependency] = spec.dependsOn;
   if (dependency) throw unsupported('dependencies between services are not supported', dependency.service);
 }

@@ -10,6 +10,7 @@ import type {
   ContainerFacts,
   ExecSettings,
   InteractiveExecutor,
+  LoadCounters,
   ProcessStreams,
   ProcessTable,
   ResourceUsage,
@@ -26,6 +27,7 @@ import { pathFacts } from './copy/facts.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
 import { readLog } from './logs/reader.js';
+import { loadOf } from './observe/load.js';
 import { topOf } from './observe/top.js';
 import { usageOf } from './observe/usage.js';
 import { Operations } from './operations.js';
@@ -243,6 +245,14 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     const container = this.#need(id);
     runningProcess(container);
     return topOf(this.#host.cgroup, this.#operations.cgroup(id), ps);
+  }
+
+  load(id: string): LoadCounters | undefined {
+    const container = this.#containers.get(id);
+    if (!container?.running || !container.process) return undefined;
+    const { pid } = container.process;
+    const network = container.prepared.networkNamespace !== '';
+    return loadOf({ facts: this.#host.cgroup, cgroup: this.#operations.cgroup(id), pid, network });
   }
 
   async usage(id: string): Promise<ResourceUsage> {

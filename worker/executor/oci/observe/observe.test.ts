@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { passiveOpens, unifiedCpuNs } from './load.js';
 import { parseProcesses } from './top.js';
 import { legacyUsage, parseNetDev, unifiedUsage } from './usage.js';
 
@@ -23,6 +24,25 @@ web         43    42  0 12:00 pts/0    00:00:00 sleep 1
 
   it('is refused without process ids', () => {
     expect(() => parseProcesses('COMMAND\ninit\n', new Set(['1']))).toThrow('no column PID');
+  });
+});
+
+describe('load - counters', () => {
+  it('of CPU time, version 2', () => {
+    expect(unifiedCpuNs('usage_usec 2500\nuser_usec 2000\n')).toBe(2_500_000);
+    expect(unifiedCpuNs('')).toBe(0);
+  });
+
+  it('of connections that came in', () => {
+    const text = `Ip: Forwarding DefaultTTL
+Ip: 1 64
+Tcp: RtoAlgorithm RtoMin RtoMax MaxConn ActiveOpens PassiveOpens AttemptFails
+Tcp: 1 200 120000 -1 7 42 3
+Udp: InDatagrams
+Udp: 5
+`;
+    expect(passiveOpens(text)).toBe(42);
+    expect(passiveOpens('')).toBe(0);
   });
 });
 
