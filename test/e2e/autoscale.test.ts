@@ -7,9 +7,9 @@ import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
 
-useLab(2);
+// Nodes report with each heartbeat.
+useLab(2, '--dispatcher-heartbeat', '1s');
 
-/** Nodes report with each heartbeat. */
 const WINDOWS = 'up-window=2s,down-window=4s';
 /** In the command line of each container's process, so that the kernel can be asked how many there are. */
 const MARK = 'autoscale-test';
@@ -19,12 +19,13 @@ while :; do
   if [ -e /flag/work ]; then i=0; while [ $i -lt 2000 ]; do i=$((i+1)); done; else sleep 0.1; fi
 done`;
 
-let folder: string;
+let folder = '';
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'tsswarm-autoscale-'));
-  await tsswarm('swarm', 'update', '--dispatcher-heartbeat', '1s');
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
 
 const processes = async () => Number((await execute('pgrep', ['--full', '--count', `^sh -c : ${MARK}`])).stdout);
 async function running(count: number): Promise<void> {
