@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
+import { followEvents } from '../../lib/events/follow.js';
 import type { ControlService, LogBatch, LogsRequest } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import type { Store } from '../store/store.js';
@@ -30,6 +31,7 @@ export function controlHandlers(
     ...taskHandlers(store),
     ...networkHandlers(store, clock),
     watch: (request, context) => watchObjects(store, request, context.signal),
+    events: (request, context) => followEvents(store.events, request, clock, context.signal),
     logs: (request, context) => logs.read(request, context.signal),
   };
 }

@@ -44,6 +44,10 @@ export function routedControl({ local, leader, barrier }: RoutedControlOptions):
       await barrier();
       yield* local.watch(request, context);
     },
+    async *events(request, context) {
+      await barrier();
+      yield* local.events(request, context);
+    },
     logs: (request, context) => routedLogs(local, leader, request, context),
   };
 }

@@ -1,3 +1,5 @@
+import type { Event, Horizon } from '../../lib/events/event.js';
+import type { RingContents } from '../../lib/events/ring.js';
 import {
   Cluster,
   Config,
@@ -47,6 +49,8 @@ export function kindOf(kind: ObjectKind): Kind {
 }
 
 export const SNAPSHOT_FORMAT = 1;
+/** Events in a chunk: about as many bytes as in one of objects. */
+const CHUNK_EVENTS = 200;
 /** Small enough that making or taking one in holds up nothing else. */
 const CHUNK_BYTES = 64 * 1024;
 
@@ -54,7 +58,8 @@ const CHUNK_BYTES = 64 * 1024;
 export function* snapshotChunks(objects: Iterable<readonly [Kind, ObjectTypes[Kind]]>): Generator<Uint8Array> {
   let pending: StoreSnapshotChunk['objects'][number][] = [];
   let size = 0;
-  const flush = () => StoreSnapshotChunk.encode({ format: SNAPSHOT_FORMAT, objects: pending });
+  const flush = () =>
+    StoreSnapshotChunk.encode({ format: SNAPSHOT_FORMAT, objects: pending, events: [], horizon: undefined });
   for (const [kind, object] of objects) {
     const bytes = encodeObject(kind, object);
     pending.push({ action: StoreChangeAction.PUT, kind: OBJECT_KINDS[kind], id: object.id, object: bytes });
@@ -65,6 +70,22 @@ export function* snapshotChunks(objects: Iterable<readonly [Kind, ObjectTypes[Ki
     size = 0;
   }
   if (pending.length > 0) yield flush();
+}
+
+/** The newest events, and what is not known before them, likewise. */
+export function* eventChunks({ horizon, events }: RingContents): Generator<Uint8Array> {
+  let pending: Event[] = [];
+  let head: Horizon | undefined = horizon;
+  const flush = () =>
+    StoreSnapshotChunk.encode({ format: SNAPSHOT_FORMAT, objects: [], events: pending, horizon: head });
+  for (const event of events) {
+    pending.push(event);
+    if (pending.length < CHUNK_EVENTS) continue;
+    yield flush();
+    pending = [];
+    head = undefined;
+  }
+  if (pending.length > 0 || head) yield flush();
 }
 
 export function encodeObject<K extends Kind>(kind: K, object: ObjectTypes[K]): Uint8Array {

@@ -20,14 +20,14 @@ export interface Savepoint {
  * in between; the applied object carries the true one.
  */
 export class Draft extends TablesView implements WriteView {
-  readonly #now: number;
+  /** Milliseconds since the epoch, for the timestamps of what is written. */
+  readonly now: number;
   readonly #changes: StoreChange[] = [];
   #bytes = 0;
 
-  /** @param now milliseconds since the epoch, for the timestamps of what is written */
   constructor(version: number, tables: Tables, now: number) {
     super(version, tables);
-    this.#now = now;
+    this.now = now;
   }
 
   get changes(): readonly StoreChange[] {
@@ -44,7 +44,7 @@ export class Draft extends TablesView implements WriteView {
       throw alreadyExists(`a ${kind} with the id ${object.id} already exists`, { value: object.id });
     }
     this.#checkName(kind, object);
-    return this.#put(kind, { ...object, meta: this.#meta(this.#now) });
+    return this.#put(kind, { ...object, meta: this.#meta(this.now) });
   }
 
   update<K extends Kind>(kind: K, object: ObjectTypes[K]): ObjectTypes[K] {
@@ -89,7 +89,7 @@ export class Draft extends TablesView implements WriteView {
   }
 
   #meta(createdAt: number): Meta {
-    return { version: this.version + 1, createdAt, updatedAt: this.#now };
+    return { version: this.version + 1, createdAt, updatedAt: this.now };
   }
 
   #existing<K extends Kind>(kind: K, id: string): ObjectTypes[K] {

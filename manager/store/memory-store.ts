@@ -1,9 +1,12 @@
 import { AsyncQueue, yieldToLoop } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { codeOf, resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
+import type { Event, Horizon } from '../../lib/events/event.js';
+import { type EventLog, EventRing } from '../../lib/events/ring.js';
 import type { Logger } from '../../lib/log.js';
 import { StoreChangeAction, StoreSnapshotChunk, StoreTransaction } from '../../proto/gen/index.js';
-import { decodeObject, kindOf, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
+import { happeningOf } from '../events/derive.js';
+import { decodeObject, eventChunks, kindOf, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
 import { Draft } from './draft.js';
 import type { Proposer, StateMachine } from './proposer.js';
 import {
@@ -29,7 +32,12 @@ export interface MemoryStoreOptions {
   readonly log: Logger;
   /** Called with each object before it becomes visible: tests freeze them. */
   readonly onObject?: (object: ObjectTypes[Kind]) => void;
+  /** Events that are kept: the same on all managers. 10,000 when left out. */
+  readonly maxEvents?: number;
 }
+
+/** The starts of a thousand tasks, or weeks of a quiet swarm. */
+const MAX_EVENTS = 10_000;
 
 interface Watcher {
   readonly kinds: ReadonlySet<Kind>;
@@ -47,12 +55,14 @@ export class MemoryStore implements Store, StateMachine {
   readonly #options: MemoryStoreOptions;
   readonly #writer: Writer;
   readonly #watchers = new Set<Watcher>();
+  readonly #ring: EventRing;
   #tables: Tables = EMPTY_TABLES;
   #view = new TablesView(0, EMPTY_TABLES);
   #stopped = false;
 
   constructor(options: MemoryStoreOptions) {
     this.#options = options;
+    this.#ring = new EventRing({ scope: 'swarm', maxEvents: options.maxEvents ?? MAX_EVENTS });
     this.#writer = new Writer({
       draft: () => new Draft(this.#view.version, this.#tables, options.clock.now()),
       propose: (payload) => options.proposer.propose(payload),
@@ -77,6 +87,10 @@ export class MemoryStore implements Store, StateMachine {
 
   view(): ReadView {
     return this.#view;
+  }
+
+  get events(): EventLog {
+    return this.#ring;
   }
 
   update<T>(change: (draft: WriteView) => T): Promise<T> {
@@ -130,7 +144,8 @@ export class MemoryStore implements Store, StateMachine {
   apply(index: number, payload: Uint8Array): void {
     const events: StoreEvent[] = [];
     let tables = this.#tables;
-    for (const change of StoreTransaction.decode(payload).changes) {
+    const { changes, time } = StoreTransaction.decode(payload);
+    for (const change of changes) {
       const kind = kindOf(change.kind);
       const old = tables.objects[kind].get(change.id);
       if (change.action === StoreChangeAction.PUT) {
@@ -145,15 +160,21 @@ export class MemoryStore implements Store, StateMachine {
     }
     this.#tables = tables;
     this.#view = new TablesView(index, tables);
+    for (const event of events) {
+      const happening = happeningOf(event, (nodeId) => tables.objects.node.get(nodeId)?.description.hostname);
+      if (happening) this.#ring.append(happening, time);
+    }
     this.#publish({ version: index, events });
   }
 
   snapshot(): { readonly chunks: Iterable<Uint8Array> } {
-    return { chunks: snapshotChunks(allObjects(this.#view)) };
+    return { chunks: chained(snapshotChunks(allObjects(this.#view)), eventChunks(this.#ring.capture())) };
   }
 
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const builder = new TablesBuilder();
+    const events: Event[] = [];
+    let horizon: Horizon = { sequence: 0, timeMs: 0 };
     for await (const bytes of chunks) {
       const chunk = StoreSnapshotChunk.decode(bytes);
       if (chunk.format !== SNAPSHOT_FORMAT) {
@@ -165,10 +186,13 @@ export class MemoryStore implements Store, StateMachine {
         this.#options.onObject?.(object);
         builder.put(kind, object);
       }
+      for (const event of chunk.events) events.push(event);
+      horizon = chunk.horizon ?? horizon;
       // Chunks that are there already come without a turn of the event loop in between.
       await yieldToLoop();
     }
     this.#tables = builder.build();
+    this.#ring.replace({ horizon, events });
     this.#view = new TablesView(index, this.#tables);
     for (const { queue } of this.#watchers) queue.fail(unavailable('the state has been replaced by a snapshot'));
     this.#watchers.clear();
@@ -212,6 +236,10 @@ function* windows<I>(items: Iterable<I>, size: number): Generator<I[]> {
     window = [];
   }
   if (window.length > 0) yield window;
+}
+
+function* chained<T>(...parts: readonly Iterable<T>[]): Generator<T> {
+  for (const part of parts) yield* part;
 }
 
 function* allObjects(view: ReadView): Generator<readonly [Kind, ObjectTypes[Kind]]> {

@@ -1,3 +1,4 @@
+import type { EventLog } from '../../lib/events/ring.js';
 import type { Cluster, Config, Network, Node, Secret, Service, Task, Volume } from '../../proto/gen/index.js';
 
 /**
@@ -92,6 +93,8 @@ export interface Watch {
 export interface Store {
   /** The newest applied state. */
   view(): ReadView;
+  /** What has happened lately, as told to people: part of the state, derived from the log alone. */
+  readonly events: EventLog;
   /**
    * Runs `change` on a draft and commits what it wrote. When it throws, nothing happens; when it
    * writes nothing, nothing is proposed. Resolves after the change is durable and applied. What it

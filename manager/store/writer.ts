@@ -78,7 +78,8 @@ export class Writer {
       }
     }
     try {
-      if (draft.changes.length > 0) await this.#propose(StoreTransaction.encode({ changes: draft.changes }));
+      const { changes, now } = draft;
+      if (changes.length > 0) await this.#propose(StoreTransaction.encode({ changes, time: now }));
       else await this.#confirmState(draft.version);
     } catch (error) {
       for (const { done } of jobs) done.reject(error);

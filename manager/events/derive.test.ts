@@ -1,0 +1,107 @@
+import { expect, test } from 'vitest';
+import {
+  NodeAvailability,
+  NodeRole,
+  NodeState,
+  NodeStatus,
+  Task,
+  TaskSpec,
+  TaskState,
+  TaskStatus,
+  UpdateState,
+} from '../../proto/gen/index.js';
+import { testCluster, testNetwork, testNode, testService } from '../testing/objects.js';
+import { happeningOf } from './derive.js';
+
+const hostname = (id: string) => (id === 'n1' ? 'node1' : undefined);
+const task = Task.create({
+  id: 't1',
+  serviceId: 's1',
+  serviceName: 'web',
+  slot: 2,
+  nodeId: 'n1',
+  status: TaskStatus.create({ state: TaskState.RUNNING }),
+  desiredState: TaskState.RUNNING,
+});
+const told = { name: 'web.2.t1', service: 'web', 'service.id': 's1', slot: '2', node: 'node1', 'node.id': 'n1' };
+
+test('services - image, replicas and the state of the update, old and new', () => {
+  const old = testService('web', 2);
+  const container = { ...old.spec.task.container, image: 'web:2' };
+  const service = {
+    ...old,
+    spec: { ...old.spec, replicated: { replicas: 3 }, task: { ...old.spec.task, container } },
+    updateStatus: { state: UpdateState.ROLLBACK_STARTED, startedAt: 0, completedAt: 0, message: '' },
+  };
+  const create = happeningOf({ action: 'create', kind: 'service', object: old }, hostname);
+  expect(create).toEqual({ type: 'service', action: 'create', id: old.id, attributes: { name: 'web' } });
+  const update = happeningOf({ action: 'update', kind: 'service', object: service, old }, hostname);
+  expect(update?.attributes).toEqual({
+    name: 'web',
+    'image.new': 'web:2',
+    'replicas.old': '2',
+    'replicas.new': '3',
+    'updatestate.new': 'rollback_started',
+  });
+});
+
+test('nodes - availability, state, role, leadership, old and new', () => {
+  const old = testNode('a', { role: NodeRole.WORKER });
+  const object = {
+    ...old,
+    spec: { ...old.spec, availability: NodeAvailability.DRAIN },
+    role: NodeRole.MANAGER,
+    status: NodeStatus.create({ state: NodeState.DOWN }),
+    managerStatus: { raftId: 1, address: '', leader: true, reachable: false },
+  };
+  expect(happeningOf({ action: 'update', kind: 'node', object, old }, hostname)?.attributes).toEqual({
+    name: 'a',
+    'availability.old': 'active',
+    'availability.new': 'drain',
+    'role.old': 'worker',
+    'role.new': 'manager',
+    'state.old': 'ready',
+    'state.new': 'down',
+    'leader.new': 'true',
+    'reachability.new': 'unreachable',
+  });
+});
+
+test('tasks - where they are, what became of them, and why', () => {
+  const container = { containerId: 'c', pid: 0, exitCode: 3, oomKilled: false };
+  const failed = {
+    ...task,
+    status: TaskStatus.create({ state: TaskState.FAILED, error: 'x'.repeat(600), container }),
+    desiredState: TaskState.SHUTDOWN,
+  };
+  expect(happeningOf({ action: 'create', kind: 'task', object: task }, hostname)?.attributes).toEqual(told);
+  expect(happeningOf({ action: 'update', kind: 'task', object: failed, old: task }, hostname)?.attributes).toEqual({
+    ...told,
+    'state.old': 'running',
+    'state.new': 'failed',
+    'desiredstate.old': 'running',
+    'desiredstate.new': 'shutdown',
+    error: `${'x'.repeat(511)}…`,
+    exitCode: '3',
+  });
+});
+
+test('tasks - changes that nobody follows, and the containers of nodes, are no events', () => {
+  const object = { ...task, status: { ...task.status, message: 'started' } };
+  expect(happeningOf({ action: 'update', kind: 'task', object, old: task }, hostname)).toBeUndefined();
+  const attachment = { containerId: 'c', containerName: 'box' };
+  const spec = { ...TaskSpec.create(), attachment: { ...attachment, networkId: 'n', addresses: [], aliases: [] } };
+  const attached = Task.create({ id: 't', spec });
+  expect(happeningOf({ action: 'create', kind: 'task', object: attached }, hostname)).toBeUndefined();
+});
+
+test('networks by name; the cluster not at all', () => {
+  const network = testNetwork('front');
+  expect(happeningOf({ action: 'remove', kind: 'network', object: network }, hostname)).toEqual({
+    type: 'network',
+    action: 'remove',
+    id: network.id,
+    attributes: { name: 'front' },
+  });
+  expect(happeningOf({ action: 'update', kind: 'cluster', object: testCluster() }, hostname)).toBeUndefined();
+});
