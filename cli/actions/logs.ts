@@ -1,9 +1,9 @@
 import { messageOf, SwarmError, unavailable } from '../../lib/errors.js';
-import { parseDuration } from '../../lib/units.js';
 import { type LogBatch, type LogLine, LogOptions, LogStream } from '../../proto/gen/logs.js';
 import type { Task } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
-import { badFlag, type Flags } from '../flags/flags.js';
+import type { Flags } from '../flags/flags.js';
+import { instantOf } from '../flags/instant.js';
 import { shortId } from '../format/human.js';
 import { taskName } from '../format/task-rows.js';
 import { isPassing } from '../retry.js';
@@ -80,27 +80,11 @@ export function logOptions(flags: Flags, now: number): LogOptions {
   return LogOptions.create({
     follow: flags.on('follow'),
     tail: tail === 'all' ? undefined : flags.integer('tail'),
-    since: instant('since', flags.text('since'), now),
-    until: instant('until', flags.text('until'), now),
+    since: instantOf(flags, 'since', now) ?? 0,
+    until: instantOf(flags, 'until', now) ?? 0,
     stdout: true,
     stderr: true,
   });
-}
-
-/** Milliseconds of a date, of seconds since the epoch, or of a duration that has passed; 0 when not given. */
-function instant(flag: string, text: string | undefined, now: number): number {
-  if (text === undefined) return 0;
-  if (/^\d+(?:\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000);
-  if (/^\d{4}-/.test(text)) {
-    const time = Date.parse(/(?:Z|[+-]\d\d:?\d\d)$/.test(text) || !text.includes('T') ? text : `${text}Z`);
-    if (!Number.isNaN(time)) return time;
-  }
-  try {
-    return now - Math.round(parseDuration(text) / 1e6);
-  } catch (error) {
-    if (!(error instanceof SwarmError)) throw error;
-    throw badFlag(flag, text, 'must be a time', 'A time looks like 2026-01-02T13:23:37Z, or 42m for 42 minutes ago.');
-  }
 }
 
 export function timestamp({ timestampMs, timestampNs }: LogLine): string {

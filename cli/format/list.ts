@@ -37,7 +37,7 @@ export function renderList<Row extends object>(
 }
 
 /** Shells pass `\t` and `\n` as two characters; strings within actions are left to the template. */
-function withEscapes(source: string): string {
+export function withEscapes(source: string): string {
   return source.replace(/\{\{.*?\}\}|\\([tn])/g, (all, c: string | undefined) =>
     c === undefined ? all : c === 't' ? '\t' : '\n',
   );

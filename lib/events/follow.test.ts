@@ -125,3 +125,13 @@ test('follow - a cursor of another ring, a time that ends before it begins, an u
   const filters = [{ key: 'colour', values: ['red'] }];
   await expect(f.ask({ filters }).next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value: 'colour' });
 });
+
+test('follow - who reads when the ring is closed gets what there is, then is told', async () => {
+  const f = new Fixture();
+  const pages = f.ask();
+  await next(pages);
+  f.happen('a');
+  f.ring.close();
+  expect(await next(pages)).toEqual(page(['a'], 1));
+  await expect(pages.next()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});

@@ -1,6 +1,6 @@
 import { yieldToLoop } from '../async.js';
 import type { Clock } from '../clock.js';
-import { failedPrecondition, invalidArgument } from '../errors.js';
+import { failedPrecondition, invalidArgument, unavailable } from '../errors.js';
 import type { Event } from './event.js';
 import { eventFilter } from './filter.js';
 import type { EventLog } from './ring.js';
@@ -29,6 +29,7 @@ const PAGE = 500;
  * for by `since` or `after`; a page that is `synced` ends it. The reader's pace is the generator's: a slow one
  * is told how many events went by.
  * @throws INVALID_ARGUMENT for a filter that is not known, or a time that ends before it begins
+ * @throws UNAVAILABLE when the ring is closed: another one may have what follows
  * @throws FAILED_PRECONDITION for a cursor that is not one of this ring's
  */
 export async function* followEvents(
@@ -69,6 +70,7 @@ export async function* followEvents(
       forgottenMs = 0;
       if (ring.last > cursor) await yieldToLoop();
       else if (ended.aborted) return;
+      else if (ring.closed) throw unavailable('who keeps these events is stopping');
       else await ring.changed(cursor, ended);
     }
   } finally {

@@ -17,9 +17,11 @@ export interface EventLog {
   readonly horizon: Horizon;
   /** The sequence of the newest event; that of the horizon when there is none. */
   readonly last: number;
+  /** Nothing will be appended any more. */
+  readonly closed: boolean;
   /** Events after this sequence, oldest first, at most `limit`. */
   read(after: number, limit: number): Event[];
-  /** Resolves when there are events after this sequence, the ring was replaced, or the signal aborts. */
+  /** Resolves when there are events after this sequence, the ring was replaced or closed, or the signal aborts. */
   changed(after: number, signal: AbortSignal): Promise<void>;
 }
 
@@ -33,6 +35,7 @@ export class EventRing implements EventLog {
   #slots: (Event | undefined)[];
   #horizon: Horizon = { sequence: 0, timeMs: 0 };
   #last = 0;
+  #closed = false;
   #newest = { timeMs: 0, timeNs: 0 };
   readonly #waiting = new Set<() => void>();
 
@@ -47,6 +50,10 @@ export class EventRing implements EventLog {
 
   get last(): number {
     return this.#last;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** @param timeMs milliseconds since the epoch; events of one millisecond follow each other by nanoseconds */
@@ -68,7 +75,7 @@ export class EventRing implements EventLog {
   }
 
   changed(after: number, signal: AbortSignal): Promise<void> {
-    if (this.#last > after || signal.aborted) return Promise.resolve();
+    if (this.#last > after || this.#closed || signal.aborted) return Promise.resolve();
     return new Promise((resolve) => {
       const wake = () => {
         this.#waiting.delete(wake);
@@ -101,6 +108,12 @@ export class EventRing implements EventLog {
     this.#last = horizon.sequence;
     this.#newest = { timeMs: 0, timeNs: 0 };
     for (const event of events) this.#put(event);
+    this.#wake();
+  }
+
+  /** Ends the waiting of all readers. */
+  close(): void {
+    this.#closed = true;
     this.#wake();
   }
 

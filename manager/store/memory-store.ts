@@ -82,6 +82,7 @@ export class MemoryStore implements Store, StateMachine {
     await this.#writer.stop();
     for (const { queue } of this.#watchers) queue.end();
     this.#watchers.clear();
+    this.#ring.close();
     await this.#options.proposer.stop();
   }
 
