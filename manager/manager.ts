@@ -24,6 +24,7 @@ import { Dispatcher } from './dispatcher/dispatcher.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
 import { leadersInspections, routedInspections } from './inspections/handlers.js';
+import { JobStarter } from './jobs/job-starter.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
 import { LeaderDuties } from './leader-duties.js';
@@ -273,6 +274,7 @@ export class Manager {
       roles: new RoleKeeper({ ...common, group: this.#group(), log: part(log, 'roles') }),
       allocator: new Allocator({ ...common, log: part(log, 'allocator') }),
       scheduler: new Scheduler({ ...common, log: part(log, 'scheduler') }),
+      jobs: new JobStarter({ ...common, log: part(log, 'jobs') }),
       orchestrator: new Orchestrator({ ...common, log: part(log, 'orchestrator') }),
       rebalancer: new Rebalancer({ ...common, log: part(log, 'rebalancer') }),
       reaper: new TaskReaper({ ...common, log: part(log, 'reaper') }),

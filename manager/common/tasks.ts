@@ -68,6 +68,8 @@ export interface NewTask {
   /** Given in advance for tasks of global services, else empty. */
   readonly nodeId: string;
   readonly desiredState: TaskState;
+  /** Of a job: the run that it is of. The newest when left out. */
+  readonly iteration?: number | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
   /** For a task that is READY first: when it may start at the earliest; milliseconds since the epoch. */
@@ -78,7 +80,7 @@ export interface NewTask {
   readonly restarts?: Restarts | undefined;
 }
 
-export function newTask(service: Service, { id, slot, nodeId, desiredState, now, ...more }: NewTask): Task {
+export function newTask(service: Service, { id, slot, nodeId, desiredState, iteration, now, ...more }: NewTask): Task {
   return Task.create({
     id,
     spec: service.spec.task,
@@ -95,7 +97,7 @@ export function newTask(service: Service, { id, slot, nodeId, desiredState, now,
     replaces: more.replaces ?? '',
     restarts: more.restarts,
     endpoint: Endpoint.create({ mode: service.spec.endpoint.mode }),
-    jobIteration: isJob(service) ? { iteration: service.jobStatus?.iteration ?? 0 } : undefined,
+    jobIteration: isJob(service) ? { iteration: iteration ?? service.jobStatus?.iteration ?? 0 } : undefined,
   });
 }
 
@@ -109,10 +111,12 @@ export function withStatus(task: Task, status: TaskStatus): Task {
   return { ...task, status, startedAt: starts ? status.timestamp : task.startedAt };
 }
 
-/** Whether the task was made from another spec than the service has now, so that an update replaces it. */
+/**
+ * Whether the task was made from another spec than the service has now, so that an update replaces it.
+ * Not for jobs, whose tasks belong to a run.
+ */
 export function isDirty(service: Service, task: Task): boolean {
   if (task.specVersion === service.specVersion && service.specVersion !== 0) return false;
-  if (isJob(service) && task.jobIteration?.iteration !== (service.jobStatus?.iteration ?? 0)) return true;
   return !hasSameSpec(service, task) || (task.endpoint.allocated && !offers(task.endpoint, service.spec.endpoint));
 }
 

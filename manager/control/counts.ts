@@ -12,7 +12,7 @@ export function countTasks(service: Service, tasks: Iterable<Task>): ServiceCoun
     if (task.desiredState > TaskState.COMPLETE) continue;
     if (task.status.state === TaskState.RUNNING) running++;
     // A global service wants as many tasks as the orchestrator has found nodes for.
-    if (task.status.state <= TaskState.RUNNING || spec.globalJob) wanted++;
+    if (task.status.state <= TaskState.RUNNING) wanted++;
   }
   const job = spec.replicatedJob;
   if (job) return { running, completed, desired: Math.max(0, job.maxConcurrent || job.totalCompletions) };

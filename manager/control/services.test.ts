@@ -9,6 +9,7 @@ import {
   NetworkSpec,
   PortConfig,
   PublishMode,
+  Schedule,
   Service,
   type ServiceSpec,
   TaskSpec,
@@ -205,6 +206,58 @@ describe('services', () => {
     expect(current().autoscaleStatus).toBeUndefined();
     // Back to the range, from a number that is none of the load's.
     expect((await update(undefined)).service.spec.replicated).toEqual({ replicas: 3 });
+  });
+
+  const job = { replicated: undefined, replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } };
+  const nightly = (fields: Partial<Schedule> = {}) => Schedule.create({ cron: '0 2 * * *', ...fields });
+
+  test('jobs - one without a schedule runs at once, and with each change and rollback', async () => {
+    const { control, create, clock } = await openControl();
+    const first = await create(job);
+    const begun = clock.now();
+    expect(first.jobStatus).toMatchObject({ iteration: 0, lastExecution: begun, runs: [{ iteration: 0, dueAt: 0 }] });
+    await clock.advance(5_000);
+    const spec = { ...specOf(job), labels: { a: 'b' } };
+    const change = { id: first.id, version: first.meta.version, spec };
+    const { service: second } = await control.updateService(UpdateServiceRequest.create(change), context);
+    expect(second.jobStatus).toMatchObject({
+      iteration: 1,
+      lastExecution: begun + 5_000,
+      runs: [{ iteration: 1 }],
+      lastOutcome: { iteration: 0, completed: 0, message: 'another run took its place' },
+    });
+    const rollback = { id: first.id, version: second.meta.version, rollback: true };
+    const { service: third } = await control.updateService(UpdateServiceRequest.create(rollback), context);
+    expect(third).toMatchObject({ updateStatus: undefined, jobStatus: { iteration: 2, runs: [{ iteration: 2 }] } });
+  });
+
+  test('jobs - one with a schedule waits for its time, also when it is changed or rolled back', async () => {
+    const { control, create } = await openControl();
+    const first = await create({ ...job, schedule: nightly() });
+    const two = 2 * 3_600_000;
+    expect(first.jobStatus).toMatchObject({ iteration: 0, lastExecution: 0, runs: [], nextExecution: two });
+    const update = async (version: number, more: Partial<UpdateServiceRequest>) =>
+      (await control.updateService(UpdateServiceRequest.create({ id: first.id, version, ...more }), context)).service;
+    const later = { ...first.spec, schedule: nightly({ timeZone: 'America/New_York' }) };
+    const second = await update(first.meta.version, { spec: later });
+    expect(second.jobStatus).toMatchObject({ iteration: 0, nextExecution: 7 * 3_600_000 });
+    const third = await update(second.meta.version, { rollback: true });
+    expect(third.jobStatus).toMatchObject({ iteration: 0, runs: [], nextExecution: two });
+    const forced = { ...third.spec, task: { ...third.spec.task, forceUpdate: 1 } };
+    const fourth = await update(third.meta.version, { spec: forced });
+    expect(fourth.jobStatus).toMatchObject({ iteration: 1, runs: [{ iteration: 1, dueAt: 0 }], nextExecution: two });
+  });
+
+  test.each([
+    [{ ...job, schedule: nightly({ cron: '0 25 * * *' }) }, '"0 25 * * *" is not a schedule'],
+    [{ ...job, schedule: nightly({ timeZone: 'Mars' }) }, 'there is no time zone "Mars"'],
+    [{ schedule: nightly() }, 'a schedule is for jobs, not for a replicated service'],
+  ])('jobs - %j is refused', async (fields, message) => {
+    const { create } = await openControl();
+    await expect(create(fields)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message),
+    });
   });
 
   test('list - filters and counts', async () => {

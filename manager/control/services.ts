@@ -15,6 +15,7 @@ import {
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import { atPresentScale } from '../common/scale.js';
+import { firstStatus, statusOfChanged } from '../jobs/runs.js';
 import type { ReadView, Store, WriteView } from '../store/store.js';
 import { countTasks } from './counts.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
@@ -54,7 +55,7 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
         const resolved = resolveReferences(draft, spec, undefined);
         draft.create('service', {
           ...Service.create({ id, spec: resolved, specVersion: draft.version + 1 }),
-          jobStatus: isJob(spec) ? { iteration: 0, lastExecution: clock.now() } : undefined,
+          jobStatus: isJob(spec) ? firstStatus(spec, clock.now()) : undefined,
         });
       });
       return { service: shown(id), warnings: warningsFor(spec) };
@@ -128,7 +129,7 @@ function updated(draft: WriteView, service: Service, asked: ServiceSpec, now: nu
     previousSpecVersion: service.specVersion,
     updateStatus: undefined,
     autoscaleStatus: spec.autoscale && service.autoscaleStatus,
-    jobStatus: service.jobStatus && { iteration: service.jobStatus.iteration + 1, lastExecution: now },
+    jobStatus: changedJob(draft, service, spec, now),
   };
 }
 
@@ -139,20 +140,30 @@ function rolledBack(draft: WriteView, service: Service, now: number): Service {
       value: service.spec.name,
     });
   }
+  // Names and ports may have been taken since then.
+  const spec = resolveReferences(draft, atPresentScale(previousSpec, service.spec), service.id);
   return {
     ...service,
-    // Names and ports may have been taken since then.
-    spec: resolveReferences(draft, atPresentScale(previousSpec, service.spec), service.id),
+    spec,
     specVersion: draft.version + 1,
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
     autoscaleStatus: previousSpec.autoscale && service.autoscaleStatus,
-    updateStatus: UpdateStatus.create({
-      state: UpdateState.ROLLBACK_STARTED,
-      startedAt: now,
-      message: 'rollback asked for by the operator',
-    }),
+    jobStatus: changedJob(draft, service, spec, now),
+    // A job has no tasks to replace: it is run anew.
+    updateStatus: isJob(spec)
+      ? undefined
+      : UpdateStatus.create({
+          state: UpdateState.ROLLBACK_STARTED,
+          startedAt: now,
+          message: 'rollback asked for by the operator',
+        }),
   };
+}
+
+function changedJob(draft: WriteView, service: Service, spec: ServiceSpec, now: number): Service['jobStatus'] {
+  const { jobStatus } = service;
+  return jobStatus && statusOfChanged(service, jobStatus, spec, draft.tasksOfService(service.id), now);
 }
 
 /** Registry credentials are never shown, so a spec that comes back without them means the same ones. */

@@ -333,6 +333,41 @@ test('job - runs as many at a time as allowed until all have completed', async (
   expect(tasks(id)).toHaveLength(3);
 });
 
+test('job - of a global kind runs once on each node, also on those that come later', async () => {
+  const { add, tasks, runAll, report, setNode, service, nodes } = await orchestrated('node1', 'node2');
+  await setNode(1, { state: NodeState.DOWN });
+  const id = await add('batch', 0, { replicated: undefined, globalJob: {} });
+  await runAll(id);
+  for (const task of tasks(id)) await report(task, TaskState.COMPLETE);
+  const [first = '', second = ''] = nodes.map((node) => node.id);
+  expect(words(tasks(id), perNode)).toEqual({ [first]: ['COMPLETE→COMPLETE'] });
+  await setNode(1, { state: NodeState.READY });
+  expect(words(tasks(id), perNode)).toEqual({ [first]: ['COMPLETE→COMPLETE'], [second]: ['NEW→COMPLETE'] });
+  expect(service(id)?.jobStatus?.runs).toHaveLength(1);
+});
+
+test('job - that fails and is not to be tried again has ended, in the words of its task', async () => {
+  const { add, wanted, runAll, store, settle, service } = await orchestrated('node1');
+  const id = await add('batch', 0, { ...job, task: restarting({ condition: RestartCondition.NONE }) });
+  await runAll(id);
+  for (const task of wanted(id)) {
+    const status = { ...task.status, state: TaskState.FAILED, error: 'task: non-zero exit (3)' };
+    await store.update((draft) => draft.update('task', { ...task, status }));
+  }
+  await settle();
+  await runAll(id);
+  expect(service(id)?.jobStatus?.runs).toHaveLength(1);
+  for (const task of wanted(id)) {
+    const status = { ...task.status, state: TaskState.COMPLETE };
+    await store.update((draft) => draft.update('task', { ...task, status }));
+  }
+  await settle();
+  expect(service(id)?.jobStatus).toMatchObject({
+    runs: [],
+    lastOutcome: { completed: 1, total: 3, message: 'task: non-zero exit (3)' },
+  });
+});
+
 test('job - what failed is tried again, what completed is not', async () => {
   const { add, wanted, runAll, report, clock, settle, tasks } = await orchestrated('node1');
   const id = await add('batch', 0, { ...job, replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } });

@@ -12,8 +12,9 @@ import {
   runState,
   withDesiredState,
 } from '../common/tasks.js';
+import { isUnderWay, runOf, withoutRun } from '../jobs/runs.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
-import { planService, tolerates } from './plan.js';
+import { type NewSlot, planService, tolerates } from './plan.js';
 import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
 import { slotName, tasksInSlot } from './slots.js';
 import { DelayedStarts } from './starts.js';
@@ -23,7 +24,8 @@ import { type Change, Updater } from './updater.js';
 /**
  * Makes the tasks of every service what its spec asks for: replicated services and jobs slot by
  * slot, global ones node by node. Restarts what ended by the restart policy, moves what lost its
- * node or no longer meets its constraints there, and replaces tasks of an older spec by an update.
+ * node or no longer meets its constraints there, replaces tasks of an older spec by an update, and
+ * notes which runs of jobs are over.
  *
  * A change of one task costs its slot, a change of a node the tasks on it, a change of a service its
  * tasks; nothing costs all tasks.
@@ -150,7 +152,8 @@ export class Orchestrator implements Reaction {
     for (const task of view.tasksOfNode(id)) {
       if (isLost(node)) this.#starts.slotChanged(slotName(task));
       if (!isWanted(task)) continue;
-      has.add(task.serviceId);
+      // What a run of a job has completed there is not what the next one wants.
+      if (isUnderWay(task)) has.add(task.serviceId);
       if (!tolerates(node, task.spec) || this.#bequeathed.has(task.id)) this.#tasks.add(task.id);
     }
     for (const serviceId of this.#globals) if (node && !has.has(serviceId)) this.#services.add(serviceId);
@@ -188,7 +191,7 @@ export class Orchestrator implements Reaction {
     if (displaced && isGlobal(service)) return;
     giveUpMove(draft, task);
     const others = disinherit(draft, service, task, (heir) => !waitsForItsNode(heir), now);
-    if (others.some((other) => isDirty(service, task) || !isDirty(service, other))) return;
+    if (isTakenOver(service, task, others)) return;
     if (!allowsRestart(service, task, now)) return;
     this.#replace(draft, service, task, node, now);
   }
@@ -209,17 +212,16 @@ export class Orchestrator implements Reaction {
     const place = { slot: task.slot, nodeId: isGlobal(service) ? task.nodeId : '' };
     const desiredState = atOnce ? runState(service) : TaskState.READY;
     const startAfter = atOnce ? 0 : now + delay;
-    draft.create('task', newTask(service, { id: newId(), ...place, desiredState, now, startAfter, restarts }));
+    const iteration = task.jobIteration?.iteration;
+    const fields = { id: newId(), ...place, desiredState, iteration, now, startAfter, restarts };
+    draft.create('task', newTask(service, fields));
   }
 
   #startTask(draft: WriteView, id: string): void {
     const task = draft.get('task', id);
     const service = draft.get('service', task?.serviceId ?? '');
     if (!task || !service || task.desiredState !== TaskState.READY) return;
-    const occupied = tasksInSlot(draft, service, task).some(
-      (other) => other.id !== id && !isWanted(other) && !isStopped(other) && !isLost(draft.get('node', other.nodeId)),
-    );
-    if (!this.#starts.mayStart(id, occupied)) return;
+    if (!this.#starts.mayStart(id, isOccupied(draft, service, task))) return;
     draft.update('task', withDesiredState(task, runState(service), this.#options.clock.now()));
   }
 
@@ -230,15 +232,32 @@ export class Orchestrator implements Reaction {
     const isHeld = (task: Task) => !allowsRestart(service, task, now);
     const plan = planService(service, view.tasksOfService(id), () => view.list('node'), isHeld);
     this.#updater.plan(service, plan.dirty);
-    const created = plan.create.map(({ slot, nodeId }) => (draft: WriteView) => {
-      const current = draft.get('service', id);
-      if (!current || current.pendingDelete) return;
-      const task = newTask(current, { id: newId(), slot, nodeId, desiredState: runState(current), now });
-      // A slot that has got a task meanwhile needs none; the service is looked at again by its events.
-      if (!tasksInSlot(draft, current, task).some((other) => isWanted(other) && !isFinishedJob(current, other)))
-        draft.create('task', task);
-    });
-    return [...plan.remove.map((task) => this.#removal(task)), ...created];
+    return [
+      ...plan.remove.map((task) => this.#removal(task)),
+      ...plan.create.map((slot) => (draft: WriteView) => this.#create(draft, id, slot)),
+      ...plan.over.map((iteration) => (draft: WriteView) => this.#endRun(draft, service, iteration)),
+    ];
+  }
+
+  #create(draft: WriteView, serviceId: string, { slot, nodeId, iteration }: NewSlot): void {
+    const service = draft.get('service', serviceId);
+    if (!service || service.pendingDelete) return;
+    const now = this.#options.clock.now();
+    const place = { slot, nodeId, iteration };
+    const task = newTask(service, { id: newId(), ...place, desiredState: runState(service), now });
+    // A slot that has got a task meanwhile needs none; the service is looked at again by its events.
+    const others = tasksInSlot(draft, service, task).filter(isWanted);
+    if (isJob(service) ? isTakenOver(service, task, others) : others.length > 0) return;
+    // What an earlier run of a job has there is to stop first.
+    const waits = isJob(service) && isOccupied(draft, service, task);
+    draft.create('task', waits ? { ...task, desiredState: TaskState.READY, startAfter: now } : task);
+  }
+
+  #endRun(draft: WriteView, { id, specVersion }: Service, iteration: number): void {
+    const service = draft.get('service', id);
+    if (!service?.jobStatus || service.specVersion !== specVersion) return;
+    const jobStatus = withoutRun(service.jobStatus, iteration, draft.tasksOfService(id), this.#options.clock.now());
+    draft.update('service', { ...service, jobStatus });
   }
 
   #removal({ id }: Task): Change {
@@ -256,8 +275,18 @@ function giveUpMove(draft: WriteView, { replaces }: Task): void {
   if (before && isWanted(before) && before.moveTo !== '') draft.update('task', { ...before, moveTo: '' });
 }
 
-function isFinishedJob(service: Service, task: Task): boolean {
-  return isJob(service) && task.status.state > TaskState.RUNNING;
+/** Whether one of those wanted in the slot of a task is in its place already; of a job also whether its run is over. */
+function isTakenOver(service: Service, task: Task, others: readonly Task[]): boolean {
+  if (!isJob(service)) return others.some((other) => isDirty(service, task) || !isDirty(service, other));
+  const run = runOf(service, task);
+  return run === undefined || others.some((other) => other.jobIteration?.iteration === run.iteration);
+}
+
+/** Whether something that is to stop still runs in the slot of a task. */
+function isOccupied(view: ReadView, service: Service, task: Task): boolean {
+  return tasksInSlot(view, service, task).some(
+    (other) => other.id !== task.id && !isWanted(other) && !isStopped(other) && !isLost(view.get('node', other.nodeId)),
+  );
 }
 
 /** What the allocator writes of a service is nothing to the orchestrator. */

@@ -1,4 +1,5 @@
 import {
+  type JobRun,
   type Node,
   NodeAvailability,
   NodeState,
@@ -8,6 +9,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { byAge, isDirty, isEvacuated, isGlobal, isJob, isWanted, slotKey } from '../common/tasks.js';
+import { isUnderWay, runOf } from '../jobs/runs.js';
 import { meetsAll } from '../scheduler/constraint.js';
 
 /** What makes the tasks of a service what its spec asks for. */
@@ -17,11 +19,15 @@ export interface ServicePlan {
   readonly remove: readonly Task[];
   /** Slots with tasks of an older spec, for the update. */
   readonly dirty: readonly string[];
+  /** Runs of a job, by iteration, in which nothing is left to do. */
+  readonly over: readonly number[];
 }
 
 export interface NewSlot {
   readonly slot: number;
   readonly nodeId: string;
+  /** Of a job: its run. */
+  readonly iteration?: number;
 }
 
 /** A slot whose last task ended and by the service's restart policy has no successor. */
@@ -67,6 +73,7 @@ function planReplicated(service: Service, slots: ReadonlyMap<string, readonly Ta
     create,
     remove: [...slots].filter(([key]) => !keeps.has(key)).flatMap(([, tasks]) => tasks.filter(isRemovable)),
     dirty: kept.filter(([, tasks]) => needsUpdate(service, tasks)).map(([key]) => key),
+    over: [],
   };
 }
 
@@ -114,36 +121,57 @@ function planGlobal(
     } else if (needsUpdate(service, tasks)) dirty.push(node.id);
   }
   for (const tasks of left.values()) remove.push(...tasks.filter(isRemovable));
-  return { create, remove, dirty };
+  return { create, remove, dirty, over: [] };
 }
 
-/** Tasks of an older iteration stop; the current one gets slots until all have completed or failed for good. */
+/**
+ * Each run that goes on gets the tasks that it lacks; tasks of all others stop. Runs beside each other
+ * have slots of the same numbers, and know nothing of each other.
+ */
 function planJob(
   service: Service,
   slots: ReadonlyMap<string, readonly Task[]>,
   nodes: () => Iterable<Node>,
   isHeld: IsHeld,
 ): ServicePlan {
-  const remove = [...slots.values()]
-    .flat()
-    .filter((task) => isWanted(task) && isDirty(service, task) && task.status.state <= TaskState.RUNNING);
-  const current = (key: string) => (slots.get(key) ?? []).filter((task) => !isDirty(service, task));
-  const isTaken = (key: string) => {
-    const tasks = current(key);
-    return tasks.some((t) => t.status.state === TaskState.COMPLETE) || isLive(tasks, isHeld);
+  const tasks = [...slots.values()].flat();
+  const remove = tasks.filter(
+    (task) => isUnderWay(task) && task.status.state <= TaskState.RUNNING && !runOf(service, task),
+  );
+  const runs = (service.jobStatus?.runs ?? []).map((run) => planRun(service, run, slots, nodes, isHeld));
+  return {
+    create: runs.flatMap(({ create }) => create),
+    remove,
+    dirty: [],
+    over: runs.filter(({ isOver }) => isOver).map(({ iteration }) => iteration),
   };
+}
+
+function planRun(
+  service: Service,
+  { iteration, maxConcurrent, totalCompletions }: JobRun,
+  slots: ReadonlyMap<string, readonly Task[]>,
+  nodes: () => Iterable<Node>,
+  isHeld: IsHeld,
+): { readonly iteration: number; readonly create: readonly NewSlot[]; readonly isOver: boolean } {
+  const own = (key: string) => (slots.get(key) ?? []).filter((task) => task.jobIteration?.iteration === iteration);
+  const isTaken = (key: string) => {
+    const tasks = own(key);
+    return tasks.some(({ status }) => status.state === TaskState.COMPLETE) || isLive(tasks, isHeld);
+  };
+  const underWay = [...slots.keys()].flatMap(own).filter(isUnderWay);
   if (service.spec.globalJob) {
     const eligible = [...nodes()].filter((node) => acceptsTasks(node) && tolerates(node, service.spec.task));
     const free = eligible.filter((node) => !isTaken(node.id));
-    return { create: free.map((node) => ({ slot: 0, nodeId: node.id })), remove, dirty: [] };
+    const create = free.map((node) => ({ slot: 0, nodeId: node.id, iteration }));
+    // Without a schedule it is for nodes that are added later too.
+    const ends = service.spec.schedule !== undefined;
+    return { iteration, create, isOver: ends && create.length + underWay.length === 0 };
   }
-  const { maxConcurrent = 0, totalCompletions = 0 } = service.spec.replicatedJob ?? {};
-  const total = totalCompletions || maxConcurrent || 1;
-  const keys = Array.from({ length: total }, (_, i) => String(i + 1));
-  const active = keys.filter((key) => current(key).some((t) => isWanted(t) && t.status.state <= TaskState.RUNNING));
-  const room = (maxConcurrent || total) - active.length;
-  const free = keys.filter((key) => !isTaken(key)).slice(0, Math.max(0, room));
-  return { create: free.map((key) => ({ slot: Number(key), nodeId: '' })), remove, dirty: [] };
+  const free = Array.from({ length: totalCompletions }, (_, i) => String(i + 1)).filter((key) => !isTaken(key));
+  const room = Math.max(0, maxConcurrent - underWay.length);
+  const create = free.slice(0, room).map((key) => ({ slot: Number(key), nodeId: '', iteration }));
+  return { iteration, create, isOver: free.length + underWay.length === 0 };
 }
 
 /** Something in it is to run, or nothing is and that is right. */

@@ -1,6 +1,7 @@
 import { type Service, type Task, TaskState } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { byAge, isAttachment, isStopped, isWanted } from '../common/tasks.js';
+import { byAge, isAttachment, isJob, isStopped, isWanted } from '../common/tasks.js';
+import { isPast } from '../jobs/runs.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { slotName, tasksInSlot } from './slots.js';
 
@@ -49,7 +50,7 @@ export class TaskReaper implements Reaction {
       if (isEvent(event, 'task')) {
         if (event.action !== 'remove') this.#taskSeen(event.object);
         else this.#services.add(event.object.serviceId);
-      } else if (isEvent(event, 'service')) this.#serviceSeen(event.object);
+      } else if (isEvent(event, 'service')) this.#serviceSeen(event.object, event.old);
       else if (isEvent(event, 'cluster'))
         this.#clusterSeen(event.object.spec.taskHistoryLimit, event.old?.spec.taskHistoryLimit);
       else if (isEvent(event, 'node') && event.action === 'remove') {
@@ -72,7 +73,7 @@ export class TaskReaper implements Reaction {
   #taskSeen(task: Task): void {
     if (isRemovable(task) || ((!isWanted(task) || isAttachment(task)) && this.#isNodeGone(task)))
       this.#gone.add(task.id);
-    else if (!isWanted(task) && isStopped(task)) {
+    else if (isStopped(task) && (!isWanted(task) || task.jobIteration !== undefined)) {
       this.#slots.set(slotName(task), task);
       this.#collect();
     }
@@ -82,8 +83,12 @@ export class TaskReaper implements Reaction {
     return nodeId !== '' && !this.#options.store.view().get('node', nodeId);
   }
 
-  #serviceSeen(service: Service): void {
+  #serviceSeen(service: Service, old?: Service): void {
     if (service.pendingDelete) this.#services.add(service.id);
+    // With a run that begins or ends, tasks of another become history.
+    const [before, now] = [old?.jobStatus, service.jobStatus];
+    if (!before || !now || (before.iteration === now.iteration && before.runs.length === now.runs.length)) return;
+    for (const task of this.#options.store.view().tasksOfService(service.id)) this.#taskSeen(task);
   }
 
   #clusterSeen(limit: number, before: number | undefined): void {
@@ -113,7 +118,7 @@ export class TaskReaper implements Reaction {
       const service = view.get('service', task.serviceId);
       if (!service) continue;
       const tasks = [...tasksInSlot(view, service, task)].sort(byAge);
-      const over = tasks.filter((t) => !isWanted(t) && isStopped(t)).slice(0, Math.max(0, tasks.length - limit));
+      const over = tasks.filter((t) => isHistory(service, t, tasks)).slice(0, Math.max(0, tasks.length - limit));
       surplus.push(...over.map((t) => t.id));
     }
     this.#slots.clear();
@@ -122,7 +127,10 @@ export class TaskReaper implements Reaction {
 
   #removeTask(draft: WriteView, id: string): void {
     const task = draft.get('task', id);
-    if (!task || (isWanted(task) && !isAttachment(task))) return; // what is wanted the orchestrator replaces first
+    if (!task) return;
+    const service = draft.get('service', task.serviceId);
+    const isDone = service !== undefined && isJob(service) && isStopped(task) && isPast(service, task);
+    if (isWanted(task) && !isAttachment(task) && !isDone) return; // what is wanted the orchestrator replaces first
     const nodeGone = task.nodeId !== '' && !draft.get('node', task.nodeId);
     if (isStopped(task) || nodeGone) draft.remove('task', id);
   }
@@ -133,6 +141,18 @@ export class TaskReaper implements Reaction {
     for (const _ of draft.tasksOfService(id)) return;
     draft.remove('service', id);
   }
+}
+
+/**
+ * It says no more than what was. Of the runs of a job that go on, and of the last one, what completed counts,
+ * and the newest task of a slot tells that there is none to come.
+ */
+function isHistory(service: Service, task: Task, slot: readonly Task[]): boolean {
+  if (!isStopped(task)) return false;
+  if (!isJob(service)) return !isWanted(task);
+  if (isPast(service, task)) return true;
+  const ofRun = slot.filter((other) => other.jobIteration?.iteration === task.jobIteration?.iteration);
+  return !isWanted(task) && task !== ofRun.at(-1);
 }
 
 /** To be forgotten, and nothing of it runs. Nobody replaces an attachment that is over. */

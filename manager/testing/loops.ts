@@ -7,7 +7,7 @@ import { withStatus } from '../common/tasks.js';
 import type { MemoryStore } from '../store/memory-store.js';
 import { openTestStore } from '../store/testing.js';
 
-type LoopClass = new (options: LoopOptions) => { run(signal: AbortSignal): Promise<void> };
+export type LoopClass = new (options: LoopOptions) => { run(signal: AbortSignal): Promise<void> };
 
 /** Loops over one store, with a clock that the test turns; they end with the test. */
 export interface TestLoops {
@@ -17,6 +17,8 @@ export interface TestLoops {
   settle(): Promise<void>;
   /** Ends the loops and begins them again over the same store, as a new leader does. */
   restart(): Promise<void>;
+  /** What happens while nobody leads. */
+  away(meanwhile: () => Promise<void>): Promise<void>;
   tasks(serviceId: string): Task[];
   /** Reports a state of a task, as the dispatcher does. */
   report(task: Task, state: TaskState): Promise<void>;
@@ -46,6 +48,12 @@ export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLo
       quiet = 0;
     }
   };
+  const away = async (meanwhile: () => Promise<void>) => {
+    await end();
+    await meanwhile();
+    begin();
+    await settle();
+  };
   onTestFinished(async () => {
     await end();
     await store.stop();
@@ -56,11 +64,8 @@ export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLo
     store,
     clock,
     settle,
-    async restart() {
-      await end();
-      begin();
-      await settle();
-    },
+    restart: () => away(async () => {}),
+    away,
     tasks: (serviceId) => [...store.view().tasksOfService(serviceId)],
     async report(task, state) {
       await store.update((draft) => {

@@ -15,6 +15,7 @@ import {
   ServiceSpec,
   TaskSpec,
 } from '../../proto/gen/index.js';
+import { firstStatus } from '../jobs/runs.js';
 import type { Store } from '../store/store.js';
 
 /** A cluster with Swarm's defaults. @param heartbeat milliseconds */
@@ -42,9 +43,16 @@ export function testNode(name: string, fields: Partial<Node> = {}): Node {
   });
 }
 
-export function testService(name: string, replicas: number, fields: Partial<ServiceSpec> = {}): Service {
+/** @param now milliseconds; of a job, when it was made */
+export function testService(
+  name: string,
+  replicas: number,
+  fields: Partial<ServiceSpec> = {},
+  now = 1_000_000,
+): Service {
   const spec = ServiceSpec.create({ name, replicated: { replicas }, ...fields });
-  return Service.create({ id: newId(), spec, specVersion: 1 });
+  const isJob = spec.replicatedJob !== undefined || spec.globalJob !== undefined;
+  return Service.create({ id: newId(), spec, specVersion: 1, jobStatus: isJob ? firstStatus(spec, now) : undefined });
 }
 
 export function testTaskSpec(image: string, fields: Partial<TaskSpec> = {}): TaskSpec {

@@ -9,7 +9,7 @@ import {
 } from '../../proto/gen/index.js';
 import { isStopped, isWanted, withStatus } from '../common/tasks.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
-import { runLoops } from './loops.js';
+import { type LoopClass, runLoops } from './loops.js';
 import { changeSpec, testCluster, testNode, testService } from './objects.js';
 
 /** Slots (or nodes) with their tasks in words: `RUNNING→SHUTDOWN` is observed and desired state, oldest first. */
@@ -28,13 +28,18 @@ export function words(
 }
 
 /** A swarm with an orchestrator alone; the test plays scheduler and agents. */
-export async function orchestrated(...names: readonly string[]) {
-  const loops = await runLoops(Orchestrator);
+export function orchestrated(...names: readonly string[]) {
+  return orchestratedBy([Orchestrator], ...names);
+}
+
+/** The same with other loops. */
+export async function orchestratedBy(classes: readonly LoopClass[], ...names: readonly string[]) {
+  const loops = await runLoops(...classes);
   const { store, clock, settle, tasks, report } = loops;
   const nodes = names.map((name) => testNode(name));
   await store.update((draft) => [draft.create('cluster', testCluster()), nodes.map((n) => draft.create('node', n))]);
   const add = async (name: string, replicas: number, fields: Partial<ServiceSpec> = {}) => {
-    const service = testService(name, replicas, fields);
+    const service = testService(name, replicas, fields, loops.clock.now());
     await store.update((draft) => draft.create('service', service));
     await settle();
     return service.id;

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../../lib/errors.js';
 import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
+import { checkSchedule } from '../../jobs/schedule.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
 import { checkAutoscale } from './autoscale.js';
 import { checkContainer } from './container.js';
@@ -90,6 +91,7 @@ function checkJob(spec: ServiceSpec, mode: ServiceMode): void {
   if (spec.update)
     throw invalidArgument(`a ${mode} cannot have an update configuration: it is not updated but run anew`);
   if (spec.rollback) throw invalidArgument(`a ${mode} cannot have a rollback configuration`);
+  if (spec.schedule) checkSchedule(spec.schedule);
   const { replicatedJob } = spec;
   if (!replicatedJob) return;
   checkReplicas('total completions', replicatedJob.totalCompletions);

@@ -38,7 +38,6 @@ describe('services', () => {
     [port({ scheduler: 'lc', publishedPort: 80 }), 'port 80: spreading connections by "lc" is not supported'],
     [port({ affinityTimeout: 1e9 }), 'port 80: affinity is not supported'],
     [attached({ driverOptions: { a: 'b' } }), 'options of an attachment to a network are not supported'],
-    [spec({ schedule: { cron: '@daily', timeZone: '', overlap: '', missedRunWindow: 0 } }), 'jobs with a schedule'],
     [spec({ dependsOn: [{ service: 'db', condition: '' }] }), 'dependencies between services'],
   ])('%#: %j is refused', (refused, message) => {
     expect(() => checkServiceIsSupported(refused)).toThrow(expect.objectContaining({ code: 'UNIMPLEMENTED' }));

@@ -19,7 +19,6 @@ export function checkServiceIsSupported(spec: ServiceSpec): void {
     const [option] = Object.keys(driverOptions);
     if (option !== undefined) throw unsupported('options of an attachment to a network are not supported', option);
   }
-  if (spec.schedule) throw unsupported('jobs with a schedule are not supported', spec.schedule.cron);
   const [dependency] = spec.dependsOn;
   if (dependency) throw unsupported('dependencies between services are not supported', dependency.service);
 }
