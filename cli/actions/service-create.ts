@@ -37,7 +37,8 @@ export async function createService(
     isAsAsked: (found) => isSameSpec(found.spec, spec),
   });
   context.io.out(`${service.id}\n`);
-  if (!flags.on('detach')) await waitForService(context, service, { quiet: flags.on('quiet') });
+  const settledRun = spec.schedule ? 0 : undefined;
+  if (!flags.on('detach')) await waitForService(context, service, { quiet: flags.on('quiet'), settledRun });
 }
 
 /** But for the registry's credentials, which managers do not show. */

@@ -14,7 +14,7 @@ export async function listServices(context: Context, flags: Flags): Promise<void
   const control = await context.control();
   const { services, counts } = await control.listServices({ filters: filtersOf(flags) });
   const rows = services
-    .map((service, i) => serviceRow(service, counts[i]))
+    .map((service, i) => serviceRow(service, counts[i], context.io.clock.now()))
     .sort((a, b) => naturalOrder(a.Name, b.Name));
   context.io.out(renderList(serviceView, rows, listOptionsOf(flags)));
 }

@@ -54,7 +54,13 @@ async function write(context: Context, service: Service, spec: ServiceSpec, roll
 }
 
 function follow(context: Context, { before, after }: Changed, flags: Flags): Promise<void> {
-  return waitForService(context, after, { quiet: flags.on('quiet'), before: before.updateStatus });
+  const quiet = flags.on('quiet');
+  return waitForService(context, after, { quiet, before: before.updateStatus, settledRun: settledRun(before, after) });
+}
+
+/** A job with a schedule runs when it is time, or by force. */
+function settledRun(before: Service, after: Service): number | undefined {
+  return before.spec.schedule || after.spec.schedule ? before.jobStatus?.iteration : undefined;
 }
 
 export async function rollbackService(context: Context, ref: string, flags: Flags): Promise<void> {
@@ -74,8 +80,12 @@ export async function rollbackService(context: Context, ref: string, flags: Flag
   });
   context.io.out(`${ref}\n`);
   if (flags.on('detach')) return;
-  const quiet = flags.on('quiet');
-  await waitForService(context, after, { quiet, before: before.updateStatus, wantsRollback: true });
+  await waitForService(context, after, {
+    quiet: flags.on('quiet'),
+    before: before.updateStatus,
+    wantsRollback: true,
+    settledRun: settledRun(before, after),
+  });
 }
 
 /** `web=5`. @throws INVALID_ARGUMENT */

@@ -3,6 +3,7 @@ import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { autoscaleNote } from '../format/autoscale.js';
 import { renderList } from '../format/list.js';
+import { scheduleNotes } from '../format/schedule.js';
 import { taskRows, taskView } from '../format/task-rows.js';
 import { nodeIdOf } from './nodes.js';
 import { filtersOf, findEach, listOptionsOf } from './refs.js';
@@ -10,16 +11,12 @@ import { filtersOf, findEach, listOptionsOf } from './refs.js';
 export async function listServiceTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const control = await context.control();
   const services = await findEach(context, refs, async (ref) => (await control.getService({ ref })).service);
+  if (services.length === 0) return;
   // Beside the table, for a person: whoever reads the list by a program gets the list alone.
-  if (!flags.on('quiet') && !flags.has('format'))
-    for (const note of services.flatMap((service) => autoscaleNote(service) ?? [])) context.io.err(`${note}\n`);
-  if (services.length > 0)
-    await showTasks(
-      context,
-      'service',
-      services.map((service) => service.id),
-      flags,
-    );
+  const notes = services.flatMap((service) => [autoscaleNote(service) ?? [], scheduleNotes(service)].flat());
+  if (!flags.on('quiet') && !flags.has('format')) for (const note of notes) context.io.err(`${note}\n`);
+  const ids = services.map((service) => service.id);
+  await showTasks(context, 'service', ids, flags);
 }
 
 export async function listNodeTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {

@@ -82,6 +82,18 @@ const SCALARS: readonly (readonly [string, string, string])[] = [
   ['--restart-delay', 'DURATION', 'Delay between restarts (default 5s)'],
   ['--restart-max-attempts', 'N', 'Restarts before giving up (0: no limit)'],
   ['--restart-window', 'DURATION', 'Window in which restarts are counted'],
+  ['--schedule', 'CRON', 'Run a job by this schedule, as "*/5 * * * *" or @daily'],
+  [
+    '--schedule-missed-window',
+    'DURATION',
+    'Time after which a run that no manager could start is left out (default 10m)',
+  ],
+  [
+    '--schedule-overlap',
+    'POLICY',
+    'While a run goes on, the next one is to: skip (default), replace it, or allow both',
+  ],
+  ['--schedule-time-zone', 'ZONE', 'Time zone of the schedule, as Europe/Berlin (default UTC)'],
   ['--stop-grace-period', 'DURATION', 'Time to stop before a container is killed (default 10s)'],
   ['--stop-signal', 'SIGNAL', 'Signal to stop a container'],
   ['-u, --user', 'USER', 'User name or UID, as NAME or UID[:GROUP]'],
@@ -129,7 +141,7 @@ export function updateOptions(command: Command): void {
   command
     .option('--image <IMAGE>', 'Image of the service')
     .option('--args <COMMAND>', "Command's arguments, in one string")
-    .option('--force', 'Replace all tasks even if nothing changes')
+    .option('--force', 'Replace all tasks even if nothing changes; run a job anew')
     .option('--rollback', 'Go back to the previous specification');
   for (const { name, value, what, removes } of LISTS) {
     listOption(command, `--${name}-add <${value}>`, `Add or update a ${what}`);

@@ -32,6 +32,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   availability: ['active', 'pause', 'drain'],
   'endpoint-mode': ['vip', 'dnsrr'],
   mode: ['replicated', 'global', 'replicated-job', 'global-job'],
+  'schedule-overlap': ['allow', 'skip', 'replace'],
   'restart-condition': ['any', 'on-failure', 'none'],
   'update-failure-action': ['pause', 'continue', 'rollback'],
   'rollback-failure-action': ['pause', 'continue'],

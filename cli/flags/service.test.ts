@@ -174,6 +174,20 @@ describe('createSpec', () => {
     [{ mode: 'global', replicas: '2' }, '--replicas can only be used with replicated'],
     [{ maxConcurrent: '2' }, '--max-concurrent cannot be used with --mode replicated'],
     [{ mode: 'global-job', updateDelay: '1s' }, '--update-delay cannot be used with a job'],
+    [{ mode: 'replicated-job', rollbackOrder: 'start-first' }, '--rollback-order cannot be used with a job'],
+    [{ mode: 'global-job', replicas: '2' }, '--replicas can only be used with replicated or replicated-job mode'],
+    [{ schedule: '@daily' }, '--schedule can only be used with a job'],
+    [{ mode: 'global', scheduleOverlap: 'skip' }, '--schedule-overlap can only be used with a job'],
+    [{ mode: 'global-job', scheduleTimeZone: 'UTC' }, '--schedule-time-zone cannot be used without a schedule'],
+    [
+      { mode: 'global-job', schedule: '', scheduleMissedWindow: '1m' },
+      '--schedule-missed-window cannot be used without a schedule',
+    ],
+    [{ mode: 'global-job', schedule: '@daily', scheduleOverlap: 'queue' }, 'must be one of allow, skip, replace'],
+    [
+      { mode: 'global-job', schedule: '@daily', scheduleMissedWindow: 'soon' },
+      'invalid argument "soon" for "--schedule-missed-window" flag',
+    ],
     [{ healthcheck: false, healthCmd: 'x' }, '--no-healthcheck conflicts with --health-cmd'],
     [{ constraint: ['node.role'] }, 'invalid argument "node.role" for "--constraint" flag'],
     [{ publish: ['x:80'] }, 'invalid argument "x:80" for "--publish" flag: "x" is not a port'],
@@ -185,6 +199,24 @@ describe('createSpec', () => {
 });
 
 describe('applyServiceFlags on an existing spec', () => {
+  it('gives a job a schedule, changes it and takes it away', () => {
+    const job = create({ mode: 'replicated-job' });
+    const flags = { schedule: '*/5 * * * *', scheduleTimeZone: 'Europe/Berlin', scheduleMissedWindow: '1m' };
+    const scheduled = update(job, flags);
+    const schedule = { cron: '*/5 * * * *', timeZone: 'Europe/Berlin', overlap: '', missedRunWindow: 60e9 };
+    expect(scheduled.schedule).toEqual(schedule);
+    expect(update(scheduled, { scheduleOverlap: 'replace' }).schedule).toEqual({ ...schedule, overlap: 'replace' });
+    expect(update(scheduled, { label: ['a=b'] }).schedule).toEqual(schedule);
+    expect(update(scheduled, { schedule: '' }).schedule).toBeUndefined();
+    expect(update(job, { schedule: '' }).schedule).toBeUndefined();
+  });
+
+  it('lets no more tasks of a job run at once than there are', () => {
+    const job = create({ mode: 'replicated-job', replicas: '5' });
+    expect(update(job, { replicas: '3' }).replicatedJob).toEqual({ totalCompletions: 3, maxConcurrent: 3 });
+    expect(update(job, { replicas: '9' }).replicatedJob).toEqual({ totalCompletions: 9, maxConcurrent: 5 });
+  });
+
   it('changes nothing when nothing is given', () => {
     const spec = create({ env: ['A=1'], publish: ['8080:80'], label: ['a=b'], healthCmd: 'true', updateDelay: '1s' });
     expect(update(spec, {})).toEqual(spec);

@@ -12,6 +12,7 @@ import {
   type ResourceRequirements,
   RestartCondition,
   type RestartPolicy,
+  Schedule,
   ServiceSpec,
   type TaskSpec,
   UpdateConfig,
@@ -73,6 +74,7 @@ export function applyServiceFlags(spec: ServiceSpec, flags: Flags, sources: Flag
     task: applyTaskFlags(spec.task, flags, sources),
     ...applyReplicaFlags(spec, flags),
     ...applyAutoscaleFlag(spec, flags),
+    schedule: applyScheduleFlags(spec, flags),
     update: applyUpdateFlags(spec.update, flags, 'update'),
     rollback: applyUpdateFlags(spec.rollback, flags, 'rollback'),
     endpoint: applyEndpointFlags(spec.endpoint, flags),
@@ -99,7 +101,8 @@ function applyReplicaFlags(spec: ServiceSpec, flags: Flags): Partial<ServiceSpec
   if (spec.replicatedJob) {
     const job: ReplicatedJobMode = {
       totalCompletions: replicas ?? spec.replicatedJob.totalCompletions,
-      maxConcurrent: maxConcurrent ?? spec.replicatedJob.maxConcurrent,
+      // With fewer tasks than that in all, no more than all can run at once.
+      maxConcurrent: maxConcurrent ?? Math.min(spec.replicatedJob.maxConcurrent, replicas ?? Number.POSITIVE_INFINITY),
     };
     return { replicatedJob: job };
   }
@@ -120,6 +123,34 @@ function applyAutoscaleFlag({ replicated }: ServiceSpec, flags: Flags): Partial<
   if (!autoscale || !replicated || flags.has('replicas')) return { autoscale };
   const replicas = Math.min(autoscale.max, Math.max(autoscale.min, replicated.replicas));
   return { autoscale, replicated: { replicas } };
+}
+
+const SCHEDULE_FLAGS = ['schedule', 'schedule-time-zone', 'schedule-overlap', 'schedule-missed-window'];
+
+/** The managers know cron lines and time zones. An empty `--schedule` takes the schedule away. */
+function applyScheduleFlags(spec: ServiceSpec, flags: Flags): Schedule | undefined {
+  const [given] = SCHEDULE_FLAGS.filter((flag) => flags.has(flag));
+  if (given === undefined) return spec.schedule;
+  const isJob = spec.replicatedJob !== undefined || spec.globalJob !== undefined;
+  if (!isJob)
+    throw invalidArgument(`--${given} can only be used with a job`, {
+      hint: 'Jobs are services with --mode replicated-job or --mode global-job.',
+    });
+  const cron = flags.text('schedule') ?? spec.schedule?.cron ?? '';
+  if (cron === '') {
+    const option = SCHEDULE_FLAGS.slice(1).find((flag) => flags.has(flag));
+    if (option === undefined) return undefined;
+    throw invalidArgument(`--${option} cannot be used without a schedule`, {
+      hint: 'Give one with --schedule, as in --schedule "*/5 * * * *".',
+    });
+  }
+  const base = spec.schedule ?? Schedule.create();
+  return {
+    cron,
+    timeZone: flags.text('schedule-time-zone') ?? base.timeZone,
+    overlap: flags.choice('schedule-overlap', ['allow', 'skip', 'replace']) ?? base.overlap,
+    missedRunWindow: flags.duration('schedule-missed-window') ?? base.missedRunWindow,
+  };
 }
 
 function applyTaskFlags(task: TaskSpec, flags: Flags, sources: FlagSources): TaskSpec {

@@ -1,6 +1,7 @@
 import {
   HealthState,
   HealthStateName,
+  type JobStatus,
   type Node,
   NodeStateName,
   type Service,
@@ -42,10 +43,34 @@ export function dockerService(service: Service, options: SpecOptions) {
       ? {
           JobIteration: { Index: job.iteration },
           LastExecution: job.lastExecution === 0 ? undefined : rfc3339(job.lastExecution),
+          ...dockerRuns(job),
         }
       : undefined,
     AutoscaleStatus: dockerAutoscaleStatus(service.autoscaleStatus),
     Problems: nonEmpty(service.problems),
+  };
+}
+
+/** What Docker's jobs do not have: runs by a schedule, and how they ended. */
+function dockerRuns({ nextExecution, runs, lastOutcome: last, lastSkipped: skipped }: JobStatus) {
+  return {
+    NextExecution: nextExecution === 0 ? undefined : rfc3339(nextExecution),
+    Runs: nonEmpty(
+      runs.map(({ iteration, dueAt, startedAt }) => ({
+        JobIteration: { Index: iteration },
+        DueAt: dueAt === 0 ? undefined : rfc3339(dueAt),
+        StartedAt: rfc3339(startedAt),
+      })),
+    ),
+    LastOutcome: last && {
+      JobIteration: { Index: last.iteration },
+      StartedAt: rfc3339(last.startedAt),
+      EndedAt: rfc3339(last.endedAt),
+      Completed: last.completed,
+      Total: last.total,
+      Message: last.message || undefined,
+    },
+    LastSkipped: skipped && { DueAt: rfc3339(skipped.dueAt), Reason: skipped.reason },
   };
 }
 

@@ -39,6 +39,12 @@ export function dockerServiceSpec(spec: ServiceSpec, options: SpecOptions) {
     RollbackConfig: update(spec.rollback),
     EndpointSpec: dockerEndpointSpec(spec.endpoint),
     Autoscale: dockerAutoscale(spec.autoscale),
+    Schedule: spec.schedule && {
+      Cron: spec.schedule.cron,
+      TimeZone: spec.schedule.timeZone || 'UTC',
+      Overlap: spec.schedule.overlap || 'skip',
+      MissedRunWindow: spec.schedule.missedRunWindow || undefined,
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import { ServiceCounts } from '../../proto/gen/control.js';
 import { Image } from '../../proto/gen/node.js';
 import {
   Endpoint,
+  JobStatus,
   Meta,
   Node,
   NodeDescription,
@@ -58,20 +59,27 @@ it('service ls - modes, counts and ports', () => {
   const endpoint = Endpoint.create({ ports: [port(8080, 80), port(1, 1, { publishMode: PublishMode.HOST })] });
   const counts = ServiceCounts.create({ running: 3, desired: 5, completed: 7 });
   const service = Service.create({ id: 'abcdefghijklmnop', spec, endpoint });
-  expect(serviceRow(service, counts)).toMatchObject({
+  expect(serviceRow(service, counts, 0)).toMatchObject({
     ID: 'abcdefghijkl',
     Mode: 'replicated',
     Replicas: '3/5',
     Ports: '*:8080->80/tcp',
   });
-  const row = (more: Partial<ServiceSpec>) =>
-    serviceRow({ ...service, spec: ServiceSpec.create({ name: 'x', ...more }) }, counts);
+  const row = (more: Partial<ServiceSpec>, jobStatus?: JobStatus) =>
+    serviceRow({ ...service, spec: ServiceSpec.create({ name: 'x', ...more }), jobStatus }, counts, 0);
   expect(row({ global: {} })).toMatchObject({ Mode: 'global', Replicas: '3/5' });
   const autoscale = Autoscale.create({ min: 2, max: 9, cpuPercent: 60 });
   expect(row({ autoscale, replicated: { replicas: 5 } })).toMatchObject({ Replicas: '3/5 (2 to 9 by load)' });
   expect(row({ replicatedJob: { maxConcurrent: 2, totalCompletions: 9 } })).toMatchObject({
     Mode: 'replicated job',
     Replicas: '3/5 (7/9 completed)',
+    NextRun: '',
+  });
+  expect(row({ globalJob: {} })).toMatchObject({ Mode: 'global job', Replicas: '3/5 (7/12 completed)' });
+  const status = JobStatus.create({ nextExecution: 300_000 });
+  expect(row({ globalJob: {} }, status)).toMatchObject({
+    Replicas: '3/5 (7/12 completed, next in 5 minutes)',
+    NextRun: '1970-01-01T00:05:00.000Z',
   });
 });
 

@@ -44,12 +44,15 @@ export const nodeView: ListView<NodeRow> = {
 
 export type ServiceRow = ReturnType<typeof serviceRow>;
 
-export function serviceRow(service: Service, counts: ServiceCounts | undefined) {
+/** @param now milliseconds since the epoch */
+export function serviceRow(service: Service, counts: ServiceCounts | undefined, now: number) {
+  const next = service.jobStatus?.nextExecution ?? 0;
   return {
     ID: shortId(service.id),
     Name: service.spec.name,
     Mode: modeOf(service),
-    Replicas: replicasOf(service, counts),
+    Replicas: replicasOf(service, counts, now),
+    NextRun: next === 0 ? '' : rfc3339(next),
     Image: service.spec.task.container.image.replace(/@.*$/, ''),
     Ports: portsText(service.endpoint.ports.filter((port) => port.publishMode === PublishMode.INGRESS)),
     Label: (key: unknown) => service.spec.labels[String(key)] ?? '',
@@ -62,11 +65,13 @@ export function modeOf({ spec }: Pick<Service, 'spec'>): string {
   return spec.globalJob ? 'global job' : 'replicated';
 }
 
-function replicasOf({ spec }: Service, counts: ServiceCounts | undefined): string {
-  const ratio = `${counts?.running ?? 0}/${counts?.desired ?? 0}`;
-  if (spec.replicatedJob)
-    return `${ratio} (${counts?.completed ?? 0}/${spec.replicatedJob.totalCompletions} completed)`;
-  if (spec.globalJob) return `${ratio} (${counts?.completed ?? 0} completed)`;
+function replicasOf({ spec, jobStatus }: Service, counts: ServiceCounts | undefined, now: number): string {
+  const { running = 0, desired = 0, completed = 0 } = counts ?? {};
+  const ratio = `${running}/${desired}`;
+  const total = spec.replicatedJob?.totalCompletions ?? desired + completed;
+  const next = jobStatus?.nextExecution ?? 0;
+  const later = next === 0 ? '' : `, next ${untilText(next, now)}`;
+  if (spec.replicatedJob || spec.globalJob) return `${ratio} (${completed}/${total} completed${later})`;
   const max = spec.task.placement.maxReplicas;
   const { autoscale } = spec;
   const limits = [
@@ -76,9 +81,22 @@ function replicasOf({ spec }: Service, counts: ServiceCounts | undefined): strin
   return limits.length > 0 ? `${ratio} (${limits.join(', ')})` : ratio;
 }
 
+/** `in 5 minutes`. */
+export function untilText(at: number, now: number): string {
+  return at <= now ? 'now' : `in ${humanDuration(at - now).replace(/^./, (c) => c.toLowerCase())}`;
+}
+
 export const serviceView: ListView<ServiceRow> = {
   table: '{{.ID}}\t{{.Name}}\t{{.Mode}}\t{{.Replicas}}\t{{.Image}}\t{{.Ports}}',
-  headers: { ID: 'ID', Name: 'NAME', Mode: 'MODE', Replicas: 'REPLICAS', Image: 'IMAGE', Ports: 'PORTS' },
+  headers: {
+    ID: 'ID',
+    Name: 'NAME',
+    Mode: 'MODE',
+    Replicas: 'REPLICAS',
+    Image: 'IMAGE',
+    Ports: 'PORTS',
+    NextRun: 'NEXT RUN',
+  },
   quiet: (row) => row.ID,
 };
 

@@ -15,6 +15,7 @@ import { dashed } from './docker-common.js';
 import { goDuration, humanBytes, rfc3339 } from './human.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 import { modeOf } from './rows.js';
+import { scheduleLines } from './schedule.js';
 
 /** `service inspect --pretty`. @param networkName of a network's id */
 export function prettyService(service: Service, networkName: (id: string) => string): string {
@@ -28,6 +29,7 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Max Concurrent', spec.replicatedJob?.maxConcurrent, 1],
     ['Total Completions', spec.replicatedJob?.totalCompletions, 1],
     ...autoscaleLines(service),
+    ...scheduleLines(service),
     ...updateStatusLines(service),
     ...rebalanceLines(service),
     ...placementLines(spec),

@@ -18,9 +18,16 @@ const STEPS: readonly TaskState[] = [
 ];
 const STATE_WIDTH = Math.max(...STEPS.map((step) => TaskStateName[step].length));
 
-export function overallLine({ done, total, isJob }: ProgressView): string {
+export function overallLine({ done, total, isJob, verdict }: ProgressView): string {
+  if (total === undefined && isJob)
+    return `job progress: ${verdict.kind === 'waiting' ? 'waiting for tasks' : 'waits for its time'}`;
   if (total === undefined) return 'overall progress: waiting for new tasks';
   return isJob ? `job progress: ${done} out of ${total} complete` : `overall progress: ${done} out of ${total} tasks`;
+}
+
+/** Of a job: how many of its tasks are on their way. */
+export function activeLine({ active }: ProgressView): string | undefined {
+  return active && `active tasks: ${active.now} out of ${active.most} tasks`;
 }
 
 /** One line for each task, with a bar where it is on its way and words where it is not. */

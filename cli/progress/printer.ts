@@ -1,5 +1,5 @@
 import type { Io } from '../io.js';
-import { barLines, failureLines, overallLine, plainLines } from './bars.js';
+import { activeLine, barLines, failureLines, overallLine, plainLines } from './bars.js';
 import type { ProgressView } from './progress.js';
 
 /** Where progress goes: a terminal, lines, or nowhere. */
@@ -28,7 +28,8 @@ class TerminalPrinter implements ProgressPrinter {
 
   show(view: ProgressView): void {
     const notice = view.notice === undefined ? [] : [view.notice];
-    this.#lines = [overallLine(view), ...notice, ...barLines(view)];
+    const active = activeLine(view);
+    this.#lines = [overallLine(view), ...(active === undefined ? [] : [active]), ...notice, ...barLines(view)];
     this.#draw(this.#lines);
   }
 
@@ -56,6 +57,8 @@ class LinePrinter implements ProgressPrinter {
 
   show(view: ProgressView): void {
     this.#changed('overall', overallLine(view));
+    const active = activeLine(view);
+    if (active !== undefined) this.#changed('active', active);
     if (view.notice !== undefined) this.#changed('notice', view.notice);
     for (const line of failureLines(view)) this.#changed(`failure of ${labelOf(line)}`, line);
     for (const line of plainLines(view)) this.#changed(labelOf(line), line);

@@ -1,8 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { WatchEvent, WatchEventAction, WatchMessage } from '../../proto/gen/control.js';
-import { Meta, Service, Task, TaskState, TaskStatus, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
-import { ContainerSpec, NetworkAttachmentConfig, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
-import { barLines, failureLines, overallLine, plainLines } from './bars.js';
+import {
+  JobOutcome,
+  JobRun,
+  JobStatus,
+  Meta,
+  Service,
+  Task,
+  TaskState,
+  TaskStatus,
+  UpdateState,
+  type UpdateStatus,
+} from '../../proto/gen/objects.js';
+import { ContainerSpec, NetworkAttachmentConfig, Schedule, ServiceSpec, TaskSpec } from '../../proto/gen/specs.js';
+import { activeLine, barLines, failureLines, overallLine, plainLines } from './bars.js';
 import { progressPrinter } from './printer.js';
 import { ServiceProgress } from './progress.js';
 
@@ -212,12 +223,52 @@ describe('ServiceProgress - global services and jobs', () => {
     expect(progress.view().slots.map((slot) => slot.label)).toEqual(['n1', 'n2']);
   });
 
-  it('a job is done when its tasks have completed, for good', () => {
-    const asked = spec('web:1', { replicated: undefined, replicatedJob: { maxConcurrent: 1, totalCompletions: 2 } });
-    const progress = put(new ServiceProgress(undefined), service(1, asked), task('a', 1, TaskState.COMPLETE));
-    expect(progress.view()).toMatchObject({ done: 1, total: 2, isJob: true, verdict: { kind: 'waiting' } });
-    put(progress, task('b', 2, TaskState.COMPLETE));
-    expect(progress.view().verdict).toEqual({ kind: 'converged', final: true });
+  const asked = spec('web:1', { replicated: undefined, replicatedJob: { maxConcurrent: 1, totalCompletions: 2 } });
+  const ofRun = (iteration: number) => ({ jobIteration: { iteration }, desiredState: TaskState.COMPLETE });
+  const job = (status: Partial<JobStatus>, more: Partial<ServiceSpec> = {}): Service => ({
+    ...service(1, { ...asked, ...more }),
+    jobStatus: JobStatus.create(status),
+  });
+  const run = JobRun.create({ iteration: 1, maxConcurrent: 1, totalCompletions: 2 });
+  const done = { kind: 'converged', final: true, words: 'job complete' };
+
+  it('a job is done when the tasks of its run have completed, for good', () => {
+    const progress = put(new ServiceProgress(undefined), job({ iteration: 1, runs: [run] }));
+    put(progress, task('z', 1, TaskState.COMPLETE, ofRun(0)), task('a', 1, TaskState.COMPLETE, ofRun(1)));
+    put(progress, task('b', 2, TaskState.PREPARING, ofRun(1)));
+    const view = progress.view();
+    expect(view).toMatchObject({ done: 1, total: 2, isJob: true, verdict: { kind: 'waiting' } });
+    expect([overallLine(view), activeLine(view)]).toEqual([
+      'job progress: 1 out of 2 complete',
+      'active tasks: 1 out of 1 tasks',
+    ]);
+    put(progress, task('b', 2, TaskState.COMPLETE, ofRun(1)));
+    expect(progress.view().verdict).toEqual(done);
+  });
+
+  it('a job that ended without all of its tasks has failed', () => {
+    const lastOutcome = JobOutcome.create({ iteration: 1, completed: 1, total: 2, message: 'task: non-zero exit (3)' });
+    const progress = put(new ServiceProgress(undefined), job({ iteration: 1, lastOutcome }));
+    expect(progress.view().verdict).toEqual({
+      kind: 'failed',
+      message: 'job failed: 1 of 2 tasks completed: task: non-zero exit (3)',
+    });
+    const all = JobOutcome.create({ iteration: 1, completed: 2, total: 2 });
+    expect(put(new ServiceProgress(undefined), job({ iteration: 1, lastOutcome: all })).view().verdict).toEqual(done);
+  });
+
+  it('a job that was not asked to run is not waited for, whatever became of it before', () => {
+    const schedule = Schedule.create({ cron: '0 2 * * *', timeZone: 'Europe/Berlin' });
+    const nextExecution = Date.parse('2026-07-01T00:00:00Z');
+    const lastOutcome = JobOutcome.create({ iteration: 3, total: 2, message: 'broken' });
+    const scheduled = job({ iteration: 3, lastOutcome, nextExecution }, { schedule });
+    const view = put(new ServiceProgress(undefined, false, 3), scheduled).view();
+    expect(view).toMatchObject({
+      notice: 'next run: 2026-07-01 02:00:00 GMT+2 (Europe/Berlin)',
+      verdict: { kind: 'converged', final: true, words: 'job not asked to run' },
+    });
+    expect(overallLine(view)).toBe('job progress: waits for its time');
+    expect(put(new ServiceProgress(undefined, false, 2), scheduled).view().verdict.kind).toBe('failed');
   });
 });
 

@@ -1,8 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type WatchEvent, WatchEventAction, type WatchMessage } from '../../proto/gen/control.js';
-import { type Service, type Task, TaskState, UpdateState, type UpdateStatus } from '../../proto/gen/objects.js';
+import {
+  type JobOutcome,
+  JobStatus,
+  type Service,
+  type Task,
+  TaskState,
+  UpdateState,
+  type UpdateStatus,
+} from '../../proto/gen/objects.js';
 import type { TaskSpec } from '../../proto/gen/specs.js';
 import { naturalOrder, shortId } from '../format/human.js';
+import { outcomeText, timeIn } from '../format/schedule.js';
 import { reasonOf } from '../format/task-rows.js';
 
 /** What there is to show of a service on its way to what its spec asks for. */
@@ -12,6 +21,8 @@ export interface ProgressView {
   /** Undefined while it is not known how many there will be. */
   readonly total: number | undefined;
   readonly isJob: boolean;
+  /** Of a job: tasks on their way now, and the most that may be. */
+  readonly active?: { readonly now: number; readonly most: number };
   readonly slots: readonly SlotView[];
   /** A line about the whole: an update that is rolled back, what the managers cannot give. */
   readonly notice: string | undefined;
@@ -32,7 +43,8 @@ export interface SlotView {
 export type Verdict =
   | { readonly kind: 'waiting' }
   /** All is as asked for; `final` when that cannot change any more, as of a job that is done. */
-  | { readonly kind: 'converged'; readonly final: boolean }
+  | { readonly kind: 'converged'; readonly final: false }
+  | { readonly kind: 'converged'; readonly final: true; readonly words: string }
   | { readonly kind: 'failed'; readonly message: string };
 
 const WAITING: Verdict = { kind: 'waiting' };
@@ -41,6 +53,7 @@ const WAITING: Verdict = { kind: 'waiting' };
 export class ServiceProgress {
   readonly #before: UpdateStatus | undefined;
   readonly #wantsRollback: boolean;
+  readonly #settledRun: number | undefined;
   readonly #tasks = new Map<string, Task>();
   #service: Service | undefined;
   #removed = false;
@@ -49,10 +62,12 @@ export class ServiceProgress {
   /**
    * @param before status of an update before the one that is followed: seen again, it says nothing
    * @param wantsRollback the rollback is what was asked for, not what went wrong
+   * @param settledRun of a job that was not asked to run: its newest run, which is not what is waited for
    */
-  constructor(before: UpdateStatus | undefined, wantsRollback = false) {
+  constructor(before: UpdateStatus | undefined, wantsRollback = false, settledRun?: number) {
     this.#before = before;
     this.#wantsRollback = wantsRollback;
+    this.#settledRun = settledRun;
   }
 
   /** Whether all that there is has been told, and not a part of it. */
@@ -136,23 +151,33 @@ export class ServiceProgress {
   }
 
   #job(service: Service): ProgressView {
-    const iteration = service.jobStatus?.iteration ?? 0;
-    const current = this.#current(service).filter((task) => (task.jobIteration?.iteration ?? 0) === iteration);
+    const { iteration, runs, lastOutcome, nextExecution } = service.jobStatus ?? JobStatus.create();
+    const { replicatedJob } = service.spec;
+    const notice =
+      nextExecution === 0 ? undefined : `next run: ${timeIn(nextExecution, service.spec.schedule?.timeZone)}`;
+    if (iteration === this.#settledRun) return { ...EMPTY, isJob: true, notice, verdict: AT_REST };
+    const current = [...this.#tasks.values()].filter((task) => task.jobIteration?.iteration === iteration);
+    const run = runs.find((open) => open.iteration === iteration);
+    const outcome = lastOutcome?.iteration === iteration ? lastOutcome : undefined;
     const done = current.filter((task) => task.status.state === TaskState.COMPLETE).length;
     const nodes = [...new Set(current.map((task) => task.nodeId))].sort(naturalOrder);
-    const total = service.spec.replicatedJob?.totalCompletions ?? (nodes.length || undefined);
-    const keys = service.spec.replicatedJob ? Array.from({ length: total ?? 0 }, (_, i) => String(i + 1)) : nodes;
-    const slotOf = (task: Task) => (service.spec.replicatedJob ? String(task.slot) : task.nodeId);
+    // What this run is to do: the spec may ask something else of the next one.
+    const total = replicatedJob ? run?.totalCompletions || outcome?.total : nodes.length || undefined;
+    const keys = replicatedJob ? Array.from({ length: total ?? 0 }, (_, i) => String(i + 1)) : nodes;
+    const slotOf = (task: Task) => (replicatedJob ? String(task.slot) : task.nodeId);
+    const active = current.filter((t) => t.desiredState <= TaskState.COMPLETE && t.status.state < TaskState.COMPLETE);
+    const most = Math.min(run?.maxConcurrent ?? 0, (total ?? 0) - done);
     return {
       done,
       total,
       isJob: true,
+      ...(replicatedJob && run ? { active: { now: active.length, most } } : {}),
       slots: keys.map((key, i) => ({
-        label: service.spec.replicatedJob ? `${i + 1}/${keys.length}` : shortId(key),
+        label: replicatedJob ? `${i + 1}/${keys.length}` : shortId(key),
         ...slotState(current.filter((task) => slotOf(task) === key)),
       })),
-      notice: undefined,
-      verdict: done === total ? { kind: 'converged', final: true } : WAITING,
+      notice,
+      verdict: jobVerdict(done === total, outcome),
     };
   }
 
@@ -175,6 +200,13 @@ export class ServiceProgress {
         return { notice, verdict };
     }
   }
+}
+
+const AT_REST: Verdict = { kind: 'converged', final: true, words: 'job not asked to run' };
+
+function jobVerdict(isDone: boolean, outcome: JobOutcome | undefined): Verdict {
+  if (isDone || (outcome && outcome.message === '')) return { kind: 'converged', final: true, words: 'job complete' };
+  return outcome ? { kind: 'failed', message: `job failed: ${outcomeText(outcome)}` } : WAITING;
 }
 
 const EMPTY: ProgressView = {

@@ -13,6 +13,8 @@ export interface WaitOptions {
   /** The update status before the change that is waited for. */
   readonly before?: UpdateStatus | undefined;
   readonly wantsRollback?: boolean;
+  /** Of a job that was not asked to run: the iteration of its newest run. */
+  readonly settledRun?: number | undefined;
 }
 
 /**
@@ -25,10 +27,11 @@ export async function waitForService(context: Context, service: Service, options
   const { io } = context;
   const control = await context.control();
   const printer = progressPrinter(io, options.quiet);
-  const progress = new ServiceProgress(options.before, options.wantsRollback);
+  const progress = new ServiceProgress(options.before, options.wantsRollback, options.settledRun);
   const interrupted = io.interrupted();
   const done = new AbortController();
   let converged = false;
+  let words = `verify: Service ${service.id} converged`;
   let cancelTimer: (() => void) | undefined;
   const unsettle = () => {
     cancelTimer?.();
@@ -52,8 +55,10 @@ export async function waitForService(context: Context, service: Service, options
       printer.show(view);
       if (view.verdict.kind === 'failed') throw failedPrecondition(view.verdict.message, { value: service.spec.name });
       if (view.verdict.kind === 'waiting') unsettle();
-      else if (view.verdict.final) finish();
-      else if (!cancelTimer) {
+      else if (view.verdict.final) {
+        words = view.verdict.words;
+        finish();
+      } else if (!cancelTimer) {
         printer.say(`verify: Waiting ${STABLE_MS / 1000} second to verify that tasks are stable...`);
         cancelTimer = io.clock.after(STABLE_MS, finish);
       }
@@ -61,7 +66,7 @@ export async function waitForService(context: Context, service: Service, options
   } finally {
     unsettle();
   }
-  if (converged) return printer.say(`verify: Service ${service.id} converged`);
+  if (converged) return printer.say(words);
   printer.say('Operation continuing in background.');
   printer.say(`Use \`tsswarm service ps ${service.id}\` to check progress.`);
 }

@@ -12,6 +12,7 @@ import { silentLogger } from '../../lib/log.js';
 import { Allocator } from '../../manager/allocator/allocator.js';
 import { bootstrapSwarm } from '../../manager/bootstrap.js';
 import { controlHandlers } from '../../manager/control/handlers.js';
+import { JobStarter } from '../../manager/jobs/job-starter.js';
 import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
 import { TaskReaper } from '../../manager/orchestrator/reaper.js';
 import { Rebalancer } from '../../manager/rebalancer/rebalancer.js';
@@ -63,7 +64,7 @@ export class TestSwarm {
   readonly store = new MemoryStore({ proposer: this.log, clock: systemClock, log: silentLogger });
   /** Where the command line finds the daemon. */
   readonly socket = new SeverableSocket(path.join(this.folder, 'tsswarm.sock'), path.join(this.folder, 'daemon.sock'));
-  /** What a placed task becomes: running when left as it is, or failed with these words. */
+  /** What a placed task becomes: running, or complete when it is of a job, when left as it is, or failed with these words. */
   fate: (task: Task) => string | undefined = () => undefined;
   /** Log batches that `service logs` is to find. */
   logs: (request: LogsRequest) => Iterable<LogBatch> | AsyncIterable<LogBatch> = () => [];
@@ -88,7 +89,9 @@ export class TestSwarm {
     });
     const { signal } = this.#stopping;
     const options = { store, clock: systemClock, log: silentLogger };
-    const loops = [Allocator, Scheduler, Orchestrator, Rebalancer, TaskReaper].map((Loop) => new Loop(options));
+    const loops = [Allocator, Scheduler, Orchestrator, Rebalancer, TaskReaper, JobStarter].map(
+      (Loop) => new Loop(options),
+    );
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
     this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
     const logs = { read: (request: LogsRequest) => this.#logs(request) };
@@ -169,11 +172,12 @@ export class TestSwarm {
           ...task,
           status: { ...task.status, state: next, error, message: '', timestamp: systemClock.now() },
         });
-      if (task.desiredState > TaskState.RUNNING && state < TaskState.COMPLETE) put(TaskState.SHUTDOWN);
+      if (task.desiredState > TaskState.COMPLETE && state < TaskState.COMPLETE) put(TaskState.SHUTDOWN);
       else if (task.desiredState === TaskState.READY && state < TaskState.READY) put(TaskState.READY);
-      else if (task.desiredState === TaskState.RUNNING && state < TaskState.RUNNING) {
+      else if (WANTED.has(task.desiredState) && state < TaskState.RUNNING) {
         const failure = this.fate(task);
-        if (failure === undefined) put(TaskState.RUNNING);
+        // What a job asks for is done as soon as it is begun.
+        if (failure === undefined) put(task.desiredState);
         else put(TaskState.FAILED, failure);
       }
     });
@@ -234,6 +238,7 @@ export class TestSwarm {
   }
 }
 
+const WANTED: ReadonlySet<TaskState> = new Set([TaskState.RUNNING, TaskState.COMPLETE]);
 const OWN = { nodeId: 'node1id', secret: new Uint8Array(32) };
 
 function readyNode(hostname: string): Pick<Node, 'description' | 'status'> {
