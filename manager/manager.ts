@@ -20,6 +20,7 @@ import { Attachments } from './attachments/attachments.js';
 import { Autoscaler } from './autoscaler/autoscaler.js';
 import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
+import { Dependencies } from './dependencies/dependencies.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
@@ -275,6 +276,7 @@ export class Manager {
       allocator: new Allocator({ ...common, log: part(log, 'allocator') }),
       scheduler: new Scheduler({ ...common, log: part(log, 'scheduler') }),
       jobs: new JobStarter({ ...common, log: part(log, 'jobs') }),
+      dependencies: new Dependencies({ ...common, log: part(log, 'dependencies') }),
       orchestrator: new Orchestrator({ ...common, log: part(log, 'orchestrator') }),
       rebalancer: new Rebalancer({ ...common, log: part(log, 'rebalancer') }),
       reaper: new TaskReaper({ ...common, log: part(log, 'reaper') }),

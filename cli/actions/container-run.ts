@@ -8,8 +8,8 @@ import { withTag } from '../flags/service.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
 import { checkTty, interact, type ProcessEnd } from '../terminal/interaction.js';
 import { isNamed } from './image-names.js';
+import { warn } from './refs.js';
 import { registryAuth } from './registry-auth.js';
-import { warn } from './service-create.js';
 
 /** What the daemon refused before anything ran; what the runtime found to be no program; and what it did not find. */
 const EXIT_DAEMON = 125;

@@ -11,8 +11,7 @@ import { renderInspected, renderList } from '../format/list.js';
 import { networkRow, networkView } from '../format/rows.js';
 import { creation, isSame, removal } from '../retry.js';
 import { confirm } from './confirm.js';
-import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
-import { warn } from './service-create.js';
+import { filtersOf, findEach, forEach, listOptionsOf, warn } from './refs.js';
 
 /** Networks of this machine are the local daemon's; those of the swarm, the managers'. */
 

@@ -33,6 +33,10 @@ export async function findEach<T>(
   return found;
 }
 
+export function warn(context: Context, warnings: readonly string[]): void {
+  for (const warning of warnings) context.io.err(`WARNING: ${warning}\n`);
+}
+
 /** `--filter key=value`, several values of a key joined. @throws INVALID_ARGUMENT */
 export function filtersOf(flags: Flags): Filter[] {
   const values = new Map<string, string[]>();

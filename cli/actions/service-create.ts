@@ -8,6 +8,7 @@ import { createSpec, networkNames } from '../flags/service.js';
 import { parseFileReference } from '../flags/values.js';
 import { waitForService } from '../progress/wait.js';
 import { creation, isSame } from '../retry.js';
+import { warn } from './refs.js';
 import { registryAuth } from './registry-auth.js';
 
 /** Networks that every node has: no manager knows them by an id. */
@@ -48,10 +49,6 @@ export function isSameSpec(a: ServiceSpec, b: ServiceSpec): boolean {
 
 function withRegistryAuth(spec: ServiceSpec, registryAuth: string): ServiceSpec {
   return { ...spec, task: { ...spec.task, container: { ...spec.task.container, registryAuth } } };
-}
-
-export function warn(context: Context, warnings: readonly string[]): void {
-  for (const warning of warnings) context.io.err(`WARNING: ${warning}\n`);
 }
 
 /** The spec with the registry's credentials, when they are asked for. */

@@ -8,7 +8,7 @@ import { renderInspected, renderList } from '../format/list.js';
 import { serviceRow, serviceView } from '../format/rows.js';
 import { prettyService } from '../format/service-pretty.js';
 import { removal } from '../retry.js';
-import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
+import { filtersOf, findEach, forEach, listOptionsOf, warn } from './refs.js';
 
 export async function listServices(context: Context, flags: Flags): Promise<void> {
   const control = await context.control();
@@ -36,11 +36,15 @@ export async function removeServices(context: Context, refs: readonly string[]):
   const control = await context.control();
   await forEach(context, refs, async (ref) => {
     const { id } = await serviceOf(context, ref);
+    let warnings: readonly string[] = [];
     await removal(context.io.clock, {
       what: `service ${ref} was removed`,
       look: 'tsswarm service ls',
-      remove: () => control.removeService({ ref: id }),
+      remove: async () => {
+        ({ warnings } = await control.removeService({ ref: id }));
+      },
     });
+    warn(context, warnings);
     context.io.out(`${ref}\n`);
   });
 }

@@ -6,8 +6,8 @@ import { Flags } from '../flags/flags.js';
 import { applyServiceFlags, withTag } from '../flags/service.js';
 import { waitForService } from '../progress/wait.js';
 import { change } from '../retry.js';
-import { forEach } from './refs.js';
-import { isSameSpec, sourcesOf, warn, withAuth } from './service-create.js';
+import { forEach, warn } from './refs.js';
+import { isSameSpec, sourcesOf, withAuth } from './service-create.js';
 import { serviceOf } from './service-list.js';
 
 export async function updateService(context: Context, ref: string, flags: Flags): Promise<void> {

@@ -20,6 +20,12 @@ const LISTS: readonly ListFlag[] = [
     removes: 'EXPRESSION',
   },
   { name: 'container-label', value: 'KEY=VALUE', what: 'container label', removes: 'KEY' },
+  {
+    name: 'depends-on',
+    value: 'SERVICE[:CONDITION]',
+    what: 'service to wait for before the first start, until it is started (default), healthy or completed',
+    removes: 'SERVICE',
+  },
   { name: 'dns', value: 'IP', what: 'custom DNS server', removes: 'IP' },
   { name: 'dns-option', value: 'OPTION', what: 'DNS option', removes: 'OPTION' },
   { name: 'dns-search', value: 'DOMAIN', what: 'custom DNS search domain', removes: 'DOMAIN' },

@@ -189,6 +189,8 @@ describe('createSpec', () => {
       'invalid argument "soon" for "--schedule-missed-window" flag',
     ],
     [{ healthcheck: false, healthCmd: 'x' }, '--no-healthcheck conflicts with --health-cmd'],
+    [{ dependsOn: ['db:up'] }, 'invalid argument "db:up" for "--depends-on" flag'],
+    [{ dependsOn: [':healthy'] }, 'invalid argument ":healthy" for "--depends-on" flag'],
     [{ constraint: ['node.role'] }, 'invalid argument "node.role" for "--constraint" flag'],
     [{ publish: ['x:80'] }, 'invalid argument "x:80" for "--publish" flag: "x" is not a port'],
     [{ rollbackFailureAction: 'rollback' }, 'must be one of pause, continue'],
@@ -220,6 +222,16 @@ describe('applyServiceFlags on an existing spec', () => {
   it('changes nothing when nothing is given', () => {
     const spec = create({ env: ['A=1'], publish: ['8080:80'], label: ['a=b'], healthCmd: 'true', updateDelay: '1s' });
     expect(update(spec, {})).toEqual(spec);
+  });
+
+  it('adds, replaces and removes dependencies by the name of their service', () => {
+    const before = create({ dependsOn: ['db', 'migrate:completed'] });
+    expect(before.dependsOn).toEqual([
+      { service: 'db', condition: 'started' },
+      { service: 'migrate', condition: 'completed' },
+    ]);
+    const { dependsOn } = update(before, { dependsOnAdd: ['db:healthy'], dependsOnRm: ['migrate'] });
+    expect(dependsOn).toEqual([{ service: 'db', condition: 'healthy' }]);
   });
 
   it('adds, replaces and removes items of lists', () => {

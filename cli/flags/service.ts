@@ -23,7 +23,14 @@ import { applyContainerFlags, type FlagSources } from './container.js';
 import { type Flags, inFlag } from './flags.js';
 import { editList, editRecord } from './lists.js';
 import { matchesPublishRm, parsePublish } from './ports.js';
-import { parseConstraint, parseGenericResource, parseNetwork, parsePair, parsePlacementPreference } from './values.js';
+import {
+  parseConstraint,
+  parseDependency,
+  parseGenericResource,
+  parseNetwork,
+  parsePair,
+  parsePlacementPreference,
+} from './values.js';
 
 const MODES = ['replicated', 'global', 'replicated-job', 'global-job'] as const;
 const RESTART: Readonly<Record<string, RestartCondition>> = {
@@ -71,6 +78,10 @@ export function applyServiceFlags(spec: ServiceSpec, flags: Flags, sources: Flag
   return {
     ...spec,
     labels: editRecord(spec.labels, flags, 'label'),
+    dependsOn: editList(spec.dependsOn, flags, 'depends-on', {
+      parse: parseDependency,
+      key: ({ service }) => service,
+    }),
     task: applyTaskFlags(spec.task, flags, sources),
     ...applyReplicaFlags(spec, flags),
     ...applyAutoscaleFlag(spec, flags),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
 import {
+  type Dependency,
   FileReference,
   type GenericReservation,
   NetworkAttachmentConfig,
@@ -99,6 +100,17 @@ export function parsePlacementPreference(text: string): PlacementPreference {
       hint: 'The only strategy is spread=NODE ATTRIBUTE, as in spread=node.labels.zone.',
     });
   return { spread: value };
+}
+
+/** `db`, `db:healthy` */
+export function parseDependency(text: string): Dependency {
+  const [service = '', condition = 'started', ...rest] = text.split(':');
+  if (service === '' || rest.length > 0 || !['started', 'healthy', 'completed'].includes(condition))
+    throw invalidArgument(`"${text}" is not a dependency`, {
+      value: text,
+      hint: 'It looks like db, db:started, db:healthy or migrate:completed.',
+    });
+  return { service, condition };
 }
 
 /** `node.role==manager`: checked for its form here; managers check the key. */

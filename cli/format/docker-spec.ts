@@ -45,6 +45,7 @@ export function dockerServiceSpec(spec: ServiceSpec, options: SpecOptions) {
       Overlap: spec.schedule.overlap || 'skip',
       MissedRunWindow: spec.schedule.missedRunWindow || undefined,
     },
+    DependsOn: nonEmpty(spec.dependsOn.map(({ service, condition }) => ({ Service: service, Condition: condition }))),
   };
 }
 

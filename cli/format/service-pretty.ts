@@ -30,6 +30,7 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Total Completions', spec.replicatedJob?.totalCompletions, 1],
     ...autoscaleLines(service),
     ...scheduleLines(service),
+    ['Depends On', spec.dependsOn.map((d) => `${d.service} (${d.condition})`).join(', ') || undefined],
     ...updateStatusLines(service),
     ...rebalanceLines(service),
     ...placementLines(spec),

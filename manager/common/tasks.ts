@@ -111,6 +111,11 @@ export function withStatus(task: Task, status: TaskStatus): Task {
   return { ...task, status, startedAt: starts ? status.timestamp : task.startedAt };
 }
 
+/** Whether its tasks must not start yet, because other services are not what they depend on. */
+export function waitsForOthers(service: Service): boolean {
+  return service.spec.dependsOn.length > 0 && !service.dependenciesMet;
+}
+
 /**
  * Whether the task was made from another spec than the service has now, so that an update replaces it.
  * Not for jobs, whose tasks belong to a run.

@@ -23,6 +23,13 @@ import { redact } from './redact.js';
 import { resolve } from './refs.js';
 import { checkAddressesAreIn } from './validate/addresses.js';
 import { autoscaleWarnings } from './validate/autoscale.js';
+import {
+  areDependenciesMet,
+  dependentsOf,
+  goneDependencies,
+  goneWarning,
+  resolveDependencies,
+} from './validate/dependencies.js';
 import { duplicate } from './validate/names.js';
 import { checkPortsAreFree } from './validate/ports.js';
 import { checkServiceSpec, modeOf } from './validate/service.js';
@@ -87,12 +94,16 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
         if (next !== service) draft.update('service', next);
       });
       const service = shown(current.id);
-      return { service, warnings: warningsFor(service.spec) };
+      const gone = goneDependencies(store.view(), service.spec).map((name) => goneWarning(service.spec.name, name));
+      return { service, warnings: [...warningsFor(service.spec), ...gone] };
     },
 
     async removeService({ ref }) {
-      await store.update((draft) => draft.remove('service', resolve(draft, 'service', ref).id));
-      return {};
+      return store.update((draft) => {
+        const { id, spec } = resolve(draft, 'service', ref);
+        draft.remove('service', id);
+        return { warnings: dependentsOf(draft, spec.name).map((name) => goneWarning(name, spec.name)) };
+      });
     },
   };
 }
@@ -116,7 +127,7 @@ function updated(draft: WriteView, service: Service, asked: ServiceSpec, now: nu
       hint: 'Remove the service and create it in the other mode.',
     });
   }
-  const spec = resolveReferences(draft, withStoredAuth(asked, service.spec), service.id);
+  const spec = resolveReferences(draft, withStoredAuth(asked, service.spec), service);
   const state = service.updateStatus?.state;
   const paused = state === UpdateState.PAUSED || state === UpdateState.ROLLBACK_PAUSED;
   // The same spec again is how a paused update is resumed; otherwise it changes nothing.
@@ -127,6 +138,8 @@ function updated(draft: WriteView, service: Service, asked: ServiceSpec, now: nu
     specVersion: draft.version + 1,
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
+    dependenciesMet: areDependenciesMet(service, spec),
+    previousDependenciesMet: service.dependenciesMet,
     updateStatus: undefined,
     autoscaleStatus: spec.autoscale && service.autoscaleStatus,
     jobStatus: changedJob(draft, service, spec, now),
@@ -141,7 +154,7 @@ function rolledBack(draft: WriteView, service: Service, now: number): Service {
     });
   }
   // Names and ports may have been taken since then.
-  const spec = resolveReferences(draft, atPresentScale(previousSpec, service.spec), service.id);
+  const spec = resolveReferences(draft, atPresentScale(previousSpec, service.spec), service);
   return {
     ...service,
     spec,
@@ -149,6 +162,8 @@ function rolledBack(draft: WriteView, service: Service, now: number): Service {
     previousSpec: service.spec,
     previousSpecVersion: service.specVersion,
     autoscaleStatus: previousSpec.autoscale && service.autoscaleStatus,
+    dependenciesMet: service.previousDependenciesMet,
+    previousDependenciesMet: service.dependenciesMet,
     jobStatus: changedJob(draft, service, spec, now),
     // A job has no tasks to replace: it is run anew.
     updateStatus: isJob(spec)
@@ -178,8 +193,8 @@ function withStoredAuth(asked: ServiceSpec, stored: ServiceSpec): ServiceSpec {
  * The spec with networks, secrets and configs by id.
  * @throws NOT_FOUND for what does not exist, FAILED_PRECONDITION for a port that is taken
  */
-function resolveReferences(draft: WriteView, spec: ServiceSpec, service: string | undefined): ServiceSpec {
-  checkPortsAreFree(draft, spec.endpoint.ports, service);
+function resolveReferences(draft: WriteView, spec: ServiceSpec, service: Service | undefined): ServiceSpec {
+  checkPortsAreFree(draft, spec.endpoint.ports, service?.id);
   checkIngress(draft, spec);
   const networks = spec.task.networks.map((attachment) => resolveNetwork(draft, attachment));
   checkVirtualAddresses(spec);
@@ -194,7 +209,8 @@ function resolveReferences(draft: WriteView, spec: ServiceSpec, service: string 
     return { ...reference, id, name: found.name };
   };
   const files = { secrets: container.secrets.map(file('secret')), configs: container.configs.map(file('config')) };
-  return { ...spec, task: { ...spec.task, networks, container: { ...container, ...files } } };
+  const dependsOn = resolveDependencies(draft, spec, service?.spec.dependsOn ?? []);
+  return { ...spec, dependsOn, task: { ...spec.task, networks, container: { ...container, ...files } } };
 }
 
 /** Networks that each node has by itself, in Docker. */

@@ -223,6 +223,8 @@ export class Updater {
         previousSpec: undefined,
         previousSpecVersion: 0,
         autoscaleStatus: previous.autoscale && current.autoscaleStatus,
+        dependenciesMet: current.previousDependenciesMet,
+        previousDependenciesMet: false,
         updateStatus: {
           state,
           startedAt: this.#options.clock.now(),

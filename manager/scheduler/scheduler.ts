@@ -1,7 +1,7 @@
 import { SwarmError } from '../../lib/errors.js';
-import { type Node, type Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { type Node, type Service, type Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { isWanted } from '../common/tasks.js';
+import { isWanted, waitsForOthers } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { demandOf, readNodes } from './demand.js';
 import { explain, NOTHING, refuseNode, refuseRoom } from './filters.js';
@@ -27,7 +27,7 @@ interface Decision {
  * leaves one.
  */
 export class Scheduler implements Reaction {
-  readonly kinds: readonly Kind[] = ['node', 'task'];
+  readonly kinds: readonly Kind[] = ['node', 'task', 'service'];
   readonly #options: LoopOptions;
   readonly #loop: ControlLoop;
   #nodes = new Map<string, NodeInfo>();
@@ -62,7 +62,8 @@ export class Scheduler implements Reaction {
   observe(commit: Commit): void {
     for (const event of commit.events) {
       const removed = event.action === 'remove';
-      if (isEvent(event, 'node')) removed ? this.#nodes.delete(event.object.id) : this.#nodeSeen(event.object);
+      if (isEvent(event, 'service')) this.#serviceSeen(event.object, event.old);
+      else if (isEvent(event, 'node')) removed ? this.#nodes.delete(event.object.id) : this.#nodeSeen(event.object);
       else if (isEvent(event, 'task')) removed ? this.#taskGone(event.object) : this.#taskSeen(event.object, event.old);
     }
   }
@@ -87,6 +88,12 @@ export class Scheduler implements Reaction {
     if (info) info.node = node;
     else this.#nodes.set(node.id, new NodeInfo(node));
     this.#retry();
+  }
+
+  /** Its tasks may have to wait for other services no more. */
+  #serviceSeen(service: Service, old?: Service): void {
+    if (!old || !waitsForOthers(old) || waitsForOthers(service)) return;
+    for (const key of this.#groups.keys()) if (key.startsWith(`${service.id}/`)) this.#fresh.add(key);
   }
 
   #taskSeen(task: Task, old?: Task): void {
@@ -147,12 +154,18 @@ export class Scheduler implements Reaction {
   /** Decides on all tasks of a group and books them. @returns what is to be written */
   #schedule(key: string): readonly Decision[] {
     const group = this.#groups.get(key);
-    if (!group) return [];
+    if (!group || this.#isHeld(group)) return [];
     const decisions = [...this.#decide(key, group)];
     this.#stuck.delete(key);
     for (const { task, node } of decisions) if (node) this.#book(task, node);
     if (this.#groups.has(key)) this.#stuck.add(key);
     return decisions.filter((d) => d.node || d.task.status.error !== d.explanation);
+  }
+
+  #isHeld(group: Group): boolean {
+    const [first] = group.values();
+    const service = this.#options.store.view().get('service', first?.serviceId ?? '');
+    return service !== undefined && waitsForOthers(service);
   }
 
   *#decide(key: string, group: Group): Iterable<Decision> {

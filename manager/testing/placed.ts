@@ -8,6 +8,7 @@ import {
 } from '../../proto/gen/index.js';
 import { Allocator } from '../allocator/allocator.js';
 import { isStopped, isWanted } from '../common/tasks.js';
+import { Dependencies } from '../dependencies/dependencies.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { Rebalancer } from '../rebalancer/rebalancer.js';
 import { Scheduler } from '../scheduler/scheduler.js';
@@ -19,7 +20,7 @@ import { changeSpec, testCluster, testNode, testService } from './objects.js';
  * Nodes are named, with labels where they are given.
  */
 export async function placed(...nodes: readonly (string | readonly [string, Record<string, string>])[]) {
-  const loops = await runLoops(Orchestrator, Allocator, Scheduler, Rebalancer);
+  const loops = await runLoops(Orchestrator, Allocator, Scheduler, Dependencies, Rebalancer);
   const { store, clock, settle, tasks, report } = loops;
   const cluster = testCluster();
   const made = nodes.map((node) => {

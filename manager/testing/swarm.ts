@@ -18,6 +18,7 @@ import { Allocator } from '../allocator/allocator.js';
 import { Attachments } from '../attachments/attachments.js';
 import { Autoscaler } from '../autoscaler/autoscaler.js';
 import { isWanted } from '../common/tasks.js';
+import { Dependencies } from '../dependencies/dependencies.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
 import { newGroup } from '../identity.js';
 import { authenticate } from '../join/authenticate.js';
@@ -142,6 +143,7 @@ export class TestSwarm {
       new Allocator(options),
       new Scheduler(options),
       new Rebalancer(options),
+      new Dependencies(options),
       new TaskReaper(options),
       new Autoscaler({ ...options, usage }),
       dispatcher,

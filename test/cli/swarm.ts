@@ -12,6 +12,7 @@ import { silentLogger } from '../../lib/log.js';
 import { Allocator } from '../../manager/allocator/allocator.js';
 import { bootstrapSwarm } from '../../manager/bootstrap.js';
 import { controlHandlers } from '../../manager/control/handlers.js';
+import { Dependencies } from '../../manager/dependencies/dependencies.js';
 import { JobStarter } from '../../manager/jobs/job-starter.js';
 import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
 import { TaskReaper } from '../../manager/orchestrator/reaper.js';
@@ -89,7 +90,7 @@ export class TestSwarm {
     });
     const { signal } = this.#stopping;
     const options = { store, clock: systemClock, log: silentLogger };
-    const loops = [Allocator, Scheduler, Orchestrator, Rebalancer, TaskReaper, JobStarter].map(
+    const loops = [Allocator, Scheduler, Dependencies, Orchestrator, Rebalancer, TaskReaper, JobStarter].map(
       (Loop) => new Loop(options),
     );
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));

@@ -19,8 +19,6 @@ export function checkServiceIsSupported(spec: ServiceSpec): void {
     const [option] = Object.keys(driverOptions);
     if (option !== undefined) throw unsupported('options of an attachment to a network are not supported', option);
   }
-  const [dependency] = spec.dependsOn;
-  if (dependency) throw unsupported('dependencies between services are not supported', dependency.service);
 }
 
 function checkContainerIsSupported(container: ContainerSpec): void {
