@@ -179,6 +179,27 @@ describe('service', () => {
     expect((await swarm.cli('service', 'inspect', '--pretty', 'web')).out).toContain('Tasks Moved:');
   });
 
+  it('depends-on - says what a task waits for, and what is gone that others depend on', async () => {
+    await swarm.cli('service', 'create', '-q', '--name', 'db', '--replicas', '0', 'web:1');
+    const unknown = await swarm.cli('service', 'create', '--name', 'web', '--depends-on', 'cache', 'web:1');
+    expect(unknown.err).toContain('no such service: cache');
+    await swarm.cli('service', 'create', '-d', '--name', 'web', '--depends-on', 'db:healthy', 'web:1');
+    await expect
+      .poll(async () => (await swarm.cli('service', 'ps', '--format', '{{.Error}}', 'web')).out)
+      .toBe('"waiting for service db to be healthy (0/0)"\n');
+    expect((await swarm.cli('service', 'inspect', '--pretty', 'web')).out).toMatch(/Depends On:\s+db \(healthy\)/);
+    const update = ['service', 'update', '-d', '--depends-on-add', 'web', 'db'];
+    expect((await swarm.cli(...update)).err).toContain('service db would wait for itself: db → web → db');
+    expect(await swarm.cli('service', 'rm', 'db')).toMatchObject({
+      code: 0,
+      out: 'db\n',
+      err: 'WARNING: service web depends on db, which does not exist any more: it is not waited for\n',
+    });
+    await expect
+      .poll(async () => (await swarm.cli('service', 'ps', '--format', '{{.CurrentState}}', 'web')).out)
+      .toMatch(/^Running/);
+  });
+
   it('rebalance - refuses what cannot be even, and wants to know what', async () => {
     await swarm.cli('service', 'create', '-q', '--mode', 'global', '--name', 'agent', 'web:1');
     const refused = await swarm.cli('service', 'rebalance', 'agent');
