@@ -1,4 +1,5 @@
 import { availableParallelism, hostname as systemHostname, totalmem } from 'node:os';
+import { LOG_DRIVERS } from '../lib/log-drivers.js';
 import { EngineDescription, type KernelFeature, NodeDescription, Platform, Resources } from '../proto/gen/index.js';
 
 export interface DescriptionOptions {
@@ -25,6 +26,8 @@ export function describeNode(options: DescriptionOptions): NodeDescription {
       runtime: options.runtime,
       balancer: options.balancer,
       networkDrivers: ['bridge', 'host', 'null', 'overlay'],
+      volumeDrivers: ['local'],
+      logDrivers: LOG_DRIVERS,
     }),
     features: options.features,
   });

@@ -44,6 +44,7 @@ export function registerProcess(parent: Command, context: Context): void {
     .option('--until <TIME>', 'Up to this time')
     .option('-n, --tail <N>', 'Lines from the end, or all')
     .option('-t, --timestamps', 'Show timestamps')
+    .option('--details', 'Show the labels and variables that --log-opt labels and env name')
     .action(async (ref: string, _options, command: Command) => {
       const { showContainerLogs } = await import('../actions/container-logs.js');
       await showContainerLogs(context, ref, flagsOf(command));

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../lib/errors.js';
+import { logSettings } from '../../lib/log-drivers.js';
 import { parseBytes } from '../../lib/units.js';
 import { ContainerConfig } from '../../proto/gen/containers.js';
 import {
@@ -229,5 +230,7 @@ function logDriver(flags: Flags): LogDriver | undefined {
   const options = flags.each('log-opt', parsePair);
   const name = flags.text('log-driver');
   if (name === undefined && options.length === 0) return undefined;
-  return LogDriver.create({ name: name ?? '', options: Object.fromEntries(options) });
+  const driver = LogDriver.create({ name: name ?? '', options: Object.fromEntries(options) });
+  logSettings(driver.name, driver.options);
+  return driver;
 }

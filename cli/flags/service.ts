@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../lib/errors.js';
+import { logSettings } from '../../lib/log-drivers.js';
 import {
   ContainerSpec,
   EndpointMode,
@@ -239,10 +240,10 @@ function applyLogFlags(current: LogDriver | undefined, flags: Flags): LogDriver 
   if (!flags.has('log-driver') && options.length === 0) return current;
   const base = current ?? LogDriver.create();
   const name = flags.text('log-driver') ?? base.name;
-  return {
-    name,
-    options: name === base.name ? { ...base.options, ...Object.fromEntries(options) } : Object.fromEntries(options),
-  };
+  const kept = name === base.name ? base.options : {};
+  const driver = { name, options: { ...kept, ...Object.fromEntries(options) } };
+  logSettings(driver.name, driver.options);
+  return driver;
 }
 
 type UpdateKind = 'update' | 'rollback';

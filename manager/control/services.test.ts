@@ -9,6 +9,7 @@ import {
   NetworkSpec,
   PortConfig,
   PublishMode,
+  ResourceRequirements,
   Schedule,
   Service,
   type ServiceSpec,
@@ -95,9 +96,9 @@ describe('services', () => {
     const healthcheck = HealthConfig.create({ test: ['CMD', 'true'] });
     const checked = task({ container: ContainerSpec.create({ image: 'web:1', healthcheck }) });
     await expect(create({ task: checked })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
-    const spec = specOf({ task: task({ logDriver: { name: 'syslog', options: {} } }) });
-    const { service, warnings } = await control.createService({ spec }, context);
-    expect(warnings).toEqual([expect.stringContaining('log driver "syslog" is not used')]);
+    const resources = ResourceRequirements.create({ memorySwappiness: 10 });
+    const { service, warnings } = await control.createService({ spec: specOf({ task: task({ resources }) }) }, context);
+    expect(warnings).toEqual([expect.stringContaining('memory swappiness is not set')]);
     const request = UpdateServiceRequest.create({ id: service.id, version: service.meta.version });
     const update = control.updateService({ ...request, spec: specOf({ task: checked }) }, context);
     await expect(update).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });

@@ -1,5 +1,6 @@
 import { invalidArgument } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
+import { logSettings } from '../../lib/log-drivers.js';
 import type { FileReference, Task } from '../../proto/gen/index.js';
 import type { ContainerFile, ContainerSettings } from '../executor/executor.js';
 import type { Assignments } from './assignments.js';
@@ -38,6 +39,7 @@ export function containerSettings(task: Task, context: SettingsContext): Contain
       ...container.configs.filter((ref) => !ref.runtime).map((ref) => configFile(ref, context)),
     ],
     dns: resolverSettings(container.dns, context.resolvers),
+    log: logSettings(task.spec.logDriver?.name ?? '', task.spec.logDriver?.options ?? {}),
     networkNamespace: context.networkNamespace,
     addresses: task.networks.flatMap(({ addresses }) => addresses.map(addressOf)),
   };

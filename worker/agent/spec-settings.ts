@@ -12,7 +12,7 @@ import type { Resolvers } from './resolv-conf.js';
 /** What of a container follows from its description alone, be it a task's or one of this machine. */
 export type SpecSettings = Omit<
   ContainerSettings,
-  'id' | 'name' | 'hostname' | 'stdinOnce' | 'labels' | 'files' | 'dns' | 'networkNamespace' | 'addresses'
+  'id' | 'name' | 'hostname' | 'stdinOnce' | 'labels' | 'files' | 'dns' | 'log' | 'networkNamespace' | 'addresses'
 >;
 
 /**

@@ -83,6 +83,7 @@ export function taskInfo(
           ContainerNetwork.create({ network: networkName, aliases }),
         ),
         ports: task.endpoint.ports,
+        logDriver: task.spec.logDriver,
       }),
     ),
     createdAt: task.meta.createdAt,

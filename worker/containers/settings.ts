@@ -1,4 +1,5 @@
 import { addressOf } from '../../lib/ip.js';
+import { logSettings } from '../../lib/log-drivers.js';
 import type { ContainerConfig, StoredContainer } from '../../proto/gen/index.js';
 import { type Resolvers, resolverSettings } from '../agent/resolv-conf.js';
 import { dnsSettings, specSettings } from '../agent/spec-settings.js';
@@ -30,6 +31,7 @@ export function localSettings(record: StoredContainer, context: LocalSettingsCon
     files: [],
     hosts: owner.config.container.hosts,
     dns: dnsOf(owner.config, context.resolvers),
+    log: logSettings(config.logDriver?.name ?? '', config.logDriver?.options ?? {}),
     networkNamespace: networkMode(owner.config).kind === 'host' ? '' : context.namespacePath(shortId(owner.id)),
     addresses: addressesOf(owner),
   };

@@ -1,3 +1,4 @@
+import type { LogSettings } from '../../lib/log-drivers.js';
 import type { LogLine, LogOptions, Platform } from '../../proto/gen/index.js';
 
 /**
@@ -40,6 +41,7 @@ export interface Executor {
   /**
    * Lines in order, of all its runs; with `follow` until the container is removed or the signal aborts.
    * @param ended when it aborts, the lines that are there are the last ones
+   * @throws FAILED_PRECONDITION when nothing is kept of what it writes
    */
   logs(id: string, options: LogOptions, signal: AbortSignal, ended?: AbortSignal): AsyncIterable<LogLine>;
 }
@@ -88,6 +90,7 @@ export interface ContainerSettings {
     readonly permissions: string;
   }[];
   readonly resources: ContainerResources;
+  readonly log: LogSettings;
   /** File of a network namespace; empty: the node's own. */
   readonly networkNamespace: string;
   /** The container's own addresses, for its line in /etc/hosts. */

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../../lib/errors.js';
+import { logSettings } from '../../../lib/log-drivers.js';
 import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
 import { checkSchedule } from '../../jobs/schedule.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
@@ -42,6 +43,7 @@ export function checkServiceSpec(spec: ServiceSpec): void {
   checkContainer(spec.task.container);
   checkResources(spec.task.resources);
   checkRestartPolicy(spec.task.restart);
+  if (spec.task.logDriver) logSettings(spec.task.logDriver.name, spec.task.logDriver.options);
   checkPlacement(spec.task.placement);
   checkEndpointSpec(spec.endpoint);
   for (const { aliases } of spec.task.networks) aliases.forEach(checkAlias);

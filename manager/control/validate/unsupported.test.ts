@@ -3,7 +3,6 @@ import {
   ContainerSpec,
   EndpointSpec,
   HealthConfig,
-  LogDriver,
   Mount,
   MountType,
   NetworkAttachmentConfig,
@@ -58,7 +57,6 @@ describe('services', () => {
   });
 
   test.each<[ServiceSpec, string]>([
-    [spec({}, { logDriver: LogDriver.create({ name: 'syslog' }) }), 'log driver "syslog" is not used'],
     [spec({}, { resources: ResourceRequirements.create({ memorySwappiness: 0 }) }), 'memory swappiness is not set'],
   ])('%#: %j runs, with a warning', (accepted, warning) => {
     checkServiceIsSupported(accepted);

@@ -57,11 +57,8 @@ function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, af
 
 /** What is asked for and passed over. */
 export function ignoredParts(spec: ServiceSpec): string[] {
-  const { logDriver, resources } = spec.task;
-  return [
-    ...(logDriver ? [`log driver "${logDriver.name}" is not used: logs are kept on the nodes, in files`] : []),
-    ...((resources.memorySwappiness ?? -1) >= 0 ? ['memory swappiness is not set: the nodes decide'] : []),
-  ];
+  const { resources } = spec.task;
+  return [...((resources.memorySwappiness ?? -1) >= 0 ? ['memory swappiness is not set: the nodes decide'] : [])];
 }
 
 /** @throws UNIMPLEMENTED */

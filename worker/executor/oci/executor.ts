@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.js';
-import { invalidArgument, messageOf, notFound, type SwarmError } from '../../../lib/errors.js';
+import { failedPrecondition, invalidArgument, messageOf, notFound, type SwarmError } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { Volumes } from '../../volumes/volumes.js';
@@ -26,6 +26,7 @@ import { type OpenRoot, openRoot } from './copy/access.js';
 import { pathFacts } from './copy/facts.js';
 import type { OciImageStore } from './images/store.js';
 import { Limiter } from './limiter.js';
+import { LogKeeper } from './logs/keeper.js';
 import { readLog } from './logs/reader.js';
 import { loadOf } from './observe/load.js';
 import { topOf } from './observe/top.js';
@@ -68,6 +69,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
   readonly #containers = new Map<string, Container>();
   readonly #looking = new Map<Container, 'once' | 'again'>();
   readonly #watch: ExitWatch;
+  readonly #logs: LogKeeper;
 
   private constructor({ clock, log }: OciExecutorOptions, operations: Operations, runtime: Runtime, host: HostFacts) {
     this.#clock = clock;
@@ -83,6 +85,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
         for (const container of this.#containers.values()) this.#look(container);
       },
     );
+    this.#logs = new LogKeeper(() => this.#containers.values(), clock, log);
   }
 
   /**
@@ -127,6 +130,7 @@ export class OciExecutor implements Executor, InteractiveExecutor {
   async close(): Promise<void> {
     await Promise.all([...this.#containers.values()].map((container) => container.serial.run(() => undefined)));
     this.#watch.close();
+    await this.#logs.close();
   }
 
   async prepare(settings: ContainerSettings, signal: AbortSignal): Promise<void> {
@@ -223,7 +227,13 @@ export class OciExecutor implements Executor, InteractiveExecutor {
   }
 
   async *logs(id: string, options: LogOptions, signal: AbortSignal, ended?: AbortSignal): AsyncIterable<LogLine> {
-    const { folder, gone } = this.#need(id);
+    const { folder, gone, prepared } = this.#need(id);
+    if (prepared.log.driver === 'none') {
+      throw failedPrecondition('configured logging driver does not support reading', {
+        value: 'none',
+        hint: 'Nothing is kept of what it writes: attach shows what comes.',
+      });
+    }
     const over = ended ? AbortSignal.any([gone.signal, ended]) : gone.signal;
     yield* readLog({ file: folder.log, ended: over }, options, signal);
   }
@@ -338,9 +348,9 @@ async function* packFrom(open: () => Promise<OpenRoot>, path: string, followLink
 
 /** What is known before the image is here. */
 function unprepared(settings: ContainerSettings): PreparedRecord {
-  const { id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace } = settings;
+  const { id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace, log } = settings;
   return {
-    ...{ id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace },
+    ...{ id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace, log },
     ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [], volumes: [] },
   };
 }

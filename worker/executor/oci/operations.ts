@@ -29,8 +29,6 @@ import { readExit } from './runtime/exit-watch.js';
 import type { Runtime } from './runtime/runtime.js';
 import type { MonitoredStreams } from './runtime/streams.js';
 
-/** At this size a container's log begins anew. */
-const LOG_SIZE_MAX = 20 * 2 ** 20;
 /** Looks that may find neither process nor exit while the monitor lives: it is about to note it. */
 const PATIENCE = 5;
 /** Of a process whose monitor was killed with it: nobody was there to take the real code. */
@@ -133,7 +131,7 @@ export class Operations {
    */
   async launch(container: Container, now: () => number): Promise<void> {
     const { id, folder } = container;
-    const { tty, openStdin, stdinOnce } = container.prepared;
+    const { tty, openStdin, stdinOnce, log } = container.prepared;
     const { runtime, volumes } = this.#options;
     const { exitDir } = this;
     const run = container.run + 1;
@@ -150,7 +148,7 @@ export class Operations {
         folder,
         runtime,
         exitDir,
-        logSizeMax: LOG_SIZE_MAX,
+        logged: log.driver !== 'none',
         tty,
         openStdin,
         stdinOnce,
@@ -287,8 +285,8 @@ export class Operations {
     const folder = this.folder(id);
     const record = await folder.readRecord();
     if (record?.id !== id) return undefined;
-    const { run = 0, process, startedAt, exit, volumes = [], ...prepared } = record;
-    const container = new Container(folder, { ...prepared, volumes });
+    const { run = 0, process, startedAt, exit, ...prepared } = record;
+    const container = new Container(folder, prepared);
     container.mounted = isMountPoint(folder.rootfs);
     if (startedAt !== 0) container.started(run, process, startedAt);
     if (exit) container.finished(exit);

@@ -1,3 +1,4 @@
+import { logSettings } from '../../../lib/log-drivers.js';
 import type { ContainerSettings } from '../executor.js';
 
 /** Settings for unit tests: everything empty but what is given. */
@@ -33,6 +34,7 @@ export function testSettings(fields: Partial<ContainerSettings> = {}): Container
     oomScoreAdj: 0,
     devices: [],
     resources: { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, pids: 0 },
+    log: logSettings('', {}),
     networkNamespace: '',
     addresses: [],
     ...fields,

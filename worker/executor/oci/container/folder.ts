@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, invalidArgument } from '../../../../lib/errors.js';
+import { type LogSettings, logSettings } from '../../../../lib/log-drivers.js';
 import type { ContainerExit } from '../../executor.js';
 import type { HeldVolume } from '../../interactive.js';
 import { writeFileAtomically } from '../atomic-file.js';
@@ -25,7 +26,11 @@ export interface PreparedRecord {
   readonly exposedPorts: readonly string[];
   readonly command: readonly string[];
   readonly volumes: readonly HeldVolume[];
+  readonly log: LogSettings;
 }
+
+/** What records did not have at first. */
+const ADDED: Pick<PreparedRecord, 'volumes' | 'log'> = { volumes: [], log: logSettings('', {}) };
 
 /** What a container's folder says of it; written when it is prepared, started and exited. */
 export interface ContainerRecord extends PreparedRecord {
@@ -93,7 +98,8 @@ export class ContainerFolder {
     if (text === undefined) return undefined;
     try {
       const value: unknown = JSON.parse(text);
-      return isObject(value) && typeof value.id === 'string' ? (value as unknown as ContainerRecord) : undefined;
+      if (!isObject(value) || typeof value.id !== 'string') return undefined;
+      return { ...ADDED, ...value } as unknown as ContainerRecord;
     } catch {
       return undefined;
     }

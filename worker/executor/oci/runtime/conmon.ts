@@ -22,7 +22,8 @@ export interface MonitorOptions {
   readonly runtime: Runtime;
   /** conmon leaves a file named by the container's id there, with the exit code in it. */
   readonly exitDir: string;
-  readonly logSizeMax: number;
+  /** Whether what it writes is kept. */
+  readonly logged: boolean;
   readonly tty: boolean;
   readonly openStdin: boolean;
   readonly stdinOnce: boolean;
@@ -52,21 +53,12 @@ export async function createUnderMonitor(options: MonitorOptions): Promise<numbe
   }
 }
 
-function monitorArgs({
-  id,
-  folder,
-  runtime,
-  exitDir,
-  logSizeMax,
-  tty,
-  openStdin,
-  stdinOnce,
-}: MonitorOptions): string[] {
+function monitorArgs({ id, folder, runtime, exitDir, logged, tty, openStdin, stdinOnce }: MonitorOptions): string[] {
   return [
     ...commonArgs(id, runtime.createCommand),
     ...['--bundle', folder.path, '--container-pidfile', folder.pidFile, '--conmon-pidfile', folder.conmonPidFile],
     ...['--exit-dir', exitDir, '--persist-dir', folder.path],
-    ...['--log-path', `k8s-file:${folder.log}`, '--log-size-max', String(logSizeMax)],
+    ...['--log-path', logged ? `k8s-file:${folder.log}` : 'none'],
     // The log outlives us; that it should outlive a crash of the machine is not worth an fsync at each exit.
     '--no-sync-log',
     ...streamArgs({ tty, input: openStdin, inputEnds: stdinOnce }),
