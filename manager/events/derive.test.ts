@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import {
+  JobOutcome,
+  JobStatus,
   NodeAvailability,
   NodeRole,
   NodeState,
@@ -43,6 +45,32 @@ test('services - image, replicas and the state of the update, old and new', () =
     'replicas.new': '3',
     'updatestate.new': 'rollback_started',
   });
+});
+
+test('jobs - a run that begins, how one ended, and why there was none', () => {
+  const old = testService('job', 0, { replicated: undefined, globalJob: {} });
+  const lastOutcome = JobOutcome.create({ iteration: 3, endedAt: 9, completed: 1, total: 2, message: 'broken' });
+  const told = (before: Partial<JobStatus>, now: Partial<JobStatus>) => {
+    const object = { ...old, jobStatus: JobStatus.create(now) };
+    const event = {
+      action: 'update',
+      kind: 'service',
+      object,
+      old: { ...old, jobStatus: JobStatus.create(before) },
+    } as const;
+    return happeningOf(event, hostname)?.attributes;
+  };
+  expect(told({ iteration: 3 }, { iteration: 4, lastOutcome })).toEqual({
+    name: 'job',
+    'iteration.old': '3',
+    'iteration.new': '4',
+    ended: '3',
+    completed: '1/2',
+    error: 'broken',
+  });
+  const lastSkipped = { dueAt: 5, reason: 'the run before went on' };
+  expect(told({ lastOutcome }, { lastOutcome, lastSkipped })).toEqual({ name: 'job', skipped: lastSkipped.reason });
+  expect(told({ lastOutcome, lastSkipped }, { lastOutcome, lastSkipped })).toEqual({ name: 'job' });
 });
 
 test('nodes - availability, state, role, leadership, old and new', () => {

@@ -49,11 +49,19 @@ export function happeningOf(
 function describeService(attributes: Attributes, service: Service, old: Service | undefined): void {
   attributes.set('name', service.spec.name);
   if (!old) return;
-  const { spec, updateStatus } = service;
+  const { spec, updateStatus, jobStatus: job } = service;
   attributes
     .change('image', old.spec.task.container.image, spec.task.container.image)
     .change('replicas', old.spec.replicated?.replicas, spec.replicated?.replicas)
-    .change('updatestate', old.updateStatus?.state, updateStatus?.state, updateState);
+    .change('updatestate', old.updateStatus?.state, updateStatus?.state, updateState)
+    .change('iteration', old.jobStatus?.iteration, job?.iteration);
+  const { lastOutcome: ended, lastSkipped: skipped } = job ?? {};
+  if (ended && ended.endedAt !== old.jobStatus?.lastOutcome?.endedAt)
+    attributes
+      .set('ended', ended.iteration)
+      .set('completed', `${ended.completed}/${ended.total}`)
+      .set('error', ended.message);
+  if (skipped && skipped.dueAt !== old.jobStatus?.lastSkipped?.dueAt) attributes.set('skipped', skipped.reason);
 }
 
 function describeNode(attributes: Attributes, node: Node, old: Node | undefined): void {
