@@ -48,9 +48,11 @@ class Scaled {
   now = 0;
   memory: Memory | undefined;
   readonly numbers: number[] = [];
+  readonly #tasks: readonly Task[];
 
   constructor(of: Service) {
     this.service = of;
+    this.#tasks = tasksOf(of, of.spec.autoscale?.max ?? 0);
   }
 
   get replicas(): number {
@@ -58,7 +60,7 @@ class Scaled {
   }
 
   look({ cpu = () => 0, connections = 0, reported = Number.POSITIVE_INFINITY }: Load): this {
-    const tasks = tasksOf(this.service, this.replicas);
+    const tasks = this.#tasks.slice(0, this.replicas);
     const { autoscale } = this.service.spec;
     if (!autoscale) throw new RangeError('not scaled by load');
     const usageOf = ({ slot }: Task) =>
@@ -111,7 +113,7 @@ describe('evaluate', () => {
   test('windows are as asked for', () => {
     const scaled = new Scaled(service(2, { upWindow: 0, downWindow: 10e9 })).look(burning);
     expect(scaled.replicas).toBe(4);
-    expect(scaled.for(10, idle).replicas).toBe(4);
+    expect(scaled.for(5, idle).replicas).toBe(4);
     expect(scaled.look(idle).replicas).toBe(1);
   });
 
@@ -199,7 +201,21 @@ function noisy(scaled: Scaled, load: number, noise: number, random: () => number
   return { cpu: () => Math.min(2e8, (load / scaled.replicas) * (1 + noise * (2 * random() - 1))) };
 }
 
-test.each(Array.from({ length: 40 }, (_, seed) => seed))(
+test.each([0.3, 0.9, 2.5, 7, 11.8])(
+  'a load of %d tasks that comes at once is met without too many, though new tasks are slow to start and to report',
+  (tasks) => {
+    const load = tasks * 0.6 * 2e8;
+    const scaled = new Scaled(service(1, { max: 20 })).for(60, idle);
+    for (let i = 0; i < 120; i++) {
+      const [before = 1, now = 1] = scaled.numbers.slice(-3);
+      scaled.look({ cpu: () => Math.min(2e8, load / Math.min(before, now)), reported: Math.min(before, now) });
+    }
+    expect(scaled.replicas).toBe(Math.ceil(tasks));
+    expect(Math.max(...scaled.numbers)).toBe(Math.ceil(tasks));
+  },
+);
+
+test.each(Array.from({ length: 25 }, (_, seed) => seed))(
   'a constant load with noise settles and does not oscillate (seed %i)',
   (seed) => {
     const random = seeded(seed);

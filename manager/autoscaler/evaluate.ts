@@ -16,7 +16,7 @@ import { cpuPercentOf, targetsOf, windowsOf } from './targets.js';
 export interface Memory {
   /** Oldest first. */
   readonly past: readonly Recommendation[];
-  /** Tasks that there were to be. */
+  /** Tasks that there were to be from then on. */
   readonly replicas: number;
 }
 
@@ -53,9 +53,10 @@ export function evaluate(situation: Situation): Outcome {
   const set = memory?.replicas === current ? [] : [{ at: now, replicas: current }];
   const past = [...(memory?.past ?? []), ...set, { at: now, replicas: wanted }];
   const replicas = held === undefined ? within(autoscale, stabilise(past, current, now, windows)) : current;
+  const decided = replicas === current ? [] : [{ at: now, replicas }];
   const { last } = service.autoscaleStatus ?? AutoscaleStatus.create();
   return {
-    memory: { past: recent(past, now, windows), replicas: current },
+    memory: { past: recent([...past, ...decided], now, windows), replicas },
     replicas,
     status: {
       observedAt: now,
