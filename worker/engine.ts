@@ -11,6 +11,7 @@ import { shortId } from './containers/names.js';
 import type { SwarmPart } from './containers/swarm.js';
 import { OciExecutor, type OciImageStore } from './executor/oci/index.js';
 import { runTogether } from './group.js';
+import { HealthMonitor } from './health/monitor.js';
 import { NetworkController } from './network/controller.js';
 import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
 import { union } from './network/union.js';
@@ -32,6 +33,8 @@ export interface EngineOptions {
 export interface EngineParts {
   readonly executor: OciExecutor;
   readonly volumes: Volumes;
+  /** Of containers of this machine and of tasks. */
+  readonly health: HealthMonitor;
   readonly plane: NetworkPlane;
   readonly network: NetworkController;
   /** Containers and networks of this machine alone. */
@@ -148,6 +151,7 @@ export class Engine {
       NetworkPlane.open({ runRoot, log, onReport: (report) => this.#opened?.network.reported(report) }),
       OciExecutor.open({ ...folders, images, volumes, cgroupParent, log, clock }),
     ]);
+    const health = await HealthMonitor.open(join(runRoot, 'health'), { executor, clock, log });
     const network = new NetworkController({
       plane,
       desired: () => this.#desired(),
@@ -159,13 +163,14 @@ export class Engine {
       root: join(dataRoot, 'local'),
       gatewayBridge: this.#options.gatewayBridge,
       executor,
+      health,
       plane,
       network,
       log,
       clock,
       swarm: () => this.#swarm,
     });
-    this.#opened = { executor, volumes, plane, network, containers };
+    this.#opened = { executor, volumes, health, plane, network, containers };
     return this.#opened;
   }
 

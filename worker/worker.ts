@@ -122,10 +122,11 @@ export class Worker {
   async leave(): Promise<void> {
     this.#stop.abort();
     await this.#running;
-    const { executor, containers, database } = await this.#open();
+    const { executor, health, containers, database } = await this.#open();
     const tasks = new Map((await database.tasks()).map(({ task }) => [task.id, task]));
     const ours = (await executor.list()).filter(({ id }) => isId(id));
     await allDone(ours.map((container) => end(executor, container, tasks.get(container.id))));
+    await allDone(ours.map(({ id }) => health.forget(id)));
     await containers.leaveSwarm();
     await this.#options.engine.setSwarm(undefined);
     await database.destroy();
@@ -177,10 +178,11 @@ export class Worker {
     return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
   }
 
-  #taskSet({ executor, database, plane, network, containers }: Parts, description: NodeDescription): TaskSet {
+  #taskSet({ executor, health, database, plane, network, containers }: Parts, description: NodeDescription): TaskSet {
     const { clock, log } = this.#options;
     return new TaskSet({
       executor,
+      health,
       database,
       statuses: this.#statuses,
       clock,

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { HEALTH_FLAGS, NO_HEALTHCHECK } from '../flags/health.js';
 import { REFUSED } from '../flags/refused.js';
 import { listOption } from '../options.js';
 
@@ -76,5 +77,6 @@ export function runOptions(command: Command): void {
   for (const [flags, what] of [...SCALARS, ...BOOLEANS]) command.option(flags, what);
   for (const { name, value, reason } of REFUSED)
     command.addOption(new Option(value ? `--${name} <VALUE>` : `--${name}`, reason).hideHelp());
-  command.addOption(new Option('--no-healthcheck', 'There are no health checks to disable').hideHelp());
+  for (const [flag, value, what] of HEALTH_FLAGS) command.option(`${flag} <${value}>`, what);
+  command.option(...NO_HEALTHCHECK);
 }

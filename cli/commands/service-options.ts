@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { HEALTH_FLAGS, NO_HEALTHCHECK } from '../flags/health.js';
 import { listOption } from '../options.js';
 
 /** A list flag: `--NAME` of create, `--NAME-add` and `--NAME-rm` of update. */
@@ -64,12 +65,7 @@ const SCALARS: readonly (readonly [string, string, string])[] = [
   ],
   ['--endpoint-mode', 'MODE', 'vip (default) or dnsrr'],
   ['--entrypoint', 'COMMAND', "Command that replaces the image's entrypoint"],
-  ['--health-cmd', 'COMMAND', 'Command to run to check health'],
-  ['--health-interval', 'DURATION', 'Time between checks'],
-  ['--health-retries', 'N', 'Failures in a row after which a container is unhealthy'],
-  ['--health-start-interval', 'DURATION', 'Time between checks during the start period'],
-  ['--health-start-period', 'DURATION', 'Time to start up in which failures do not count'],
-  ['--health-timeout', 'DURATION', 'Time that one check may take'],
+  ...HEALTH_FLAGS,
   ['--hostname', 'NAME', 'Container hostname'],
   ['--isolation', 'MODE', 'Container isolation mode'],
   ['--limit-cpu', 'DECIMAL', 'Limit CPUs'],
@@ -117,7 +113,7 @@ const SCALARS: readonly (readonly [string, string, string])[] = [
 const BOOLEANS: readonly (readonly [string, string])[] = [
   ['-d, --detach', 'Exit at once instead of waiting for the service to converge'],
   ['--init', 'Run an init in each container that forwards signals and reaps processes'],
-  ['--no-healthcheck', "Disable the image's health check"],
+  NO_HEALTHCHECK,
   ['--no-resolve-image', 'Do not ask the registry for the digest (it is never asked)'],
   ['-q, --quiet', 'Show no progress'],
   ['--read-only', "Mount the container's root filesystem read-only"],

@@ -1,6 +1,6 @@
-import { invalidArgument } from '../../lib/errors.js';
-import { type ContainerSpec, HealthConfig } from '../../proto/gen/specs.js';
+import type { ContainerSpec } from '../../proto/gen/specs.js';
 import type { Flags } from './flags.js';
+import { applyHealthFlags } from './health.js';
 import { editList, editRecord, editStrings } from './lists.js';
 import { parseMount } from './mounts.js';
 import { shellWords } from './shell-words.js';
@@ -84,36 +84,5 @@ function applyCapabilityFlags(spec: ContainerSpec, flags: Flags): Partial<Contai
   return {
     capabilityAdd: add.filter((name) => !given('cap-drop').has(name)),
     capabilityDrop: drop.filter((name) => given('cap-drop').has(name) || !given('cap-add').has(name)),
-  };
-}
-
-const HEALTH_FLAGS = [
-  'health-cmd',
-  'health-interval',
-  'health-timeout',
-  'health-start-period',
-  'health-start-interval',
-  'health-retries',
-];
-
-function applyHealthFlags(current: HealthConfig | undefined, flags: Flags): HealthConfig | undefined {
-  const given = HEALTH_FLAGS.filter((flag) => flags.has(flag));
-  if (flags.on('no-healthcheck')) {
-    if (given[0] !== undefined)
-      throw invalidArgument(`--no-healthcheck conflicts with --${given[0]}`, {
-        hint: 'Give either --no-healthcheck or --health-* flags.',
-      });
-    return HealthConfig.create({ test: ['NONE'] });
-  }
-  if (given.length === 0) return current;
-  const base = current ?? HealthConfig.create();
-  const command = flags.text('health-cmd');
-  return {
-    test: command === undefined ? base.test : command === '' ? [] : ['CMD-SHELL', command],
-    interval: flags.duration('health-interval') ?? base.interval,
-    timeout: flags.duration('health-timeout') ?? base.timeout,
-    startPeriod: flags.duration('health-start-period') ?? base.startPeriod,
-    startInterval: flags.duration('health-start-interval') ?? base.startInterval,
-    retries: flags.integer('health-retries', 0, 0xffffffff) ?? base.retries,
   };
 }

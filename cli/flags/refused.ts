@@ -8,19 +8,10 @@ export interface RefusedFlag {
   readonly reason: string;
 }
 
-const HEALTH = 'health checks are not there yet';
 const NAMESPACE = 'containers have namespaces of their own only';
 
 export const REFUSED: readonly RefusedFlag[] = [
   { name: 'privileged', reason: 'privileged containers are not run here: use --cap-add and --device' },
-  ...[
-    'health-cmd',
-    'health-interval',
-    'health-retries',
-    'health-start-interval',
-    'health-start-period',
-    'health-timeout',
-  ].map((name) => ({ name, value: true, reason: HEALTH })),
   ...['ipc', 'pid', 'uts', 'userns', 'cgroupns'].map((name) => ({ name, value: true, reason: NAMESPACE })),
   { name: 'link', value: true, reason: 'containers of a user-defined network find each other by name: use --network' },
   { name: 'volumes-from', value: true, reason: 'name the mounts by --volume or --mount' },

@@ -42,6 +42,22 @@ describe('run - the command line', () => {
     expect(ports).toMatchObject([{ publishedPort: 8080, targetPort: 80, publishMode: PublishMode.HOST }]);
   });
 
+  it('a health check is its own, or none', async () => {
+    const times = ['--health-interval', '5s', '--health-timeout', '1s', '--health-retries', '2'];
+    const more = ['--health-start-period', '1m', '--health-start-interval', '100ms'];
+    const { container } = await config('--health-cmd', 'probe || exit 1', ...times, ...more, 'img');
+    expect(container.healthcheck).toEqual({
+      test: ['CMD-SHELL', 'probe || exit 1'],
+      interval: 5e9,
+      timeout: 1e9,
+      startPeriod: 60e9,
+      startInterval: 1e8,
+      retries: 2,
+    });
+    expect((await config('--no-healthcheck', 'img')).container.healthcheck?.test).toEqual(['NONE']);
+    expect((await config('img')).container.healthcheck).toBeUndefined();
+  });
+
   it('what follows the image is its own', async () => {
     const { container, autoRemove } = await config('--rm', 'img', '--rm=false', '-it', '--name', 'x');
     expect(container).toMatchObject({ args: ['--rm=false', '-it', '--name', 'x'], tty: false });
@@ -189,7 +205,8 @@ describe('run - the command line', () => {
     [['--memory', '1q', 'img'], '"1q" is not a size'],
     [['--sysctl', 'a', 'img'], "sysctl 'a' is not allowed"],
     [['--privileged', 'img'], '--privileged is not supported: privileged containers are not run here'],
-    [['--health-cmd', 'true', 'img'], '--health-cmd is not supported: health checks are not there yet'],
+    [['--health-interval', '5', 'img'], '"5" is not a duration'],
+    [['--no-healthcheck', '--health-cmd', 'true', 'img'], '--no-healthcheck conflicts with --health-cmd'],
     [['--security-opt', 'seccomp=x', 'img'], 'There is no-new-privileges'],
     [[''], 'invalid reference format'],
   ])('%j is refused', async (argv, words) => {

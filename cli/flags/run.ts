@@ -16,6 +16,7 @@ import {
 import { csvFields } from './csv.js';
 import { containerNetworks } from './endpoints.js';
 import { badFlag, type Flags, inFlag } from './flags.js';
+import { applyHealthFlags } from './health.js';
 import { parseMount } from './mounts.js';
 import { parsePublish } from './ports.js';
 import { refuseUnsupported } from './refused.js';
@@ -102,6 +103,7 @@ function containerSpec(image: string, args: readonly string[], flags: Flags, sou
     stopSignal: flags.text('stop-signal') ?? '',
     stopGracePeriod: timeout === undefined ? undefined : timeout < 0 ? FOR_EVER : timeout * 1e9,
     labels: labels(flags, sources),
+    healthcheck: applyHealthFlags(undefined, flags),
     mounts: mounts(flags, sources),
     hosts: flags.each('add-host', parseHost),
     dns: {

@@ -2,10 +2,12 @@ import { describe, expect, it } from 'vitest';
 import {
   ContainerConfig,
   ContainerEndpoint,
+  ContainerHealth,
   ContainerInfo,
   ContainerPhase,
   ContainerStats,
 } from '../../proto/gen/containers.js';
+import { HealthState } from '../../proto/gen/objects.js';
 import { ContainerSpec, Mount, MountType, PortConfig, Protocol } from '../../proto/gen/specs.js';
 import { containerRow, containerView, hostAddress, portMappings, statusText } from './container-rows.js';
 import { renderList } from './list.js';
@@ -15,6 +17,9 @@ const NOW = Date.UTC(2026, 10, 28, 12);
 const MINUTE = 60_000;
 const port = (targetPort: number, publishedPort = 0, fields: Partial<PortConfig> = {}) =>
   PortConfig.create({ targetPort, publishedPort, ...fields });
+
+const UP = { phase: ContainerPhase.RUNNING, startedAt: NOW - 2000 };
+const healthOf = (status: HealthState) => ContainerHealth.create({ status });
 
 const web = ContainerInfo.create({
   id: 'ff0463e152bda2d24e49b962367d2300dd653d897350194ff702538b4231d1a6',
@@ -62,10 +67,13 @@ describe('ps', () => {
     expect(containerRow(task, NOW, true).Label('com.docker.swarm.service.name')).toBe('web');
   });
 
-  it.each([
+  it.each<[Partial<ContainerInfo>, string]>([
     [{ phase: ContainerPhase.CREATED }, 'Created'],
     [{ phase: ContainerPhase.RUNNING, startedAt: NOW - 500 }, 'Up Less than a second'],
     [{ phase: ContainerPhase.RUNNING, startedAt: NOW - 75 * MINUTE }, 'Up About an hour'],
+    [{ ...UP, health: healthOf(HealthState.STARTING) }, 'Up 2 seconds (health: starting)'],
+    [{ ...UP, health: healthOf(HealthState.HEALTHY) }, 'Up 2 seconds (healthy)'],
+    [{ ...UP, health: healthOf(HealthState.UNHEALTHY) }, 'Up 2 seconds (unhealthy)'],
     [{ phase: ContainerPhase.EXITED, finishedAt: NOW - 120 * MINUTE }, 'Exited (0) 2 hours ago'],
     [{ phase: ContainerPhase.EXITED, exitCode: 137, finishedAt: NOW - 1000 }, 'Exited (137) 1 second ago'],
     [{ phase: ContainerPhase.RESTARTING, exitCode: 1, finishedAt: NOW - MINUTE }, 'Restarting (1) About a minute ago'],

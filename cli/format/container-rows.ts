@@ -1,4 +1,5 @@
 import { type ContainerInfo, ContainerPhase } from '../../proto/gen/containers.js';
+import { HealthState } from '../../proto/gen/objects.js';
 import { type Mount, MountType, type PortConfig, ProtocolName } from '../../proto/gen/specs.js';
 import { humanDuration, shortId } from './human.js';
 import type { ListView } from './list.js';
@@ -99,16 +100,22 @@ export function stateText(phase: ContainerPhase): string {
   return STATES[phase];
 }
 
-/** `Up 3 minutes`, `Exited (0) 2 hours ago`, `Created`. */
+/** `Up 3 minutes (healthy)`, `Exited (0) 2 hours ago`, `Created`. */
 export function statusText(
-  { phase, startedAt, finishedAt, exitCode }: Pick<ContainerInfo, 'phase' | 'startedAt' | 'finishedAt' | 'exitCode'>,
+  {
+    phase,
+    startedAt,
+    finishedAt,
+    exitCode,
+    health,
+  }: Pick<ContainerInfo, 'phase' | 'startedAt' | 'finishedAt' | 'exitCode' | 'health'>,
   now: number,
 ): string {
   switch (phase) {
     case ContainerPhase.CREATED:
       return 'Created';
     case ContainerPhase.RUNNING:
-      return `Up ${humanDuration(Math.max(0, now - startedAt))}`;
+      return `Up ${humanDuration(Math.max(0, now - startedAt))}${HEALTH_TEXTS[health?.status ?? HealthState.NONE]}`;
     case ContainerPhase.RESTARTING:
       return `Restarting (${exitCode}) ${ago(now, finishedAt)}`;
     case ContainerPhase.REMOVING:
@@ -117,6 +124,13 @@ export function statusText(
       return `Exited (${exitCode}) ${ago(now, finishedAt)}`;
   }
 }
+
+const HEALTH_TEXTS: Readonly<Record<HealthState, string>> = {
+  [HealthState.NONE]: '',
+  [HealthState.STARTING]: ' (health: starting)',
+  [HealthState.HEALTHY]: ' (healthy)',
+  [HealthState.UNHEALTHY]: ' (unhealthy)',
+};
 
 /** `80/tcp` */
 export function portText(port: Pick<PortConfig, 'targetPort' | 'protocol'>): string {

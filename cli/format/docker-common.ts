@@ -1,5 +1,5 @@
 import type { Meta, NetworkAttachment } from '../../proto/gen/objects.js';
-import { type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
+import { type HealthConfig, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
 import { rfc3339 } from './human.js';
 
 /** A time that is not known, or has not come yet: Go's zero. */
@@ -63,5 +63,16 @@ export function dockerAttachment(attachment: NetworkAttachment) {
     Addresses: attachment.addresses,
     Aliases: nonEmpty(attachment.aliases),
     MacAddress: nonBlank(attachment.mac),
+  };
+}
+
+export function dockerHealthcheck(health: HealthConfig) {
+  return {
+    Test: nonEmpty(health.test),
+    Interval: nonZero(health.interval),
+    Timeout: nonZero(health.timeout),
+    StartPeriod: nonZero(health.startPeriod),
+    StartInterval: nonZero(health.startInterval),
+    Retries: nonZero(health.retries),
   };
 }

@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import {
   ContainerConfig,
   ContainerEndpoint,
+  ContainerHealth,
   ContainerInfo,
   ContainerNetwork,
   ContainerPhase,
+  HealthCheckResult,
 } from '../../proto/gen/containers.js';
-import { ContainerSpec, Mount, MountType, PortConfig } from '../../proto/gen/specs.js';
+import { HealthState } from '../../proto/gen/objects.js';
+import { ContainerSpec, HealthConfig, Mount, MountType, PortConfig } from '../../proto/gen/specs.js';
 import { dockerContainer } from './docker-container.js';
 import { Template } from './template.js';
 
@@ -93,6 +96,35 @@ describe('inspect of a container', () => {
         },
       },
     });
+  });
+
+  it('has the health of one that is checked, and how that is done', () => {
+    const healthcheck = HealthConfig.create({ test: ['CMD-SHELL', 'probe'], interval: 5e9 });
+    const log = [
+      HealthCheckResult.create({
+        startedAt: Date.UTC(2026, 0, 1),
+        endedAt: Date.UTC(2026, 0, 2),
+        exitCode: 1,
+        output: 'no',
+      }),
+    ];
+    const checked = ContainerInfo.create({
+      ...info,
+      config: { ...info.config, container: { ...info.config.container, healthcheck } },
+      health: ContainerHealth.create({ status: HealthState.UNHEALTHY, failingStreak: 3, log }),
+    });
+    expect(json(dockerContainer(checked))).toMatchObject({
+      State: {
+        Health: {
+          Status: 'unhealthy',
+          FailingStreak: 3,
+          Log: [{ Start: '2026-01-01T00:00:00.000Z', End: '2026-01-02T00:00:00.000Z', ExitCode: 1, Output: 'no' }],
+        },
+      },
+      Config: { Healthcheck: { Test: ['CMD-SHELL', 'probe'], Interval: 5_000_000_000 } },
+    });
+    expect(run('{{.State.Health.Status}}', checked)).toBe('unhealthy');
+    expect(json(dockerContainer(info))).not.toHaveProperty('State.Health');
   });
 
   it.each([

@@ -1,13 +1,15 @@
 import {
   type ContainerEndpoint,
+  type ContainerHealth,
   type ContainerInfo,
   type ContainerNetwork,
   ContainerPhase,
   type MountedVolume,
 } from '../../proto/gen/containers.js';
+import { HealthStateName } from '../../proto/gen/objects.js';
 import { type Mount, MountType, MountTypeName, type PortConfig } from '../../proto/gen/specs.js';
 import { hostIpOf, labelsOf, portText, stateText } from './container-rows.js';
-import { NEVER, nonEmpty } from './docker-common.js';
+import { dockerHealthcheck, NEVER, nonEmpty } from './docker-common.js';
 import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
@@ -56,6 +58,20 @@ function stateOf(info: ContainerInfo) {
     Error: info.error,
     StartedAt: info.startedAt === 0 ? NEVER : rfc3339(info.startedAt),
     FinishedAt: info.finishedAt === 0 ? NEVER : rfc3339(info.finishedAt),
+    Health: info.health ? dockerHealth(info.health) : undefined,
+  };
+}
+
+function dockerHealth({ status, failingStreak, log }: ContainerHealth) {
+  return {
+    Status: HealthStateName[status].toLowerCase(),
+    FailingStreak: failingStreak,
+    Log: log.map((result) => ({
+      Start: rfc3339(result.startedAt),
+      End: rfc3339(result.endedAt),
+      ExitCode: result.exitCode,
+      Output: result.output,
+    })),
   };
 }
 
@@ -122,6 +138,7 @@ function processConfig(info: ContainerInfo) {
     Entrypoint: orNull(container.entrypoint),
     OnBuild: null,
     Labels: goMap(labelsOf(info)),
+    Healthcheck: container.healthcheck ? dockerHealthcheck(container.healthcheck) : undefined,
     StopSignal: container.stopSignal === '' ? undefined : container.stopSignal,
     StopTimeout: container.stopGracePeriod === undefined ? undefined : container.stopGracePeriod / 1e9,
   };

@@ -3,7 +3,6 @@ import {
   type EndpointSpec,
   FailureActionName,
   type FileReference,
-  type HealthConfig,
   type Mount,
   MountTypeName,
   type Placement,
@@ -16,7 +15,16 @@ import {
   UpdateOrderName,
 } from '../../proto/gen/specs.js';
 import { dockerAutoscale } from './autoscale.js';
-import { dashed, dockerPort, nonBlank, nonEmpty, nonVoid, nonZero, orUndefined } from './docker-common.js';
+import {
+  dashed,
+  dockerHealthcheck,
+  dockerPort,
+  nonBlank,
+  nonEmpty,
+  nonVoid,
+  nonZero,
+  orUndefined,
+} from './docker-common.js';
 import { goMap } from './go-print.js';
 
 const SECOND = 1_000_000_000;
@@ -167,17 +175,6 @@ export function dockerMount(mount: Mount) {
 
 function dockerFile(file: FileReference) {
   return { File: { Name: file.target, UID: file.uid, GID: file.gid, Mode: file.mode } };
-}
-
-function dockerHealthcheck(health: HealthConfig) {
-  return {
-    Test: nonEmpty(health.test),
-    Interval: nonZero(health.interval),
-    Timeout: nonZero(health.timeout),
-    StartPeriod: nonZero(health.startPeriod),
-    StartInterval: nonZero(health.startInterval),
-    Retries: nonZero(health.retries),
-  };
 }
 
 function dockerResources({ limits, reservations, memorySwapBytes, memorySwappiness }: ResourceRequirements) {

@@ -16,6 +16,7 @@ import {
 import {
   Autoscale,
   ContainerSpec,
+  HealthConfig,
   PortConfig,
   Protocol,
   PublishMode,
@@ -190,12 +191,15 @@ it('image ls - takes names apart', () => {
 });
 
 it('--pretty - shows what there is', () => {
-  const spec = ServiceSpec.create({ name: 'web', labels: { a: 'b' }, replicated: { replicas: 2 } });
+  const healthcheck = HealthConfig.create({ test: ['CMD-SHELL', 'probe -f'], interval: 5e9, retries: 2 });
+  const task = TaskSpec.create({ container: ContainerSpec.create({ healthcheck }) });
+  const spec = ServiceSpec.create({ name: 'web', labels: { a: 'b' }, replicated: { replicas: 2 }, task });
   const service = Service.create({ id: 's1', spec, endpoint: Endpoint.create({ ports: [port(8080, 80)] }) });
   const text = prettyService(service, (id) => id);
   expect(text).toContain('Name:            web\n');
   expect(text).toContain('Labels:\n a:              b\n');
   expect(text).toContain(' Replicas:       2\n');
+  expect(text).toContain(' Healthcheck:    probe -f (interval 5s, retries 2)\n');
   expect(text).toContain(' PublishedPort:  8080 -> 80/tcp (ingress)\n');
   expect(text).not.toContain('undefined');
   expect(prettyNode(Node.create({ id: 'n1' }))).toContain(' Availability:   Active\n');

@@ -1,6 +1,7 @@
 import { RebalanceStateName, type Service, UpdateState, UpdateStateName } from '../../proto/gen/objects.js';
 import {
   FailureActionName,
+  type HealthConfig,
   MountTypeName,
   ProtocolName,
   PublishMode,
@@ -108,6 +109,7 @@ function containerLines({ task: { container } }: ServiceSpec): PrettyLine[] {
     ['Env', container.env.join(' ') || undefined, 1],
     ['Dir', container.dir || undefined, 1],
     ['User', container.user || undefined, 1],
+    ['Healthcheck', container.healthcheck ? healthText(container.healthcheck) : undefined, 1],
     ['Init', container.init === undefined ? undefined : String(container.init), 1],
     ['Mounts', container.mounts.length > 0 ? '' : undefined, 1],
     ...container.mounts.map((mount): PrettyLine => {
@@ -115,6 +117,17 @@ function containerLines({ task: { container } }: ServiceSpec): PrettyLine[] {
       return [mount.target, `${mount.source} (${MountTypeName[mount.type].toLowerCase()}, ${access})`, 2];
     }),
   ];
+}
+
+/** `curl -f localhost (interval 5s, retries 2)`; what is not said is the image's, or the default. */
+function healthText({ test, interval, timeout, startPeriod, startInterval, retries }: HealthConfig): string {
+  const [kind, ...words] = test;
+  if (kind === 'NONE') return 'none';
+  const times = Object.entries({ interval, timeout, 'start period': startPeriod, 'start interval': startInterval });
+  const given = times.filter(([, ns]) => ns > 0).map(([name, ns]) => `${name} ${goDuration(ns)}`);
+  const all = retries > 0 ? [...given, `retries ${retries}`] : given;
+  const command = words.join(' ') || "the image's";
+  return all.length > 0 ? `${command} (${all.join(', ')})` : command;
 }
 
 function resourceLines({ limits, reservations }: ResourceRequirements): PrettyLine[] {

@@ -4,7 +4,6 @@ import {
   AutoscaleStatus,
   ContainerSpec,
   type Filter,
-  HealthConfig,
   NetworkAttachmentConfig,
   NetworkSpec,
   PortConfig,
@@ -93,14 +92,13 @@ describe('services', () => {
     const { control, create } = await openControl();
     const task = (fields: Partial<TaskSpec>) =>
       TaskSpec.create({ container: ContainerSpec.create({ image: 'web:1' }), ...fields });
-    const healthcheck = HealthConfig.create({ test: ['CMD', 'true'] });
-    const checked = task({ container: ContainerSpec.create({ image: 'web:1', healthcheck }) });
-    await expect(create({ task: checked })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+    const isolated = task({ container: ContainerSpec.create({ image: 'web:1', isolation: 'hyperv' }) });
+    await expect(create({ task: isolated })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
     const resources = ResourceRequirements.create({ memorySwappiness: 10 });
     const { service, warnings } = await control.createService({ spec: specOf({ task: task({ resources }) }) }, context);
     expect(warnings).toEqual([expect.stringContaining('memory swappiness is not set')]);
     const request = UpdateServiceRequest.create({ id: service.id, version: service.meta.version });
-    const update = control.updateService({ ...request, spec: specOf({ task: checked }) }, context);
+    const update = control.updateService({ ...request, spec: specOf({ task: isolated }) }, context);
     await expect(update).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
   });
 

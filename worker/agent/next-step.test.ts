@@ -1,6 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import {
   AttachmentSpec,
+  ContainerHealth,
+  HealthCheckResult,
+  HealthConfig,
+  HealthState,
   ResourceLimits,
   ResourceRequirements,
   Task,
@@ -22,12 +26,12 @@ function local(state: TaskState, desiredState: TaskState = RUNNING, fields: Part
 }
 
 function observed(fields: Partial<Observed> = {}): Observed {
-  return { container: undefined, sandbox: { state: 'ready' }, missing: [], failure: '', ...fields };
+  return { container: undefined, health: undefined, sandbox: { state: 'ready' }, missing: [], failure: '', ...fields };
 }
 
 function container(status: ContainerState['status'], code = 0, oomKilled = false): ContainerState {
   const exit = status === 'exited' ? { code, oomKilled, finishedAt: 1 } : undefined;
-  return { id: 't', status, pid: status === 'running' ? 7 : 0, startedAt: 0, exit };
+  return { id: 't', status, pid: status === 'running' ? 7 : 0, startedAt: 0, exit, check: undefined };
 }
 
 describe('nextStep - the way up', () => {
@@ -204,6 +208,83 @@ describe('nextStep - attachments', () => {
   });
 });
 
+const CHECK = { config: HealthConfig.create({ test: ['CMD', 'true'] }), shell: [] };
+const healthOf = (status: HealthState, fields: Partial<ContainerHealth> = {}) =>
+  ContainerHealth.create({ status, since: 5, ...fields });
+const HEALTHS = [
+  undefined,
+  ...[HealthState.STARTING, HealthState.HEALTHY, HealthState.UNHEALTHY].map((s) => healthOf(s)),
+];
+
+describe('nextStep - health', () => {
+  const running = { ...container('running'), check: CHECK };
+  const exited = (code: number) => ({ ...container('exited', code), check: CHECK });
+  const task = (state: TaskState, health: HealthState) =>
+    local(state, RUNNING, { status: TaskStatus.create({ state, health }) });
+  const unhealthy = healthOf(HealthState.UNHEALTHY, {
+    failingStreak: 3,
+    log: [HealthCheckResult.create({ exitCode: 1, output: "can't connect\n" })],
+  });
+
+  it('stays STARTING until the check has succeeded, and says so once', () => {
+    const health = healthOf(HealthState.STARTING);
+    expect(nextStep(task(STARTING, HealthState.NONE), observed({ container: running, health }))).toEqual({
+      kind: 'status',
+      state: STARTING,
+      message: 'starting: waiting for the health check',
+      health: HealthState.STARTING,
+    });
+    expect(nextStep(task(STARTING, HealthState.STARTING), observed({ container: running, health }))).toEqual({
+      kind: 'wait',
+    });
+    const step = nextStep(
+      task(STARTING, HealthState.STARTING),
+      observed({ container: running, health: healthOf(HealthState.HEALTHY) }),
+    );
+    expect(step).toEqual({ kind: 'status', state: RUNNING, message: 'started', health: HealthState.HEALTHY });
+  });
+
+  it('goes on RUNNING at once when it was known to be healthy before a restart of the daemon', () => {
+    const health = healthOf(HealthState.HEALTHY);
+    const step = nextStep(task(STARTING, HealthState.NONE), observed({ container: running, health }));
+    expect(step).toMatchObject({ state: RUNNING });
+    expect(nextStep(task(RUNNING, HealthState.HEALTHY), observed({ container: running, health }))).toEqual({
+      kind: 'wait',
+    });
+  });
+
+  it.each([STARTING, RUNNING])(
+    'in state %i is told to be unhealthy, then stopped, then FAILED with the reason',
+    (state) => {
+      const told = nextStep(task(state, HealthState.HEALTHY), observed({ container: running, health: unhealthy }));
+      expect(told).toMatchObject({ kind: 'status', state, health: HealthState.UNHEALTHY });
+      const before = task(state, HealthState.UNHEALTHY);
+      expect(nextStep(before, observed({ container: running, health: unhealthy }))).toEqual({ kind: 'stop' });
+      for (const code of [0, 143])
+        expect(nextStep(before, observed({ container: exited(code), health: unhealthy }))).toMatchObject({
+          state: FAILED,
+          error: "unhealthy container: its health check failed 3 times in a row, last output: can't connect",
+        });
+      expect(nextStep(before, observed({ container: exited(137) }))).toMatchObject({
+        state: FAILED,
+        error: 'unhealthy container',
+      });
+    },
+  );
+
+  it('does not matter for one that ends by itself, or is to stop', () => {
+    const health = healthOf(HealthState.STARTING);
+    const ended = nextStep(task(STARTING, HealthState.STARTING), observed({ container: exited(0), health }));
+    expect(ended).toMatchObject({ state: COMPLETE });
+    const stopping = local(RUNNING, SHUTDOWN, {
+      status: TaskStatus.create({ state: RUNNING, health: HealthState.UNHEALTHY }),
+    });
+    expect(nextStep(stopping, observed({ container: exited(1), health: unhealthy }))).toMatchObject({
+      state: SHUTDOWN,
+    });
+  });
+});
+
 it('nextStep - states never move backwards and ended tasks never start, whatever is observed', () => {
   const containers = [undefined, container('prepared'), container('running'), container('exited', 1)];
   const sandboxes: Observed['sandbox'][] = [
@@ -218,16 +299,18 @@ it('nextStep - states never move backwards and ended tasks never start, whatever
         for (const present of containers)
           for (const sandbox of sandboxes)
             for (const failure of ['', 'no'])
-              for (const missing of [[], ['secret "s"']]) {
-                const task = local(state, desired, { assigned });
-                const step = nextStep(task, { container: present, sandbox, failure, missing });
-                if (step.kind === 'status') {
-                  expect(step.state).toBeGreaterThanOrEqual(state);
-                  expect(step.state !== state || step.message !== task.status.message).toBe(true);
+              for (const missing of [[], ['secret "s"']])
+                for (const health of present?.status === 'running' ? HEALTHS : [undefined]) {
+                  const task = local(state, desired, { assigned });
+                  const checked = present && { ...present, check: health && CHECK };
+                  const step = nextStep(task, { container: checked, health, sandbox, failure, missing });
+                  if (step.kind === 'status') {
+                    expect(step.state).toBeGreaterThanOrEqual(state);
+                    expect(step.state !== state || step.message !== task.status.message).toBe(true);
+                  }
+                  if (state >= COMPLETE) expect(['wait', 'stop', 'remove', 'forget']).toContain(step.kind);
+                  if (step.kind === 'start') expect([sandbox.state, present?.status]).toEqual(['ready', 'prepared']);
+                  if (step.kind === 'stop') expect(present?.status).toBe('running');
+                  if (step.kind === 'forget') expect([assigned, present]).toEqual([false, undefined]);
                 }
-                if (state >= COMPLETE) expect(['wait', 'stop', 'remove', 'forget']).toContain(step.kind);
-                if (step.kind === 'start') expect([sandbox.state, present?.status]).toEqual(['ready', 'prepared']);
-                if (step.kind === 'stop') expect(present?.status).toBe('running');
-                if (step.kind === 'forget') expect([assigned, present]).toEqual([false, undefined]);
-              }
 });

@@ -1,10 +1,13 @@
-import { TaskState } from '../../proto/gen/index.js';
+import { type ContainerHealth, HealthState, TaskState } from '../../proto/gen/index.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
+import { isUnhealthy, unhealthyWords } from '../health/health.js';
 import { isAttachment, isTerminal, isToStop, type LocalTask } from './local-task.js';
 
 /** What a task's runner sees of the world when it asks what to do. */
 export interface Observed {
   readonly container: ContainerState | undefined;
+  /** What its checks have found; undefined when it has none, or none has begun. */
+  readonly health: ContainerHealth | undefined;
   readonly sandbox: SandboxView;
   /** Secrets and configs of the task that have not arrived yet: `secret "key"`. */
   readonly missing: readonly string[];
@@ -35,6 +38,8 @@ export interface StatusStep {
   /** Undefined: stays what it was. */
   readonly message?: string;
   readonly error?: string;
+  /** Undefined: stays what it was. */
+  readonly health?: HealthState;
 }
 
 const wait: Step = { kind: 'wait' };
@@ -112,22 +117,43 @@ function launch(local: LocalTask, { container, sandbox }: Observed): Step {
   return { kind: 'status', state: TaskState.STARTING, message: 'starting' };
 }
 
-function start(local: LocalTask, { container, sandbox, failure }: Observed): Step {
+function start(local: LocalTask, { container, sandbox, failure, health }: Observed): Step {
   if (failure) return { kind: 'status', state: TaskState.FAILED, error: failure };
   if (!container) return lost;
-  if (container.status === 'exited') return ended(local, container.exit);
-  if (container.status === 'running') return { kind: 'status', state: TaskState.RUNNING, message: 'started' };
+  if (container.status === 'exited') return ended(local, container.exit, health);
+  if (container.status === 'running') return started(local, container, health);
   const unreachable = networkFailure(sandbox);
   if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
   return sandbox.state === 'ready' ? { kind: 'start' } : wait;
 }
 
-function keep(local: LocalTask, { container, sandbox }: Observed): Step {
+/** A container with a check is up when that succeeds, and not before. */
+function started(local: LocalTask, { check }: ContainerState, health: ContainerHealth | undefined): Step {
+  if (!check) return { kind: 'status', state: TaskState.RUNNING, message: 'started' };
+  if (isUnhealthy(health)) return giveUp(local);
+  if (health?.status === HealthState.HEALTHY)
+    return { kind: 'status', state: TaskState.RUNNING, message: 'started', health: HealthState.HEALTHY };
+  if (local.status.health === HealthState.STARTING) return wait;
+  const message = 'starting: waiting for the health check';
+  return { kind: 'status', state: TaskState.STARTING, message, health: HealthState.STARTING };
+}
+
+/** It is told first, which takes it out of every balancer, and then stopped; its end is the task's failure. */
+function giveUp({ status }: LocalTask): Step {
+  if (status.health === HealthState.UNHEALTHY) return { kind: 'stop' };
+  const message = 'unhealthy: stopping the container';
+  return { kind: 'status', state: status.state, message, health: HealthState.UNHEALTHY };
+}
+
+function keep(local: LocalTask, { container, sandbox, health }: Observed): Step {
   if (!container || container.status === 'prepared') return lost;
   const unreachable = networkFailure(sandbox);
-  if (container.status === 'running') return { kind: unreachable ? 'stop' : 'wait' };
+  if (container.status === 'running') {
+    if (isUnhealthy(health)) return giveUp(local);
+    return { kind: unreachable ? 'stop' : 'wait' };
+  }
   if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
-  return ended(local, container.exit);
+  return ended(local, container.exit, health);
 }
 
 const lost: Step = {
@@ -136,7 +162,16 @@ const lost: Step = {
   error: 'the container is gone: the machine was restarted, or it was removed by hand',
 };
 
-function ended({ task }: LocalTask, exit: ContainerExit | undefined): Step {
+function ended(
+  { task, status }: LocalTask,
+  exit: ContainerExit | undefined,
+  health: ContainerHealth | undefined,
+): Step {
+  if (health && isUnhealthy(health))
+    return { kind: 'status', state: TaskState.FAILED, error: unhealthyWords(health), health: HealthState.UNHEALTHY };
+  // A restart of the machine took what was known of it.
+  if (status.health === HealthState.UNHEALTHY)
+    return { kind: 'status', state: TaskState.FAILED, error: 'unhealthy container' };
   if (exit?.code === 0) return { kind: 'status', state: TaskState.COMPLETE, message: 'finished' };
   const limit = task.spec.resources.limits.memoryBytes;
   const why = exit?.oomKilled ? `: out of memory${limit > 0 ? ` (limit ${limit} bytes)` : ''}` : '';

@@ -36,6 +36,7 @@ export function specSettings(
     tty: container.tty,
     openStdin: container.openStdin,
     stopSignal: container.stopSignal,
+    healthcheck: container.healthcheck,
     init: container.init ?? false,
     readOnly: container.readOnly,
     mounts: container.mounts.map((mount) => containerMount(mount, expand)),

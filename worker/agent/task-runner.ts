@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.js';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
+  type ContainerHealth,
   ContainerStatus,
   type NetworkRecord,
   type PortConfig,
@@ -12,8 +13,9 @@ import {
   TaskStateName,
   type TaskStatus,
 } from '../../proto/gen/index.js';
-import { awaitExit } from '../executor/await-exit.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
+import { followRun } from '../health/follow-run.js';
+import type { HealthMonitor } from '../health/monitor.js';
 import { Wake } from '../wake.js';
 import type { TaskDatabase } from './database.js';
 import { isTerminal, isToStop, type LocalTask } from './local-task.js';
@@ -21,6 +23,7 @@ import { nextStep, type Observed, type SandboxView, type StatusStep, type Step }
 
 export interface RunnerContext {
   readonly executor: Executor;
+  readonly health: Pick<HealthMonitor, 'of' | 'watch' | 'forget'>;
   readonly database: Pick<TaskDatabase, 'put' | 'delete'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -100,9 +103,14 @@ export class TaskRunner {
     }
   }
 
+  get #health(): ContainerHealth | undefined {
+    return this.#context.health.of(this.#local.task.id);
+  }
+
   #observed(): Observed {
     return {
       container: this.#container,
+      health: this.#health,
       sandbox: this.#context.sandbox(this.#local),
       missing: this.#context.missing(this.#local.task),
       failure: this.#failure,
@@ -140,6 +148,7 @@ export class TaskRunner {
       message: step.message ?? before.message,
       error: step.error ?? '',
       container: this.#containerStatus(),
+      health: step.health ?? before.health,
     };
     const accepted = before.state < TaskState.ACCEPTED && step.state === TaskState.ACCEPTED;
     const portStatus = accepted ? await this.#hostPorts() : before.portStatus;
@@ -156,8 +165,9 @@ export class TaskRunner {
 
   /** RUNNING is not on disk: after a restart of the daemon it is found out again, and still began when the container did. */
   #since(state: TaskState): number {
-    const startedAt = state === TaskState.RUNNING ? this.#container?.startedAt : 0;
-    return startedAt || this.#context.clock.now();
+    if (state === this.#local.status.state) return this.#local.status.timestamp;
+    const since = state === TaskState.RUNNING ? (this.#health?.since ?? this.#container?.startedAt) : 0;
+    return since || this.#context.clock.now();
   }
 
   async #hostPorts(): Promise<PortStatus | undefined> {
@@ -219,16 +229,19 @@ export class TaskRunner {
   }
 
   async #remove(): Promise<void> {
-    await this.#context.executor.remove(this.#local.task.id);
+    const { executor, health } = this.#context;
+    await executor.remove(this.#local.task.id);
+    await health.forget(this.#local.task.id);
     this.#container = undefined;
   }
 
-  /** Waits, beside the steps, for the end of a container that runs; in vain only when the signal aborts. */
+  /** Checks a container that runs, and waits, beside the steps, for its end; in vain only when the signal aborts. */
   #watch(signal: AbortSignal): void {
-    if (this.#watching || !this.running) return;
+    const container = this.#container;
+    if (this.#watching || container?.status !== 'running') return;
     this.#watching = true;
     const watch = async () => {
-      this.#container = await awaitExit(this.#context, this.#local.task.id, signal);
+      this.#container = await followRun(this.#context, container, () => this.#wake.notify(), signal);
     };
     watch()
       .catch(() => undefined)
@@ -240,7 +253,8 @@ export class TaskRunner {
 
   #exited(): ContainerState {
     const { id } = this.#local.task;
-    return { id, status: 'exited', pid: 0, startedAt: this.#container?.startedAt ?? 0, exit: undefined };
+    const { startedAt = 0, check } = this.#container ?? {};
+    return { id, status: 'exited', pid: 0, startedAt, exit: undefined, check };
   }
 
   /** What a task's error says; what is not meant for people is logged whole. */

@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.js';
 import type { NetworkRecord, PortConfig, Task } from '../../proto/gen/index.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
 import { untilAborted } from '../group.js';
+import type { HealthMonitor } from '../health/monitor.js';
 import { hostPorts, portKey } from '../network/host-ports.js';
 import { type Assignments, noAssignments } from './assignments.js';
 import { missingFiles } from './container-settings.js';
@@ -16,6 +17,7 @@ import { type RunnerContext, TaskRunner } from './task-runner.js';
 
 export interface TaskSetOptions {
   readonly executor: Executor;
+  readonly health: Pick<HealthMonitor, 'of' | 'watch' | 'forget'>;
   readonly database: TaskDatabase;
   readonly statuses: StatusQueue;
   readonly clock: Clock;
@@ -134,10 +136,11 @@ export class TaskSet {
   }
 
   #context(): RunnerContext {
-    const { executor, database, clock, log, statuses } = this.#options;
+    const { executor, health, database, clock, log, statuses } = this.#options;
     let housed: boolean | undefined;
     return {
       executor,
+      health,
       database,
       clock,
       log,

@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { alreadyExists, failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
+import { checkHealthConfig } from '../../lib/health-config.js';
 import type { Logger } from '../../lib/log.js';
 import { readListeners } from '../../netlb/kernel/listeners.js';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
@@ -23,6 +24,7 @@ import { readResolvConf } from '../agent/resolv-conf.js';
 import { taskName } from '../agent/template.js';
 import type { ContainerSettings } from '../executor/executor.js';
 import { untilAborted } from '../group.js';
+import type { HealthMonitor } from '../health/monitor.js';
 import type { NetworkController } from '../network/controller.js';
 import type { LocalState } from '../network/union.js';
 import { isWired, localState } from './desired.js';
@@ -47,6 +49,7 @@ export interface ContainersOptions {
   /** CIDR of the gateway bridge's address; undefined: the first that is free. */
   readonly gatewayBridge: string | undefined;
   readonly executor: ContainerExecutor;
+  readonly health: Pick<HealthMonitor, 'of' | 'watch' | 'forget'>;
   readonly plane: Pick<NetworkPlane, 'namespacePath'>;
   readonly network: Pick<NetworkController, 'view' | 'changed'>;
   readonly clock: Clock;
@@ -198,6 +201,7 @@ export class Containers {
   /** On disk, and with all that can be had before its start, when it resolves. @throws and leaves nothing */
   async create(config: ContainerConfig, signal: AbortSignal): Promise<StoredContainer> {
     checkRestart(config);
+    if (config.container.healthcheck) checkHealthConfig(config.container.healthcheck);
     for (const { mac } of config.networks) checkMac(mac);
     const networks = this.#normalized(config);
     const name = this.#claimName(config.name);
@@ -324,9 +328,10 @@ export class Containers {
   }
 
   #context(): RunnerContext {
-    const { executor, network, clock, log } = this.options;
+    const { executor, health, network, clock, log } = this.options;
     return {
       executor,
+      health,
       store: this.#store,
       clock,
       log,
@@ -337,9 +342,10 @@ export class Containers {
       sandbox: (record) => this.sandbox(record),
       settings: (record) => this.settings(record),
       networkChanged: () => void network.changed(),
-      gone: (record) => {
+      gone: async (record) => {
         this.quarters.unreserve(record);
         this.#runners.delete(record.id);
+        await health.forget(record.id);
       },
     };
   }

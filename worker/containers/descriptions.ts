@@ -32,14 +32,24 @@ const isLive = ({ phase }: ContainerInfo): boolean =>
 
 async function brief(containers: Containers, found: AnyContainer): Promise<ContainerInfo> {
   const { executor } = containers.options;
+  const state = await executor.inspect(found.id);
+  const check = state?.check;
+  const health = containers.options.health.of(found.id);
   const facts = await factsOf(containers, found.id);
   if (found.kind === 'task') {
     const sandboxKey = containers.options.plane.namespacePath(found.id);
-    const context = { pid: 0, facts, sandboxKey, gatewayAddress: '' };
-    return taskInfo(found.local, await executor.inspect(found.id), context);
+    const context = { pid: 0, facts, check, health, sandboxKey, gatewayAddress: '' };
+    return taskInfo(found.local, state, context);
   }
   const { record, pid } = found.runner;
-  return localInfo(record, { pid, facts, sandboxKey: sandboxKey(containers, found.id), gatewayAddress: '' });
+  return localInfo(record, {
+    pid,
+    facts,
+    check,
+    health,
+    sandboxKey: sandboxKey(containers, found.id),
+    gatewayAddress: '',
+  });
 }
 
 /** Of a container that shares another's network, the other's. */

@@ -3,9 +3,11 @@ import {
   ContainerConfig,
   ContainerEndpoint,
   ContainerFilter,
+  ContainerHealth,
   ContainerInfo,
   ContainerPhase,
   ContainerSpec,
+  HealthState,
   PortConfig,
 } from '../../proto/gen/index.js';
 import { asksForStopped, containerTest } from './filters.js';
@@ -15,6 +17,7 @@ const info = ContainerInfo.create({
   imageId: 'sha256:feed',
   phase: ContainerPhase.EXITED,
   exitCode: 3,
+  health: ContainerHealth.create({ status: HealthState.UNHEALTHY }),
   config: ContainerConfig.create({
     name: 'web-1',
     container: ContainerSpec.create({ image: 'nginx:1.27', labels: { tier: 'front', empty: '' } }),
@@ -34,11 +37,18 @@ it.each([
   ['ancestor', 'nginx', 'redis'],
   ['ancestor', 'feed', 'beef'],
   ['exited', '3', '0'],
+  ['health', 'unhealthy', 'healthy'],
   ['publish', '8080', '80'],
   ['expose', '80/tcp', '80/udp'],
 ])('filters - %s takes %s and not %s', (key, good, bad) => {
   expect(fits(key, good)).toBe(true);
   expect(fits(key, bad)).toBe(false);
+});
+
+it('filters - health is none where nobody checks, and what it can be is told', () => {
+  const none = containerTest([ContainerFilter.create({ key: 'health', values: ['none'] })]);
+  expect([none(info), none({ ...info, health: undefined })]).toEqual([false, true]);
+  expect(() => fits('health', 'ill')).toThrow("invalid filter 'health=ill'");
 });
 
 it('filters - of one key any value fits, of labels all must, and of several keys each', () => {

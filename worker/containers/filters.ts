@@ -4,6 +4,8 @@ import {
   type ContainerInfo,
   ContainerPhase,
   ContainerPhaseName,
+  HealthState,
+  HealthStateName,
   type LocalNetwork,
   ProtocolName,
 } from '../../proto/gen/index.js';
@@ -29,6 +31,8 @@ function hasPort({ ports }: ContainerInfo, filter: string, side: 'publishedPort'
 
 const STATES = Object.values(ContainerPhaseName).map((name) => name.toLowerCase());
 
+const HEALTHS = Object.values(HealthStateName).map((name) => name.toLowerCase());
+
 const CONTAINER_TESTS: Readonly<Record<string, Test<ContainerInfo>>> = {
   id: ({ id }, value) => id.startsWith(value),
   name: ({ config }, value) => config.name.includes(value.replace(/^\//, '')),
@@ -50,6 +54,12 @@ const CONTAINER_TESTS: Readonly<Record<string, Test<ContainerInfo>>> = {
     volumes.some(({ name, target }) => name === value || target === value) ||
     config.container.mounts.some(({ source, target }) => source === value || target === value),
   exited: ({ phase, exitCode }, value) => phase === ContainerPhase.EXITED && String(exitCode) === value,
+  health: ({ health }, value) => {
+    if (!HEALTHS.includes(value)) {
+      throw invalidArgument(`invalid filter 'health=${value}'`, { value, hint: `It is one of ${HEALTHS.join(', ')}.` });
+    }
+    return HealthStateName[health?.status ?? HealthState.NONE].toLowerCase() === value;
+  },
   publish: (info, value) => hasPort(info, value, 'publishedPort'),
   expose: (info, value) => hasPort(info, value, 'targetPort'),
 };

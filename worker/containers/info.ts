@@ -6,6 +6,7 @@ import {
   ContainerConfig,
   ContainerEndpoint,
   ContainerGoal,
+  type ContainerHealth,
   ContainerInfo,
   ContainerNetwork,
   ContainerPhase,
@@ -16,6 +17,7 @@ import {
 import type { LocalTask } from '../agent/local-task.js';
 import { taskName } from '../agent/template.js';
 import type { ContainerState } from '../executor/executor.js';
+import type { ContainerCheck } from '../executor/health-check.js';
 import type { ContainerFacts } from '../executor/interactive.js';
 import { networkMode } from './endpoints.js';
 
@@ -24,6 +26,9 @@ export interface InfoContext {
   /** 0 unless it runs. */
   readonly pid: number;
   readonly facts: ContainerFacts | undefined;
+  /** Its own and its image's, together. */
+  readonly check: ContainerCheck | undefined;
+  readonly health: ContainerHealth | undefined;
   /** File of its network namespace; empty without one. */
   readonly sandboxKey: string;
   /** CIDR on the gateway bridge; empty without one, or where it was not asked for. */
@@ -39,11 +44,11 @@ export function phaseOf({ phase, goal, startedAt, restartCount }: StoredContaine
 
 export function localInfo(
   record: StoredContainer,
-  { pid, facts, sandboxKey, gatewayAddress }: InfoContext,
+  { pid, facts, check, health, sandboxKey, gatewayAddress }: InfoContext,
 ): ContainerInfo {
   return ContainerInfo.create({
     id: record.id,
-    config: withoutSecrets(record.config),
+    config: shown(record.config, check),
     createdAt: record.createdAt,
     phase: phaseOf(record),
     pid,
@@ -62,19 +67,20 @@ export function localInfo(
     rootfs: facts?.rootfs ?? '',
     gatewayAddress,
     volumes: facts?.volumes ?? [],
+    health,
   });
 }
 
 export function taskInfo(
   { task, status, networks }: LocalTask,
   state: ContainerState | undefined,
-  { facts, sandboxKey, gatewayAddress }: InfoContext,
+  { facts, check, health, sandboxKey, gatewayAddress }: InfoContext,
 ): ContainerInfo {
   const byId = new Map(networks.map((network) => [network.id, network]));
   const running = state?.status === 'running';
   return ContainerInfo.create({
     id: task.id,
-    config: withoutSecrets(
+    config: shown(
       ContainerConfig.create({
         name: taskName(task),
         container: task.spec.container,
@@ -85,6 +91,7 @@ export function taskInfo(
         ports: task.endpoint.ports,
         logDriver: task.spec.logDriver,
       }),
+      check,
     ),
     createdAt: task.meta.createdAt,
     phase: running
@@ -122,12 +129,14 @@ export function taskInfo(
     rootfs: facts?.rootfs ?? '',
     gatewayAddress,
     volumes: facts?.volumes ?? [],
+    health,
   });
 }
 
-/** What was given to reach a registry is nobody's to see. */
-function withoutSecrets(config: ContainerConfig): ContainerConfig {
-  return { ...config, container: { ...config.container, registryAuth: '' } };
+/** With the check as it is done. What was given to reach a registry is nobody's to see. */
+function shown(config: ContainerConfig, check: ContainerCheck | undefined): ContainerConfig {
+  const healthcheck = check?.config ?? config.container.healthcheck;
+  return { ...config, container: { ...config.container, healthcheck, registryAuth: '' } };
 }
 
 /** The address of a sandbox on the gateway bridge, as the kernel has it; empty when it has none, or is gone. */

@@ -14,6 +14,7 @@ const state = (status: ContainerState['status'], startedAt = 5): ContainerState 
   pid: status === 'running' ? 7 : 0,
   startedAt: status === 'prepared' ? 0 : startedAt,
   exit: status === 'exited' ? { code: 1, oomKilled: false, finishedAt: 9 } : undefined,
+  check: undefined,
 });
 const see = (fields: Partial<ObservedContainer> = {}): ObservedContainer => ({
   container: state('prepared'),

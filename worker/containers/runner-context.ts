@@ -4,6 +4,7 @@ import type { PortConfig, StoredContainer, StoredEndpoint } from '../../proto/ge
 import type { SandboxView } from '../agent/next-step.js';
 import type { ContainerSettings, Executor } from '../executor/executor.js';
 import type { InteractiveExecutor } from '../executor/interactive.js';
+import type { HealthMonitor } from '../health/monitor.js';
 import type { Store } from './store.js';
 
 export type ContainerExecutor = Executor & InteractiveExecutor;
@@ -16,6 +17,7 @@ export interface Housing {
 
 export interface RunnerContext {
   readonly executor: ContainerExecutor;
+  readonly health: Pick<HealthMonitor, 'watch'>;
   readonly store: Pick<Store<StoredContainer>, 'put' | 'delete'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -28,5 +30,5 @@ export interface RunnerContext {
   /** Its part of the machine's network state is another now. */
   networkChanged(): void;
   /** Nothing is left of it. */
-  gone(record: StoredContainer): void;
+  gone(record: StoredContainer): Promise<void>;
 }

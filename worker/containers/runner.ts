@@ -3,17 +3,15 @@ import { Backoff } from '../../lib/backoff.js';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
 import type { SandboxView } from '../agent/next-step.js';
-import { awaitExit } from '../executor/await-exit.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
 import { ENDING_SIGNALS, parseSignal } from '../executor/signals.js';
+import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
-
-const KILL = parseSignal('KILL');
 
 /** How long a start waits while its network has a problem. */
 const START_PATIENCE_MS = 5_000;
@@ -148,7 +146,7 @@ export class ContainerRunner {
     const ends = ENDING_SIGNALS.has(number) || (stopSignal !== '' && number === parseSignal(stopSignal));
     if (ends) await this.#serial.run(() => this.#save({ stopped: true }));
     await this.#context.executor.kill(id, signal);
-    if (number === KILL) await this.wait();
+    if (number === parseSignal('KILL')) await this.wait();
   }
 
   /**
@@ -371,7 +369,7 @@ export class ContainerRunner {
     await executor.remove(id, { keepVolumes: !removeVolumes && !config.autoRemove });
     await store.delete(this.#record.id);
     this.#removed = true;
-    gone(this.#record);
+    await gone(this.#record);
     this.#callers.notStarted(noSuchContainer(this.#record));
     this.#callers.ended(this.#lastEnd());
     this.#gone.resolve();
@@ -388,12 +386,13 @@ export class ContainerRunner {
     for (const cancel of cancels) cancel();
   }
 
-  /** Waits, beside the steps, for the end of a container that runs; in vain only when the signal aborts. */
+  /** Checks a container that runs, and waits, beside the steps, for its end; in vain only when the signal aborts. */
   #watch(signal: AbortSignal): void {
-    if (this.#watching || this.#container?.status !== 'running') return;
+    const container = this.#container;
+    if (this.#watching || container?.status !== 'running') return;
     this.#watching = true;
     const watch = async () => {
-      this.#container = await awaitExit(this.#context, this.#record.id, signal);
+      this.#container = await followRun(this.#context, container, () => {}, signal);
     };
     watch()
       .catch(() => undefined)

@@ -1,5 +1,6 @@
 import type { LogSettings } from '../../lib/log-drivers.js';
-import type { LogLine, LogOptions, Platform } from '../../proto/gen/index.js';
+import type { HealthConfig, LogLine, LogOptions, Platform } from '../../proto/gen/index.js';
+import type { ContainerCheck } from './health-check.js';
 
 /**
  * Runs containers. An implementation owns images, root filesystems and processes; it never makes a
@@ -66,6 +67,8 @@ export interface ContainerSettings {
   readonly stdinOnce: boolean;
   /** Empty: the image's. */
   readonly stopSignal: string;
+  /** What it leaves open is the image's to say; undefined: all of it. */
+  readonly healthcheck: HealthConfig | undefined;
   readonly init: boolean;
   readonly readOnly: boolean;
   readonly labels: Readonly<Record<string, string>>;
@@ -147,6 +150,8 @@ export interface ContainerState {
   /** Milliseconds since the epoch; 0 when it never ran. */
   readonly startedAt: number;
   readonly exit: ContainerExit | undefined;
+  /** Undefined: nobody asks whether it works. */
+  readonly check: ContainerCheck | undefined;
 }
 
 export interface ContainerExit {
@@ -173,7 +178,7 @@ export interface ImportOptions {
   /** repository:tag; empty: what the archive says. */
   readonly name: string;
   readonly format: '' | 'oci-archive' | 'docker-archive' | 'rootfs';
-  /** Dockerfile lines (CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL) for a root filesystem. */
+  /** Dockerfile lines (CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, WORKDIR) for a root filesystem. */
   readonly changes: readonly string[];
 }
 

@@ -117,6 +117,8 @@ export interface ExecSettings {
   readonly privileged: boolean;
   readonly rows: number;
   readonly columns: number;
+  /** After that it is killed, with what it has started: soon after even when this daemon has ended. Left out: never. */
+  readonly timeoutMs?: number;
 }
 
 export interface ProcessTable {

@@ -1,14 +1,14 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import { type ErrorDetails, invalidArgument } from '../../../lib/errors.js';
+import { checkHealthConfig } from '../../../lib/health-config.js';
 import { isAddress } from '../../../lib/ip.js';
-import type { ContainerSpec, HealthConfig } from '../../../proto/gen/index.js';
+import type { ContainerSpec } from '../../../proto/gen/index.js';
 import { checkImage } from './image.js';
 import { checkMounts } from './mounts.js';
 import { checkLabels, duplicate } from './names.js';
 
 const HOSTNAME = /^[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*$/;
-const LEAST_CHECK = 1e6;
 
 /** @throws INVALID_ARGUMENT */
 export function checkContainer(container: ContainerSpec): void {
@@ -45,7 +45,7 @@ export function checkContainer(container: ContainerSpec): void {
       'From -1000 to 1000.',
     );
   }
-  if (container.healthcheck) checkHealth(container.healthcheck);
+  if (container.healthcheck) checkHealthConfig(container.healthcheck);
   const twice = duplicate([...container.secrets, ...container.configs].map((file) => file.target || file.name));
   if (twice !== undefined) throw wrong(`two secrets or configs have the target ${twice}`, twice);
 }
@@ -83,25 +83,6 @@ function checkDns({ dns }: ContainerSpec): void {
   for (const domain of dns.search) {
     if (domain !== '.' && !HOSTNAME.test(domain.replace(/\.$/, ''))) {
       throw wrong(`"${domain}" is not a search domain`, domain);
-    }
-  }
-}
-
-function checkHealth(health: HealthConfig): void {
-  const [kind, ...rest] = health.test;
-  if (kind !== undefined && !['NONE', 'CMD', 'CMD-SHELL'].includes(kind)) {
-    throw wrong(`health check "${kind}" is not known`, kind, 'It begins with CMD, CMD-SHELL or NONE.');
-  }
-  if ((kind === 'CMD' || kind === 'CMD-SHELL') && rest.length === 0)
-    throw wrong('a health check needs a command', kind);
-  for (const [what, value] of [
-    ['interval', health.interval],
-    ['timeout', health.timeout],
-    ['start period', health.startPeriod],
-    ['start interval', health.startInterval],
-  ] as const) {
-    if (value !== 0 && value < LEAST_CHECK) {
-      throw wrong(`health ${what} of ${value} ns is too short`, String(value), 'At least 1ms; 0 for the default.');
     }
   }
 }

@@ -28,8 +28,6 @@ const network = (fields: Partial<NetworkSpec>) => NetworkSpec.create({ name: 'ba
 
 describe('services', () => {
   test.each<[ServiceSpec, string]>([
-    [health({ test: ['CMD-SHELL', 'true'] }), 'health checks are not supported by this version'],
-    [health({ retries: 3 }), 'health checks are not supported by this version'],
     [container({ isolation: 'hyperv' }), 'isolation "hyperv" is not supported by this version'],
     [container({ privileges: Privileges.create({ seccomp: '{}' }) }), 'seccomp profiles'],
     [container({ privileges: Privileges.create({ apparmor: 'unconfined' }) }), 'AppArmor profiles'],
@@ -45,6 +43,7 @@ describe('services', () => {
   test.each<[ServiceSpec]>([
     [mount({ type: MountType.TMPFS })],
     [mount({ type: MountType.BIND, source: '/srv' })],
+    [health({ test: ['CMD-SHELL', 'true'], retries: 3 })],
     [health({ test: ['NONE'] })],
     [container({ isolation: 'default', privileges: Privileges.create({ noNewPrivileges: true }) })],
     [port({ hostIp: '203.0.113.1', scheduler: 'rr' })],

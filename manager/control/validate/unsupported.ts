@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net';
 import { SwarmError } from '../../../lib/errors.js';
-import type { ContainerSpec, HealthConfig, NetworkSpec, PortConfig, ServiceSpec } from '../../../proto/gen/index.js';
+import type { ContainerSpec, NetworkSpec, PortConfig, ServiceSpec } from '../../../proto/gen/index.js';
 
 /**
  * What specs can say and this version does not do. What a service is not itself without is refused;
@@ -22,14 +22,7 @@ export function checkServiceIsSupported(spec: ServiceSpec): void {
 }
 
 function checkContainerIsSupported(container: ContainerSpec): void {
-  const { healthcheck, isolation, privileges } = container;
-  if (healthcheck && asksForCheck(healthcheck)) {
-    throw unsupported(
-      'health checks are not supported',
-      healthcheck.test.slice(1).join(' '),
-      'Leave --health-* out: a task counts as healthy while its process runs.',
-    );
-  }
+  const { isolation, privileges } = container;
   if (isolation !== '' && isolation !== 'default')
     throw unsupported(`isolation "${isolation}" is not supported`, isolation);
   for (const [name, profile] of [
@@ -38,12 +31,6 @@ function checkContainerIsSupported(container: ContainerSpec): void {
   ] as const) {
     if (profile !== '') throw unsupported(`${name} profiles of one's own are not supported`, profile);
   }
-}
-
-/** `NONE` switches checks off, which is what happens. */
-function asksForCheck({ test, interval, timeout, startPeriod, startInterval, retries }: HealthConfig): boolean {
-  if (test[0] === 'NONE') return false;
-  return test.length > 0 || interval + timeout + startPeriod + startInterval + retries > 0;
 }
 
 function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, affinityTimeout }: PortConfig): void {

@@ -71,6 +71,8 @@ describe('service specs that are refused', () => {
     ],
     [container({ hosts: ['web 10.0.0.1'] }), '"web 10.0.0.1" is not a line for the hosts file'],
     [container({ healthcheck: HealthConfig.create({ test: ['RUN', 'x'] }) }), 'health check "RUN" is not known'],
+    [container({ healthcheck: HealthConfig.create({ test: ['CMD'] }) }), 'a health check needs a command'],
+    [container({ healthcheck: HealthConfig.create({ interval: 1000 }) }), 'health interval of 1000 ns is too short'],
     [ports({ targetPort: 0 }), 'target port 0 is out of range'],
     [ports({ publishedPort: 65536 }), 'published port 65536 is out of range'],
     [ports({ publishedPort: 80 }, { publishedPort: 80 }), 'port 80/tcp is published twice by this service'],

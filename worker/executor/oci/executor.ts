@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../../lib/clock.js';
 import { failedPrecondition, invalidArgument, messageOf, notFound, type SwarmError } from '../../../lib/errors.js';
+import { Limiter } from '../../../lib/limiter.js';
 import type { Logger } from '../../../lib/log.js';
 import type { LogLine, LogOptions } from '../../../proto/gen/index.js';
 import type { Volumes } from '../../volumes/volumes.js';
@@ -25,7 +26,6 @@ import { ContainerVolumes } from './container-volumes.js';
 import { type OpenRoot, openRoot } from './copy/access.js';
 import { pathFacts } from './copy/facts.js';
 import type { OciImageStore } from './images/store.js';
-import { Limiter } from './limiter.js';
 import { LogKeeper } from './logs/keeper.js';
 import { readLog } from './logs/reader.js';
 import { loadOf } from './observe/load.js';
@@ -351,7 +351,7 @@ function unprepared(settings: ContainerSettings): PreparedRecord {
   const { id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace, log } = settings;
   return {
     ...{ id, name, tty, openStdin, stdinOnce, stopSignal, hostname, networkNamespace, log },
-    ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [], volumes: [] },
+    ...{ imageId: '', imageRootfs: '', exposedPorts: [], command: [], volumes: [], check: undefined },
   };
 }
 

@@ -5,6 +5,7 @@ import type { Logger } from '../../../lib/log.js';
 import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
 import { nameNamespace, namespaceInode } from '../../../netlb/kernel/namespace.js';
 import type { ContainerExit, ContainerSettings } from '../executor.js';
+import { checkOf } from '../health-check.js';
 import { isSignal, parseSignal } from '../signals.js';
 import { writeFileAtomically } from './atomic-file.js';
 import { oomKills, removeCgroup } from './container/cgroups.js';
@@ -112,6 +113,7 @@ export class Operations {
         stopSignal: container.prepared.stopSignal || this.#stopSignal(id, image.config.stopSignal),
         hostname,
         command,
+        check: checkOf(settings.healthcheck, image.config),
         imageId: image.image.id,
         imageRootfs: image.rootfs,
         exposedPorts: image.config.exposedPorts,

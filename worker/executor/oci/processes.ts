@@ -59,7 +59,14 @@ export async function exec(
     if (settings.dir) await checkFolder(root, settings.dir);
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const bundle = await mkdtemp(`${folder}/`);
-    return await execUnderMonitor({ id, bundle, runtime, process, input: settings.stdin });
+    return await execUnderMonitor({
+      id,
+      bundle,
+      runtime,
+      process,
+      input: settings.stdin,
+      timeoutMs: settings.timeoutMs,
+    });
   } finally {
     root.close();
   }

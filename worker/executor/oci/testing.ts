@@ -19,6 +19,7 @@ export function testSettings(fields: Partial<ContainerSettings> = {}): Container
     openStdin: false,
     stdinOnce: false,
     stopSignal: '',
+    healthcheck: undefined,
     init: false,
     readOnly: false,
     labels: {},

@@ -72,6 +72,7 @@ export class Container {
       pid: this.running ? (this.#process?.pid ?? 0) : 0,
       startedAt: this.#startedAt,
       exit: this.#exit,
+      check: this.#prepared.check,
     };
   }
 

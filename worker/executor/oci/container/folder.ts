@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf, invalidArgument } from '../../../../lib/errors.js';
 import { type LogSettings, logSettings } from '../../../../lib/log-drivers.js';
 import type { ContainerExit } from '../../executor.js';
+import type { ContainerCheck } from '../../health-check.js';
 import type { HeldVolume } from '../../interactive.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { isObject } from '../images/config.js';
@@ -27,6 +28,7 @@ export interface PreparedRecord {
   readonly command: readonly string[];
   readonly volumes: readonly HeldVolume[];
   readonly log: LogSettings;
+  readonly check: ContainerCheck | undefined;
 }
 
 /** What records did not have at first. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { identify, isAlive, sendSignal } from './process.js';
+import { identify, isAlive, killGroup, sendSignal } from './process.js';
 
 describe('process', () => {
   it('is known until it has ended', async () => {
@@ -14,5 +14,16 @@ describe('process', () => {
     await once(child, 'exit');
     expect(identity && isAlive(identity)).toBe(false);
     expect(identity && sendSignal(identity, 9)).toBe(false);
+  });
+
+  it('is killed with its group, when it leads one', async () => {
+    const child = spawn('sh', ['-c', 'sleep 100 & echo $!; wait'], { detached: true });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const [leader, other] = [identify(child.pid ?? 0), identify(Number(line))];
+    if (!leader || !other) throw new Error('they have ended');
+    killGroup(leader);
+    await once(child, 'exit');
+    await expect.poll(() => isAlive(other)).toBe(false);
+    killGroup(leader);
   });
 });

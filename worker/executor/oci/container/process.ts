@@ -17,8 +17,8 @@ function boot(): string {
   return bootId;
 }
 
-/** Start time of a process, from /proc/PID/stat (proc_pid_stat(5)); undefined when it is gone or a zombie. */
-function startOf(pid: number): number | undefined {
+/** Fields of /proc/PID/stat (proc_pid_stat(5)) from the third, the state, on; undefined when the process is gone. */
+function fieldsOf(pid: number): string[] | undefined {
   let stat: string;
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -27,8 +27,13 @@ function startOf(pid: number): number | undefined {
     throw error;
   }
   // The program's name, in parentheses, may hold anything; fields are counted from behind it.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19]);
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+}
+
+/** Start time of a process; undefined when it is gone or a zombie. */
+function startOf(pid: number): number | undefined {
+  const fields = fieldsOf(pid);
+  return !fields || fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19]);
 }
 
 /** Undefined when there is no such process. */
@@ -50,5 +55,16 @@ export function sendSignal(identity: ProcessIdentity, signal: number): boolean {
   } catch (error) {
     if (errnoOf(error) === 'ESRCH') return false;
     throw error;
+  }
+}
+
+/** Kills a process and, when it leads a group, all that are in it. */
+export function killGroup(identity: ProcessIdentity): void {
+  if (!isAlive(identity)) return;
+  const leads = Number(fieldsOf(identity.pid)?.[2]) === identity.pid;
+  try {
+    process.kill(leads ? -identity.pid : identity.pid, 'SIGKILL');
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
   }
 }

@@ -24,6 +24,8 @@ const image = {
   exposedPorts: [],
   volumes: [],
   stopSignal: '',
+  healthcheck: undefined,
+  shell: [],
   labels: {},
 };
 

@@ -6,6 +6,10 @@ import { invalidArgument, messageOf } from '../../../../lib/errors.js';
 import type { ImportOptions } from '../../executor.js';
 import { runTool, ToolError } from '../tool.js';
 import { isObject, parseJsonObject } from './config.js';
+import { keepDockerSettings } from './docker-settings.js';
+import { nameLayersByTheirBytes } from './layer-types.js';
+import type { Layout } from './layout.js';
+import { ONLY } from './rootfs.js';
 
 export type ArchiveFormat = Exclude<ImportOptions['format'], ''>;
 
@@ -136,4 +140,22 @@ export async function ociArchiveImages(file: string, index: string): Promise<Arc
       names: name === '' ? [] : [name],
     };
   });
+}
+
+/**
+ * Copies an image of an archive into an empty layout as its only one.
+ * @param work folder for temporary files
+ * @throws INVALID_ARGUMENT when it is not whole
+ */
+export async function copyArchived(source: string, layout: Layout, work: string): Promise<void> {
+  const skopeo = (...args: string[]) => runTool('skopeo', ['--insecure-policy', '--tmpdir', work, ...args]);
+  try {
+    // Layers stay as they are: compressing on the way only costs time.
+    await skopeo('copy', '--dest-oci-accept-uncompressed-layers', source, `oci:${layout.root}:${ONLY}`);
+    await nameLayersByTheirBytes(layout);
+    await keepDockerSettings(layout, await skopeo('inspect', '--config', '--raw', source));
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    throw invalidArgument(`the archive has no usable image: ${error.words}`, { cause: error });
+  }
 }

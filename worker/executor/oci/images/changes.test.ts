@@ -16,6 +16,8 @@ describe('changes of an image', () => {
       'VOLUME /data "/two words"',
       'VOLUME ["/logs"]',
       'STOPSIGNAL SIGQUIT',
+      'HEALTHCHECK NONE',
+      'HEALTHCHECK --interval=5s --timeout=1m --start-period=2s --start-interval=100ms --retries=2 CMD curl -f "a b"',
     ];
     expect(applyChanges(lines)).toEqual({
       Entrypoint: ['/bin/app', '-v'],
@@ -27,8 +29,18 @@ describe('changes of an image', () => {
       Labels: { a: 'b', 'c d': 'e' },
       Volumes: { '/data': {}, '/two words': {}, '/logs': {} },
       StopSignal: 'SIGQUIT',
+      Healthcheck: {
+        Test: ['CMD-SHELL', 'curl -f "a b"'],
+        Interval: 5e9,
+        Timeout: 60e9,
+        StartPeriod: 2e9,
+        StartInterval: 1e8,
+        Retries: 2,
+      },
     });
     expect(applyChanges([])).toEqual({});
+    expect(applyChanges(['healthcheck cmd ["a", "b c"]'])).toEqual({ Healthcheck: { Test: ['CMD', 'a', 'b c'] } });
+    expect(applyChanges(['HEALTHCHECK none'])).toEqual({ Healthcheck: { Test: ['NONE'] } });
   });
 
   it.each([
@@ -39,6 +51,10 @@ describe('changes of an image', () => {
     ['ENV A', 'has no value'],
     ['ENV A=1 B', '"B" is not NAME=value'],
     ['STOPSIGNAL SIGNONE', 'invalid signal: SIGNONE'],
+    ['HEALTHCHECK curl', 'has no command'],
+    ['HEALTHCHECK --interval=5 CMD x', '"5" is not a duration'],
+    ['HEALTHCHECK --often CMD x', 'has a wrong option, "--often"'],
+    ['HEALTHCHECK --retries=0 CMD x', 'has a wrong option, "--retries=0"'],
     ['EXPOSE 70000', '"70000" is not a port'],
   ])('refuse %s', (line, message) => {
     expect(() => applyChanges([line])).toThrow(message);

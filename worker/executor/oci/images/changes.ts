@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../../../lib/errors.js';
+import { parseDuration } from '../../../../lib/units.js';
 import { parseSignal } from '../../signals.js';
 
 /** The `config` object of an image configuration (OCI image-spec, config.md), as far as changes can set it. */
@@ -12,10 +13,21 @@ export interface ImageSettings {
   Labels?: Record<string, string>;
   Volumes?: Record<string, object>;
   StopSignal?: string;
+  /** Docker's extension of the format; times are nanoseconds. */
+  Healthcheck?: HealthcheckSettings;
+}
+
+interface HealthcheckSettings {
+  Test: string[];
+  Interval?: number;
+  Timeout?: number;
+  StartPeriod?: number;
+  StartInterval?: number;
+  Retries?: number;
 }
 
 const HINT =
-  'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, WORKDIR, USER, LABEL, VOLUME and STOPSIGNAL lines, as in a Dockerfile.';
+  'Changes are CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR lines, as in a Dockerfile.';
 
 /** `["a", "b"]` as a list, anything else as a shell's command line. */
 function command(argument: string, line: string): string[] {
@@ -75,6 +87,36 @@ function volumes(argument: string, line: string): string[] {
   throw invalidArgument(`"${line}": "${wrong}" is not an absolute path`, { value: wrong, hint: 'Write VOLUME /data.' });
 }
 
+const DURATIONS = {
+  interval: 'Interval',
+  timeout: 'Timeout',
+  'start-period': 'StartPeriod',
+  'start-interval': 'StartInterval',
+} as const;
+
+/** `NONE`, or `[--interval=5s …] CMD …`. */
+function healthcheck(argument: string, line: string): HealthcheckSettings {
+  const bad = (what: string) =>
+    invalidArgument(`"${line}" ${what}`, {
+      value: line,
+      hint: 'Write HEALTHCHECK --interval=5s CMD prog arg, or NONE.',
+    });
+  if (/^NONE$/i.test(argument)) return { Test: ['NONE'] };
+  const match = /^((?:--\S+\s+)*)CMD\s+(.+)$/is.exec(argument);
+  if (!match) throw bad('has no command');
+  const [, options = '', text = ''] = match;
+  const settings: HealthcheckSettings = {
+    Test: text.startsWith('[') ? ['CMD', ...command(text, line)] : ['CMD-SHELL', text],
+  };
+  for (const option of words(options)) {
+    const [name = '', value = ''] = option.slice(2).split(/=(.*)/s);
+    if (name === 'retries' && /^[1-9]\d*$/.test(value)) settings.Retries = Number(value);
+    else if (Object.hasOwn(DURATIONS, name)) settings[DURATIONS[name as keyof typeof DURATIONS]] = parseDuration(value);
+    else throw bad(`has a wrong option, "${option}"`);
+  }
+  return settings;
+}
+
 /**
  * What Dockerfile lines make of an image's settings.
  * @throws INVALID_ARGUMENT that names the line
@@ -111,6 +153,9 @@ export function applyChanges(lines: readonly string[]): ImageSettings {
         break;
       case 'VOLUME':
         for (const path of volumes(argument, line)) settings.Volumes = { ...settings.Volumes, [path]: {} };
+        break;
+      case 'HEALTHCHECK':
+        settings.Healthcheck = healthcheck(argument, line);
         break;
       case 'STOPSIGNAL':
         parseSignal(argument);

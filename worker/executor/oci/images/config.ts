@@ -1,6 +1,6 @@
 import { arch } from 'node:process';
 import { invalidArgument } from '../../../../lib/errors.js';
-import type { Platform } from '../../../../proto/gen/index.js';
+import { HealthConfig, type Platform } from '../../../../proto/gen/index.js';
 
 /** A content descriptor (OCI image-spec, descriptor.md). */
 export interface Descriptor {
@@ -26,6 +26,10 @@ export interface ImageConfig {
   readonly volumes: readonly string[];
   /** Empty when the image does not say. */
   readonly stopSignal: string;
+  /** Docker's extension of the format, like `shell`. */
+  readonly healthcheck: HealthConfig | undefined;
+  /** What command lines of its health check are given to; empty when the image does not say. */
+  readonly shell: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -57,8 +61,23 @@ export function parseJsonObject(text: string, what: string): Json {
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+/** Zero for what is no such number. */
+const count = (value: unknown): number => (Number.isSafeInteger(value) && Number(value) > 0 ? Number(value) : 0);
 const texts = (value: unknown): string[] =>
   Array.isArray(value) ? value.filter((item) => typeof item === 'string') : [];
+
+/** Docker's `Healthcheck`; times are nanoseconds. */
+function parseHealthcheck(value: unknown): HealthConfig | undefined {
+  if (!isObject(value)) return undefined;
+  return HealthConfig.create({
+    test: texts(value.Test),
+    interval: count(value.Interval),
+    timeout: count(value.Timeout),
+    startPeriod: count(value.StartPeriod),
+    startInterval: count(value.StartInterval),
+    retries: count(value.Retries),
+  });
+}
 
 /** @throws INVALID_ARGUMENT when it is no descriptor */
 export function parseDescriptor(value: unknown, what: string): Descriptor {
@@ -105,6 +124,8 @@ export function parseImageConfig(json: string): ImageConfig {
     exposedPorts: isObject(config.ExposedPorts) ? Object.keys(config.ExposedPorts) : [],
     volumes: isObject(config.Volumes) ? Object.keys(config.Volumes) : [],
     stopSignal: text(config.StopSignal),
+    healthcheck: parseHealthcheck(config.Healthcheck),
+    shell: texts(config.Shell),
     labels: Object.fromEntries(Object.entries(labels).map(([key, value]) => [key, text(value)])),
   };
 }

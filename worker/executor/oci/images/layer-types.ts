@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises';
-import { parseJsonObject, parseManifest } from './config.js';
+import { parseManifest } from './config.js';
 import type { Layout } from './layout.js';
+import { changeOnlyImage } from './only-image.js';
 
 export const LAYER_TYPE = 'application/vnd.oci.image.layer.v1.tar';
 
@@ -15,16 +16,14 @@ const COMPRESSIONS = [
  * uncompressed layers of a docker-archive that it is told to leave as they are, and umoci believes it.
  */
 export async function nameLayersByTheirBytes(layout: Layout): Promise<void> {
-  const [descriptor, ...others] = await layout.manifests();
-  if (!descriptor || others.length > 0) throw new Error(`${layout.root} was to have one image`);
-  const json = await layout.read(descriptor.digest);
-  const { layers } = parseManifest(json);
-  const named = await Promise.all(
-    layers.map(async (layer) => ({ ...layer, mediaType: await typeOf(layout, layer.digest) })),
-  );
-  if (named.every(({ mediaType }, index) => mediaType === layers[index]?.mediaType)) return;
-  const manifest = await layout.writeBlob({ ...parseJsonObject(json, 'the image manifest'), layers: named });
-  await layout.writeManifests([{ ...descriptor, ...manifest }]);
+  await changeOnlyImage(layout, async (manifest) => {
+    const { layers } = parseManifest(JSON.stringify(manifest));
+    const named = await Promise.all(
+      layers.map(async (layer) => ({ ...layer, mediaType: await typeOf(layout, layer.digest) })),
+    );
+    const same = named.every(({ mediaType }, index) => mediaType === layers[index]?.mediaType);
+    return same ? undefined : { ...manifest, layers: named };
+  });
 }
 
 async function typeOf(layout: Layout, digest: string): Promise<string> {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { invalidArgument, notFound, type SwarmError, unavailable } from '../../../../lib/errors.js';
 import { runTool, ToolError } from '../tool.js';
 import { hostPlatform, isObject, parseJsonObject } from './config.js';
+import { keepDockerSettings } from './docker-settings.js';
 import type { Layout } from './layout.js';
 import type { ImageName } from './name.js';
 import { ONLY } from './rootfs.js';
@@ -42,6 +43,8 @@ export class RegistrySource {
     const source = `docker://${this.#name.domain}/${this.#name.path}@${digest}`;
     const flags = await this.#flags('src-');
     await this.#skopeo(['copy', ...flags, source, `oci:${target.root}:${ONLY}`], progress);
+    const config = await this.#skopeo(['inspect', '--config', '--raw', ...(await this.#flags('')), source]);
+    await keepDockerSettings(target, config);
   }
 
   /** @param side skopeo's prefix of options that concern one side of a copy */

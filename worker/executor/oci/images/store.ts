@@ -13,8 +13,14 @@ import {
 import type { Logger } from '../../../../lib/log.js';
 import type { ImageStore, ImportOptions, PullOptions, StoredImage } from '../../executor.js';
 import { withFileLock } from '../file-lock.js';
-import { runTool, ToolError } from '../tool.js';
-import { type ArchivedImage, dockerArchiveImages, inspectArchive, ociArchiveImages, spoolArchive } from './archive.js';
+import {
+  type ArchivedImage,
+  copyArchived,
+  dockerArchiveImages,
+  inspectArchive,
+  ociArchiveImages,
+  spoolArchive,
+} from './archive.js';
 import {
   hexOf,
   idOf,
@@ -33,11 +39,10 @@ import { applyChanges } from './changes.js';
 import { hostPlatform, type ImageConfig, parseImageConfig, parseManifest } from './config.js';
 import { collectGarbage } from './garbage.js';
 import { Holders } from './holders.js';
-import { nameLayersByTheirBytes } from './layer-types.js';
 import { Layout } from './layout.js';
 import { isImageId, isLocalOnly, isLoopbackRegistry, parseImageName } from './name.js';
 import { RegistrySource } from './registry.js';
-import { exists, layoutFromTar, MANIFEST_TYPE, ONLY, sizeOf, unpack } from './rootfs.js';
+import { exists, layoutFromTar, MANIFEST_TYPE, sizeOf, unpack } from './rootfs.js';
 import { SharedWork } from './shared-work.js';
 import { WorkFolders } from './work-folders.js';
 
@@ -290,16 +295,7 @@ export class OciImageStore implements ImageStore {
       const folder = join(work, `image-${position}`);
       await mkdir(folder);
       const layout = await this.#layoutWithOurBlobs(join(folder, 'layout'));
-      try {
-        const target = `oci:${layout.root}:${ONLY}`;
-        // Layers stay as they are: compressing on the way only costs time.
-        const asTheyAre = '--dest-oci-accept-uncompressed-layers';
-        await runTool('skopeo', ['--insecure-policy', '--tmpdir', work, 'copy', asTheyAre, source, target]);
-        await nameLayersByTheirBytes(layout);
-      } catch (error) {
-        if (!(error instanceof ToolError)) throw error;
-        throw invalidArgument(`the archive has no usable image: ${error.words}`, { cause: error });
-      }
+      await copyArchived(source, layout, work);
       const canonical = name === '' ? names.map((item) => parseImageName(item).canonical) : [name];
       const image = await this.#ingest(layout, folder, canonical, '');
       first ??= image;

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { systemClock } from '../../../../lib/clock.js';
 import { parseSignal } from '../../signals.js';
 import { startFailureCode } from '../../start-failure.js';
-import { identify, type ProcessIdentity, sendSignal } from '../container/process.js';
+import { identify, killGroup, type ProcessIdentity, sendSignal } from '../container/process.js';
 import type { SpecProcess } from '../container/spec-types.js';
 import { Answers, commonArgs, streamArgs } from './conmon.js';
 import { posixSpawn, reap } from './posix-spawn.js';
@@ -21,6 +21,8 @@ export interface ExecOptions {
   readonly runtime: Runtime;
   readonly process: SpecProcess;
   readonly input: boolean;
+  /** Undefined: it may run for ever. */
+  readonly timeoutMs: number | undefined;
 }
 
 /**
@@ -29,7 +31,7 @@ export interface ExecOptions {
  * process: nothing of the output is missed. Then it tells the process's id, and at the end its exit code.
  */
 export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredStreams> {
-  const { bundle, process, input } = options;
+  const { bundle, process, input, timeoutMs } = options;
   await mkdir(bundle, { recursive: true, mode: 0o700 });
   await writeFile(join(bundle, 'process.json'), JSON.stringify(process), { mode: 0o600 });
   let target: ProcessIdentity | undefined;
@@ -47,7 +49,11 @@ export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredS
     const { number, words } = await answers.next();
     if (number > 0) target = identify(number);
     else streams.disconnected();
-    void end(number, words, answers, streams).then(() => discard(bundle));
+    const cancel = killAfter(timeoutMs, target);
+    void end(number, words, answers, streams).then(() => {
+      cancel();
+      return discard(bundle);
+    });
   } catch (error) {
     answers.close();
     streams.close();
@@ -85,14 +91,22 @@ async function begin(options: ExecOptions, streams: MonitoredStreams): Promise<A
   }
 }
 
-function execArgs({ id, bundle, runtime, process, input }: ExecOptions): string[] {
+function execArgs({ id, bundle, runtime, process, input, timeoutMs }: ExecOptions): string[] {
   return [
     ...commonArgs(id, runtime.command),
     ...['--exec', '--exec-attach', '--exec-process-spec', join(bundle, 'process.json')],
     ...['--bundle', bundle, '--container-pidfile', join(bundle, 'pid'), '--conmon-pidfile', join(bundle, 'conmon.pid')],
     ...['--log-path', 'none:'],
+    // In whole seconds, and later than we do it: it is for when we are not there any more.
+    ...(timeoutMs === undefined ? [] : ['--timeout', String(Math.ceil(timeoutMs / 1000) + 1)]),
     ...streamArgs({ tty: process.terminal, input, inputEnds: true }),
   ];
+}
+
+/** @returns calls it off */
+function killAfter(timeoutMs: number | undefined, target: ProcessIdentity | undefined): () => void {
+  if (timeoutMs === undefined || !target) return () => {};
+  return systemClock.after(timeoutMs, () => killGroup(target));
 }
 
 /** What of it cannot be removed now goes with the container. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { deferred } from '../../../lib/async.js';
+import { deferred } from './async.js';
 import { Limiter } from './limiter.js';
 
 it('limiter - runs so many at a time, in order, and goes on after a failure', async () => {
