@@ -16,14 +16,32 @@ describe('process', () => {
     expect(identity && sendSignal(identity, 9)).toBe(false);
   });
 
-  it('is killed with its group, when it leads one', async () => {
-    const child = spawn('sh', ['-c', 'sleep 100 & echo $!; wait'], { detached: true });
+  it.each([
+    ['it leads', 'sleep 100 & echo $$ $!; wait'],
+    // What has made it has ended, as a runtime that was asked for another process in a container.
+    ['is its own', '(sleep 100 & echo $BASHPID $!; wait) &'],
+  ])('is killed with the group that %s', async (_name, script) => {
+    const child = spawn('bash', ['-c', script], { detached: true });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
-    const [leader, other] = [identify(child.pid ?? 0), identify(Number(line))];
-    if (!leader || !other) throw new Error('they have ended');
+    const [first, other] = String(line)
+      .split(' ')
+      .map((pid) => identify(Number(pid)));
+    if (!first || !other) throw new Error('they have ended');
+    if (first.pid !== child.pid) await once(child, 'exit');
+    killGroup(first);
+    await expect.poll(() => [isAlive(first), isAlive(other)]).toEqual([false, false]);
+    killGroup(first);
+  });
+
+  it('is killed alone in the group of another', async () => {
+    const child = spawn('bash', ['-c', 'sleep 100 & echo $!; wait; exec sleep 100'], { detached: true });
+    const [line] = (await once(child.stdout, 'data')) as [Buffer];
+    const [leader, member] = [identify(child.pid ?? 0), identify(Number(line))];
+    if (!leader || !member) throw new Error('they have ended');
+    killGroup(member);
+    await expect.poll(() => isAlive(member)).toBe(false);
+    expect(isAlive(leader)).toBe(true);
     killGroup(leader);
     await once(child, 'exit');
-    await expect.poll(() => isAlive(other)).toBe(false);
-    killGroup(leader);
   });
 });

@@ -58,12 +58,17 @@ export function sendSignal(identity: ProcessIdentity, signal: number): boolean {
   }
 }
 
-/** Kills a process and, when it leads a group, all that are in it. */
+/**
+ * Kills a process with all of its group, when that is its own: it leads it, or the runtime that has made both has
+ * ended.
+ */
 export function killGroup(identity: ProcessIdentity): void {
   if (!isAlive(identity)) return;
-  const leads = Number(fieldsOf(identity.pid)?.[2]) === identity.pid;
+  const { pid } = identity;
+  const group = Number(fieldsOf(pid)?.[2]);
+  const own = group > 1 && (group === pid || identify(group) === undefined);
   try {
-    process.kill(leads ? -identity.pid : identity.pid, 'SIGKILL');
+    process.kill(own ? -group : pid, 'SIGKILL');
   } catch (error) {
     if (errnoOf(error) !== 'ESRCH') throw error;
   }
