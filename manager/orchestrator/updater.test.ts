@@ -65,9 +65,9 @@ test('update - a failure pauses it, for a new leader too, until the next update'
   await change(id, image('web:2'));
   await stopUnwanted(id);
   const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
-  if (fresh) await report(fresh, TaskState.FAILED);
+  if (fresh) await report(fresh, TaskState.FAILED, 'unhealthy container');
   expect(service(id)?.updateStatus?.message).toBe(
-    `update paused due to failure or early termination of task ${fresh?.id}`,
+    `update paused due to failure or early termination of task ${fresh?.id}: unhealthy container`,
   );
   await restart();
   const old = () => wanted(id).filter((task) => task.spec.container.image === '');
@@ -91,7 +91,10 @@ test('update - a failure rolls back when that is asked for', async () => {
   await change(id, image('web:2'));
   await stopUnwanted(id);
   const fresh = wanted(id).find((task) => task.spec.container.image === 'web:2');
-  if (fresh) await report(fresh, TaskState.REJECTED);
+  if (fresh) await report(fresh, TaskState.REJECTED, 'No such image');
+  expect(service(id)?.updateStatus?.message).toBe(
+    `update rolled back due to failure or early termination of task ${fresh?.id}: No such image`,
+  );
   expect(service(id)?.spec.task.container.image).toBe('web:1');
   await stopUnwanted(id);
   await runAll(id);

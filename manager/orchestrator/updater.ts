@@ -204,13 +204,13 @@ export class Updater {
   #fail(service: Service, update: RollingUpdate): Change {
     this.forget(service.id);
     const isRollback = service.updateStatus?.state === UpdateState.ROLLBACK_STARTED;
-    const message = `paused due to failure or early termination of task ${update.failedTask}`;
+    const cause = `due to failure or early termination of ${this.#inWords(update.failedTask)}`;
     const startedAt = service.updateStatus?.startedAt ?? 0;
     const previous = service.previousSpec;
     if (update.failureAction !== FailureAction.ROLLBACK || isRollback || !previous) {
       const state = isRollback ? UpdateState.ROLLBACK_PAUSED : UpdateState.PAUSED;
       const subject = isRollback ? 'rollback' : 'update';
-      return this.#status(service, { state, startedAt, completedAt: 0, message: `${subject} ${message}` });
+      return this.#status(service, { state, startedAt, completedAt: 0, message: `${subject} paused ${cause}` });
     }
     return (draft) => {
       const current = draft.get('service', service.id);
@@ -229,10 +229,16 @@ export class Updater {
           state,
           startedAt: this.#options.clock.now(),
           completedAt: 0,
-          message: `update rolled back due to failure or early termination of task ${update.failedTask}`,
+          message: `update rolled back ${cause}`,
         },
       });
     };
+  }
+
+  /** A task that has failed, with the reason. */
+  #inWords(taskId: string): string {
+    const error = this.#options.store.view().get('task', taskId)?.status.error ?? '';
+    return error === '' ? `task ${taskId}` : `task ${taskId}: ${error}`;
   }
 
   #status(service: Service, updateStatus: UpdateStatus): Change {

@@ -21,7 +21,7 @@ export interface TestLoops {
   away(meanwhile: () => Promise<void>): Promise<void>;
   tasks(serviceId: string): Task[];
   /** Reports a state of a task, as the dispatcher does. */
-  report(task: Task, state: TaskState): Promise<void>;
+  report(task: Task, state: TaskState, error?: string): Promise<void>;
 }
 
 export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLoops> {
@@ -67,10 +67,10 @@ export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLo
     restart: () => away(async () => {}),
     away,
     tasks: (serviceId) => [...store.view().tasksOfService(serviceId)],
-    async report(task, state) {
+    async report(task, state, error = '') {
       await store.update((draft) => {
         const current = draft.get('task', task.id);
-        if (current) draft.update('task', withStatus(current, { ...current.status, state, timestamp: clock.now() }));
+        if (current) draft.update('task', withStatus(current, { ...current.status, state, error, timestamp: clock.now() }));
       });
       await settle();
     },

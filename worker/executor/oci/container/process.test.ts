@@ -22,12 +22,13 @@ describe('process', () => {
     ['is its own', '(sleep 100 & echo $BASHPID $!; wait) &'],
   ])('is killed with the group that %s', async (_name, script) => {
     const child = spawn('bash', ['-c', script], { detached: true });
+    const exited = once(child, 'exit');
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const [first, other] = String(line)
       .split(' ')
       .map((pid) => identify(Number(pid)));
     if (!first || !other) throw new Error('they have ended');
-    if (first.pid !== child.pid) await once(child, 'exit');
+    if (first.pid !== child.pid) await exited;
     killGroup(first);
     await expect.poll(() => [isAlive(first), isAlive(other)]).toEqual([false, false]);
     killGroup(first);
