@@ -77,7 +77,7 @@ test('a task is starting, and reached by nobody, until it is healthy; and stays 
 test('a task that becomes unhealthy gets no more requests, and is replaced; none fails', async () => {
   await create(
     ...['--health-cmd', '[ ! -e /tmp/ill ] || { echo broken; exit 1; }', '--replicas', '2'],
-    ...['--restart-delay', '100ms', '--stop-grace-period', '6s', IMAGE, ...STUBBORN],
+    ...['--restart-delay', '100ms', '--stop-grace-period', '60s', IMAGE, ...STUBBORN],
   );
   const [ill] = await runningTasks('web');
   if (!ill) throw new Error('nothing runs');
@@ -97,6 +97,7 @@ test('a task that becomes unhealthy gets no more requests, and is replaced; none
   const out = samples.length;
   // Its process is there still, and would answer.
   expect((await execute('kill', ['-0', String(PID)])).code).toBe(0);
+  await execute('kill', ['-9', String(PID)]);
   const failed = await until('it has failed', 20, async () =>
     (await tasksOf('web')).find(({ ID, CurrentState }) => ID === ill.ID && CurrentState.startsWith('Failed')),
   );

@@ -15,10 +15,9 @@ import {
   RunPhase,
   StoredContainer,
   type Task,
-  TaskState,
 } from '../../proto/gen/index.js';
 import { AttachmentsClient } from '../agent/attachments.js';
-import { isAttachment, type LocalTask } from '../agent/local-task.js';
+import { isAttachment, isTerminal, type LocalTask } from '../agent/local-task.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { readResolvConf } from '../agent/resolv-conf.js';
 import { taskName } from '../agent/template.js';
@@ -72,7 +71,7 @@ export type AnyContainer =
 export const isRunning = (found: AnyContainer): boolean =>
   found.kind === 'local'
     ? found.runner.running
-    : found.local.status.state === TaskState.RUNNING && found.local.status.container !== undefined;
+    : !isTerminal(found.local.status.state) && (found.local.status.container?.pid ?? 0) > 0;
 
 /** The containers of this machine alone, each with its runner, and the networks they are in. */
 export class Containers {
