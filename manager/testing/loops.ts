@@ -70,7 +70,8 @@ export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLo
     async report(task, state, error = '') {
       await store.update((draft) => {
         const current = draft.get('task', task.id);
-        if (current) draft.update('task', withStatus(current, { ...current.status, state, error, timestamp: clock.now() }));
+        if (current)
+          draft.update('task', withStatus(current, { ...current.status, state, error, timestamp: clock.now() }));
       });
       await settle();
     },
