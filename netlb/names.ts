@@ -19,6 +19,13 @@ export const LINK_GROUP = 0x7473;
 /** Links about to be deleted: one delete by group costs as much as one delete by name. */
 export const DOOMED_GROUP = 0x7474;
 
+/** Of every route that we make in the node's own namespace, as `ip route` shows it (proto 115): nobody else has it. */
+export const ROUTE_PROTOCOL = 0x73;
+
+/** Of a routed network: the bridge of this node's subnet, and the device to the other nodes'. At most 15 bytes. */
+export const routedBridgeName = (networkId: string): string => `br-${networkId.slice(0, 12)}`;
+export const routedDeviceName = (vni: number): string => `routed.${vni}`;
+
 /** What of the kernel belongs to the node itself has no namespace file. */
 export const NODE_NAMESPACE = '';
 

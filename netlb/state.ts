@@ -6,7 +6,8 @@
  * What it becomes in the kernel (names as `ip`, `bridge` and `nft` show them):
  *
  *   node's namespace   swarm_gwbridge 172.18.0.1/16 with one isolated port per sandbox; tsswarm0 172.17.0.1/16 and
- *                      br-<network, 12> with one port per endpoint; table `ip tsswarm`
+ *                      br-<network, 12> with one port per endpoint; routed.<VNI> of a routed network with a /32, one
+ *                      neighbour and FDB entry per other node, and one route (proto 115); table `ip tsswarm`
  *   1-<network, 10>    br0 with the gateway addresses, vxlan0 with FDB and neighbours, one veth per local endpoint
  *   ingress_sbox       eth0 in the ingress overlay, eth1 172.18.0.2/16 on the gateway bridge; table `ip tsswarm`:
  *                      mangle marks by protocol and port, and the balancer
@@ -21,6 +22,7 @@ export interface DesiredState {
   readonly gatewayBridge: GatewayBridge | undefined;
   readonly overlays: readonly Overlay[];
   readonly bridges: readonly LocalBridge[];
+  readonly routed: readonly RoutedNetwork[];
   readonly sandboxes: readonly Sandbox[];
   /** Undefined while the node has no ingress address: no port is published then. */
   readonly ingress: Ingress | undefined;
@@ -61,6 +63,34 @@ export interface RemoteEndpoint {
   readonly vtep: string;
 }
 
+/** A network of which each node has a subnet, with routes to those of the others. IPv4 only. */
+export interface RoutedNetwork {
+  /** The network's id, 25 characters. */
+  readonly id: string;
+  readonly backend: 'vxlan' | 'host-gw';
+  /** Of `vxlan`; 0 otherwise. */
+  readonly vni: number;
+  /** CIDR of the whole network: 10.1.0.0/16. What goes from it to it keeps its addresses. */
+  readonly subnet: string;
+  /** CIDR of the bridge's address in this node's subnet: 10.1.83.1/24. One, but after a change of leases. */
+  readonly gateways: readonly string[];
+  /** 0: the underlay's, less the encapsulation (50 bytes) if there is any. */
+  readonly mtu: number;
+  /** No way out of it and none in, published ports included. */
+  readonly internal: boolean;
+  /** Other nodes with a subnet, each once. */
+  readonly peers: readonly RoutePeer[];
+}
+
+export interface RoutePeer {
+  /** CIDR: 10.1.24.0/24. */
+  readonly subnet: string;
+  /** Data-path address of the node that has it. */
+  readonly address: string;
+  /** Of its VXLAN device; of no use to `host-gw`. */
+  readonly mac: string;
+}
+
 /** A network of this node alone: a bridge in the node's namespace, which holds the gateway addresses. */
 export interface LocalBridge {
   /** The network's id. */
@@ -87,7 +117,7 @@ export interface Sandbox {
   readonly endpoints: readonly SandboxEndpoint[];
   /**
    * Has an interface on the gateway bridge and the default route through it. Without one, the default route
-   * leads to the gateway of the first endpoint on a bridge that is not internal, if there is such; either family
+   * leads to the gateway of the first endpoint on a bridge (a routed network's included) that is not internal, if there is such; either family
    * by itself. The interface comes after the endpoints that the sandbox is made with (eth1 for one), and keeps its
    * name: who names the interfaces of endpoints that come later leaves it out, or it must give way and is made anew.
    */
@@ -107,7 +137,7 @@ export interface Sandbox {
 }
 
 export interface SandboxEndpoint {
-  /** Of an overlay or of a local bridge. */
+  /** Of an overlay, a routed network or a local bridge. */
   readonly networkId: string;
   /** One or more, without a prefix length: that is the one of the network's gateway in the same subnet. */
   readonly addresses: readonly string[];
@@ -207,7 +237,7 @@ export interface PublishedPort {
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {
   /**
-   * What it concerns: a sandbox, a network, or the node as a whole. What keeps a sandbox from being made as it was
+   * What it concerns: a sandbox, a network (a routed one is a `bridge`), or the node as a whole. What keeps a sandbox from being made as it was
    * asked for is a problem of its own, too: one of a bridge alone (a firewall, a route that came later) stops nobody.
    */
   readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'node'; readonly id: string };

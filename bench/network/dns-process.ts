@@ -14,6 +14,7 @@ const { problems } = await plane.apply({
   gatewayBridge: undefined,
   overlays: [],
   bridges: [],
+  routed: [],
   sandboxes: [
     {
       id: SANDBOX,

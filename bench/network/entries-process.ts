@@ -55,6 +55,7 @@ const state = (overlays: readonly Overlay[], sandboxes: readonly Sandbox[]): Des
   gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays,
   bridges: [],
+  routed: [],
   sandboxes,
   ingress: undefined,
   zones: [],

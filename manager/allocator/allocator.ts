@@ -1,12 +1,13 @@
-import { messageOf, SwarmError } from '../../lib/errors.js';
-import type { Cluster, Network, Node, Service, Task } from '../../proto/gen/index.js';
+import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
+import type { Cluster, Network, NetworkAttachment, Node, Service, Task } from '../../proto/gen/index.js';
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { isAttachment, isStopped, isWanted, taskName } from '../common/tasks.js';
+import { isRouted } from '../common/routed-options.js';
+import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress, taskName } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
-import { attach, attachTask, isBlocked, nodeOwner, taskOwner } from './attachment.js';
+import { attach, attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
-import { isOverlay } from './network.js';
+import { givesAddresses } from './network.js';
 import { NetworkBook } from './network-book.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
@@ -120,7 +121,7 @@ export class Allocator implements Reaction {
       if (!before) this.#dirty.network.add(network.id);
       return;
     }
-    if (isOverlay(network)) this.#ledger.addNetwork(network);
+    if (givesAddresses(network)) this.#ledger.addNetwork(network);
     if (!before?.allocated) this.#networkReady(network);
   }
 
@@ -135,15 +136,30 @@ export class Allocator implements Reaction {
   #networkGone(network: Network): void {
     this.#networks.delete(network.id);
     this.#ledger.removeNetwork(network.id);
+    for (const node of this.#options.store.view().list('node'))
+      if (node.attachments.some(({ networkId }) => networkId === network.id)) this.#dirty.node.add(node.id);
     for (const waiting of this.#networks.waiting()) this.#dirty.network.add(waiting);
   }
 
   #nodeSeen(node: Node): void {
     this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, controlPort(node));
     this.#networks.avoid(node.id, [node.dataPathAddress, node.status.address]);
-    for (const a of node.attachments) this.#ledger.claim(nodeOwner(node.id), a.networkId, a.addresses);
+    for (const a of node.attachments) this.#nodeAttachmentSeen(node, a);
     const ingress = this.#networks.ingress();
     if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
+  }
+
+  /** A node that has left takes its leases with it; one that is down will be back. */
+  #nodeAttachmentSeen(node: Node, { networkId, addresses }: NetworkAttachment): void {
+    const owner = nodeOwner(node.id);
+    const network = this.#networks.get(networkId);
+    const [first] = addresses;
+    if (!network || !isRouted(network) || first === undefined) this.#ledger.claim(owner, networkId, addresses);
+    else if (!hasLeft(node)) this.#ledger.claimLease(owner, networkId, first);
+    else {
+      this.#freed(this.#ledger.release(owner, networkId));
+      this.#dirty.node.add(node.id);
+    }
   }
 
   #nodeGone(node: Node): void {
@@ -174,7 +190,7 @@ export class Allocator implements Reaction {
       if (!this.#ledger.claim(owner, a.networkId, a.addresses))
         this.#options.log.warn({ task: task.id, network: a.networkId, addresses: a.addresses }, 'address given twice');
     }
-    if (task.status.state === TaskState.NEW && isWanted(task)) {
+    if ((task.status.state === TaskState.NEW && isWanted(task)) || isPlacedWithout(task)) {
       if (!this.#waiting.has('task', task.id)) this.#dirty.task.add(task.id);
     }
   }
@@ -232,21 +248,42 @@ export class Allocator implements Reaction {
   #allocateNode(draft: WriteView, id: string): void {
     const node = draft.get('node', id);
     if (!node) return;
+    const kept = node.attachments.filter(({ networkId }) => {
+      const network = draft.get('network', networkId);
+      return network && !(isRouted(network) && hasLeft(node));
+    });
+    const own = this.#ingressAttachment(node);
+    if (own || kept.length < node.attachments.length)
+      draft.update('node', { ...node, attachments: [...kept, ...(own ? [own] : [])] });
+  }
+
+  /** Undefined when the node has it, or cannot have it yet. */
+  #ingressAttachment({ id, attachments }: Node): NetworkAttachment | undefined {
     const ingress = this.#networks.ingress();
     if (!ingress) {
       this.#waiting.add(INGRESS, { kind: 'node', id });
-      return;
+      return undefined;
     }
-    if (node.attachments.some((a) => a.networkId === ingress.id)) return;
+    if (attachments.some((a) => a.networkId === ingress.id)) return undefined;
     try {
-      const own = attach(this.#ledger, nodeOwner(id), ingress);
-      const others = node.attachments.filter((a) => draft.get('network', a.networkId));
-      draft.update('node', { ...node, attachments: [...others, own] });
+      return attach(this.#ledger, nodeOwner(id), ingress);
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error;
       this.#waiting.add(ingress.id, { kind: 'node', id });
       this.#options.log.warn({ node: id, err: error }, `node gets no ingress address: ${messageOf(error)}`);
+      return undefined;
     }
+  }
+
+  /** The node's lease in a routed network, which it is given with its first task. @throws as AddressLedger.lease */
+  #lease(draft: WriteView, nodeId: string, network: Network): string {
+    const node = draft.get('node', nodeId);
+    if (!node || hasLeft(node)) throw failedPrecondition(`node ${nodeId} has left the swarm`, { value: nodeId });
+    const owner = nodeOwner(nodeId);
+    const lease = leaseAttachment(this.#ledger, owner, network);
+    if (!node.attachments.some((a) => a.networkId === network.id))
+      draft.update('node', { ...node, attachments: [...node.attachments, lease] });
+    return owner;
   }
 
   #allocateService(draft: WriteView, id: string): void {
@@ -267,10 +304,12 @@ export class Allocator implements Reaction {
 
   #allocateTask(draft: WriteView, id: string): void {
     const stored = draft.get('task', id);
-    if (!stored || stored.status.state !== TaskState.NEW || !isWanted(stored)) return;
+    if (!stored || !isWanted(stored)) return;
+    const isPlaced = isPlacedWithout(stored);
+    if (stored.status.state !== TaskState.NEW && !isPlaced) return;
     const service = stored.serviceId === '' ? undefined : draft.get('service', stored.serviceId);
-    const task = service ? { ...stored, endpoint: service.endpoint } : stored;
-    if (service && !service.endpoint.allocated) {
+    const task = service && !isPlaced ? { ...stored, endpoint: service.endpoint } : stored;
+    if (service && !service.endpoint.allocated && !isPlaced) {
       this.#waiting.add(serviceOwner(service.id), { kind: 'task', id });
       this.#explain(draft, stored, service.problems.join('; ') || 'waiting for addresses and ports of the service');
       return;
@@ -278,12 +317,22 @@ export class Allocator implements Reaction {
     const networks = attachTask(this.#ledger, task, {
       byId: (networkId) => draft.get('network', networkId),
       ingress: () => this.#networks.ingress(),
+      lessee: (network) => (task.nodeId === '' ? undefined : this.#lease(draft, task.nodeId, network)),
     });
     if (isBlocked(networks)) {
       // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
-      this.#waiting.add(reasonOf(task, networks.blockedBy), { kind: 'task', id });
-      this.#freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
+      this.#waiting.add(this.#reasonOf(task, networks.blockedBy), { kind: 'task', id });
+      if (!isPlaced)
+        this.#freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
       this.#explain(draft, stored, networks.why);
+      return;
+    }
+    if (isPlaced) {
+      draft.update('task', {
+        ...stored,
+        networks,
+        status: { ...stored.status, message: 'addresses given', error: '' },
+      });
       return;
     }
     // An attachment is where its container is: there is nothing to schedule.
@@ -298,6 +347,14 @@ export class Allocator implements Reaction {
     if (task.status.error === why) return;
     const timestamp = this.#options.clock.now();
     draft.update('task', { ...task, status: { ...task.status, timestamp, message: 'pending allocation', error: why } });
+  }
+
+  /** @param networkId undefined for an ingress network yet to come */
+  #reasonOf(task: Task, networkId: string | undefined): string {
+    if (networkId === undefined) return INGRESS;
+    const network = this.#networks.get(networkId);
+    const asks = task.spec.networks.some(({ target, addresses }) => target === networkId && addresses.length > 0);
+    return asks || (network && isRouted(network)) ? changesIn(networkId) : networkId;
   }
 
   #newLedger(): AddressLedger {
@@ -324,11 +381,9 @@ const PORTS = 'published ports';
 /** For whom it is not enough that a network has room: it asks for a certain address, or lacks another thing besides. */
 const changesIn = (networkId: string) => `changes in ${networkId}`;
 
-/** @param networkId undefined for an ingress network yet to come */
-function reasonOf(task: Task, networkId: string | undefined): string {
-  if (networkId === undefined) return INGRESS;
-  const asks = task.spec.networks.some(({ target, addresses }) => target === networkId && addresses.length > 0);
-  return asks ? changesIn(networkId) : networkId;
+/** Of a routed network a task gets its address when it has its node. */
+function isPlacedWithout(task: Task): boolean {
+  return task.status.state === TaskState.ASSIGNED && lacksAddress(task);
 }
 
 function describeOwner(view: ReadView, owner: string): string {

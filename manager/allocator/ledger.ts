@@ -1,17 +1,23 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
-import { addressOf, contains, familyOf, formatCidr, parseAddress } from '../../lib/ip.js';
+import { addressOf, contains, familyOf, formatCidr, parseAddress, parseCidr } from '../../lib/ip.js';
 import { Subnet } from '../../lib/ipam.js';
 import type { Network } from '../../proto/gen/index.js';
+import { isRouted, partitionOf } from '../common/routed-options.js';
+import { type Lease, Leases, NO_FREE_SUBNET } from './leases.js';
 
 interface Pool {
   readonly subnet: Subnet;
+  /** Whose lease it is; undefined: the network's own. */
+  readonly lessee: string | undefined;
   /** Addresses that it had to give at first. */
   readonly capacity: number;
 }
 
 interface KnownNetwork {
   readonly name: string;
-  readonly pools: readonly Pool[];
+  readonly pools: Pool[];
+  /** Set where nodes have leases. */
+  readonly leases: Leases | undefined;
   /** Addresses that nobody is given, with what they are: "the gateway". */
   readonly reserved: ReadonlyMap<string, string>;
 }
@@ -19,7 +25,8 @@ interface KnownNetwork {
 const EXHAUSTED = 'no free address in network';
 
 /** Whether these are the words for a network that is used up. */
-export const isNoFreeAddress = (message: string): boolean => message.startsWith(EXHAUSTED);
+export const isNoFreeAddress = (message: string): boolean =>
+  message.startsWith(EXHAUSTED) || message.startsWith(NO_FREE_SUBNET);
 
 /**
  * Who has which address of which network. An owner ("task/…", "node/…", "service/…") has at most one
@@ -43,13 +50,14 @@ export class AddressLedger {
   /** Makes the pools of an allocated network; nothing changes for a known one. */
   addNetwork(network: Network): void {
     if (this.#networks.has(network.id)) return;
-    const subnets = network.ipam.map((config) => new Subnet(config));
+    const leases = isRouted(network) ? new Leases(partitionOf({ ...network.spec, ipam: network.ipam })) : undefined;
+    const subnets = leases ? [leases.virtual()] : network.ipam.map((config) => new Subnet(config));
     const reserved = network.ipam.flatMap(({ gateway, auxiliaryAddresses }) => [
       ...(gateway === '' ? [] : [[addressOf(gateway), 'the gateway'] as const]),
       ...Object.entries(auxiliaryAddresses).map(([name, a]) => [addressOf(a), `auxiliary address "${name}"`] as const),
     ]);
-    const pools = subnets.map((subnet) => ({ subnet, capacity: subnet.free }));
-    this.#networks.set(network.id, { name: network.spec.name, pools, reserved: new Map(reserved) });
+    const pools = subnets.map((subnet): Pool => ({ subnet, lessee: undefined, capacity: subnet.free }));
+    this.#networks.set(network.id, { name: network.spec.name, pools, leases, reserved: new Map(reserved) });
   }
 
   removeNetwork(networkId: string): void {
@@ -63,16 +71,51 @@ export class AddressLedger {
     if (!network || addresses.length === 0 || this.#owners.get(owner)?.has(networkId)) return true;
     const got = addresses.filter((text) => reserve(network, addressOf(text)) !== undefined);
     this.#hold(owner, networkId, got);
-    return got.length === addresses.length;
+    // What is left of a lease that is given up belongs to nobody.
+    const lost = network.leases ? addresses.filter((text) => poolOf(network, text) === undefined) : [];
+    return got.length + lost.length === addresses.length;
+  }
+
+  /** Books the lease that the store says the owner has. @param gateway its first address, as a CIDR */
+  claimLease(owner: string, networkId: string, gateway: string): void {
+    const network = this.#networks.get(networkId);
+    if (!network?.leases || this.held(owner, networkId)) return;
+    this.#addLease(owner, networkId, network, network.leases.claim(parseCidr(gateway)));
+  }
+
+  /**
+   * The first address of the owner's subnet of a routed network, as a CIDR; the same when it has one.
+   * @throws RESOURCE_EXHAUSTED when all subnets are leased
+   */
+  lease(owner: string, networkId: string): string {
+    const [before] = this.held(owner, networkId) ?? [];
+    if (before !== undefined) return before;
+    const network = this.#networks.get(networkId);
+    if (!network?.leases) throw failedPrecondition(`network ${networkId} has no leases yet`, { value: networkId });
+    return this.#addLease(owner, networkId, network, network.leases.take(network.name));
+  }
+
+  #addLease(lessee: string, networkId: string, { pools }: KnownNetwork, lease: Lease): string {
+    const subnet = new Subnet(lease);
+    pools.push({ subnet, lessee, capacity: subnet.free });
+    const gateway = subnet.format(parseAddress(lease.gateway).value);
+    this.#hold(lessee, networkId, [gateway]);
+    return gateway;
   }
 
   /**
    * One address per family, as CIDRs.
    * @param requested addresses that the user asked for, of each family one at most; of the others any
+   * @param lessee whose lease they are to be of; undefined: the network's own subnets
    * @throws RESOURCE_EXHAUSTED when a family's subnets are used up
    * @throws FAILED_PRECONDITION when a requested one is taken, with who has it, or is not in the network
    */
-  assign(owner: string, networkId: string, requested: readonly string[] = []): readonly string[] {
+  assign(
+    owner: string,
+    networkId: string,
+    requested: readonly string[] = [],
+    lessee: string | undefined = undefined,
+  ): readonly string[] {
     const before = this.held(owner, networkId);
     if (before) return before;
     const network = this.#networks.get(networkId);
@@ -80,7 +123,7 @@ export class AddressLedger {
     const addresses: string[] = [];
     try {
       for (const family of [4, 6] as const) {
-        const pools = network.pools.filter(({ subnet }) => subnet.cidr.family === family);
+        const pools = network.pools.filter((pool) => pool.lessee === lessee && pool.subnet.cidr.family === family);
         const asked = requested.find((text) => familyOf(text) === family);
         if (asked !== undefined) addresses.push(this.#takeThis(networkId, network, asked));
         else if (pools.length > 0) addresses.push(takeAny(network.name, pools));
@@ -113,8 +156,8 @@ export class AddressLedger {
   /** How many more owners can have addresses in the network: one of each family that it has. */
   room(networkId: string): number {
     const free = new Map<number, number>();
-    for (const { subnet } of this.#networks.get(networkId)?.pools ?? [])
-      free.set(subnet.cidr.family, (free.get(subnet.cidr.family) ?? 0) + subnet.free);
+    for (const { subnet, lessee } of this.#networks.get(networkId)?.pools ?? [])
+      if (lessee === undefined) free.set(subnet.cidr.family, (free.get(subnet.cidr.family) ?? 0) + subnet.free);
     return free.size === 0 ? 0 : Math.min(...free.values());
   }
 
@@ -131,6 +174,7 @@ export class AddressLedger {
     for (const id of networks) {
       this.#free(id, held.get(id) ?? []);
       held.delete(id);
+      this.#endLease(id, owner);
     }
     if (held.size === 0) this.#owners.delete(owner);
     return networks;
@@ -152,6 +196,21 @@ export class AddressLedger {
       for (const [network, addresses] of held) for (const address of addresses) yield `${owner} ${network} ${address}`;
     for (const [id, { pools }] of this.#networks)
       for (const { subnet, capacity } of pools) yield `${id} ${formatCidr(subnet.cidr)} ${capacity - subnet.free} used`;
+  }
+
+  /** Addresses in it are nobody's any more: the subnet may be another's before their owners say that they are gone. */
+  #endLease(networkId: string, owner: string): void {
+    const network = this.#networks.get(networkId);
+    const at = network?.pools.findIndex(({ lessee }) => lessee === owner) ?? -1;
+    const [pool] = at < 0 ? [] : (network?.pools.splice(at, 1) ?? []);
+    if (!pool) return;
+    network?.leases?.release(pool.subnet.cidr);
+    for (const [other, held] of this.#owners) {
+      const addresses = held.get(networkId);
+      if (!addresses?.some((text) => contains(pool.subnet.cidr, parseAddress(addressOf(text))))) continue;
+      held.delete(networkId);
+      if (held.size === 0) this.#owners.delete(other);
+    }
   }
 
   #hold(owner: string, networkId: string, addresses: readonly string[]): void {
@@ -176,18 +235,24 @@ export class AddressLedger {
 
   #free(networkId: string, addresses: readonly string[]): void {
     for (const text of addresses) {
-      const address = parseAddress(addressOf(text));
-      const pool = this.#networks.get(networkId)?.pools.find(({ subnet }) => contains(subnet.cidr, address));
-      pool?.subnet.release(address.value);
+      const network = this.#networks.get(networkId);
+      const pool = network && poolOf(network, text);
+      pool?.subnet.release(parseAddress(addressOf(text)).value);
     }
   }
 }
 
 /** Takes this very address, as a CIDR; undefined when it is taken or in no subnet. */
-function reserve({ pools }: KnownNetwork, text: string): string | undefined {
+function reserve(network: KnownNetwork, text: string): string | undefined {
   const address = parseAddress(text);
-  const pool = pools.find(({ subnet }) => contains(subnet.cidr, address));
+  const pool = poolOf(network, text);
   return pool?.subnet.reserve(address.value) ? pool.subnet.format(address.value) : undefined;
+}
+
+/** @param text an address, or a CIDR of one */
+function poolOf({ pools }: KnownNetwork, text: string): Pool | undefined {
+  const address = parseAddress(addressOf(text));
+  return pools.find(({ subnet }) => contains(subnet.cidr, address));
 }
 
 /** From the first subnet that has room. */

@@ -5,6 +5,7 @@ import { type Cidr, familyOf, formatCidr, overlaps, parseCidr } from '../../lib/
 import { defaultGateway, Subnet } from '../../lib/ipam.js';
 import { IPAMConfig, type Network, type NetworkSpec } from '../../proto/gen/index.js';
 import { askedVni, LAST_VNI, vniTaken } from '../common/overlay-options.js';
+import { backendOf, isRouted } from '../common/routed-options.js';
 import { nextInTurn } from './turn.js';
 
 export const FIRST_VNI = 4096;
@@ -44,6 +45,9 @@ export function isOverlay(network: Network): boolean {
   return network.spec.driver === '' || network.spec.driver === 'overlay';
 }
 
+/** Its endpoints have addresses of the swarm's giving. */
+export const givesAddresses = (network: Network): boolean => isOverlay(network) || isRouted(network);
+
 /** The network, which others can have addresses in. @throws FAILED_PRECONDITION with why it is not ready */
 export function allocated(network: Network): Network {
   if (network.allocated) return network;
@@ -66,13 +70,14 @@ export function localPool(clusterId: string): Cidr {
  * @throws RESOURCE_EXHAUSTED when the default pools are used up
  */
 export function allocateNetwork(network: Network, occupied: Occupied, source: SubnetSource, last: LastGiven): Network {
-  if (!isOverlay(network)) return { ...network, allocated: true, problems: [] };
-  const vni = network.vni !== 0 ? network.vni : chooseVni(network, occupied, last);
+  if (!givesAddresses(network)) return { ...network, allocated: true, problems: [] };
+  const vni = network.vni !== 0 || !hasVni(network) ? network.vni : chooseVni(network, occupied, last);
   const own: Cidr[] = [];
   const ipam = askedSubnets(network.spec).map(({ family, config }, i) => {
-    const allocated = network.ipam[i] ?? allocateSubnet(family, config, occupied, own, source, last);
-    own.push(parseCidr(allocated.subnet));
-    return allocated;
+    const given = network.ipam[i] ?? allocateSubnet(family, config, occupied, own, source, last);
+    own.push(parseCidr(given.subnet));
+    // Where each node has a part of the subnet each part has a gateway, and the whole none.
+    return isRouted(network) ? { ...given, gateway: '' } : given;
   });
   const result: Network = { ...network, vni, ipam, allocated: true, problems: [] };
   return isDeepStrictEqual(result, network) ? network : result;
@@ -99,6 +104,8 @@ function askedSubnets(spec: NetworkSpec): readonly { readonly family: 4 | 6; rea
   const missing = families.filter((family) => !asked.some((subnet) => subnet.family === family));
   return [...asked, ...missing.map((family) => ({ family, config: IPAMConfig.create() }))];
 }
+
+const hasVni = (network: Network): boolean => !isRouted(network) || backendOf(network.spec) === 'vxlan';
 
 function chooseVni(network: Network, { vnis }: Occupied, last: LastGiven): number {
   const asked = askedVni(network.spec);

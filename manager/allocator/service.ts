@@ -10,7 +10,7 @@ import {
   type VirtualIP,
 } from '../../proto/gen/index.js';
 import type { AddressLedger } from './ledger.js';
-import { allocated, isOverlay } from './network.js';
+import { allocated, givesAddresses } from './network.js';
 import { type PortTable, portTaken } from './ports.js';
 
 export interface ServiceResources {
@@ -111,7 +111,7 @@ function vipNetworks(service: Service, { network }: ServiceResources): ReadonlyM
   if (service.spec.endpoint.mode !== EndpointMode.VIP) return requests;
   for (const { target, virtualIp } of service.spec.task.networks) {
     const known = network(target);
-    if (!known || isOverlay(known)) requests.set(target, virtualIp);
+    if (!known || givesAddresses(known)) requests.set(target, virtualIp);
   }
   return requests;
 }

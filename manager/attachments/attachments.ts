@@ -20,6 +20,7 @@ import type {
 import { TaskState } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { isNoFreeAddress } from '../allocator/ledger.js';
+import { checkRoutedAddresses, isRouted } from '../common/routed-options.js';
 import { isAttachment, isStopped, isWanted, withDesiredState } from '../common/tasks.js';
 import { resolve } from '../control/refs.js';
 import { checkAddressesAreIn } from '../control/validate/addresses.js';
@@ -76,6 +77,7 @@ export class Attachments {
   /** Writes the task, unless there is one. @param awaited gets its id */
   #begin(draft: WriteView, request: AttachNetworkRequest, nodeId: string, awaited: string[]) {
     const network = attachableNetwork(draft, request.network);
+    if (isRouted(network)) checkRoutedAddresses(network, request.addresses, '');
     checkAddressesAreIn(network, request.addresses);
     this.#removeAbandoned(draft, nodeId);
     const known = attachmentOf(draft, nodeId, request.containerId, network.id);

@@ -27,15 +27,17 @@ export function checkOverlayOptions({ driverOptions, ipv6 }: NetworkSpec): void 
         hint: `There are ${KNOWN.join(' and ')}.`,
       });
     }
-    if (option === MTU_OPTION) checkMtu(value, ipv6 ? LEAST_MTU.ipv6 : LEAST_MTU.ipv4);
+    if (option === MTU_OPTION) checkMtuOption(value, ipv6);
     else parseVni(value);
   }
 }
 
-function checkMtu(value: string, least: number): void {
+/** @throws INVALID_ARGUMENT */
+export function checkMtuOption(value: string, ipv6: boolean): void {
+  const least = ipv6 ? LEAST_MTU.ipv6 : LEAST_MTU.ipv4;
   const mtu = Number(value);
   if (/^\d+$/.test(value) && mtu >= least && mtu <= MOST_MTU) return;
-  throw invalidArgument(`"${value}" is not an MTU${least === LEAST_MTU.ipv6 ? ' for IPv6' : ''}`, {
+  throw invalidArgument(`"${value}" is not an MTU${ipv6 ? ' for IPv6' : ''}`, {
     value,
     hint: `It is a number of bytes from ${least} to ${MOST_MTU}.`,
   });

@@ -29,6 +29,11 @@ export function isAttachment(task: Task): boolean {
   return task.spec.attachment !== undefined;
 }
 
+/** It has a node, and no address yet in a network where addresses are the node's: it cannot start there. */
+export function lacksAddress(task: Task): boolean {
+  return isWanted(task) && task.nodeId !== '' && task.networks.some(({ addresses }) => addresses.length === 0);
+}
+
 /** It occupies its node: assigned and not yet stopped. */
 export function occupiesNode(task: Task): boolean {
   return task.nodeId !== '' && task.status.state >= TaskState.ASSIGNED && task.status.state <= TaskState.RUNNING;
@@ -37,6 +42,11 @@ export function occupiesNode(task: Task): boolean {
 /** Nothing can be heard of what runs there. */
 export function isLost(node: Node | undefined): boolean {
   return node === undefined || node.status.state === NodeState.DOWN;
+}
+
+/** A node that has left the swarm cannot prove itself any more. */
+export function hasLeft(node: Node): boolean {
+  return node.status.state === NodeState.DOWN && node.credentialDigest.length === 0;
 }
 
 /** Tasks must not stay there. */

@@ -1,5 +1,7 @@
+import { addressOf, formatCidr, parseCidr } from '../../lib/ip.js';
 import {
   type Network,
+  NetworkLease,
   NetworkPeer,
   NetworkService,
   NetworkUser,
@@ -7,6 +9,7 @@ import {
   type Service,
   type Task,
 } from '../../proto/gen/index.js';
+import { isRouted } from '../common/routed-options.js';
 import { isStopped, taskName } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 
@@ -15,19 +18,23 @@ export interface NetworkUse {
   readonly users: NetworkUser[];
   readonly peers: NetworkPeer[];
   readonly services: NetworkService[];
+  readonly leases: NetworkLease[];
 }
 
 export function networkUse(view: ReadView, network: Network): NetworkUse {
   const nodes = new Map([...view.list('node')].map((node) => [node.id, node]));
   const tasks = [...view.tasksOfNetwork(network.id)].flatMap((task) => taskUser(task, network, nodes));
-  const own = [...nodes.values()].flatMap((node) => nodeUser(node, network));
+  // In a routed network a node's own endpoint is its lease.
+  const routed = isRouted(network);
+  const own = routed ? [] : [...nodes.values()].flatMap((node) => nodeUser(node, network));
   const users = [...tasks, ...own].sort(
     (a, b) => compare(a.taskName, b.taskName) || compare(a.nodeHostname, b.nodeHostname),
   );
   const services = [...view.servicesOfNetwork(network.id)]
     .map((service) => serviceOf(service, network))
     .sort((a, b) => compare(a.name, b.name));
-  return { users, peers: peersOf(users, nodes), services };
+  const leases = routed ? leasesOf(users, nodes, network) : [];
+  return { users, peers: peersOf(users, nodes), services, leases };
 }
 
 /** A task that is over, or has no addresses yet, is no user. */
@@ -52,6 +59,26 @@ function nodeUser(node: Node, network: Network): NetworkUser[] {
   const attachment = node.attachments.find((n) => n.networkId === network.id);
   if (!attachment) return [];
   return [NetworkUser.create({ taskName: 'ingress-sbox', attachment, ...placeOf(node, node.id) })];
+}
+
+function leasesOf(users: readonly NetworkUser[], nodes: ReadonlyMap<string, Node>, network: Network): NetworkLease[] {
+  const leases = [...nodes.values()].flatMap((node) => {
+    const lease = node.attachments.find((n) => n.networkId === network.id);
+    const [gateway] = lease?.addresses ?? [];
+    if (!lease || gateway === undefined) return [];
+    const subnet = parseCidr(gateway);
+    const made = NetworkLease.create({
+      nodeId: node.id,
+      hostname: node.description.hostname,
+      subnet: formatCidr(subnet),
+      gateway: addressOf(gateway),
+      address: node.dataPathAddress,
+      mac: lease.mac,
+      endpoints: users.filter(({ nodeId }) => nodeId === node.id).length,
+    });
+    return [{ base: subnet.base, made }];
+  });
+  return leases.sort((a, b) => (a.base < b.base ? -1 : 1)).map(({ made }) => made);
 }
 
 function placeOf(node: Node | undefined, nodeId: string) {

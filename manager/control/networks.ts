@@ -36,7 +36,7 @@ export function networkHandlers(store: Store, clock: Clock): NetworkHandlers {
         checkSubnetsAreFree(draft, spec);
         checkVniIsFree(spec, draft.list('network'));
         if (spec.ingress) checkIsOnlyIngress(draft);
-        const complete = { ...spec, driver: 'overlay', scope: 'swarm' };
+        const complete = { ...spec, driver: spec.driver || 'overlay', scope: 'swarm' };
         draft.create('network', Network.create({ id, spec: complete }));
       });
       return { network: resolve(store.view(), 'network', id) };

@@ -14,6 +14,7 @@ import {
   UpdateStatus,
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { checkRoutedAddresses, isRouted } from '../common/routed-options.js';
 import { atPresentScale } from '../common/scale.js';
 import { firstStatus, statusOfChanged } from '../jobs/runs.js';
 import type { ReadView, Store, WriteView } from '../store/store.js';
@@ -230,6 +231,7 @@ function resolveNetwork(view: ReadView, attachment: NetworkAttachmentConfig): Ne
       hint: 'It is used for published ports by itself: use --publish.',
     });
   }
+  if (isRouted(network)) checkRoutedAddresses(network, [], attachment.virtualIp);
   if (attachment.virtualIp === '') return { ...attachment, target: network.id };
   checkAddressesAreIn(network, [attachment.virtualIp]);
   return { ...attachment, target: network.id, virtualIp: canonicalAddress(attachment.virtualIp) };

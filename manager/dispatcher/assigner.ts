@@ -9,7 +9,7 @@ import {
   type Service,
   type Task,
 } from '../../proto/gen/index.js';
-import { isStopped, isWanted } from '../common/tasks.js';
+import { isStopped, isWanted, lacksAddress } from '../common/tasks.js';
 import { isEvent, type ReadView, type Store, type StoreEvent } from '../store/store.js';
 import { type AssignmentSource, AssignmentStream, type Sequence } from './assignment-stream.js';
 import { Directory } from './directory.js';
@@ -163,7 +163,8 @@ export class Assigner implements AssignmentSource {
   }
 
   #taskSeen(task: Task): void {
-    if (task.nodeId === '') return;
+    // Without an address it cannot start there: its node hears of it when it has one.
+    if (task.nodeId === '' || lacksAddress(task)) return;
     const wasServing = this.directory.owned(task.id).some(({ state }) => state === EndpointState.SERVING);
     const before = this.#tasks.get(task.id);
     this.#tasks.set(task.id, task);

@@ -1,8 +1,7 @@
 import type { Clock } from '../../lib/clock.js';
 import { type Node, NodeState, type Task, TaskState } from '../../proto/gen/index.js';
-import { isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
+import { hasLeft, isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
 import { isEvent, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
-import { hasLeft } from './records.js';
 
 /** After so long without its node, what is known of a task is given up; milliseconds. */
 export const ORPHAN_TIMEOUT = 24 * 3600_000;

@@ -12,7 +12,7 @@ import {
   type Task,
   TaskState,
 } from '../../proto/gen/index.js';
-import { isWanted, occupiesNode } from '../common/tasks.js';
+import { hasLeft, isWanted, occupiesNode } from '../common/tasks.js';
 
 export function networkRecord(network: Network): NetworkRecord {
   const { spec } = network;
@@ -26,6 +26,7 @@ export function networkRecord(network: Network): NetworkRecord {
     attachable: spec.attachable,
     ipv6: spec.ipv6,
     driverOptions: spec.driverOptions,
+    driver: spec.driver,
   });
 }
 
@@ -73,11 +74,6 @@ function namesOf({ spec }: Task, aliases: readonly string[]) {
   const { containerId, containerName } = spec.attachment;
   const shortId = containerId.slice(0, 12);
   return { aliases: [...new Set([containerName, shortId, ...aliases])], hostname: shortId };
-}
-
-/** A node that has left the swarm cannot prove itself any more. */
-export function hasLeft(node: Node): boolean {
-  return node.status.state === NodeState.DOWN && node.credentialDigest.length === 0;
 }
 
 /**

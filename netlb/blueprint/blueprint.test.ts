@@ -8,6 +8,7 @@ import { wayBackNetdevTable, wayBackRule } from './wayback.js';
 
 const facts: Facts = {
   underlayMtu: 1500,
+  underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -25,6 +26,7 @@ const desired: DesiredState = {
   gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays: [{ id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] }],
   bridges: [],
+  routed: [],
   sandboxes: [],
   zones: [],
   ingress: { overlayId: 'net', address: '10.0.0.2/24', mac: '02:42:0a:00:00:02', services: [] },

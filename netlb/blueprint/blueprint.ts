@@ -23,6 +23,7 @@ import { nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { portKey } from './ports.js';
+import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
 
 /**
@@ -89,6 +90,26 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     networks.set(bridge.id, made);
     firewallProblems(made, facts.firewalls).forEach(tell(subject));
   }
+  const routed: RoutedParts[] = [];
+  for (const network of desired.routed) {
+    const others = [
+      ...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []),
+      ...bridges,
+      ...routed.map(({ bridge }) => bridge),
+    ];
+    const subject = subjectOfRouted(network);
+    const made = attempt(subject, () => {
+      if (!swarm) throw failedPrecondition(`network ${network.id}: this node is in no swarm`, { value: network.id });
+      return routedNetwork(network, swarm.underlay, others, facts, tell(subject));
+    });
+    if (made === undefined) {
+      for (const name of sparedOf(network)) spared.add(name);
+      continue;
+    }
+    routed.push(made);
+    networks.set(network.id, made.bridge);
+    firewallProblems(made.bridge, facts.firewalls).forEach(tell(subject));
+  }
   if (swarm)
     firewallProblems(routedGatewayBridge(swarm.gatewayBridge), facts.firewalls).forEach(
       tell({ kind: 'bridge', id: GATEWAY_BRIDGE }),
@@ -129,6 +150,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   const input = {
     swarm: swarm && { ...swarm, published: granted(open, () => ingressSubject) },
     bridges,
+    routed,
     forwards: granted(free, ofSandbox),
   };
   const home = nodeBlueprint(input, facts);

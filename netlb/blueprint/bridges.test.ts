@@ -6,6 +6,7 @@ import type { Facts } from './facts.js';
 
 const facts: Facts = {
   underlayMtu: undefined,
+  underlayLink: undefined,
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -42,6 +43,7 @@ const state = (bridges: readonly LocalBridge[], sandboxes: readonly Sandbox[] = 
   gatewayBridge: undefined,
   overlays: [],
   bridges,
+  routed: [],
   sandboxes,
   ingress: undefined,
   zones: [],

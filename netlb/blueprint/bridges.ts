@@ -1,6 +1,6 @@
 /** Local bridges: networks of this node alone, whose endpoints are ports of a bridge in the node's namespace. */
 import { alreadyExists, invalidArgument } from '../../lib/errors.js';
-import { canonicalCidr, familyOf, formatCidr, macOf, overlaps, parseCidr } from '../../lib/ip.js';
+import { type Cidr, canonicalCidr, familyOf, formatCidr, macOf, overlaps, parseCidr } from '../../lib/ip.js';
 import { BRIDGE_PORTS, GATEWAY_BRIDGE, NODE_NAMESPACE, portName, SILENT_PORTS } from '../names.js';
 import { type Firewall, knows } from '../nft/firewall.js';
 import type { GatewayBridge, LocalBridge, SandboxEndpoint } from '../state.js';
@@ -12,10 +12,24 @@ import type { BridgeBlueprint, InterfaceBlueprint, Subject, Sysctl } from './mod
 /** A local bridge as it is made, and what sandboxes need to know of it. */
 export interface BridgeNetwork extends LocalBridge {
   readonly kind: 'bridge';
+  readonly routed?: RoutedLinks | undefined;
+}
+
+/** How the bridge of a routed network is reached from the other nodes' subnets. */
+export interface RoutedLinks {
+  /** CIDR of the whole network. */
+  readonly subnet: string;
+  /** Where packets of other nodes come in and go out: the VXLAN device, or the underlay's link. */
+  readonly device: string;
+  /** Whose packets are let in from there: addresses and CIDRs. */
+  readonly sources: readonly string[];
 }
 
 /** What the node's rules need to know of a bridge: a local one, or the gateway bridge. */
-export type RoutedBridge = Pick<LocalBridge, 'name' | 'gateways' | 'internal' | 'interContainer' | 'masquerade'>;
+export type RoutedBridge = Pick<
+  BridgeNetwork,
+  'name' | 'gateways' | 'internal' | 'interContainer' | 'masquerade' | 'routed'
+>;
 
 /** Tasks reach each other over it through published ports alone. */
 export const routedGatewayBridge = ({ address, address6 }: GatewayBridge): RoutedBridge => ({
@@ -55,7 +69,7 @@ export function bridgeNetwork(
     });
   if (others.some((other) => other.name === name))
     throw alreadyExists(`two networks want a bridge ${name}`, { value: name });
-  for (const gateway of gateways) checkSubnet(name, gateway, others, facts, tell);
+  for (const gateway of gateways) checkGateway(name, gateway, others, facts, tell);
   return { ...bridge, kind: 'bridge', mtu, gateways };
 }
 
@@ -67,23 +81,38 @@ export function checkGatewayBridge(bridge: GatewayBridge, facts: Facts, tell: (m
   // A bridge of that name that is not ours is named when it is looked at.
   if (facts.foreign.links.has(GATEWAY_BRIDGE)) return;
   for (const gateway of routedGatewayBridge(bridge).gateways)
-    checkSubnet(GATEWAY_BRIDGE, canonicalCidr(gateway), [], facts, tell);
+    checkGateway(GATEWAY_BRIDGE, canonicalCidr(gateway), [], facts, tell);
 }
 
-function checkSubnet(
+function checkGateway(
   name: string,
   gateway: string,
   others: readonly RoutedBridge[],
   facts: Facts,
   tell: (message: string) => void,
 ): void {
-  const subnet = parseCidr(gateway);
+  const isThere = facts.bridgeAddresses.get(name)?.includes(gateway) === true;
+  checkIsFree(name, parseCidr(gateway), isThere, others, facts, tell);
+}
+
+/**
+ * @param isThere whether the bridge has it already
+ * @throws ALREADY_EXISTS when something else has a part of it and had that first
+ */
+export function checkIsFree(
+  name: string,
+  subnet: Cidr,
+  isThere: boolean,
+  others: readonly RoutedBridge[],
+  facts: Facts,
+  tell: (message: string) => void,
+): void {
   const other = others.find(({ gateways }) => gateways.some((cidr) => overlaps(parseCidr(cidr), subnet)));
   const holder = other ? `the network of ${other.name}` : holderOf(subnet, facts.foreign);
   if (holder === undefined) return;
   const message = `the subnet ${formatCidr(subnet)} of ${name} overlaps ${holder}`;
-  const isThere = !other && facts.bridgeAddresses.get(name)?.includes(gateway);
-  if (!isThere) throw alreadyExists(message, { value: gateway, hint: 'Give the network another subnet.' });
+  if (other || !isThere)
+    throw alreadyExists(message, { value: formatCidr(subnet), hint: 'Give the network another subnet.' });
   // Whoever came second made the conflict: to take the bridge away would cut those who were here first.
   tell(`${message}, which came later: some of its addresses may be out of reach`);
 }

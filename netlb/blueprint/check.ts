@@ -42,6 +42,14 @@ export function checkPort(port: number, what: string): void {
     throw invalidArgument(`${what} ${port} is not a port`, { value: String(port), hint: 'Ports are 1 to 65535.' });
 }
 
+const LAST_VNI = 2 ** 24 - 1;
+
+/** @throws INVALID_ARGUMENT */
+export function checkVni(vni: number): void {
+  if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
+    throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
+}
+
 export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'addresses' | 'mac'>): void {
   if (addresses.length === 0) throw invalidArgument('an endpoint has no address');
   for (const address of addresses) checkIp(address, 'endpoint');

@@ -8,6 +8,8 @@ import type { ResolverPorts } from './resolver.js';
 export interface Facts {
   /** Of the link that has the underlay address; undefined when no link has it, or there is none. */
   readonly underlayMtu: number | undefined;
+  /** The link that has the underlay address, and that address as a CIDR; undefined likewise. */
+  readonly underlayLink: { readonly name: string; readonly cidr: string } | undefined;
   /** For which family the node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
   readonly bridgeNetfilter: ReadonlySet<4 | 6>;
   /**

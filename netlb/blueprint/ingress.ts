@@ -29,7 +29,7 @@ export function ingressBlueprint(
       { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
     ],
     bridges: [],
-    vxlan: undefined,
+    vxlans: [],
     interfaces: [
       overlayInterface(INGRESS_NAMESPACE, 'eth0', endpoint, [ingress.address], network.mtu),
       gatewayInterface(

@@ -22,7 +22,7 @@ import {
 import type { GatewayBridge, SandboxEndpoint } from '../state.js';
 import type { InterfaceBlueprint, RouteBlueprint } from './model.js';
 
-const TABLE_MAIN = 254;
+export const TABLE_MAIN = 254;
 
 /** What sandboxes need to know of an overlay. */
 export interface OverlayNetwork {
@@ -130,6 +130,19 @@ export function subnetRoutes(gateways: readonly string[], cidrs: readonly string
       mtu: undefined,
     }));
 }
+
+/**
+ * The rest of a routed network. Also where the default route leads elsewhere; and a virtual address, which is in no
+ * node's subnet, is called from the address that its backends are to answer.
+ */
+export const routedRoute = (subnet: string, gateway: string, name: string): RouteBlueprint => ({
+  destination: formatCidr(parseCidr(subnet)),
+  via: addressOf(gateway),
+  interface: name,
+  onlink: false,
+  table: TABLE_MAIN,
+  mtu: undefined,
+});
 
 /**
  * The IPv6 address that goes with an IPv4 one on the gateway bridge: as far from the subnet's base, so that both

@@ -88,6 +88,10 @@ function gatewayCidrs({ endpoints }: Sandbox, bridge: GatewayBridge, cidr: strin
   return v6 && bridge.address6 !== '' ? [cidr, gatewayAddress6(bridge, cidr)] : [cidr];
 }
 
+/** The gateway of the subnet that an address is in, as a CIDR. */
+export const gatewayIn = ({ gateways }: Network, cidr: string): string | undefined =>
+  gateways.find((candidate) => contains(parseCidr(candidate), parseAddress(addressOf(cidr))));
+
 /** How a sandbox reaches the world, and is reached, over one family. */
 export interface WayOut {
   readonly interface: string;
@@ -107,8 +111,7 @@ export function wayOut({ endpoints, gateway }: Layout, family: 4 | 6): WayOut | 
   for (const { name, network, cidrs } of endpoints) {
     if (network.kind !== 'bridge' || network.internal) continue;
     const cidr = cidrs.find(ofFamily);
-    const via =
-      cidr && network.gateways.find((candidate) => contains(parseCidr(candidate), parseAddress(addressOf(cidr))));
+    const via = cidr && gatewayIn(network, cidr);
     if (cidr && via) return { interface: name, address: addressOf(cidr), via: addressOf(via) };
   }
   return undefined;

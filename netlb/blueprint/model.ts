@@ -15,8 +15,8 @@ export interface Blueprint {
    */
   readonly namespaces: readonly NamespaceBlueprint[] | undefined;
   /**
-   * Names of namespaces, and of bridges of the node, that shall be, but whose description is not well-formed or
-   * cannot be followed: they are left as they are.
+   * Names of namespaces, and of links of the node, and destinations of its routes, that shall be, but whose
+   * description is not well-formed or cannot be followed: they are left as they are.
    */
   readonly spared: ReadonlySet<string>;
   readonly problems: readonly ApplyProblem[];
@@ -29,7 +29,7 @@ export interface NamespaceBlueprint {
   readonly subject: Subject;
   readonly sysctls: readonly Sysctl[];
   readonly bridges: readonly BridgeBlueprint[];
-  readonly vxlan: VxlanBlueprint | undefined;
+  readonly vxlans: readonly VxlanBlueprint[];
   /** Interfaces: ends of veth pairs whose other ends are bridge ports in an earlier namespace. */
   readonly interfaces: readonly InterfaceBlueprint[];
   readonly routes: readonly RouteBlueprint[];
@@ -57,18 +57,25 @@ export interface BridgeBlueprint {
   readonly addresses: readonly string[];
 }
 
-/** A port of the namespace's only bridge. Made in the node's namespace, where its UDP socket stays. */
+/** Made in the node's namespace, where its UDP socket stays wherever it is. */
 export interface VxlanBlueprint {
   readonly name: string;
-  readonly bridge: string;
+  /** Whom problems with it concern. */
+  readonly subject: Subject;
+  /** Bridge that it is a port of; undefined: packets are routed to it. */
+  readonly bridge: string | undefined;
   readonly vni: number;
   readonly port: number;
   readonly local: string;
   readonly mtu: number;
+  /** Undefined: the kernel chooses. */
+  readonly mac: string | undefined;
+  /** CIDRs, all but link-local ones. */
+  readonly addresses: readonly string[];
   readonly remotes: readonly Remote[];
 }
 
-/** A neighbour of the device; and for each MAC a forwarding entry of the device and one of the bridge. */
+/** A neighbour of the device; and for each MAC a forwarding entry of the device and one of its bridge, if it has one. */
 export interface Remote {
   readonly address: string;
   readonly mac: string;
@@ -105,6 +112,10 @@ export interface RouteBlueprint {
   readonly onlink: boolean;
   readonly table: number;
   readonly mtu: number | undefined;
+  /** Of those of the node's namespace, where others have routes too. */
+  readonly protocol?: number;
+  /** Whom problems with it concern, if not the namespace's subject. */
+  readonly subject?: Subject;
 }
 
 export interface RuleBlueprint {

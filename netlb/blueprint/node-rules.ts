@@ -85,7 +85,7 @@ export function loopbackGuard(bridges: readonly RoutedBridge[]): Chain {
 }
 
 /** Who may reach whom. What the node itself sends is not concerned. */
-export function isolationChains(bridges: readonly RoutedBridge[]): Chain[] {
+export function isolationChains(bridges: readonly RoutedBridge[], family: Family): Chain[] {
   const internal = bridges.filter((bridge) => bridge.internal).map(quoted);
   const silent = bridges.filter(({ interContainer }) => !interContainer).map(quoted);
   const open = bridges.filter((bridge) => !bridge.internal).map(quoted);
@@ -99,6 +99,7 @@ export function isolationChains(bridges: readonly RoutedBridge[]): Chain[] {
       name: 'isolation',
       base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'accept' },
       rules: [
+        ...(family === 4 ? bridges.flatMap(betweenNodes) : []),
         ...internal.flatMap((name) => [
           `iifname ${name} oifname != ${name} drop`,
           `iifname != ${name} oifname ${name} drop`,
@@ -110,6 +111,17 @@ export function isolationChains(bridges: readonly RoutedBridge[]): Chain[] {
   ];
 }
 
+/** What goes between nodes within a routed network; what is of none of its containers has no part in it. */
+function betweenNodes({ name, routed }: RoutedBridge): string[] {
+  if (routed === undefined) return [];
+  const { device, subnet, sources } = routed;
+  return [
+    `iifname "${device}" oifname "${name}" ip saddr ${oneOf(sources)} accept`,
+    `iifname "${name}" oifname "${device}" ip daddr ${subnet} accept`,
+    `iifname != "${name}" oifname "${device}" ip daddr ${subnet} goto inward`,
+  ];
+}
+
 /** @param before rules for what must not get a bridge's address */
 export function sourceChain(before: readonly string[], bridges: readonly RoutedBridge[], family: Family): Chain {
   const ip = IP[family];
@@ -117,10 +129,14 @@ export function sourceChain(before: readonly string[], bridges: readonly RoutedB
     const subnets = subnetsOf([bridge], family);
     if (subnets.length === 0) return [];
     const name = quoted(bridge);
+    // Containers on other nodes see each other's own addresses.
+    const elsewhere = bridge.routed && family === 4 ? `ip daddr != ${bridge.routed.subnet} ` : '';
     return [
       // Who is in the same network would answer the client straight, and nobody else has a way back to 127.0.0.1.
       `oifname ${name} ct status dnat ${ip} saddr ${oneOf([...LOOPBACK[family], ...subnets])} masquerade`,
-      ...(bridge.masquerade && !bridge.internal ? [`oifname != ${name} ${ip} saddr ${oneOf(subnets)} masquerade`] : []),
+      ...(bridge.masquerade && !bridge.internal
+        ? [`oifname != ${name} ${ip} saddr ${oneOf(subnets)} ${elsewhere}masquerade`]
+        : []),
     ];
   });
   return {

@@ -23,11 +23,13 @@ import {
   sourceChain,
 } from './node-rules.js';
 import { FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
+import type { RoutedParts } from './routed.js';
 
 export interface NodeInput {
   /** Undefined in no swarm. */
   readonly swarm: SwarmInput | undefined;
   readonly bridges: readonly BridgeNetwork[];
+  readonly routed: readonly RoutedParts[];
   readonly forwards: readonly HostForward[];
 }
 
@@ -38,19 +40,20 @@ export interface SwarmInput {
 }
 
 export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprint {
-  const { swarm, bridges } = input;
-  const routed = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
+  const { swarm, routed } = input;
+  const bridges = [...input.bridges, ...routed.map(({ bridge }) => bridge)];
+  const all = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
   return {
     name: NODE_NAMESPACE,
     subject: { kind: 'node', id: '' },
-    sysctls: routed.length > 0 ? [...forwarding(routed, facts), ...routed.flatMap(bridgeSysctls)] : [],
+    sysctls: all.length > 0 ? [...forwarding(all, facts), ...all.flatMap(bridgeSysctls)] : [],
     bridges: [...(swarm ? [gatewayBlueprint(swarm.gatewayBridge, facts)] : []), ...bridges.map(bridgeBlueprint)],
-    vxlan: undefined,
+    vxlans: routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
     interfaces: [],
-    routes: [],
+    routes: routed.flatMap(({ routes }) => routes),
     rules: [],
     neighbours: [],
-    tables: routed.length > 0 ? nodeTables(input, routed, facts) : [],
+    tables: all.length > 0 ? nodeTables(input, all, facts) : [],
   };
 }
 
@@ -116,7 +119,7 @@ const NO_RULES: Before = { publish: [], postrouting: [] };
 
 const chains = (before: Before, bridges: readonly RoutedBridge[], family: 4 | 6): Chain[] => [
   ...publishChains(before.publish, family),
-  ...isolationChains(bridges),
+  ...isolationChains(bridges, family),
   sourceChain(before.postrouting, bridges, family),
 ];
 

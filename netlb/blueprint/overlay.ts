@@ -1,9 +1,8 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
-import { invalidArgument } from '../../lib/errors.js';
 import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { Overlay, Underlay } from '../state.js';
-import { checkAddress, checkId, checkMac, checkMtu, checkPort } from './check.js';
+import { checkAddress, checkId, checkMac, checkMtu, checkPort, checkVni } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 
@@ -14,7 +13,6 @@ const sysctls: readonly Sysctl[] = [
   { key: 'net.ipv6.conf.default.addr_gen_mode', value: '1' },
 ].map((sysctl) => ({ ...sysctl, optional: true }));
 
-const LAST_VNI = 2 ** 24 - 1;
 /** @throws INVALID_ARGUMENT */
 export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Facts): NamespaceBlueprint {
   const mtu = overlayMtu(overlay.mtu, facts.underlayMtu);
@@ -35,24 +33,24 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     sysctls,
     // A bridge without an address of its own takes that of a port, which changes as ports come and go.
     bridges: [{ name: OVERLAY_BRIDGE, subject, mac: gateway && macOf(gateway), mtu, addresses: gateways }],
-    vxlan: {
-      name: VXLAN_DEVICE,
-      bridge: OVERLAY_BRIDGE,
-      vni: overlay.vni,
-      port: underlay.vxlanPort,
-      local: underlay.address,
-      mtu,
-      remotes: overlay.remotes.map((remote) => ({ ...remote, address: canonicalAddress(remote.address) })),
-    },
+    vxlans: [
+      {
+        name: VXLAN_DEVICE,
+        subject,
+        bridge: OVERLAY_BRIDGE,
+        vni: overlay.vni,
+        port: underlay.vxlanPort,
+        local: underlay.address,
+        mac: undefined,
+        mtu,
+        addresses: [],
+        remotes: overlay.remotes.map((remote) => ({ ...remote, address: canonicalAddress(remote.address) })),
+      },
+    ],
     interfaces: [],
     routes: [],
     rules: [],
     neighbours: [],
     tables: [],
   };
-}
-
-function checkVni(vni: number): void {
-  if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
-    throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
 }

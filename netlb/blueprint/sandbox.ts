@@ -7,8 +7,15 @@ import type { Sandbox } from '../state.js';
 import { bridgeInterface } from './bridges.js';
 import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
-import { checkDisjoint, defaultRoute, gatewayInterface, overlayInterface, subnetRoutes } from './interfaces.js';
-import { type Layout, wayOut } from './layout.js';
+import {
+  checkDisjoint,
+  defaultRoute,
+  gatewayInterface,
+  overlayInterface,
+  routedRoute,
+  subnetRoutes,
+} from './interfaces.js';
+import { gatewayIn, type Layout, type Place, wayOut } from './layout.js';
 import type { InterfaceBlueprint, NamespaceBlueprint, RouteBlueprint, Sysctl } from './model.js';
 import { type ResolverPorts, resolverChains } from './resolver.js';
 import { virtualObjects } from './virtual.js';
@@ -55,11 +62,12 @@ export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts)
     subject: { kind: 'sandbox', id: sandbox.id },
     sysctls: [...sysctls, ...(wayBack ? wayBackSysctls : [])],
     bridges: [],
-    vxlan: undefined,
+    vxlans: [],
     interfaces,
     routes: [
       ...defaultRoutes(layout, wayBack),
       ...layout.endpoints.flatMap(({ name, network, cidrs }) => subnetRoutes(network.gateways, cidrs, name)),
+      ...layout.endpoints.flatMap(routedRoutes),
       ...(wayBack ? [wayBackRoute(wayBack.interface)] : []),
     ],
     rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
@@ -88,6 +96,12 @@ function defaultRoutes(layout: Layout, wayBack: WayBackInput | undefined): Route
     const way = wayOut(layout, family);
     return way ? [defaultRoute(way.via, way.interface, family === 4 ? ingressMtu : undefined)] : [];
   });
+}
+
+function routedRoutes({ name, network, cidrs: [cidr] }: Place): RouteBlueprint[] {
+  if (network.kind !== 'bridge' || network.routed === undefined || cidr === undefined) return [];
+  const gateway = gatewayIn(network, cidr);
+  return gateway === undefined ? [] : [routedRoute(network.routed.subnet, gateway, name)];
 }
 
 /** Undefined for a task that is not in the ingress network. */

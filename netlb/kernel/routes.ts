@@ -90,6 +90,8 @@ export interface RouteOptions {
   readonly type?: RouteType | undefined;
   readonly priority?: number | undefined;
   readonly source?: string | undefined;
+  /** Who makes it; boot unless given. To delete: whose it has to be, anybody's unless given. */
+  readonly protocol?: number | undefined;
   /** Take the place of a route with the same destination, table and priority; EEXIST otherwise. */
   readonly replace?: boolean | undefined;
 }
@@ -127,14 +129,20 @@ export function newRoute(route: RouteOptions): Operation {
   const onLink = route.via === undefined && type === routeTypes.unicast;
   const scope = routeScopes[route.scope ?? (type === routeTypes.local ? 'host' : onLink ? 'link' : 'universe')];
   const flags = NLM_F_CREATE | (route.replace ? NLM_F_REPLACE : NLM_F_EXCL);
-  return operation(summary('add', route), request(RTM_NEWROUTE, flags, ...payload(route, scope, RTPROT_BOOT, type)));
+  return operation(
+    summary('add', route),
+    request(RTM_NEWROUTE, flags, ...payload(route, scope, route.protocol ?? RTPROT_BOOT, type)),
+  );
 }
 
 /** What is left out of `route` matches anything. ESRCH when there is no such route. */
 export function deleteRoute(route: RouteOptions): Operation {
   const scope = routeScopes[route.scope ?? 'nowhere'];
   const type = route.type === undefined ? 0 : routeTypes[route.type];
-  return operation(summary('delete', route), request(RTM_DELROUTE, 0, ...payload(route, scope, 0, type)));
+  return operation(
+    summary('delete', route),
+    request(RTM_DELROUTE, 0, ...payload(route, scope, route.protocol ?? 0, type)),
+  );
 }
 
 /** All tables, both families unless given. */

@@ -1,4 +1,5 @@
 import type { NamespaceBlueprint, RouteBlueprint } from '../blueprint/model.js';
+import { NODE_NAMESPACE, ROUTE_PROTOCOL } from '../names.js';
 import type { ActualNamespace } from './actual.js';
 import type { LinkPlan } from './links.js';
 import type { Operation } from './operation.js';
@@ -7,7 +8,12 @@ import type { Operation } from './operation.js';
 const SCOPE_LINK = 253;
 
 /** Addresses, routes, rules and static neighbours of one namespace. */
-export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespace, links: LinkPlan): Operation[] {
+export function planAddressing(
+  wanted: NamespaceBlueprint,
+  actual: ActualNamespace,
+  links: LinkPlan,
+  spared: ReadonlySet<string>,
+): Operation[] {
   const { subject, name: namespace } = wanted;
   const base = { subject, namespace };
   /** Index of a link that stays as it is. */
@@ -18,8 +24,10 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
     return actual.addresses.filter((a) => a.index === index && a.scope !== SCOPE_LINK).map(({ cidr }) => cidr);
   };
   const usable = ({ interface: name }: { readonly interface: string }) => !links.foreign.has(name);
+  const destinations = new Set(wanted.routes.map(({ destination }) => destination));
   return [
-    ...wanted.bridges
+    // Those of tunnels come first: where both are told of one address, the kernel keeps to the first.
+    ...[...wanted.vxlans, ...wanted.bridges]
       .filter(({ name }) => !links.foreign.has(name))
       .flatMap(({ name: link, subject, addresses }): Operation[] => {
         const current = addressesOf(link);
@@ -44,10 +52,14 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
         );
       })
       .map((neighbour): Operation => ({ ...base, kind: 'set-neighbour', neighbour })),
+    ...actual.routes
+      .filter(({ protocol }) => namespace === NODE_NAMESPACE && protocol === ROUTE_PROTOCOL)
+      .filter(({ destination }) => !destinations.has(destination) && !spared.has(destination))
+      .map(({ destination, index }): Operation => ({ ...base, kind: 'remove-route', destination, index })),
     ...wanted.routes
       .filter(usable)
       .filter((route) => !actual.routes.some((now) => isRoute(now, route, indexOf(route.interface))))
-      .map((route): Operation => ({ ...base, kind: 'set-route', route })),
+      .map((route): Operation => ({ ...base, subject: route.subject ?? subject, kind: 'set-route', route })),
     ...wanted.rules
       .filter((rule) => !actual.rules.some((now) => now.family === 4 && isRule(now, rule)))
       .map((rule): Operation => ({ ...base, kind: 'add-rule', rule })),
@@ -63,7 +75,7 @@ export function planAddressing(wanted: NamespaceBlueprint, actual: ActualNamespa
 
 const isRoute = (
   now: ActualNamespace['routes'][number],
-  { destination, via, onlink, table, mtu }: RouteBlueprint,
+  { destination, via, onlink, table, mtu, protocol }: RouteBlueprint,
   index: number | undefined,
 ): boolean =>
   index !== undefined &&
@@ -72,7 +84,8 @@ const isRoute = (
   now.via === via &&
   now.onlink === onlink &&
   now.table === table &&
-  now.mtu === mtu;
+  now.mtu === mtu &&
+  (protocol === undefined || now.protocol === protocol);
 
 const isRule = (now: ActualNamespace['rules'][number], rule: NamespaceBlueprint['rules'][number]): boolean =>
   now.priority === rule.priority &&

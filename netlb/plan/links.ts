@@ -46,7 +46,14 @@ export function planLinks(wanted: NamespaceBlueprint, actual: ActualState): Link
       made.add(bridge.name);
     }
   }
-  if (wanted.vxlan) planVxlan(wanted.vxlan, here, made, add);
+  for (const vxlan of wanted.vxlans) {
+    const link = find(here, vxlan.name);
+    if (link && isForeign(namespace, link)) {
+      foreign.add(vxlan.name);
+      const message = `${vxlan.name} is there and not of our making: ${whose(link)}`;
+      problems.push({ subject: vxlan.subject, message });
+    } else planVxlan(vxlan, here, made, (action) => operations.push({ subject: vxlan.subject, namespace, ...action }));
+  }
   for (const item of wanted.interfaces) {
     const bridge = find(actual.namespaces.get(item.port.namespace), item.port.bridge);
     if (bridge && isForeign(item.port.namespace, bridge)) foreign.add(item.name);
@@ -81,12 +88,17 @@ function planVxlan(
   const link = find(here, vxlan.name);
   const info = link?.vxlan;
   const right =
-    info?.vni === vxlan.vni && info.port === vxlan.port && info.local === vxlan.local && info.proxy && !info.learning;
+    info?.vni === vxlan.vni &&
+    info.port === vxlan.port &&
+    info.local === vxlan.local &&
+    info.proxy === (vxlan.bridge !== undefined) &&
+    !info.learning;
   if (link && right) {
-    const master = find(here, vxlan.bridge)?.index;
+    const { bridge } = vxlan;
+    const attached = bridge === undefined || (link.master !== undefined && link.master === find(here, bridge)?.index);
     const change = nonEmpty({
-      ...basics(link, undefined, vxlan.mtu),
-      ...(master !== undefined && link.master === master ? {} : { master: vxlan.bridge }),
+      ...basics(link, vxlan.mac, vxlan.mtu),
+      ...(attached ? {} : { master: bridge }),
     });
     if (change) add({ kind: 'change-link', name: vxlan.name, change });
     return;
@@ -148,8 +160,8 @@ export function staleLinks(
     const names = ports.get(port.namespace) ?? new Set();
     ports.set(port.namespace, names.add(port.name));
   }
-  return namespaces.flatMap(({ name: namespace, subject, bridges, vxlan, interfaces }): Operation[] => {
-    const wanted = new Set([...bridges, ...(vxlan ? [vxlan] : []), ...interfaces].map(({ name }) => name));
+  return namespaces.flatMap(({ name: namespace, subject, bridges, vxlans, interfaces }): Operation[] => {
+    const wanted = new Set([...bridges, ...vxlans, ...interfaces].map(({ name }) => name));
     const names = (actual.namespaces.get(namespace)?.links ?? [])
       .filter(({ name, group }) => group === LINK_GROUP && !wanted.has(name) && !ports.get(namespace)?.has(name))
       .filter(({ name, alias }) => !spared.has(name) && !spared.has(ownerOf(alias)) && !doomed.has(ownerOf(alias)))

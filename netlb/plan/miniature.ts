@@ -41,6 +41,7 @@ export const desired: DesiredState = {
     },
   ],
   bridges: [],
+  routed: [],
   sandboxes: [sandbox],
   zones: [],
   ingress: {
@@ -63,6 +64,7 @@ export const desired: DesiredState = {
 };
 const facts: Facts = {
   underlayMtu: 1500,
+  underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -116,21 +118,19 @@ export function made(of: Blueprint): ActualState {
     });
   const space = (ns: (typeof spaces)[number]): ActualNamespace => {
     const at = (name: string) => number(ns.name, name);
-    const { vxlan } = ns;
     return {
       links: [
         link('lo', 1, { group: 0 }),
         ...ns.bridges.map(({ name, mac, mtu }) => link(name, at(name), { kind: 'bridge', mac: mac ?? '', mtu })),
-        ...(vxlan
-          ? [
-              link(vxlan.name, at(vxlan.name), {
-                kind: 'vxlan',
-                mtu: vxlan.mtu,
-                master: at(vxlan.bridge),
-                vxlan: { vni: vxlan.vni, port: vxlan.port, local: vxlan.local, learning: false, proxy: true },
-              }),
-            ]
-          : []),
+        ...ns.vxlans.map(({ name, mtu, mac, bridge, vni, port, local }) =>
+          link(name, at(name), {
+            kind: 'vxlan',
+            mtu,
+            mac: mac ?? '',
+            master: bridge === undefined ? undefined : at(bridge),
+            vxlan: { vni, port, local, learning: false, proxy: bridge !== undefined },
+          }),
+        ),
         ...ns.interfaces.map(({ name, mac, mtu, port: p }) =>
           link(name, at(name), { kind: 'veth', mac, mtu, peerIndex: number(p.namespace, p.name) }),
         ),
@@ -139,7 +139,7 @@ export function made(of: Blueprint): ActualState {
         ),
       ],
       addresses: [
-        ...ns.bridges.flatMap(({ name, addresses }) => addresses.map((cidr) => ({ name, cidr }))),
+        ...[...ns.vxlans, ...ns.bridges].flatMap(({ name, addresses }) => addresses.map((cidr) => ({ name, cidr }))),
         ...ns.interfaces.flatMap(({ name, addresses }) => addresses.map((cidr) => ({ name, cidr }))),
       ].map(({ name, cidr }) => ({
         index: at(name),
@@ -155,7 +155,7 @@ export function made(of: Blueprint): ActualState {
         family: 4,
         scope: 0,
         type: 1,
-        protocol: 3,
+        protocol: route.protocol ?? 3,
         priority: 0,
         source: undefined,
       })),
@@ -168,15 +168,16 @@ export function made(of: Blueprint): ActualState {
       })),
       neighbours: [
         ...ns.neighbours.map(({ interface: name, address, mac }) => ({ name, address, mac })),
-        ...(vxlan?.remotes ?? []).map(({ address, mac }) => ({ name: vxlan?.name ?? '', address, mac })),
+        ...ns.vxlans.flatMap(({ name, remotes }) => remotes.map(({ address, mac }) => ({ name, address, mac }))),
       ].map(({ name, address, mac }) => ({ index: at(name), family: 4, address, mac, state: 0x80, permanent: true })),
-      fdb: (vxlan?.remotes ?? []).flatMap(({ mac, vtep }) => {
-        const entry = { index: at(vxlan?.name ?? ''), mac, vlan: undefined };
-        return [
-          { ...entry, vtep, master: undefined, permanent: true, static: false },
-          { ...entry, vtep: undefined, master: at(vxlan?.bridge ?? ''), permanent: false, static: true },
-        ];
-      }),
+      fdb: ns.vxlans.flatMap(({ name, bridge, remotes }) =>
+        remotes.flatMap(({ mac, vtep }) => {
+          const entry = { index: at(name), mac, vlan: undefined };
+          const forward = { ...entry, vtep, master: undefined, permanent: true, static: false };
+          if (bridge === undefined) return [forward];
+          return [forward, { ...entry, vtep: undefined, master: at(bridge), permanent: false, static: true }];
+        }),
+      ),
       sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
       firewalls: [],
       tables: new Map(

@@ -40,6 +40,8 @@ export type Action =
       readonly remotes: readonly RemoteEntries[];
     }
   | { readonly kind: 'set-route'; readonly route: RouteBlueprint }
+  /** One of ours that nothing asks for, by its destination. */
+  | { readonly kind: 'remove-route'; readonly destination: string; readonly index: number | undefined }
   | { readonly kind: 'add-rule'; readonly rule: RuleBlueprint }
   | { readonly kind: 'set-neighbour'; readonly neighbour: NeighbourBlueprint }
   | { readonly kind: 'run-nft'; readonly commands: Transaction; readonly leaves: TablesChange }

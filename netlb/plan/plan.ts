@@ -39,7 +39,7 @@ export function* planSteps(blueprint: Blueprint, actual: ActualState): Steps<Pla
     problems.push(...links.problems);
     if (actual.nameless.has(namespace.name))
       operations.push({ kind: 'name-namespace', subject: namespace.subject, namespace: namespace.name });
-    operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links));
+    operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links, spared));
   }
   return { operations, problems };
 }
@@ -72,6 +72,7 @@ function planNamespace(
   wanted: NamespaceBlueprint,
   existing: ActualNamespace | undefined,
   links: LinkPlan,
+  spared: ReadonlySet<string>,
 ): Operation[] {
   const { subject, name: namespace } = wanted;
   const actual = existing ?? NOTHING_ACTUAL;
@@ -97,7 +98,7 @@ function planNamespace(
     ...links.operations,
     ...sysctls.filter(({ link }) => link !== undefined && !links.foreign.has(link)).map(setSysctl),
     ...planRemotes(wanted, actual, links.made),
-    ...planAddressing(wanted, actual, links),
+    ...planAddressing(wanted, actual, links, spared),
     ...planTables(wanted, actual, links.made),
   ];
 }

@@ -1,4 +1,4 @@
-import type { NamespaceBlueprint } from '../blueprint/model.js';
+import type { NamespaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
 import type { ActualNamespace } from './actual.js';
 import type { Operation, RemoteEntries } from './operation.js';
 
@@ -8,8 +8,16 @@ export function planRemotes(
   actual: ActualNamespace,
   made: ReadonlySet<string>,
 ): Operation[] {
-  const { vxlan, subject, name: namespace } = wanted;
-  if (!vxlan) return [];
+  return wanted.vxlans.flatMap((vxlan) => planTunnel(vxlan, wanted.name, actual, made));
+}
+
+function planTunnel(
+  vxlan: VxlanBlueprint,
+  namespace: string,
+  actual: ActualNamespace,
+  made: ReadonlySet<string>,
+): Operation[] {
+  const { subject } = vxlan;
   const index = made.has(vxlan.name) ? undefined : actual.links.find(({ name }) => name === vxlan.name)?.index;
   const neighbours = new Map<string, string>();
   const forwards = new Map<string, string>();
@@ -36,7 +44,7 @@ export function planRemotes(
     const entries: RemoteEntries = {
       ...(neighbours.get(address) === mac ? {} : { neighbour: { address, mac } }),
       ...(first && forwards.get(mac) !== vtep ? { forward: { mac, vtep } } : {}),
-      ...(first && !ports.has(mac) ? { port: { mac } } : {}),
+      ...(first && vxlan.bridge !== undefined && !ports.has(mac) ? { port: { mac } } : {}),
     };
     if (entries.neighbour || entries.forward || entries.port) missing.push(entries);
     neighbours.delete(address);

@@ -53,6 +53,8 @@ function found(operation: Operation): readonly string[] {
       );
     case 'set-route':
       return [`the route ${operation.route.destination} of ${operation.route.interface} was missing or another`];
+    case 'remove-route':
+      return [`nothing asked for the route ${operation.destination}`];
     case 'add-rule':
       return [`the rule for mark ${operation.rule.fwmark} to table ${operation.rule.table} was missing`];
     case 'set-neighbour':

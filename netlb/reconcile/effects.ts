@@ -38,6 +38,7 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
     case 'add-address':
     case 'remove-address':
     case 'set-route':
+    case 'remove-route':
     case 'add-rule':
       return [{ namespace, parts: ['addressing'] }];
     case 'add-remotes':

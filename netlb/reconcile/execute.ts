@@ -5,8 +5,9 @@ import type { Slices } from '../../lib/slices.js';
 import { deleteFlows } from '../kernel/conntrack.js';
 import { isKernelError } from '../kernel/errors.js';
 import { removeNamespace } from '../kernel/namespace.js';
-import { deleteAddress, newAddress, newNeighbour, newRoute, newRule } from '../kernel/rtnetlink.js';
+import { deleteAddress, deleteRoute, newAddress, newNeighbour, newRoute, newRule } from '../kernel/rtnetlink.js';
 import { readSysctl, writeSysctl } from '../kernel/sysctl.js';
+import { ROUTE_PROTOCOL } from '../names.js';
 import type { Operation } from '../plan/operation.js';
 import type { ApplyProblem } from '../state.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
@@ -124,7 +125,7 @@ async function forgetFlows(
 
 type Addressing = Extract<
   Operation,
-  { kind: 'add-address' | 'remove-address' | 'set-route' | 'add-rule' | 'set-neighbour' }
+  { kind: 'add-address' | 'remove-address' | 'set-route' | 'remove-route' | 'add-rule' | 'set-neighbour' }
 >;
 
 function performAddressing(operation: Addressing, handles: NamespaceHandles): void {
@@ -139,10 +140,18 @@ function performAddressing(operation: Addressing, handles: NamespaceHandles): vo
       );
       return;
     case 'set-route': {
-      const { interface: name, ...route } = operation.route;
+      const { interface: name, subject: _, ...route } = operation.route;
       socket.apply(newRoute({ ...route, index: indexOf(socket, name), replace: true }));
       return;
     }
+    case 'remove-route':
+      // It may have gone with its link.
+      ignoring(['ESRCH'], () =>
+        socket.apply(
+          deleteRoute({ destination: operation.destination, index: operation.index, protocol: ROUTE_PROTOCOL }),
+        ),
+      );
+      return;
     case 'add-rule':
       ignoring(['EEXIST'], () => socket.apply(newRule({ family: 4, ...operation.rule })));
       return;

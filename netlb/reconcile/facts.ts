@@ -3,7 +3,15 @@ import type { Facts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import type { Listener } from '../kernel/listeners.js';
 import type { Link } from '../kernel/rtnetlink.js';
-import { acceptRouters, GATEWAY_BRIDGE, INGRESS_NAMESPACE, LINK_GROUP, NODE_NAMESPACE, TABLE } from '../names.js';
+import {
+  acceptRouters,
+  GATEWAY_BRIDGE,
+  INGRESS_NAMESPACE,
+  LINK_GROUP,
+  NODE_NAMESPACE,
+  ROUTE_PROTOCOL,
+  TABLE,
+} from '../names.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 import { linksWithRouters } from './read.js';
@@ -18,9 +26,11 @@ export function factsOf(
 ): Facts {
   const node = actual.namespaces.get(NODE_NAMESPACE) ?? NOTHING_ACTUAL;
   const underlay = node.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay?.address);
+  const underlayLink = node.links.find(({ index }) => index === underlay?.index);
   const gatewayInterfaces = interfacesOnGateway(node.links);
   return {
-    underlayMtu: node.links.find(({ index }) => index === underlay?.index)?.mtu,
+    underlayMtu: underlayLink?.mtu,
+    underlayLink: underlay && underlayLink && { name: underlayLink.name, cidr: underlay.cidr },
     bridgeNetfilter: new Set(([4, 6] as const).filter((family) => node.sysctls.get(BRIDGE_NETFILTER[family]) === '1')),
     clientAddress,
     gatewayAddresses: gatewayAddresses(gatewayInterfaces, actual),
@@ -83,7 +93,7 @@ function foreignOf({ links, addresses, routes }: ActualNamespace): Foreign {
       .filter(({ index }) => isForeign(index))
       .map(({ cidr, index }) => ({ cidr, what: `the address ${cidr} of ${nameOf(index)}` })),
     ...routes
-      .filter(({ index }) => isForeign(index))
+      .filter(({ index, protocol }) => isForeign(index) && protocol !== ROUTE_PROTOCOL)
       .map(({ destination, via, index }) => ({
         cidr: destination,
         what: ['the route', destination, ...(via ? ['via', via] : []), ...(index ? ['dev', nameOf(index)] : [])].join(

@@ -25,7 +25,7 @@ export function createBridge(socket: RouteSocket, { name, mac, mtu }: BridgeBlue
 const VNI_PATIENCE = 500;
 
 /**
- * The device is made in the overlay's namespace by a message to the node's, where its UDP socket is then.
+ * The device is made in its namespace by a message to the node's, where its UDP socket is then.
  * @throws ALREADY_EXISTS that says who has the VNI or the port
  */
 export async function createVxlan(
@@ -34,20 +34,22 @@ export async function createVxlan(
   vxlan: VxlanBlueprint,
   slices: Slices,
 ): Promise<void> {
-  const { name, vni, port, local, mtu } = vxlan;
-  const overlay = handles.get(namespace);
+  const { name, vni, port, local, mac, mtu, bridge } = vxlan;
+  const home = handles.get(namespace);
   const node = handles.get(NODE_NAMESPACE);
   const device = newVxlan({
     name,
     vni,
     port,
     local,
+    mac,
     mtu,
     up: true,
     group: LINK_GROUP,
     learning: false,
-    proxy: true,
-    namespaceFd: overlay.namespace.fd,
+    // A bridge's ports ask for neighbours; who routes to the device knows them.
+    proxy: bridge !== undefined,
+    namespaceFd: namespace === NODE_NAMESPACE ? undefined : home.namespace.fd,
   });
   const patience = Date.now() + VNI_PATIENCE;
   for (;;) {
@@ -64,7 +66,7 @@ export async function createVxlan(
       if (holders.length === 0) await systemClock.sleep(20);
     }
   }
-  overlay.route.apply(setLink({ name }, { master: indexOf(overlay.route, vxlan.bridge) }));
+  if (bridge !== undefined) home.route.apply(setLink({ name }, { master: indexOf(home.route, bridge) }));
 }
 
 function vniTaken({ name, vni, port }: VxlanBlueprint, holder: Tunnel | undefined, cause: unknown) {

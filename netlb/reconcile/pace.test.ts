@@ -8,6 +8,7 @@ const state = (...ids: string[]): DesiredState => ({
   gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   overlays: [],
   bridges: [],
+  routed: [],
   zones: [],
   sandboxes: ids.map((id) => ({
     id,

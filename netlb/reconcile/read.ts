@@ -58,10 +58,12 @@ const readers: { readonly [P in Part]: Reader } = {
     ],
     rules: kind === 'sandbox' ? route.rules() : [],
   }),
-  neighbours: ({ route }, kind) => ({
-    neighbours: kind === 'node' ? [] : route.neighbours(),
+  neighbours: ({ route }, kind, { links }) => ({
+    neighbours: kind === 'node' && !hasTunnel(links) ? [] : route.neighbours(),
   }),
-  fdb: ({ route }, kind) => ({ fdb: kind === 'overlay' ? route.fdb() : [] }),
+  fdb: ({ route }, kind, { links }) => ({
+    fdb: kind === 'overlay' || (kind === 'node' && hasTunnel(links)) ? route.fdb() : [],
+  }),
   sysctls: (handle, kind, { links, routes }) => ({
     sysctls: readSysctls(
       handle,
@@ -95,6 +97,10 @@ export function* readNamespace(
   }
   return read;
 }
+
+/** Of our making: those of routed networks are in the node's namespace. */
+const hasTunnel = (links: readonly Link[]): boolean =>
+  links.some(({ group, vxlan }) => group === LINK_GROUP && vxlan !== undefined);
 
 function nodeSysctls(links: readonly Link[], routes: readonly Route[]): string[] {
   const bridges = links.filter(({ group, kind }) => group === LINK_GROUP && kind === 'bridge');

@@ -62,6 +62,7 @@ export function stateOf(sandboxes: readonly Sandbox[], zones: readonly Zone[] = 
     gatewayBridge: { address: '172.18.0.1/16', address6: '' },
     overlays: [{ id: NETWORK, vni: 4097, gateways: ['10.0.1.1/24'], mtu: 0, remotes: [] }],
     bridges: [],
+    routed: [],
     sandboxes,
     ingress: undefined,
     zones,

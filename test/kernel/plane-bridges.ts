@@ -59,6 +59,7 @@ export function alone(bridges: readonly LocalBridge[], sandboxes: readonly Sandb
     gatewayBridge: undefined,
     overlays: [],
     bridges,
+    routed: [],
     sandboxes,
     ingress: undefined,
     zones: [],

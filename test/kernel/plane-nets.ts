@@ -48,6 +48,7 @@ export function stateOf(node: number, members: readonly Member[], options: State
         ),
     })),
     bridges: [],
+    routed: [],
     zones: [],
     sandboxes: local.map(({ name, net, addresses, gateway = true }) => ({
       id: idOf(name),

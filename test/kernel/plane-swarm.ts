@@ -119,6 +119,7 @@ export function desiredState(swarm: Swarm, node: number): DesiredState {
     gatewayBridge: { address: '172.18.0.1/16', address6: '' },
     overlays: (swarm.ingress === false ? local.slice(1) : local).map((network) => overlayOf(swarm, network, node)),
     bridges: [],
+    routed: [],
     zones: [],
     sandboxes: tasks.map((task) => sandboxOf(swarm, task)),
     ingress:

@@ -61,7 +61,8 @@ export function networkUsers(containers: Containers, network: LocalNetwork): Loc
         }),
       ),
   );
-  const own = (swarm?.attachments() ?? [])
+  // In a routed network the node's own endpoint is its lease, which is on no interface of a container.
+  const own = (network.spec.driver === 'overlay' ? (swarm?.attachments() ?? []) : [])
     .filter(({ networkId }) => networkId === network.id)
     .map(({ addresses, mac }) =>
       LocalNetworkUser.create({
@@ -74,10 +75,10 @@ export function networkUsers(containers: Containers, network: LocalNetwork): Loc
 }
 
 function swarmNetwork(record: NetworkRecord): LocalNetwork {
-  const { id, name, ipam, internal, ingress, attachable, ipv6, driverOptions } = record;
+  const { id, name, ipam, internal, ingress, attachable, ipv6, driver, driverOptions } = record;
   const spec = NetworkSpec.create({
     name,
-    driver: 'overlay',
+    driver,
     scope: 'swarm',
     internal,
     ingress,

@@ -27,6 +27,7 @@ import type { Assignments } from '../agent/assignments.js';
 import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
 import { zonesSteps } from './names.js';
+import { isRouted, mtuOf, routedNetwork } from './routed.js';
 
 /** What of the node itself its network state depends on. */
 export interface NetworkNode {
@@ -38,8 +39,6 @@ export interface NetworkNode {
   /** The node's own endpoints: the one in the ingress network is ingress_sbox's. */
   readonly attachments: readonly NetworkAttachment[];
 }
-
-const MTU_OPTION = 'com.docker.network.driver.mtu';
 
 /** The network state that membership of a swarm asks for. */
 export interface SwarmState {
@@ -103,8 +102,11 @@ export function* swarmStateSteps(
   const state: DesiredState = {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
     gatewayBridge: { ...node.gatewayBridge, ...(housed.some(hasIpv6) ? {} : { address6: '' }) },
-    overlays: usedNetworks.map((network) => overlay(network, remotes.get(network.id) ?? [])),
+    overlays: usedNetworks
+      .filter((network) => !isRouted(network))
+      .map((network) => overlay(network, remotes.get(network.id) ?? [])),
     bridges: [],
+    routed: usedNetworks.filter(isRouted).map((network) => routedNetwork(network, housed, endpoints, node.id)),
     sandboxes,
     ingress,
     zones: yield* zonesSteps(usedNetworks, alive, services),
@@ -139,7 +141,7 @@ function overlay(network: NetworkRecord, remotes: readonly RemoteEndpoint[]): Ov
   const gateways = network.ipam
     .filter(({ gateway }) => gateway !== '')
     .map(({ subnet, gateway }) => `${addressOf(gateway)}/${parseCidr(subnet).prefix}`);
-  return { id: network.id, vni: network.vni, gateways, mtu: Number(network.driverOptions[MTU_OPTION] ?? 0), remotes };
+  return { id: network.id, vni: network.vni, gateways, mtu: mtuOf(network), remotes };
 }
 
 function remotesByNetwork(
@@ -173,10 +175,13 @@ function sandbox(
   if (attached.length < task.networks.length) return undefined;
   const ingress = attached.find(({ network }) => network.ingress)?.network;
   const hostPorts = status.portStatus.ports.map(hostPort);
+  const open = attached.filter(({ network }) => !network.internal).map(({ network }) => network);
+  const isRoutedOut = open.some(isRouted);
   return {
     id: task.id,
     endpoints: attached.map(({ endpoint }) => endpoint),
-    gateway: hostPorts.length > 0 || !attached.length || attached.some(({ network }) => !network.internal),
+    // A routed network leads out by itself.
+    gateway: (hostPorts.length > 0 && !isRoutedOut) || !attached.length || open.some((network) => !isRouted(network)),
     // Nobody resolves a name to an address of the ingress network, so its virtual addresses are left out.
     virtualServices: attached
       .filter(({ network }) => !network.ingress)
@@ -186,7 +191,7 @@ function sandbox(
     resolver: {
       zones: attached.filter(({ network }) => !network.ingress).map(({ network }) => network.id),
       nameservers: task.spec.container.dns.nameservers,
-      forward: !attached.length || attached.some(({ network }) => !network.internal),
+      forward: !attached.length || open.length > 0,
     },
   };
 }

@@ -35,6 +35,7 @@ const swarm = (attached: [string, string][]): SwarmState => ({
     gatewayBridge: { address: '172.18.0.1/16', address6: '' },
     overlays: [{ id: 'ov', vni: 4097, gateways: ['10.0.1.1/24'], mtu: 0, remotes: [] }],
     bridges: [],
+    routed: [],
     sandboxes: [sandbox('task', ['ov'])],
     ingress: undefined,
     zones: [{ id: 'ov', networkName: 'ov', names: [], ports: [] }],

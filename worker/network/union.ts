@@ -38,6 +38,7 @@ export function union(local: LocalState, swarm: SwarmState | undefined): Desired
     gatewayBridge: swarm?.state.gatewayBridge,
     overlays: swarm?.state.overlays ?? [],
     bridges: local.bridges,
+    routed: swarm?.state.routed ?? [],
     sandboxes: [...sandboxes, ...(swarm?.state.sandboxes ?? [])],
     ingress: swarm?.state.ingress,
     zones,

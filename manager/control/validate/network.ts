@@ -4,6 +4,7 @@ import { type Cidr, contains, formatCidr, overlaps, parseAddress, parseCidr } fr
 import { checkSubnet } from '../../../lib/ipam.js';
 import type { NetworkSpec } from '../../../proto/gen/index.js';
 import { checkOverlayOptions } from '../../common/overlay-options.js';
+import { checkRoutedSpec, isRouted, ROUTED } from '../../common/routed-options.js';
 import type { ReadView } from '../../store/store.js';
 import { checkLabels, checkName } from './names.js';
 
@@ -31,7 +32,8 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
       value: spec.name,
     });
   }
-  checkOverlayOptions(spec);
+  if (isRouted({ spec })) checkRoutedSpec(spec);
+  else checkOverlayOptions(spec);
   checkFamilies(spec);
   const own: Cidr[] = [];
   for (const config of spec.ipam) {
@@ -51,9 +53,9 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
 const LOCAL_DRIVERS: ReadonlySet<string> = new Set(['bridge', 'host', 'null', 'none']);
 
 function checkDriver(driver: string): void {
-  if (driver === '' || driver === 'overlay') return;
+  if (driver === '' || driver === 'overlay' || driver === ROUTED) return;
   if (!LOCAL_DRIVERS.has(driver))
-    throw invalidArgument(`network driver "${driver}" is not known`, { value: driver, hint: 'Use overlay.' });
+    throw invalidArgument(`network driver "${driver}" is not known`, { value: driver, hint: 'Use overlay or routed.' });
   throw invalidArgument(`network driver "${driver}" makes networks of one node, which are not the swarm's`, {
     value: driver,
     hint:
