@@ -25,7 +25,7 @@ export function describeNode(options: DescriptionOptions): NodeDescription {
       labels: options.labels,
       runtime: options.runtime,
       balancer: options.balancer,
-      networkDrivers: ['bridge', 'host', 'null', 'overlay'],
+      networkDrivers: ['bridge', 'host', 'null', 'overlay', 'routed'],
       volumeDrivers: ['local'],
       logDrivers: LOG_DRIVERS,
     }),

@@ -52,7 +52,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   'rollback-failure-action': ['pause', 'continue'],
   'update-order': ['stop-first', 'start-first'],
   'rollback-order': ['stop-first', 'start-first'],
-  driver: ['bridge', 'overlay'],
+  driver: ['bridge', 'overlay', 'routed'],
   pull: ['missing', 'always', 'never'],
   restart: ['no', 'on-failure', 'always', 'unless-stopped'],
   attach: ['stdin', 'stdout', 'stderr'],

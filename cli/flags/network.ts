@@ -5,7 +5,7 @@ import { badFlag, type Flags, inFlag } from './flags.js';
 import { parsePair } from './values.js';
 
 /** Scope by driver: where a network of it is known. */
-const SCOPES: Readonly<Record<string, string>> = { bridge: 'local', overlay: 'swarm' };
+const SCOPES: Readonly<Record<string, string>> = { bridge: 'local', overlay: 'swarm', routed: 'swarm' };
 
 /** The spec of `network create`; the driver is bridge unless said. @throws INVALID_ARGUMENT that names the flag and value */
 export function networkSpec(name: string, flags: Flags): NetworkSpec {
@@ -14,7 +14,7 @@ export function networkSpec(name: string, flags: Flags): NetworkSpec {
   if (driver === 'host' || driver === 'null')
     throw badFlag('driver', driver, `only one instance of "${driver}" network is allowed`, 'It is there on each node.');
   if (scope === undefined)
-    throw badFlag('driver', driver, 'no such driver', 'Drivers: bridge (of this machine), overlay (of the swarm).');
+    throw badFlag('driver', driver, 'no such driver', 'Drivers: bridge (of this machine), overlay and routed (of the swarm).');
   const asked = flags.text('scope') ?? scope;
   if (asked !== scope) throw badFlag('scope', asked, `a network of driver ${driver} has scope ${scope}`);
   if (flags.on('ingress') && driver !== 'overlay')

@@ -1,6 +1,6 @@
 import { addressOf } from '../../lib/ip.js';
 import type { LocalNetwork, LocalNetworkUser } from '../../proto/gen/containers.js';
-import type { GetNetworkResponse, NetworkService, NetworkUser } from '../../proto/gen/control.js';
+import type { GetNetworkResponse, NetworkLease, NetworkService, NetworkUser } from '../../proto/gen/control.js';
 import type { Network } from '../../proto/gen/objects.js';
 import { type IPAMConfig, type NetworkSpec, type PortConfig, PublishMode } from '../../proto/gen/specs.js';
 import { NEVER, nonBlank, nonEmpty } from './docker-common.js';
@@ -24,19 +24,21 @@ export function dockerLocalNetwork({ id, spec, ipam, createdAt }: LocalNetwork, 
  * @param verbose with the services and their tasks
  */
 export function dockerNetwork(
-  { network, users, peers, services }: GetNetworkResponse,
+  { network, users, peers, services, leases }: GetNetworkResponse,
   local: readonly LocalNetworkUser[],
   verbose = false,
 ) {
   const { spec } = network;
+  const { driverOptions } = spec;
   const options: Record<string, string> = network.vni === 0 ? {} : { [VXLAN_IDS]: String(network.vni) };
   return {
     ...common(network.id, network.meta.createdAt, spec, network.ipam.length > 0 ? network.ipam : spec.ipam),
     Containers: dockerUsers(local),
-    Options: goMap({ ...spec.driverOptions, ...options }),
+    Options: goMap({ ...driverOptions, ...options }),
     Labels: goMap(spec.labels),
     Peers: nonEmpty(peers.map(({ hostname, address }) => ({ Name: hostname, IP: address }))),
     Services: verbose ? dockerServices(services, users, local) : undefined,
+    Leases: verbose && leases.length > 0 ? leases.map((lease) => leaseOf(lease, driverOptions)) : undefined,
     Problems: nonEmpty(network.problems),
   };
 }
@@ -69,7 +71,24 @@ export function driverOf({ driver }: Pick<NetworkSpec, 'driver'>): string {
 }
 
 export function scopeOf(spec: Pick<NetworkSpec, 'driver' | 'scope'>): string {
-  return spec.scope || (driverOf(spec) === 'overlay' ? 'swarm' : 'local');
+  return spec.scope || (['overlay', 'routed'].includes(driverOf(spec)) ? 'swarm' : 'local');
+}
+
+/** What flannel keeps in etcd for a node, by its names: the node's address is the PublicIP. */
+function leaseOf(
+  { nodeId, hostname, subnet, gateway, address, mac, endpoints }: NetworkLease,
+  options: NetworkSpec['driverOptions'],
+) {
+  const backend = options.backend ?? 'vxlan';
+  return {
+    Subnet: subnet,
+    Gateway: gateway,
+    Node: hostname || nodeId,
+    PublicIP: address,
+    BackendType: backend,
+    VtepMAC: backend === 'vxlan' ? mac : undefined,
+    Endpoints: endpoints,
+  };
 }
 
 function dockerIpam(config: IPAMConfig) {

@@ -49,7 +49,7 @@ function hostPort({ protocol, hostIp, publishedPort, targetPort }: PortConfig): 
 }
 
 /** Whether it has an interface: host and none have not. */
-export const isWired = ({ driver }: ContainerEndpoint): boolean => driver === 'bridge' || driver === 'overlay';
+export const isWired = ({ driver }: ContainerEndpoint): boolean => ['bridge', 'overlay', 'routed'].includes(driver);
 
 /** Names are resolved in all networks but the default bridge. */
 const hasNames = (endpoint: ContainerEndpoint): boolean =>

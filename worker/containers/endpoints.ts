@@ -125,14 +125,14 @@ export function localEndpoint(
 /** In a network of the swarm, as managers have given it. */
 export function swarmEndpoint(
   attachment: NetworkAttachment,
-  swarm: { readonly taskId: string; readonly internal: boolean },
+  { driver, ...swarm }: { readonly taskId: string; readonly internal: boolean; readonly driver: string },
   { asked, container, interface: name }: NewEndpoint,
 ): StoredEndpoint {
   return StoredEndpoint.create({
     endpoint: ContainerEndpoint.create({
       networkId: attachment.networkId,
       networkName: attachment.networkName,
-      driver: 'overlay',
+      driver,
       interface: name,
       addresses: attachment.addresses,
       mac: attachment.mac,

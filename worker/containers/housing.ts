@@ -194,7 +194,8 @@ export class Quarters {
     const { task, network } = await attachments.attach(request, signal);
     const attachment = task.networks.find(({ networkId }) => networkId === network.id);
     if (!attachment) throw failedPrecondition(`managers gave no endpoint in network ${asked.network}`);
-    return swarmEndpoint(attachment, { taskId: task.id, internal: network.spec.internal }, details);
+    const { driver, internal } = network.spec;
+    return swarmEndpoint(attachment, { taskId: task.id, driver, internal }, details);
   }
 
   #choosePorts(record: StoredContainer): readonly PortConfig[] {

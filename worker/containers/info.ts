@@ -112,7 +112,7 @@ export function taskInfo(
       return ContainerEndpoint.create({
         networkId: attachment.networkId,
         networkName: attachment.networkName || (network?.name ?? ''),
-        driver: 'overlay',
+        driver: network?.driver || 'overlay',
         interface: `eth${index}`,
         addresses: attachment.addresses,
         mac: attachment.mac,

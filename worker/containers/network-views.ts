@@ -78,7 +78,7 @@ function swarmNetwork(record: NetworkRecord): LocalNetwork {
   const { id, name, ipam, internal, ingress, attachable, ipv6, driver, driverOptions } = record;
   const spec = NetworkSpec.create({
     name,
-    driver,
+    driver: driver || 'overlay',
     scope: 'swarm',
     internal,
     ingress,

@@ -187,7 +187,7 @@ function checkSpec(spec: NetworkSpec): void {
     const only = driver === 'host' || driver === 'null';
     throw invalidArgument(
       only ? `only one instance of "${driver}" network is allowed` : `network driver "${driver}" is not known here`,
-      { value: driver, hint: 'Use bridge, or overlay on a manager of a swarm.' },
+      { value: driver, hint: 'Use bridge, or overlay or routed on a manager of a swarm.' },
     );
   }
   if (scope !== '' && scope !== 'local')
