@@ -25,7 +25,11 @@ export function registerNetwork(program: Command, context: Context): void {
   listOption(create, '--gateway <IP>', 'Gateway of a subnet');
   listOption(create, '--ip-range <CIDR>', 'Part of a subnet that addresses are taken of');
   listOption(create, '--aux-address <NAME=IP>', 'Address that nothing in the network gets');
-  listOption(create, '-o, --opt <KEY=VALUE>', 'Option of the driver, as com.docker.network.driver.mtu=1400 or backend=host-gw');
+  listOption(
+    create,
+    '-o, --opt <KEY=VALUE>',
+    'Option of the driver, as com.docker.network.driver.mtu=1400 or backend=host-gw',
+  );
   listOption(create, '--ipam-opt <KEY=VALUE>', 'Option of the IPAM driver');
   listOption(create, '--label <KEY=VALUE>', 'Label of the network');
   create.action(async (name: string, _options, command: Command) => {
@@ -41,7 +45,10 @@ export function registerNetwork(program: Command, context: Context): void {
     });
 
   inspectOptions(network.command('inspect').description('Show all about networks').argument('<network...>'))
-    .option('-v, --verbose', 'Show services and their tasks on all nodes, and the nodes\' subnets of a routed network, too')
+    .option(
+      '-v, --verbose',
+      "Show services and their tasks on all nodes, and the nodes' subnets of a routed network, too",
+    )
     .action(async (refs: string[], _options, command: Command) => {
       const { inspectNetworks } = await import('../actions/networks.js');
       await inspectNetworks(context, refs, flagsOf(command));

@@ -14,7 +14,12 @@ export function networkSpec(name: string, flags: Flags): NetworkSpec {
   if (driver === 'host' || driver === 'null')
     throw badFlag('driver', driver, `only one instance of "${driver}" network is allowed`, 'It is there on each node.');
   if (scope === undefined)
-    throw badFlag('driver', driver, 'no such driver', 'Drivers: bridge (of this machine), overlay and routed (of the swarm).');
+    throw badFlag(
+      'driver',
+      driver,
+      'no such driver',
+      'Drivers: bridge (of this machine), overlay and routed (of the swarm).',
+    );
   const asked = flags.text('scope') ?? scope;
   if (asked !== scope) throw badFlag('scope', asked, `a network of driver ${driver} has scope ${scope}`);
   if (flags.on('ingress') && driver !== 'overlay')

@@ -38,7 +38,10 @@ async function routed(names: readonly string[], options: Record<string, string> 
   const place = async (nodeId: string): Promise<string> => {
     const made = id();
     await store.update((draft) =>
-      draft.create('task', newTask(service, { id: made, slot: 1, nodeId: '', desiredState: TaskState.RUNNING, now: 0 })),
+      draft.create(
+        'task',
+        newTask(service, { id: made, slot: 1, nodeId: '', desiredState: TaskState.RUNNING, now: 0 }),
+      ),
     );
     await settle();
     await change(store, made, (task) => ({
@@ -51,7 +54,10 @@ async function routed(names: readonly string[], options: Record<string, string> 
   const task = (of: string) => store.view().get('task', of);
   const leases = () =>
     nodes.map(({ id: nodeId }) =>
-      store.view().get('node', nodeId)?.attachments.find(({ networkId }) => networkId === network.id),
+      store
+        .view()
+        .get('node', nodeId)
+        ?.attachments.find(({ networkId }) => networkId === network.id),
     );
   return { ...loops, network, nodes: nodes.map((node) => node.id), service, place, task, leases, id };
 }
@@ -88,7 +94,10 @@ test('a task - waits without an address for its node, whose subnet then has one;
   const { store, nodes, service, place, task, leases, settle, id } = await routed(['a', 'b']);
   const unplaced = id();
   await store.update((draft) =>
-    draft.create('task', newTask(service, { id: unplaced, slot: 1, nodeId: '', desiredState: TaskState.RUNNING, now: 0 })),
+    draft.create(
+      'task',
+      newTask(service, { id: unplaced, slot: 1, nodeId: '', desiredState: TaskState.RUNNING, now: 0 }),
+    ),
   );
   await settle();
   expect(task(unplaced)).toMatchObject({ status: { state: TaskState.PENDING }, networks: [{ addresses: [] }] });
@@ -115,7 +124,13 @@ test('an attachment - has its address at once, for it has its node', async () =>
   const status = TaskStatus.create({ state: TaskState.NEW });
   await store.update((draft) =>
     draft.create('task', {
-      ...newTask(testService('x', 1), { id: made, slot: 0, nodeId: nodes[0] ?? '', desiredState: TaskState.RUNNING, now: 0 }),
+      ...newTask(testService('x', 1), {
+        id: made,
+        slot: 0,
+        nodeId: nodes[0] ?? '',
+        desiredState: TaskState.RUNNING,
+        now: 0,
+      }),
       serviceId: '',
       spec: TaskSpec.create({ networks, attachment }),
       status,

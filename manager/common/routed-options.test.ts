@@ -32,7 +32,11 @@ test.each<[string, NetworkSpec, string]>([
   ['no part', spec('10.1.0.0/16', { 'subnet-length': '16' }), '"16" is not the length of a node\'s subnet'],
   ['no room', spec('10.1.0.0/16', { 'subnet-length': '30' }), '"30" is not the length'],
   ['no number', spec('10.1.0.0/16', { 'subnet-length': 'x' }), '"x" is not the length'],
-  ['a gateway', spec('', {}, { ipam: [IPAMConfig.create({ subnet: '10.1.0.0/16', gateway: '10.1.0.9' })] }), '"10.1.0.9"'],
+  [
+    'a gateway',
+    spec('', {}, { ipam: [IPAMConfig.create({ subnet: '10.1.0.0/16', gateway: '10.1.0.9' })] }),
+    '"10.1.0.9"',
+  ],
   ['IPv6', spec('10.1.0.0/16', {}, { ipv6: true }), 'routed networks have IPv4 only in this version'],
   ['ingress', spec('10.1.0.0/16', {}, { ingress: true }), 'the ingress network is an overlay'],
   ['udp', spec('10.1.0.0/16', { backend: 'udp' }), 'backend "udp" is not supported by this version'],

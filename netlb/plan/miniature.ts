@@ -62,7 +62,7 @@ export const desired: DesiredState = {
     ],
   },
 };
-const facts: Facts = {
+export const facts: Facts = {
   underlayMtu: 1500,
   underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
   bridgeNetfilter: new Set(),

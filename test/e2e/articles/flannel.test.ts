@@ -237,7 +237,7 @@ test('a machine that is down keeps its subnet, and has it when it is back', asyn
 });
 
 test('a machine that leaves - takes its subnet and the routes to it along, and its links', async () => {
-  await on(3, 'swarm', 'leave');
+  await on(3, 'leave');
   await until('nobody has a route to it', 20, async () =>
     (await Promise.all([1, 2].map(ours))).flat().some(({ dst }) => dst === '10.1.3.0/24') ? undefined : true,
   );
@@ -258,9 +258,7 @@ test('host-gw - no packet in a packet: a route to the machine itself', async () 
   const far = await leaseOf(2, 'direct');
   expect(far).toMatchObject({ Subnet: '10.2.0.128/26', BackendType: 'host-gw' });
   await until('the route is there', 10, async () =>
-    (await ours(1)).some(
-      ({ dst, gateway, dev }) => dst === far.Subnet && gateway === addressOf(2) && dev === 'eth0',
-    )
+    (await ours(1)).some(({ dst, gateway, dev }) => dst === far.Subnet && gateway === addressOf(2) && dev === 'eth0')
       ? true
       : undefined,
   );
