@@ -6,6 +6,7 @@ import type { HookPacket } from './packet.js';
 import type { RouteAnswer } from './queries.js';
 import { type Arrival, checkLink, crossVeth, overBridge } from './segment.js';
 import { checkSocket } from './sockets.js';
+import { overTunnel, type VxlanPort } from './vxlan.js';
 import { endOf, hex, type LinkFact, type Place, type Walk } from './walk.js';
 import { markOf, sourceUndone, undone, wayBackMac } from './way-back.js';
 
@@ -206,13 +207,16 @@ function egress(walk: Walk, place: Place, route: Found, sent: HookPacket, whyNot
   const outputAddress = route.source ?? (address ? address.cidr.slice(0, address.cidr.lastIndexOf('/')) : '');
   const through = walk.hook(place, 'postrouting', { ...sent, input: '', output: link.name, outputAddress });
   const packet = sourceUndone(walk, place, through);
+  const { vxlan } = link;
+  if (vxlan && link.master === undefined)
+    return overRoutedTunnel(walk, { place, device: link, vxlan }, nextHop, packet);
   const target = walk.nodeAt(nextHop);
   const peer =
     link.kind === 'veth'
       ? walk.book.get(place.node, { kind: 'peer', namespace: place.namespace, index: link.index })
       : undefined;
   const isWire = link.kind !== 'bridge' && (link.kind !== 'veth' || (peer?.link === undefined && peer !== null));
-  if (isWire) return overWire(walk, place, link, packet, target?.id, whyNot);
+  if (isWire) return overWire(walk, place, link, packet, target && { node: target.id, address: nextHop }, whyNot);
   checkLink(walk, place, link, 'interface');
   const known = wayBackMac(walk, place, link, packet);
   const mac = known ?? neighbourOf(walk, place, link, nextHop);
@@ -230,39 +234,58 @@ function egress(walk: Walk, place: Place, route: Found, sent: HookPacket, whyNot
   return { arrival };
 }
 
-/** Out of the node: to another one, or out of the swarm. */
+/** Out of a device that is no port of a bridge: a routed network's, on to the same one of another node. */
+function overRoutedTunnel(walk: Walk, port: VxlanPort, nextHop: string, packet: HookPacket): Next {
+  const { place, device } = port;
+  checkLink(walk, place, device, 'interface');
+  const mac = neighbourOf(walk, place, device, nextHop);
+  if (mac === undefined)
+    walk.lose(place, {
+      kind: 'neighbour',
+      title: `${nextHop} is not known`,
+      reason: `${device.name} has no neighbour entry for ${nextHop}: the packet is dropped`,
+      hint: `Look: ip neigh show dev ${device.name}`,
+    });
+  const frame = { source: device.mac, destination: mac };
+  const end = overTunnel(walk, port, frame, packet);
+  return { arrival: { place: end.place, link: end.device, frame, packet } };
+}
+
+/** Out of the node: to another one, or out of the swarm. @param target a node, and its address that the packet goes to */
 function overWire(
   walk: Walk,
   place: Place,
   link: LinkFact,
   packet: HookPacket,
-  target: string | undefined,
+  target: { readonly node: string; readonly address: string } | undefined,
   whyNot: (address: string) => string,
 ): Next {
   checkLink(walk, place, link, 'interface');
   const title = `${packet.source || 'it'} → ${endOf(packet.destination, packet.destinationPort)} by ${link.name}`;
   const details = { device: link.name, source: packet.source, destination: packet.destination, mtu: String(link.mtu) };
-  const why = isTranslated(packet) ? '' : whyNot(packet.destination);
+  // Who routes to a node knows more of its networks than we do: a routed network without encapsulation.
+  const isRouted = target !== undefined && target.address !== packet.destination;
+  const why = isTranslated(packet) || isRouted ? '' : whyNot(packet.destination);
   if (why !== '') walk.lose(place, { kind: 'outside', title, details, reason: why, tap: link.name });
-  if (target === undefined || target === place.node) {
+  if (target === undefined || target.node === place.node) {
     walk.add(place, { kind: 'outside', title, details, tap: link.name });
     return { end: { kind: 'left', place, packet } };
   }
   walk.add(place, { kind: 'underlay', title, details, tap: link.name });
-  return { arrival: arriveAt(walk, target, packet) };
+  return { arrival: arriveAt(walk, target.node, packet, target.address) };
 }
 
-/** At the interface of a node that has the packet's destination. */
-export function arriveAt(walk: Walk, node: string, packet: HookPacket): Arrival {
+/** At the interface of a node that has an address: the packet's destination, unless it is routed on. */
+export function arriveAt(walk: Walk, node: string, packet: HookPacket, at = packet.destination): Arrival {
   const place = { node, namespace: '' };
-  const address = walk.addresses(place).find(({ cidr }) => cidr.startsWith(`${packet.destination}/`));
+  const address = walk.addresses(place).find(({ cidr }) => cidr.startsWith(`${at}/`));
   const link = address && walk.link(place, address.index);
   if (!link)
     walk.lose(place, {
       kind: 'interface',
-      title: `${packet.destination} is on no interface`,
-      details: { address: packet.destination },
-      reason: `no interface of ${walk.nodeName(node)} has the address ${packet.destination}`,
+      title: `${at} is on no interface`,
+      details: { address: at },
+      reason: `no interface of ${walk.nodeName(node)} has the address ${at}`,
     });
   return { place, link, frame: { source: '', destination: link.mac }, packet };
 }

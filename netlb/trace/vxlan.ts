@@ -19,8 +19,19 @@ export interface VxlanPort {
 /** Ethernet, IPv4, UDP and VXLAN headers (RFC 7348). */
 const OVERHEAD = 50;
 
+/** Where a frame comes out of a tunnel. */
+export interface TunnelEnd {
+  readonly place: Place;
+  readonly device: LinkFact;
+}
+
 /** @returns where the frame comes out: a port of the bridge on the other node */
 export function overVxlan(walk: Walk, port: VxlanPort, frame: Frame, packet: HookPacket): BridgeEntry {
+  return onBridge(walk, overTunnel(walk, port, frame, packet));
+}
+
+/** @returns the device of the network on the other node */
+export function overTunnel(walk: Walk, port: VxlanPort, frame: Frame, packet: HookPacket): TunnelEnd {
   const vtep = remoteVtep(walk, port, frame, packet);
   const target = walk.nodeAt(vtep);
   if (!target)
@@ -201,9 +212,9 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
 }
 
 /** The device of the same VNI and port on the other node. */
-function arrive(walk: Walk, { place, vxlan }: VxlanPort, target: DirectoryNode): BridgeEntry {
+function arrive(walk: Walk, { place, vxlan }: VxlanPort, target: DirectoryNode): TunnelEnd {
   const far = { node: target.id, namespace: place.namespace };
-  const namespaces = walk.book.get(target.id, { kind: 'namespaces' });
+  const namespaces = place.namespace === '' ? [''] : walk.book.get(target.id, { kind: 'namespaces' });
   if (!namespaces.includes(place.namespace))
     walk.lose(
       { node: target.id, namespace: '' },
@@ -224,37 +235,47 @@ function arrive(walk: Walk, { place, vxlan }: VxlanPort, target: DirectoryNode):
       kind: 'vxlan',
       title: other ? `VNI ${other.vni}, port ${other.port}` : 'no VXLAN device',
       details: { wantedVni: String(vxlan.vni), wantedPort: String(vxlan.port) },
-      reason: `the packet has VNI ${vxlan.vni} and comes to port ${vxlan.port}; ${place.namespace} of ${target.name} ${has}`,
+      reason: `the packet has VNI ${vxlan.vni} and comes to port ${vxlan.port}; ${place.namespace ? `${place.namespace} of ` : ''}${target.name} ${has}`,
       hint: `Look: ${inside(far)} ip -d link show type vxlan`,
     });
   }
-  const details = {
-    device: device.name,
-    index: String(device.index),
-    vni: String(vxlan.vni),
-    local: device.vxlan?.local ?? '',
-  };
   if (!device.up)
     walk.lose(far, {
       kind: 'vxlan',
       title: `${device.name} is down`,
-      details,
+      details: deviceDetails(device),
       reason: `${device.name} of ${target.name} is down`,
     });
+  if (device.master === undefined && place.namespace === '') addDevice(walk, far, device);
+  return { place: far, device };
+}
+
+const deviceDetails = ({ name, index, vxlan }: LinkFact) => ({
+  device: name,
+  index: String(index),
+  vni: String(vxlan?.vni ?? ''),
+  local: vxlan?.local ?? '',
+});
+
+function addDevice(walk: Walk, place: Place, device: LinkFact): void {
+  walk.add(place, {
+    kind: 'vxlan',
+    title: `${device.name} (${device.index}), VNI ${device.vxlan?.vni}`,
+    details: deviceDetails(device),
+    tap: device.name,
+  });
+}
+
+function onBridge(walk: Walk, { place: far, device }: TunnelEnd): BridgeEntry {
   const bridge = device.master === undefined ? undefined : walk.link(far, device.master);
   if (!bridge)
     walk.lose(far, {
       kind: 'vxlan',
       title: `${device.name} is on no bridge`,
-      details,
-      reason: `${device.name} of ${target.name} is not a port of the network's bridge`,
+      details: deviceDetails(device),
+      reason: `${device.name} of ${walk.nodeName(far.node)} is not a port of the network's bridge`,
       hint: `Look: ${inside(far)} ip -d link show ${device.name}`,
     });
-  walk.add(far, {
-    kind: 'vxlan',
-    title: `${device.name} (${device.index}), VNI ${vxlan.vni}`,
-    details,
-    tap: device.name,
-  });
+  addDevice(walk, far, device);
   return { place: far, bridge, port: device };
 }

@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
-import { addressOf, macOf } from '../../lib/ip.js';
+import { addressOf, macOf, parseCidr } from '../../lib/ip.js';
+import { defaultGateway } from '../../lib/ipam.js';
 import {
   type ContainerConfig,
   ContainerEndpoint,
@@ -122,6 +123,11 @@ export function localEndpoint(
   });
 }
 
+/** Where the default route leads; over an overlay none does. */
+export function gatewayOf(driver: string, internal: boolean, { addresses: [cidr] }: NetworkAttachment): string {
+  return driver === 'routed' && !internal && cidr !== undefined ? defaultGateway(parseCidr(cidr)) : '';
+}
+
 /** In a network of the swarm, as managers have given it. */
 export function swarmEndpoint(
   attachment: NetworkAttachment,
@@ -136,6 +142,7 @@ export function swarmEndpoint(
       interface: name,
       addresses: attachment.addresses,
       mac: attachment.mac,
+      gateway: gatewayOf(driver, swarm.internal, attachment),
       aliases: [...new Set([...asked.aliases, shortId(container.id)])],
       endpointId: newLocalId(),
     }),

@@ -19,7 +19,7 @@ import { taskName } from '../agent/template.js';
 import type { ContainerState } from '../executor/executor.js';
 import type { ContainerCheck } from '../executor/health-check.js';
 import type { ContainerFacts } from '../executor/interactive.js';
-import { networkMode } from './endpoints.js';
+import { gatewayOf, networkMode } from './endpoints.js';
 
 /** What is not on record of a container. */
 export interface InfoContext {
@@ -113,6 +113,7 @@ export function taskInfo(
         networkId: attachment.networkId,
         networkName: attachment.networkName || (network?.name ?? ''),
         driver: network?.driver || 'overlay',
+        gateway: gatewayOf(network?.driver ?? '', network?.internal ?? false, attachment),
         interface: `eth${index}`,
         addresses: attachment.addresses,
         mac: attachment.mac,

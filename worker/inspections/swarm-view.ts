@@ -42,7 +42,7 @@ export function directoryOf(view: SwarmView): Directory {
     whole: view.whole,
     endpoints: [
       ...tasks.flatMap(taskEndpoints),
-      ...view.nodes.flatMap(nodeEndpoints),
+      ...view.nodes.flatMap((node) => nodeEndpoints(node, view.networks)),
       ...view.services.flatMap((service) => virtualEndpoints(service, view.networks)),
       ...own.flatMap(containerEndpoints),
     ],
@@ -79,16 +79,19 @@ const taskEndpoints = (task: Task): DirectoryEndpoint[] =>
     })),
   );
 
-const nodeEndpoints = (node: Node): DirectoryEndpoint[] =>
-  node.attachments.flatMap(({ addresses, networkName }) =>
-    addresses.map((cidr) => ({
-      address: addressOf(cidr),
-      owner: 'ingress_sbox',
-      namespace: 'ingress_sbox',
-      node: node.id,
-      network: networkName,
-    })),
-  );
+/** Of its ingress_sbox. What it has of routed networks is on a bridge of the node itself. */
+const nodeEndpoints = (node: Node, networks: readonly Network[]): DirectoryEndpoint[] =>
+  node.attachments
+    .filter(({ networkId }) => networks.find(({ id }) => id === networkId)?.spec.driver !== 'routed')
+    .flatMap(({ addresses, networkName }) =>
+      addresses.map((cidr) => ({
+        address: addressOf(cidr),
+        owner: 'ingress_sbox',
+        namespace: 'ingress_sbox',
+        node: node.id,
+        network: networkName,
+      })),
+    );
 
 const virtualEndpoints = ({ spec, endpoint }: Service, networks: readonly Network[]): DirectoryEndpoint[] =>
   endpoint.virtualIps.map(({ address, networkId }) => ({
