@@ -3,12 +3,13 @@ import type { Cluster, Network, NetworkAttachment, Node, Service, Task } from '.
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isRouted } from '../common/routed-options.js';
-import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress, taskName } from '../common/tasks.js';
+import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
 import { attach, attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
 import { AddressLedger } from './ledger.js';
 import { givesAddresses } from './network.js';
 import { NetworkBook } from './network-book.js';
+import { describeOwner } from './owner-words.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
 import { WaitList } from './wait-list.js';
@@ -384,15 +385,6 @@ const changesIn = (networkId: string) => `changes in ${networkId}`;
 /** Of a routed network a task gets its address when it has its node. */
 function isPlacedWithout(task: Task): boolean {
   return task.status.state === TaskState.ASSIGNED && lacksAddress(task);
-}
-
-function describeOwner(view: ReadView, owner: string): string {
-  const [kind = '', id = ''] = owner.split('/');
-  if (kind === 'service') return `service "${view.get('service', id)?.spec.name ?? id}"`;
-  if (kind === 'node') return `node ${view.get('node', id)?.description.hostname ?? id}`;
-  const task = view.get('task', id);
-  if (!task) return `task ${id}`;
-  return `${isAttachment(task) ? 'container' : 'task'} ${taskName(task)}`;
 }
 
 /** Where a manager listens; 0 for a worker. */
