@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import {
+  AutoscaleStatus,
   JobOutcome,
   JobStatus,
   NodeAvailability,
@@ -44,6 +45,22 @@ test('services - image, replicas and the state of the update, old and new', () =
     'replicas.old': '2',
     'replicas.new': '3',
     'updatestate.new': 'rollback_started',
+  });
+});
+
+test('services - what load makes of them, and not how it is measured', () => {
+  const status = AutoscaleStatus.create({ observedAt: 1, cpuPercent: 50 });
+  const old = { ...testService('web', 2), autoscaleStatus: status };
+  const told = (object: typeof old) => happeningOf({ action: 'update', kind: 'service', object, old }, hostname);
+  const measured = { ...old, meta: { ...old.meta, version: 9 }, autoscaleStatus: { ...status, cpuPercent: 93 } };
+  expect(told(measured)).toBeUndefined();
+  const last = { from: 2, to: 4, at: 5, reason: 'cpu 93 % of 60 %' };
+  const spec = { ...old.spec, replicated: { replicas: 4 } };
+  expect(told({ ...measured, spec, autoscaleStatus: { ...status, last } })?.attributes).toEqual({
+    name: 'web',
+    'replicas.old': '2',
+    'replicas.new': '4',
+    reason: 'cpu 93 % of 60 %',
   });
 });
 

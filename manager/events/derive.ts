@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { Attributes, type Happening } from '../../lib/events/event.js';
 import {
   type Node,
@@ -40,10 +41,18 @@ export function happeningOf(
   if (isEvent(event, 'task')) {
     if (!isTold(event.object, event.old)) return undefined;
     describeTask(attributes, event.object, event.old, hostname);
-  } else if (isEvent(event, 'service')) describeService(attributes, event.object, event.old);
-  else if (isEvent(event, 'node')) describeNode(attributes, event.object, event.old);
+  } else if (isEvent(event, 'service')) {
+    if (isMeasurement(event.object, event.old)) return undefined;
+    describeService(attributes, event.object, event.old);
+  } else if (isEvent(event, 'node')) describeNode(attributes, event.object, event.old);
   else attributes.set('name', nameOf(event.kind, event.object));
   return { type: kind, action, id: object.id, attributes: attributes.values };
+}
+
+/** What a service that is scaled by load uses changes all the time; what is decided by it is told. */
+function isMeasurement(service: Service, old: Service | undefined): boolean {
+  if (!old || !service.autoscaleStatus || service.autoscaleStatus === old.autoscaleStatus) return false;
+  return isDeepStrictEqual({ ...service, meta: old.meta, autoscaleStatus: old.autoscaleStatus }, old);
 }
 
 function describeService(attributes: Attributes, service: Service, old: Service | undefined): void {
@@ -61,6 +70,8 @@ function describeService(attributes: Attributes, service: Service, old: Service 
       .set('ended', ended.iteration)
       .set('completed', `${ended.completed}/${ended.total}`)
       .set('error', ended.message);
+  const { last } = service.autoscaleStatus ?? {};
+  if (last && last.at !== old.autoscaleStatus?.last?.at) attributes.set('reason', last.reason);
   if (skipped && skipped.dueAt !== old.jobStatus?.lastSkipped?.dueAt) attributes.set('skipped', skipped.reason);
 }
 
