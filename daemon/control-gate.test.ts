@@ -3,10 +3,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { silentLogger } from '../lib/log.js';
-import { ControlService, GetRequest, ListNodesRequest, WatchRequest } from '../proto/gen/index.js';
+import {
+  ControlService,
+  CopyFromRequest,
+  CopyToRequest,
+  GetRequest,
+  ListNodesRequest,
+  TaskAccessService,
+  WatchRequest,
+} from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
-import { type ControlSource, controlGate } from './control-gate.js';
+import { type ControlSource, controlGate, taskAccessGate } from './control-gate.js';
 
 /** A node whose role the test changes. */
 class Source implements ControlSource {
@@ -24,6 +32,7 @@ beforeEach(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'tsswarm-gate-'));
   server = new RpcServer(silentLogger);
   server.add(ControlService, controlGate(source));
+  server.add(TaskAccessService, taskAccessGate(source));
   await server.listen(`unix://${folder}/s`);
   channel = new Channel(`unix://${folder}/s`);
   control = channel.stubs(ControlService);
@@ -66,4 +75,17 @@ test('controlGate - once it is a manager, the manager’s own answers, without a
   };
   expect(await control.listNodes(ListNodesRequest.create())).toEqual({ nodes: [] });
   expect(await watched()).toMatchObject({ synced: true, version: 7 });
+});
+
+test('taskAccessGate - on a worker: to a manager, whatever the kind of call', async () => {
+  source.joined = true;
+  const access = channel.stubs(TaskAccessService);
+  const copied = (async function* () {
+    yield CopyToRequest.create();
+  })();
+  await expect(access.copyTo(copied)).rejects.toThrow('not a swarm manager');
+  const reading = async () => {
+    for await (const _ of access.copyFrom(CopyFromRequest.create()));
+  };
+  await expect(reading()).rejects.toThrow('not a swarm manager');
 });

@@ -7,6 +7,7 @@ import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
 import {
   InspectionBrokerService,
+  InspectNodeRequest,
   KernelAnswer,
   KernelQuestion,
   Node,
@@ -14,6 +15,7 @@ import {
   NodeDescription,
   NodeQuestion,
   NodeState,
+  TunnelQuestion,
 } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import { RpcServer } from '../../proto/rpc/server.js';
@@ -21,6 +23,7 @@ import { authenticate } from '../join/authenticate.js';
 import { sha256 } from '../join/tokens.js';
 import { openTestStore } from '../store/testing.js';
 import { InspectionBroker } from './broker.js';
+import { operatorsInspections } from './handlers.js';
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -146,4 +149,20 @@ test('answer - of another node is not taken', async () => {
   await expect(two.answer(answerTo(question, 'forged'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
   await one.answer(answerTo(question, 'true'));
   expect((await asked).kernel?.facts).toEqual(['true']);
+});
+
+test('operators - ask what they like, but make no tunnels', async () => {
+  const asked: string[] = [];
+  const { inspectNode } = operatorsInspections({
+    inspectNode: async ({ nodeId }) => {
+      asked.push(nodeId);
+      return { answer: NodeAnswer.create() };
+    },
+  });
+  const context = { signal: new AbortController().signal, peer: '', credential: undefined };
+  const tunnel = TunnelQuestion.create({ manager: '192.0.2.66:2377' });
+  const forged = InspectNodeRequest.create({ nodeId: 'one', question: NodeQuestion.create({ tunnel }) });
+  await expect(inspectNode(forged, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  await inspectNode(InspectNodeRequest.create({ nodeId: 'two' }), context);
+  expect(asked).toEqual(['two']);
 });
