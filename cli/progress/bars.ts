@@ -20,7 +20,7 @@ const STATE_WIDTH = Math.max(...STEPS.map((step) => TaskStateName[step].length))
 
 export function overallLine({ done, total, isJob, verdict }: ProgressView): string {
   if (total === undefined && isJob)
-    return `job progress: ${verdict.kind === 'waiting' ? 'waiting for tasks' : 'waits for its time'}`;
+    return `job progress: ${verdict.kind === 'waiting' ? 'waiting for tasks' : 'not running'}`;
   if (total === undefined) return 'overall progress: waiting for new tasks';
   return isJob ? `job progress: ${done} out of ${total} complete` : `overall progress: ${done} out of ${total} tasks`;
 }

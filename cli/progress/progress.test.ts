@@ -265,9 +265,9 @@ describe('ServiceProgress - global services and jobs', () => {
     const view = put(new ServiceProgress(undefined, false, 3), scheduled).view();
     expect(view).toMatchObject({
       notice: 'next run: 2026-07-01 02:00:00 GMT+2 (Europe/Berlin)',
-      verdict: { kind: 'converged', final: true, words: 'job not asked to run' },
+      verdict: { kind: 'converged', final: true, words: 'job scheduled' },
     });
-    expect(overallLine(view)).toBe('job progress: waits for its time');
+    expect(overallLine(view)).toBe('job progress: not running');
     expect(put(new ServiceProgress(undefined, false, 2), scheduled).view().verdict.kind).toBe('failed');
   });
 });

@@ -155,7 +155,7 @@ export class ServiceProgress {
     const { replicatedJob } = service.spec;
     const notice =
       nextExecution === 0 ? undefined : `next run: ${timeIn(nextExecution, service.spec.schedule?.timeZone)}`;
-    if (iteration === this.#settledRun) return { ...EMPTY, isJob: true, notice, verdict: AT_REST };
+    if (iteration === this.#settledRun) return { ...EMPTY, isJob: true, notice, verdict: atRest(nextExecution !== 0) };
     const current = [...this.#tasks.values()].filter((task) => task.jobIteration?.iteration === iteration);
     const run = runs.find((open) => open.iteration === iteration);
     const outcome = lastOutcome?.iteration === iteration ? lastOutcome : undefined;
@@ -202,7 +202,10 @@ export class ServiceProgress {
   }
 }
 
-const AT_REST: Verdict = { kind: 'converged', final: true, words: 'job not asked to run' };
+/** Of a job that was not asked to run. */
+function atRest(isScheduled: boolean): Verdict {
+  return { kind: 'converged', final: true, words: isScheduled ? 'job scheduled' : 'job at rest: --force runs it' };
+}
 
 function jobVerdict(isDone: boolean, outcome: JobOutcome | undefined): Verdict {
   if (isDone || (outcome && outcome.message === '')) return { kind: 'converged', final: true, words: 'job complete' };

@@ -56,7 +56,7 @@ it('schedule - the job waits for its time, and says everywhere when that is', as
   const { code, out, err } = await create('--schedule', '0 2 1 1 *', '--schedule-time-zone', 'Europe/Berlin');
   expect({ code, err }).toEqual({ code: 0, err: '' });
   const next = /next run: (\d{4}-01-01 02:00:00 GMT\+1 \(Europe\/Berlin\))\n/.exec(out)?.[1] ?? '';
-  expect(out).toMatch(/job not asked to run\n$/);
+  expect(out).toMatch(/job scheduled\n$/);
   expect(next).not.toBe('');
   expect(await replicas()).toMatch(/^0\/1 \(0\/1 completed, next in .+\)$/);
   const ps = await swarm.cli('service', 'ps', 'job');
@@ -74,11 +74,11 @@ it('schedule - runs when its time comes, and at once by force', async () => {
   await expect
     .poll(() => stored()?.jobStatus?.lastOutcome, { timeout: 10_000 })
     .toMatchObject({ completed: 1, total: 1 });
-  expect((await update('--schedule', '0 0 1 1 *')).out).toMatch(/job not asked to run\n$/);
+  expect((await update('--schedule', '0 0 1 1 *')).out).toMatch(/job scheduled\n$/);
   const before = stored()?.jobStatus?.iteration ?? 0;
   expect((await update('--force')).out).toMatch(/job complete\n$/);
   expect(stored()?.jobStatus?.iteration).toBe(before + 1);
-  expect((await update('--schedule', '')).code).toBe(0);
+  expect((await update('--schedule', '')).out).toMatch(/job progress: not running\njob at rest: --force runs it\n$/);
   expect(stored()).toMatchObject({
     spec: { schedule: undefined },
     jobStatus: { iteration: before + 1, nextExecution: 0 },
