@@ -10,7 +10,6 @@ import type {
   InitRequest,
   InspectionsService,
   NodeDescription,
-  TaskAccessService,
 } from '../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
 
@@ -130,10 +129,6 @@ export class ManagerRole {
 
   get inspections(): Handlers<typeof InspectionsService> {
     return this.#manager.inspections;
-  }
-
-  get taskAccess(): Handlers<typeof TaskAccessService> {
-    return this.#manager.taskAccess;
   }
 
   /** Whether this manager has a vote, and somebody leads. */

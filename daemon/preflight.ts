@@ -29,6 +29,13 @@ const TOOLS: readonly Tool[] = [
     meaning: 'fetches and converts images; without it no image can be imported or pulled',
     required: true,
   },
+  {
+    name: 'catatonit',
+    or: ['docker-init', 'tini-static'],
+    package: 'catatonit',
+    meaning: 'is the first process of containers with --init',
+    required: false,
+  },
 ];
 
 /** Where the tools are looked for: PATH, and the folders of system programs, which a PATH may lack. */

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # Program (or, with a slash, file) to look for, and the Debian package that has it.
 readonly TOOLS=(
   ip:iproute2 nft:nftables conntrack:conntrack skopeo:skopeo umoci:umoci runc:runc crun:crun conmon:conmon
-  curl:curl nsenter:util-linux ps:procps
+  curl:curl nsenter:util-linux ps:procps catatonit:catatonit
   # For tests and measurements.
   docker-registry:docker-registry tcpdump:tcpdump dig:dnsutils iperf3:iperf3 wrk:wrk ethtool:ethtool strace:strace
   dnsmasq:dnsmasq-base dnsperf:dnsperf

@@ -26,7 +26,7 @@ const LISTS: readonly (readonly [string, string])[] = [
   ['-p, --publish <PORT>', 'Publish a port, as 8080:80, 127.0.0.1:8080:80/udp or 80'],
   ['--security-opt <OPTION>', 'Security option: no-new-privileges'],
   ['--sysctl <KEY=VALUE>', 'Set a sysctl'],
-  ['--tmpfs <PATH>', 'Mount a tmpfs, as /run or /run:size=64m'],
+  ['--tmpfs <PATH>', 'Mount a tmpfs, as /run or /run:size=64m,exec'],
   ['--ulimit <NAME=SOFT:HARD>', 'Set a ulimit'],
   ['-v, --volume <VOLUME>', 'Mount a volume or path, as data:/target, /source:/target:ro or /target'],
 ];
@@ -47,6 +47,7 @@ const SCALARS: readonly (readonly [string, string])[] = [
   ['--mac-address <MAC>', 'MAC address in its network'],
   ['-m, --memory <BYTES>', 'Memory limit'],
   ['--memory-swap <BYTES>', 'Limit of memory plus swap; -1 for no limit'],
+  ['--memory-swappiness <N>', 'Swappiness, 0 to 100 (with cgroups of version 1)'],
   ['--name <NAME>', 'Name of the container'],
   ['--oom-score-adj <N>', "The host's OOM preference, -1000 to 1000"],
   ['--pids-limit <N>', 'Limit of processes; -1 for no limit'],

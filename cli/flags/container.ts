@@ -5,6 +5,7 @@ import { editList, editRecord, editStrings } from './lists.js';
 import { parseMount } from './mounts.js';
 import { shellWords } from './shell-words.js';
 import { parseEnv, parseEnvFile, parseFileReference, parseHost, parseUlimit } from './values.js';
+import { parseDevice } from './volumes.js';
 
 /** What flags may refer to outside the command line. */
 export interface FlagSources {
@@ -41,6 +42,11 @@ export function applyContainerFlags(spec: ContainerSpec, flags: Flags, sources: 
     healthcheck: applyHealthFlags(spec.healthcheck, flags),
     ...applyCapabilityFlags(spec, flags),
     sysctls: editRecord(spec.sysctls, flags, 'sysctl'),
+    devices: editList(spec.devices, flags, 'device', {
+      parse: parseDevice,
+      key: (device) => device.containerPath,
+      removes: (text) => (device) => device.hostPath === text || device.containerPath === text,
+    }),
     ulimits: editList(spec.ulimits, flags, 'ulimit', { parse: parseUlimit, key: (limit) => limit.name }),
   };
 }

@@ -174,6 +174,23 @@ describe('run - the command line', () => {
     });
   });
 
+  it('takes options of a tmpfs as docker does', async () => {
+    const { mounts } = (await config('--tmpfs', '/run:rw,noexec,nosuid,exec,uid=1000,size=64m', 'img')).container;
+    expect(mounts[0]?.tmpfs).toEqual({
+      sizeBytes: 64 << 20,
+      mode: 0,
+      options: ['noexec', 'nosuid', 'exec', 'uid=1000'],
+    });
+  });
+
+  it('limits memory and swap together', async () => {
+    const swap = async (...argv: string[]) => (await config('-m', '64m', ...argv, 'img')).resources.memorySwapBytes;
+    expect(await swap()).toBeUndefined();
+    expect(await swap('--memory-swap', '0')).toBeUndefined();
+    expect(await swap('--memory-swap', '64m')).toBe(0);
+    expect(await swap('--memory-swap', '96m')).toBe(32 << 20);
+  });
+
   it('says nothing about networks when nothing was said', async () => {
     expect((await config('img')).networks).toEqual([]);
     expect((await config('--network', 'default', 'img')).networks).toMatchObject([{ network: 'bridge' }]);
@@ -197,7 +214,10 @@ describe('run - the command line', () => {
     [['-v', '/a:b', 'img'], "invalid mount path: 'b' mount path must be absolute"],
     [['-v', '/a:/b:zz', 'img'], 'invalid mode: zz'],
     [['-v', '/a:/b', '--tmpfs', '/b', 'img'], 'Duplicate mount point: /b'],
-    [['--tmpfs', '/b:noexec', 'img'], 'invalid tmpfs option "noexec"'],
+    [['--tmpfs', '/b:relatime', 'img'], 'invalid tmpfs option "relatime"'],
+    [['--memory-swap', '1g', 'img'], 'it needs a limit of memory'],
+    [['-m', '64m', '--memory-swap', '32m', 'img'], 'it is memory and swap together, and less than the memory'],
+    [['--log-driver', 'syslog', 'img'], 'there is no log driver "syslog"'],
     [['--device', 'x', 'img'], 'invalid device "x"'],
     [['-p', 'x:80', 'img'], '"x" is not a port'],
     [['-p', 'mode=ingress,target=80', 'img'], 'publishes on its own machine only'],

@@ -174,17 +174,29 @@ function privileges(flags: Flags): Privileges | undefined {
 }
 
 function resources(flags: Flags): ResourceRequirements {
-  const swap = flags.text('memory-swap');
+  const memoryBytes = flags.bytes('memory') ?? 0;
   const pids = flags.integer('pids-limit', -1);
   return {
     ...ResourceRequirements.create(),
     limits: ResourceLimits.create({
       nanoCpus: flags.cpus('cpus') ?? 0,
-      memoryBytes: flags.bytes('memory') ?? 0,
+      memoryBytes,
       pids: Math.max(0, pids ?? 0),
     }),
-    memorySwapBytes: swap === undefined ? undefined : swap === '-1' ? -1 : inFlag('memory-swap', swap, parseBytes),
+    memorySwapBytes: swapBytes(flags.text('memory-swap') ?? '0', memoryBytes),
+    memorySwappiness: flags.integer('memory-swappiness', 0, 100),
   };
+}
+
+/** Here the limit is that of memory and swap together; 0 leaves it open. */
+function swapBytes(text: string, memoryBytes: number): number | undefined {
+  if (text === '-1') return -1;
+  const total = inFlag('memory-swap', text, parseBytes);
+  if (total === 0) return undefined;
+  if (memoryBytes === 0) throw badFlag('memory-swap', text, 'it needs a limit of memory', 'Give --memory too.');
+  if (total < memoryBytes)
+    throw badFlag('memory-swap', text, 'it is memory and swap together, and less than the memory');
+  return total - memoryBytes;
 }
 
 function restartPolicy(flags: Flags): Pick<ContainerConfig, 'restart' | 'restartMaxAttempts'> {

@@ -60,6 +60,7 @@ describe('createSpec', () => {
         dnsSearch: ['example.com'],
         dnsOption: ['ndots:1'],
         sysctl: ['net.core.somaxconn=1024'],
+        device: ['/dev/fuse:rw'],
         ulimit: ['nofile=1024:2048'],
         mount: ['type=tmpfs,target=/tmp'],
         oomScoreAdj: '-500',
@@ -88,6 +89,7 @@ describe('createSpec', () => {
       hosts: ['10.0.0.5 db'],
       dns: { nameservers: ['1.1.1.1'], search: ['example.com'], options: ['ndots:1'] },
       sysctls: { 'net.core.somaxconn': '1024' },
+      devices: [{ hostPath: '/dev/fuse', containerPath: '/dev/fuse', permissions: 'rw' }],
       ulimits: [{ name: 'nofile', soft: 1024, hard: 2048 }],
       oomScoreAdj: -500,
       healthcheck: { test: ['CMD-SHELL', 'true'], interval: 5e9, retries: 3 },
@@ -106,6 +108,7 @@ describe('createSpec', () => {
       reserveCpu: '0.25',
       reserveMemory: '16m',
       genericResource: ['gpu=1'],
+      memorySwap: '-1',
       memorySwappiness: '0',
       constraint: ['node.role==worker'],
       placementPref: ['spread=node.labels.zone'],
@@ -145,6 +148,7 @@ describe('createSpec', () => {
       resources: {
         limits: { nanoCpus: 5e8, memoryBytes: 64 << 20, pids: 100 },
         reservations: { nanoCpus: 25e7, memoryBytes: 16 << 20, generic: [{ kind: 'gpu', value: 1 }] },
+        memorySwapBytes: -1,
         memorySwappiness: 0,
       },
       restart: { condition: RestartCondition.ON_FAILURE, delay: 0, maxAttempts: 3, window: 60e9 },
@@ -268,6 +272,18 @@ describe('applyServiceFlags on an existing spec', () => {
   it('counts forced updates up and leaves the rest', () => {
     const spec = create();
     expect(update(spec, { force: true }).task.forceUpdate).toBe(1);
+  });
+
+  it('adds and takes away devices by either path', () => {
+    const spec = create({ device: ['/dev/fuse', '/dev/sda:/dev/xvda:r', '/dev/kvm'] });
+    const flags = {
+      deviceRm: ['/dev/sda', '/dev/kvm'],
+      deviceAdd: ['/dev/fuse:/dev/fuse:r', '/dev/null:/dev/nothing'],
+    };
+    expect(update(spec, flags).task.container.devices).toEqual([
+      { hostPath: '/dev/fuse', containerPath: '/dev/fuse', permissions: 'r' },
+      { hostPath: '/dev/null', containerPath: '/dev/nothing', permissions: 'rwm' },
+    ]);
   });
 
   it('a capability that is dropped is no longer added', () => {

@@ -202,8 +202,9 @@ function applyResourceFlags(resources: ResourceRequirements, flags: Flags): Reso
         key: (resource) => resource.kind,
       }),
     },
-    memorySwapBytes: flags.bytes('memory-swap') ?? resources.memorySwapBytes,
-    memorySwappiness: flags.integer('memory-swappiness', 0, 100) ?? resources.memorySwappiness,
+    memorySwapBytes:
+      flags.text('memory-swap') === '-1' ? -1 : (flags.bytes('memory-swap') ?? resources.memorySwapBytes),
+    memorySwappiness: flags.integer('memory-swappiness', -1, 100) ?? resources.memorySwappiness,
   };
 }
 

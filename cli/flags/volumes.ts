@@ -51,7 +51,10 @@ function withOption(mount: Mount, option: string, text: string): Mount {
   });
 }
 
-/** `/run` or `/run:size=64m,mode=1777`. */
+const TMPFS_WORDS = ['exec', 'noexec', 'suid', 'nosuid', 'dev', 'nodev'];
+const TMPFS_NUMBERS = ['uid', 'gid', 'nr_inodes'];
+
+/** `/run` or `/run:size=64m,mode=1777,exec`. */
 export function parseTmpfs(text: string): Mount {
   const [target = '', options = ''] = text.split(/:(.*)/s);
   if (!target.startsWith('/'))
@@ -63,13 +66,15 @@ export function parseTmpfs(text: string): Mount {
   let tmpfs = TmpfsOptions.create();
   for (const option of options.split(',').filter((o) => o !== '')) {
     const [key, value = ''] = option.split('=', 2);
-    if (key === 'size') tmpfs = { ...tmpfs, sizeBytes: parseBytes(value) };
+    if (TMPFS_WORDS.includes(option) || (TMPFS_NUMBERS.includes(key ?? '') && /^\d+$/.test(value)))
+      tmpfs = { ...tmpfs, options: [...tmpfs.options, option] };
+    else if (key === 'size') tmpfs = { ...tmpfs, sizeBytes: parseBytes(value) };
     else if (key === 'mode' && /^[0-7]{1,4}$/.test(value)) tmpfs = { ...tmpfs, mode: Number.parseInt(value, 8) };
     else if (key === 'ro') mount = { ...mount, readOnly: true };
     else if (option !== 'rw')
       throw invalidArgument(`invalid tmpfs option "${option}"`, {
         value: text,
-        hint: 'Options: size=64m, mode=1777, ro, rw.',
+        hint: `Options: size=64m, mode=1777, ro, rw, ${TMPFS_WORDS.join(', ')}, ${TMPFS_NUMBERS.join('=N, ')}=N.`,
       });
   }
   return { ...mount, tmpfs };

@@ -7,14 +7,18 @@ import {
   type MountedVolume,
 } from '../../proto/gen/containers.js';
 import { HealthStateName } from '../../proto/gen/objects.js';
-import { type Mount, MountType, MountTypeName, type PortConfig } from '../../proto/gen/specs.js';
+import {
+  type Mount,
+  MountType,
+  MountTypeName,
+  type PortConfig,
+  type ResourceRequirements,
+} from '../../proto/gen/specs.js';
 import { hostIpOf, labelsOf, portText, stateText } from './container-rows.js';
 import { dockerHealthcheck, NEVER, nonEmpty } from './docker-common.js';
 import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
-
-/** Go's zero time. */
 
 /** `GET /containers/{id}/json`. */
 export function dockerContainer(info: ContainerInfo) {
@@ -105,7 +109,8 @@ function hostConfig({ config }: ContainerInfo) {
     Init: container.init,
     Memory: limits.memoryBytes,
     NanoCpus: limits.nanoCpus,
-    MemorySwap: resources.memorySwapBytes ?? 0,
+    MemorySwap: memorySwap(resources),
+    MemorySwappiness: resources.memorySwappiness ?? null,
     PidsLimit: limits.pids === 0 ? null : limits.pids,
     Ulimits: container.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft })),
     Devices: container.devices.map((device) => ({
@@ -115,6 +120,11 @@ function hostConfig({ config }: ContainerInfo) {
     })),
     Mounts: nonEmpty(container.mounts.filter((mount) => !isBind(mount)).map(dockerMount)),
   };
+}
+
+/** With the memory; twice as much when nothing is said. */
+function memorySwap({ limits: { memoryBytes }, memorySwapBytes = memoryBytes }: ResourceRequirements): number {
+  return memorySwapBytes < 0 ? -1 : memoryBytes + memorySwapBytes;
 }
 
 function processConfig(info: ContainerInfo) {

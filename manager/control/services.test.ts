@@ -96,7 +96,7 @@ describe('services', () => {
     await expect(create({ task: isolated })).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
     const resources = ResourceRequirements.create({ memorySwappiness: 10 });
     const { service, warnings } = await control.createService({ spec: specOf({ task: task({ resources }) }) }, context);
-    expect(warnings).toEqual([expect.stringContaining('memory swappiness is not set')]);
+    expect(warnings).toEqual([expect.stringContaining('memory swappiness is set only on nodes')]);
     const request = UpdateServiceRequest.create({ id: service.id, version: service.meta.version });
     const update = control.updateService({ ...request, spec: specOf({ task: isolated }) }, context);
     await expect(update).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });

@@ -65,6 +65,11 @@ describe('executor - run', () => {
     expect(await output({ id, args: ['hostname'], networkNamespace: '/proc/self/ns/net' })).toBe(id.slice(0, 12));
   });
 
+  it('has an init that reaps processes, where it is asked for', async () => {
+    expect(await output({ ...sh('cat /proc/1/comm'), init: true })).toBe('docker-init');
+    expect((await run({ ...sh('exit 9'), init: true })).code).toBe(9);
+  });
+
   it('makes the working directory', async () => {
     expect(await output({ args: ['pwd'], dir: '/made/for/it' })).toBe('/made/for/it');
   });
@@ -211,6 +216,21 @@ describe('executor - limits', () => {
     const result = await run({ args: ['tail', '/dev/zero'], resources });
     expect(result).toMatchObject({ code: 137, oomKilled: true });
     expect(await run({ args: ['true'], resources })).toMatchObject({ code: 0, oomKilled: false });
+  });
+
+  it('sets swappiness and the OOM score', async () => {
+    const resources = { nanoCpus: 0, memoryBytes: 64 * 2 ** 20, memorySwapBytes: 0, memorySwappiness: 13, pids: 0 };
+    const { executor, cgroupParent } = ground;
+    const container = settings({ ...sh('exec sleep 1000'), resources, oomScoreAdj: 321 });
+    await executor.prepare(container, never);
+    const { pid } = await executor.start(container.id);
+    expect(readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8')).toBe('321\n');
+    const folder = execFileSync('find', ['/sys/fs/cgroup', '-path', `*memory${cgroupParent}/${container.id}`], {
+      encoding: 'utf8',
+    }).trim();
+    // Of version 1 alone.
+    if (folder !== '') expect(readFileSync(join(folder, 'memory.swappiness'), 'utf8')).toBe('13\n');
+    await executor.remove(container.id);
   });
 
   it('does not fail where the daemon may not raise limits', async () => {

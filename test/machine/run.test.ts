@@ -40,6 +40,27 @@ test('run - what its flags say is so in the container', async () => {
   expect(stdout).toMatch(/^box\n1\n1000\n1001\n\/tmp\ntmpfs +1024 /);
 });
 
+test('run --tmpfs, --device, --memory-swap, --init - as docker has them', async () => {
+  const script = [
+    'cp /bin/busybox /x/echo; cp /bin/busybox /t/echo; /x/echo runs; /t/echo no 2>/dev/null || echo safe',
+    'stat -c %u:%a /x; stat -c %F /dev/nothing; cat /proc/1/comm',
+  ].join('; ');
+  const flags = ['--tmpfs', '/x:exec,uid=1000,mode=711', '--tmpfs', '/t:rw,noexec,nosuid', '--init'];
+  const { stdout } = await run('--device', '/dev/null:/dev/nothing', ...flags, IMAGE, 'sh', '-c', script);
+  expect(stdout.split('\n').slice(-6)).toEqual([
+    'runs',
+    'safe',
+    '1000:711',
+    'character special file',
+    'docker-init',
+    '',
+  ]);
+  await machine.run('create', '--name', 'small', '-m', '64m', '--memory-swap', '96m', IMAGE, 'true');
+  expect(await machine.run('inspect', '-f', '{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}', 'small')).toBe(
+    `${64 << 20} ${96 << 20}\n`,
+  );
+});
+
 test.each([
   [[IMAGE, 'nope'], 127, 'nope'],
   [[IMAGE, '/bin'], 126, ''],

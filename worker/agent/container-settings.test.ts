@@ -107,7 +107,7 @@ describe('containerSettings', () => {
     const spec = TaskSpec.create({ resources: ResourceRequirements.create({ limits }) });
     const networks = [NetworkAttachment.create({ addresses: ['10.0.1.5/24'] })];
     const settings = containerSettings(task({}, { spec, networks }), context);
-    expect(settings.resources).toEqual({ nanoCpus: 5e8, memoryBytes: 1 << 20, pids: 10, memorySwapBytes: undefined });
+    expect(settings.resources).toEqual({ nanoCpus: 5e8, memoryBytes: 1 << 20, pids: 10 });
     expect(settings.addresses).toEqual(['10.0.1.5']);
     expect(settings.networkNamespace).toBe('/run/tsswarm/netns/x');
   });

@@ -48,7 +48,11 @@ export function specSettings(
     noNewPrivileges: container.privileges?.noNewPrivileges ?? false,
     oomScoreAdj: container.oomScoreAdj,
     devices: container.devices,
-    resources: { ...resources.limits, memorySwapBytes: resources.memorySwapBytes },
+    resources: {
+      ...resources.limits,
+      memorySwapBytes: resources.memorySwapBytes,
+      memorySwappiness: resources.memorySwappiness,
+    },
   };
 }
 
@@ -72,6 +76,7 @@ function containerMount(mount: Mount, expand: (text: string) => string): Contain
     createMountpoint: mount.createMountpoint,
     tmpfsSizeBytes: mount.tmpfs?.sizeBytes ?? 0,
     tmpfsMode: mount.tmpfs?.mode ?? 0,
+    tmpfsOptions: mount.tmpfs?.options ?? [],
     volume: mount.volume && containerVolume(mount.volume, expand),
   };
 }

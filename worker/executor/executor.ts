@@ -111,6 +111,8 @@ export interface ContainerMount {
   readonly createMountpoint: boolean;
   readonly tmpfsSizeBytes: number;
   readonly tmpfsMode: number;
+  /** Of mount(8): exec, uid=1000 …; nosuid, nodev and noexec unless the opposite is among them. */
+  readonly tmpfsOptions?: readonly string[];
   /** Of a volume that is asked for. */
   readonly volume?: ContainerVolume | undefined;
 }
@@ -138,7 +140,10 @@ export interface ContainerFile {
 export interface ContainerResources {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  /** Beside the memory; -1: no limit; undefined: as much as memory. */
   readonly memorySwapBytes: number | undefined;
+  /** 0 to 100; undefined: the machine's. */
+  readonly memorySwappiness?: number | undefined;
   readonly pids: number;
 }
 

@@ -35,6 +35,11 @@ export function checkContainer(container: ContainerSpec): void {
       throw wrong(`ulimit ${name}: the soft limit ${soft} is above the hard limit ${hard}`, `${name}=${soft}:${hard}`);
     }
   }
+  for (const { hostPath, containerPath, permissions } of container.devices) {
+    const device = `${hostPath}:${containerPath}:${permissions}`;
+    if (hostPath.startsWith('/') && /^(?:\/|$)/.test(containerPath) && /^[rwm]{0,3}$/.test(permissions)) continue;
+    throw wrong(`"${device}" is not a device`, device, 'It looks like /dev/fuse:/dev/fuse:rwm.');
+  }
   for (const key of Object.keys(container.sysctls)) {
     if (!/^[a-z0-9_*-]+([./][a-zA-Z0-9_*-]+)+$/.test(key)) throw wrong(`"${key}" is not the name of a sysctl`, key);
   }

@@ -56,7 +56,10 @@ describe('services', () => {
   });
 
   test.each<[ServiceSpec, string]>([
-    [spec({}, { resources: ResourceRequirements.create({ memorySwappiness: 0 }) }), 'memory swappiness is not set'],
+    [
+      spec({}, { resources: ResourceRequirements.create({ memorySwappiness: 0 }) }),
+      'memory swappiness is set only on nodes',
+    ],
   ])('%#: %j runs, with a warning', (accepted, warning) => {
     checkServiceIsSupported(accepted);
     expect(ignoredParts(accepted)).toEqual([expect.stringContaining(warning)]);

@@ -45,7 +45,11 @@ function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, af
 /** What is asked for and passed over. */
 export function ignoredParts(spec: ServiceSpec): string[] {
   const { resources } = spec.task;
-  return [...((resources.memorySwappiness ?? -1) >= 0 ? ['memory swappiness is not set: the nodes decide'] : [])];
+  return [
+    ...((resources.memorySwappiness ?? -1) >= 0
+      ? ['memory swappiness is set only on nodes that have cgroups of version 1']
+      : []),
+  ];
 }
 
 /** @throws UNIMPLEMENTED */

@@ -5,6 +5,7 @@ import {
   EndpointSpec,
   HealthConfig,
   IPAMConfig,
+  LogDriver,
   Mount,
   MountType,
   NetworkAttachmentConfig,
@@ -18,6 +19,7 @@ import {
   ServiceSpec,
   TaskSpec,
   UpdateConfig,
+  VolumeOptions,
 } from '../../../proto/gen/index.js';
 import { MTU_OPTION, VNI_OPTION } from '../../common/overlay-options.js';
 import { checkImage } from './image.js';
@@ -93,6 +95,13 @@ describe('service specs that are refused', () => {
     [mount({ target: '/a', source: 'srv' }), '"srv" cannot be the source of a bind mount'],
     [mount({ target: '/a', source: '/x' }, { target: '/a/', source: '/y' }), 'two mounts have the target /a'],
     [mount({ type: MountType.TMPFS, target: '/a', source: 'x' }), 'a tmpfs mount has no source'],
+    [mount({ type: MountType.VOLUME, target: '/a', source: 'a/b' }), '"a/b" is not a name for a volume'],
+    [
+      mount({ type: MountType.VOLUME, target: '/a', volume: VolumeOptions.create({ driver: 'nas' }) }),
+      'there is no volume driver "nas"',
+    ],
+    [container({ devices: [{ hostPath: 'fuse', containerPath: '', permissions: '' }] }), '"fuse::" is not a device'],
+    [spec({}, { logDriver: LogDriver.create({ name: 'syslog' }) }), 'there is no log driver "syslog"'],
     [spec({ update: UpdateConfig.create({ maxFailureRatio: 2 }) }), 'update failure ratio 2 is out of range'],
     [spec({ rollback: UpdateConfig.create({ failureAction: 2 }) }), 'a rollback that fails cannot be rolled back'],
     [

@@ -34,7 +34,7 @@ export function testSettings(fields: Partial<ContainerSettings> = {}): Container
     noNewPrivileges: false,
     oomScoreAdj: 0,
     devices: [],
-    resources: { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, pids: 0 },
+    resources: { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, memorySwappiness: undefined, pids: 0 },
     log: logSettings('', {}),
     networkNamespace: '',
     addresses: [],

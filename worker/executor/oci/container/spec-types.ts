@@ -57,6 +57,13 @@ export interface SpecSeccomp {
   }[];
 }
 
+export interface SpecMemory {
+  readonly limit?: number;
+  readonly swap?: number;
+  /** Of version 1 alone. */
+  readonly swappiness?: number;
+}
+
 export interface SpecLinux {
   readonly cgroupsPath: string;
   readonly namespaces: readonly { readonly type: string; readonly path?: string }[];
@@ -68,7 +75,7 @@ export interface SpecLinux {
       readonly minor?: number;
       readonly access: string;
     }[];
-    readonly memory?: { readonly limit: number; readonly swap?: number };
+    readonly memory?: SpecMemory;
     readonly cpu?: { readonly quota: number; readonly period: number };
     readonly pids?: { readonly limit: number };
   };

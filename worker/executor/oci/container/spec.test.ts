@@ -157,7 +157,7 @@ describe('spec - capabilities', () => {
 });
 
 describe('spec - resources', () => {
-  const resources = { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, pids: 0 };
+  const resources = { nanoCpus: 0, memoryBytes: 0, memorySwapBytes: undefined, memorySwappiness: undefined, pids: 0 };
   const limits = (fields: object, facts = host) =>
     spec({ resources: { ...resources, ...fields } }, { host: facts }).linux.resources;
 
@@ -176,9 +176,24 @@ describe('spec - resources', () => {
     const blind = { ...host, cgroup: { ...host.cgroup, swapAccounting: false } };
     expect(limits({ memoryBytes: 100 }, blind).memory).toEqual({ limit: 100 });
   });
+
+  it('sets swappiness where cgroups have it, and says so where they have not', () => {
+    const old = { ...host, cgroup: { ...host.cgroup, version: 1 as const } };
+    expect(limits({ memorySwappiness: 0 }, old).memory).toEqual({ swappiness: 0 });
+    expect(limits({ memorySwappiness: -1 }, old).memory).toBeUndefined();
+    expect(limits({ memorySwappiness: 10 }).memory).toBeUndefined();
+    const { warnings } = build({ resources: { ...resources, memorySwappiness: 10 } });
+    expect(warnings).toEqual(['memory swappiness 10 is left out: cgroups of version 2 have none']);
+  });
 });
 
 describe('spec - mounts', () => {
+  it('gives a tmpfs what it asks for, and else what is safe', () => {
+    const tmpfs = bind({ type: 'tmpfs', source: '', tmpfsSizeBytes: 9, tmpfsOptions: ['noexec', 'exec', 'uid=5'] });
+    const { options } = spec({ mounts: [tmpfs] }).mounts.find(({ destination }) => destination === '/mnt') ?? {};
+    expect(options).toEqual(['nosuid', 'nodev', 'exec', 'uid=5', 'rw', 'mode=1777', 'size=9']);
+  });
+
   const targets = (fields: Partial<ContainerSettings>) => spec(fields).mounts.map(({ destination }) => destination);
 
   it('come with parents first, after the system’s', () => {

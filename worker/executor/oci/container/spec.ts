@@ -1,11 +1,11 @@
 import { failedPrecondition, invalidArgument } from '../../../../lib/errors.js';
-import type { ContainerMount, ContainerSettings } from '../../executor.js';
+import type { ContainerMount, ContainerResources, ContainerSettings } from '../../executor.js';
 import type { ImageConfig } from '../images/config.js';
 import { containerCapabilities } from './capabilities.js';
 import type { HostFacts } from './host-facts.js';
 import { containerRlimits } from './rlimits.js';
 import { seccompProfile } from './seccomp.js';
-import type { Spec, SpecDevice, SpecLinux, SpecMount } from './spec-types.js';
+import type { Spec, SpecDevice, SpecLinux, SpecMemory, SpecMount } from './spec-types.js';
 import type { ContainerUser } from './users.js';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -76,7 +76,7 @@ export function buildSpec(input: SpecInput): { spec: Spec; warnings: string[] } 
     linux: {
       cgroupsPath: input.cgroupPath,
       namespaces: namespaces(settings, host),
-      resources: resources(input),
+      resources: resources(input, warnings),
       devices: input.devices,
       sysctl: sysctls(settings),
       maskedPaths: MASKED_PATHS,
@@ -166,9 +166,9 @@ function sysctls(settings: ContainerSettings): Readonly<Record<string, string>> 
   return settings.sysctls;
 }
 
-function resources({ settings, host, devices }: SpecInput): SpecLinux['resources'] {
-  const { nanoCpus, memoryBytes, memorySwapBytes, pids } = settings.resources;
-  const swap = memorySwapBytes === undefined ? memoryBytes : memorySwapBytes;
+function resources({ settings, host, devices }: SpecInput, warnings: string[]): SpecLinux['resources'] {
+  const { nanoCpus, pids } = settings.resources;
+  const memory = memoryLimits(settings.resources, host, warnings);
   return {
     devices: [
       { allow: false, access: 'rwm' },
@@ -180,19 +180,29 @@ function resources({ settings, host, devices }: SpecInput): SpecLinux['resources
         access: settings.devices[index]?.permissions || 'rwm',
       })),
     ],
-    ...(memoryBytes > 0
-      ? {
-          // The specification's swap is memory and swap together; as much swap as memory is docker's default.
-          memory: {
-            limit: memoryBytes,
-            ...(host.cgroup.swapAccounting ? { swap: swap < 0 ? -1 : memoryBytes + swap } : {}),
-          },
-        }
-      : {}),
+    ...(Object.keys(memory).length > 0 ? { memory } : {}),
     ...(nanoCpus > 0
       ? { cpu: { quota: Math.max(1000, Math.round((nanoCpus / 1e9) * CPU_PERIOD_US)), period: CPU_PERIOD_US } }
       : {}),
     ...(pids > 0 ? { pids: { limit: pids } } : {}),
+  };
+}
+
+function memoryLimits(
+  { memoryBytes, memorySwapBytes = memoryBytes, memorySwappiness }: ContainerResources,
+  { cgroup }: HostFacts,
+  warnings: string[],
+): SpecMemory {
+  const isSwappable = memorySwappiness !== undefined && memorySwappiness >= 0;
+  if (isSwappable && cgroup.version === 2) {
+    warnings.push(`memory swappiness ${memorySwappiness} is left out: cgroups of version 2 have none`);
+  }
+  // The specification's swap is memory and swap together; as much swap as memory is docker's default.
+  const swap = memorySwapBytes < 0 ? -1 : memoryBytes + memorySwapBytes;
+  return {
+    ...(memoryBytes > 0 ? { limit: memoryBytes } : {}),
+    ...(memoryBytes > 0 && cgroup.swapAccounting ? { swap } : {}),
+    ...(isSwappable && cgroup.version === 1 ? { swappiness: memorySwappiness } : {}),
   };
 }
 
@@ -245,6 +255,14 @@ export function systemMounts(host: HostFacts): SpecMount[] {
   ];
 }
 
+/** Of nosuid and suid and their like the last one, and only that: runtimes do not agree on what both mean. */
+function tmpfsOptions(asked: readonly string[]): readonly string[] {
+  const safe = ['nosuid', 'nodev', 'noexec'];
+  const chosen = safe.map((no) => asked.findLast((option) => option === no || option === no.slice(2)) ?? no);
+  const isFlag = (option: string) => safe.some((no) => option === no || option === no.slice(2));
+  return [...chosen, ...asked.filter((option) => !isFlag(option))];
+}
+
 function userMount(mount: ContainerMount): SpecMount {
   const { type, source, target, readOnly } = mount;
   if (!target.startsWith('/') || target === '/') {
@@ -264,7 +282,7 @@ function userMount(mount: ContainerMount): SpecMount {
       destination: target,
       type: 'tmpfs',
       source: 'tmpfs',
-      options: ['nosuid', 'nodev', 'noexec', access, `mode=${mode}`, ...size],
+      options: [...tmpfsOptions(mount.tmpfsOptions ?? []), access, `mode=${mode}`, ...size],
     };
   }
   const bind = mount.nonRecursive ? 'bind' : 'rbind';

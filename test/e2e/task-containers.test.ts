@@ -84,3 +84,48 @@ test('a volume that cannot be mounted keeps the task from starting, in words', a
       (await tasksOf('store')).some((task) => task.Error.includes('volume "far" cannot be mounted')) || undefined,
   );
 });
+
+test('what a service says of its containers is so in them', async () => {
+  const script = [
+    'hostname; echo $WHO; id -u; id -G; pwd; cat /proc/self/oom_score_adj; ulimit -n',
+    'cat /proc/sys/net/ipv4/ip_unprivileged_port_start; cat /proc/1/comm; stat -c %F /dev/nothing',
+    'grep CapBnd /proc/self/status; touch /x 2>/dev/null || echo read-only; df -k /fast | tail -1',
+    'exec sleep 1000',
+  ].join('; ');
+  await create(
+    ...['--hostname', '{{.Service.Name}}-{{.Task.Slot}}', '--env', 'WHO={{.Task.Name}} on {{.Node.Hostname}}'],
+    ...[
+      '--user',
+      '1000:1001',
+      '--group',
+      '2000',
+      '--workdir',
+      '/tmp',
+      '--oom-score-adj',
+      '99',
+      '--init',
+      '--read-only',
+    ],
+    ...['--ulimit', 'nofile=123:456', '--sysctl', 'net.ipv4.ip_unprivileged_port_start=80'],
+    ...['--device', '/dev/null:/dev/nothing:rw', '--cap-drop', 'ALL', '--cap-add', 'CHOWN'],
+    ...['--mount', 'type=tmpfs,target=/fast,tmpfs-size=1m', '--stop-grace-period', '1s'],
+    ...['--log-driver', 'local', '--log-opt', 'max-size=1m', IMAGE, 'sh', '-c', script],
+  );
+  const [task] = await runningTasks('store');
+  const lines = async () => (await tsswarm('service', 'logs', '--raw', 'store')).split('\n');
+  await expect.poll(async () => (await lines()).length, { timeout: 20_000 }).toBe(14);
+  expect(await lines()).toEqual([
+    'store-1',
+    `store.1.${task?.ID} on ${task?.Node}`,
+    ...['1000', '1001 2000', '/tmp', '99', '123', '80', 'docker-init', 'character special file'],
+    'CapBnd:\t0000000000000001',
+    'read-only',
+    expect.stringMatching(/^tmpfs +1024 /),
+    '',
+  ]);
+  await tsswarm('service', 'update', '--quiet', '--device-rm', '/dev/nothing', '--cap-add', 'KILL', 'store');
+  const [next] = await runningTasks('store');
+  await expect
+    .poll(async () => (await tsswarm('service', 'logs', '--raw', next?.ID ?? '')).split('\n'), { timeout: 20_000 })
+    .toContain('CapBnd:\t0000000000000021');
+});
