@@ -2,6 +2,7 @@ import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
 import type { NetworkTracingService } from '../proto/gen/inspections.js';
 import type { NodeAgentService } from '../proto/gen/node.js';
+import type { TaskAccessService } from '../proto/gen/tunnels.js';
 import type { VolumesService } from '../proto/gen/volumes.js';
 import type { Channel, Stubs } from '../proto/rpc/client.js';
 import { findDaemon } from './host.js';
@@ -11,6 +12,7 @@ export type Control = Stubs<typeof ControlService>;
 export type NodeAgent = Stubs<typeof NodeAgentService>;
 export type Containers = Stubs<typeof ContainersService>;
 export type Volumes = Stubs<typeof VolumesService>;
+export type TaskAccess = Stubs<typeof TaskAccessService>;
 export type Tracing = Stubs<typeof NetworkTracingService>;
 
 /** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
@@ -62,6 +64,13 @@ export class Context {
     const { VolumesService } = await import('../proto/gen/volumes.js');
     const { plainErrors } = await import('./retry.js');
     return plainErrors(await this.#stubs(VolumesService));
+  }
+
+  /** Containers of tasks on any node. @throws UNAVAILABLE when no daemon answers */
+  async tasks(): Promise<TaskAccess> {
+    const { TaskAccessService } = await import('../proto/gen/tunnels.js');
+    const { plainErrors } = await import('./retry.js');
+    return plainErrors(await this.#stubs(TaskAccessService));
   }
 
   /** Traces of the network. @throws UNAVAILABLE when no daemon answers */

@@ -9,6 +9,7 @@ import { registerNode } from './commands/node.js';
 import { registerService } from './commands/service.js';
 import { registerSwarm } from './commands/swarm.js';
 import { registerSystem } from './commands/system.js';
+import { registerTask } from './commands/task.js';
 import { registerVolume } from './commands/volume.js';
 import type { Context } from './context.js';
 import { VERSION } from './version.js';
@@ -35,6 +36,7 @@ export function buildProgram(context: Context): Command {
     });
   registerSwarm(program, context);
   registerService(program, context);
+  registerTask(program, context);
   registerNode(program, context);
   registerContainer(program, context);
   registerNetwork(program, context);

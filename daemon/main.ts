@@ -13,6 +13,7 @@ import {
   InspectionsService,
   NetworkTracingService,
   NodeAgentService,
+  TaskAccessService,
   VolumesService,
 } from '../proto/gen/index.js';
 import { RpcServer } from '../proto/rpc/server.js';
@@ -24,7 +25,7 @@ import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
 import { volumesHandlers } from '../worker/volumes/handlers.js';
-import { controlGate, inspectionsGate } from './control-gate.js';
+import { controlGate, inspectionsGate, taskAccessGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
 import { lockFolder } from './lock.js';
@@ -90,6 +91,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
     volumesHandlers(async () => (await engine.part.ready()).volumes),
   );
   server.add(InspectionsService, inspectionsGate(node));
+  server.add(TaskAccessService, taskAccessGate(node));
   const running = async () => listContainers((await engine.part.ready()).containers, false, []);
   server.add(NetworkTracingService, {
     async traceNetwork(request, context) {

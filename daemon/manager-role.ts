@@ -10,6 +10,7 @@ import type {
   InitRequest,
   InspectionsService,
   NodeDescription,
+  TaskAccessService,
 } from '../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
 
@@ -129,6 +130,10 @@ export class ManagerRole {
 
   get inspections(): Handlers<typeof InspectionsService> {
     return this.#manager.inspections;
+  }
+
+  get taskAccess(): Handlers<typeof TaskAccessService> {
+    return this.#manager.taskAccess;
   }
 
   /** Whether this manager has a vote, and somebody leads. */

@@ -16,6 +16,7 @@ import {
   type NodeDescription,
   NodeRole,
   SwarmState,
+  type TaskAccessService,
 } from '../proto/gen/index.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import type { Handlers } from '../proto/rpc/server.js';
@@ -101,6 +102,10 @@ export class SwarmNode implements ControlSource {
 
   get inspections(): Handlers<typeof InspectionsService> | undefined {
     return this.#managing.role?.inspections;
+  }
+
+  get taskAccess(): Handlers<typeof TaskAccessService> | undefined {
+    return this.#managing.role?.taskAccess;
   }
 
   /** Empty outside of a swarm. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AsyncQueue, allDone, deferred, Serial } from './async.js';
+import { AsyncQueue, allDone, deferred, Serial, takeUntil } from './async.js';
 import { Backoff, retry } from './backoff.js';
 import { ManualClock } from './clock.js';
 import { base36, isId, newId } from './ids.js';
@@ -17,6 +17,27 @@ describe('allDone', () => {
     last.resolve(3);
     await failure;
     expect(await allDone([Promise.resolve(1), last.promise])).toEqual([1, 3]);
+  });
+});
+
+describe('takeUntil', () => {
+  it('gives what the source gives, to its end or failure', async () => {
+    const source = new AsyncQueue<number>();
+    source.push(1, 2);
+    source.fail(new Error('disk'));
+    const taken = takeUntil(source[Symbol.asyncIterator](), new AbortController().signal);
+    expect([(await taken.next()).value, (await taken.next()).value]).toEqual([1, 2]);
+    await expect(taken.next()).rejects.toThrow('disk');
+  });
+
+  it('ends while the source is silent', async () => {
+    const source = new AsyncQueue<number>();
+    const end = new AbortController();
+    const taken = takeUntil(source[Symbol.asyncIterator](), end.signal);
+    const next = taken.next();
+    end.abort();
+    expect((await next).done).toBe(true);
+    source.fail(new Error('nobody hears of it'));
   });
 });
 

@@ -79,6 +79,25 @@ export function deferred<T>(): Deferred<T> {
   return { promise, resolve, reject };
 }
 
+/** What a source gives until the signal aborts; what it is then asked for is dropped when it comes. */
+export async function* takeUntil<T>(source: AsyncIterator<T>, signal: AbortSignal): AsyncGenerator<T> {
+  let stop: () => void = () => {};
+  const stopped = () => stop();
+  signal.addEventListener('abort', stopped, { once: true });
+  try {
+    while (!signal.aborted) {
+      const next = await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        stop = () => resolve(undefined);
+        source.next().then(resolve, reject);
+      });
+      if (next === undefined || next.done) return;
+      yield next.value;
+    }
+  } finally {
+    signal.removeEventListener('abort', stopped);
+  }
+}
+
 /** As Promise.all, but when one fails the others are waited for too. @throws the first error, in the list's order */
 export async function allDone<T>(work: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(work);

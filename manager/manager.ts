@@ -13,6 +13,8 @@ import {
   LogBrokerService,
   NodeRole,
   RaftTransportService,
+  type TaskAccessService,
+  TunnelsService,
 } from '../proto/gen/index.js';
 import type { CallContext, Handlers, RpcServer } from '../proto/rpc/server.js';
 import { Allocator } from './allocator/allocator.js';
@@ -24,7 +26,7 @@ import { Dependencies } from './dependencies/dependencies.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
-import { leadersInspections, routedInspections } from './inspections/handlers.js';
+import { leadersInspections, operatorsInspections, routedInspections } from './inspections/handlers.js';
 import { JobStarter } from './jobs/job-starter.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
@@ -47,6 +49,8 @@ import { keepOldSnapshots, snapshotPolicy } from './snapshot-policy.js';
 import { MemoryStore } from './store/memory-store.js';
 import type { Store } from './store/store.js';
 import { type Loop, supervise } from './supervise.js';
+import { Rendezvous } from './tunnels/rendezvous.js';
+import { TaskAccess } from './tunnels/task-access.js';
 import { UsageReports } from './usage/usage-reports.js';
 
 export interface ManagerOptions {
@@ -90,12 +94,15 @@ export class Manager {
   readonly #leader: LeaderClient;
   readonly #duties: LeaderDuties;
   readonly #local: Handlers<typeof ControlService>;
+  readonly #rendezvous: Rendezvous;
   #opened: Promise<void> | undefined;
 
   /** Control for the operators of this machine. */
   readonly control: Handlers<typeof ControlService>;
   /** Questions of the operators of this machine to any node. */
   readonly inspections: Handlers<typeof InspectionsService>;
+  /** Tasks on any node, for the operators of this machine. */
+  readonly taskAccess: Handlers<typeof TaskAccessService>;
 
   constructor(options: ManagerOptions) {
     const { clock, log, nodeId, nodeSecret, identity, onFatal } = options;
@@ -142,7 +149,18 @@ export class Manager {
     });
     this.#duties = new LeaderDuties(this.#member, (signal) => this.#lead(signal));
     this.#local = controlHandlers(store, { clock, managers: this.#roster, logs: new LogReader(store, this.#broker) });
-    this.inspections = routedInspections(leadersInspections(this.#inspections, this.#member), this.#leader);
+    const inspections = routedInspections(leadersInspections(this.#inspections, this.#member), this.#leader);
+    this.inspections = operatorsInspections(inspections);
+    this.#rendezvous = new Rendezvous(authenticated);
+    this.taskAccess = new TaskAccess({
+      store,
+      clock,
+      log: part(log, 'tunnels'),
+      rendezvous: this.#rendezvous,
+      nodeId,
+      barrier: () => this.#member.barrier(),
+      ask: (node, question, caller) => inspections.inspectNode({ nodeId: node.id, question }, caller),
+    }).handlers;
     this.control = routedControl({ local: this.#local, leader: this.#leader, barrier: () => this.#member.barrier() });
   }
 
@@ -242,6 +260,7 @@ export class Manager {
     const nodeOf = (sessionId: string, context: CallContext) => this.#dispatcher.nodeOf(sessionId, context);
     server.add(AttachmentsService, new Attachments({ store: this.#store, clock, nodeOf }).handlers);
     server.add(InspectionBrokerService, this.#inspections.handlers());
+    server.add(TunnelsService, this.#rendezvous.handlers);
     server.add(RaftTransportService, this.#member.handlers);
     const member = this.#member;
     const control = managersControl({

@@ -5,7 +5,14 @@ import { messageOf } from '../lib/errors.js';
 import { isId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
 import { probeFeatures } from '../netlb/probe.js';
-import { Node, type NodeDescription, type SessionMessage, type Task } from '../proto/gen/index.js';
+import {
+  Node,
+  type NodeAnswer,
+  type NodeDescription,
+  type NodeQuestion,
+  type SessionMessage,
+  type Task,
+} from '../proto/gen/index.js';
 import type { Channel } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import { Agent } from './agent/agent.js';
@@ -16,6 +23,7 @@ import { readResolvConf } from './agent/resolv-conf.js';
 import { StatusQueue } from './agent/status-queue.js';
 import { TaskSet } from './agent/task-set.js';
 import { UsageMeter } from './agent/usage-meter.js';
+import { interactiveHandlers } from './containers/interactive-handlers.js';
 import { describeNode } from './description.js';
 import type { Engine, EngineParts } from './engine.js';
 import type { ContainerSettings, ContainerState, Executor } from './executor/executor.js';
@@ -25,6 +33,7 @@ import type { Inspector } from './inspections/inspector.js';
 import { LogPublisher } from './logs/log-publisher.js';
 import type { NetworkController } from './network/controller.js';
 import { swarmStateSteps } from './network/desired-state.js';
+import { Tunnels } from './tunnels/tunnels.js';
 
 export interface WorkerOptions {
   readonly dataRoot: string;
@@ -73,6 +82,7 @@ export class Worker {
   #parts: EngineParts | undefined;
   #tasks: TaskSet | undefined;
   #agent: Agent | undefined;
+  #tunnels: Tunnels | undefined;
   #assignments: Assignments = noAssignments;
   #node: Node;
   #dataPathPort: number;
@@ -140,8 +150,10 @@ export class Worker {
 
     const tasks = this.#taskSet(parts, description);
     const agent = this.#newAgent(parts, tasks, description);
+    const tunnels = this.#newTunnels(parts, agent);
     this.#tasks = tasks;
     this.#agent = agent;
+    this.#tunnels = tunnels;
 
     const strays = await tasks.adopt(this.#assignments);
     if (signal.aborted) return;
@@ -156,6 +168,7 @@ export class Worker {
     await runTogether(signal, [
       (inner) => tasks.run(inner),
       (inner) => agent.run(inner),
+      (inner) => tunnels.run(inner),
       (inner) => this.#removeStrays(executor, strays, inner),
     ]);
   }
@@ -183,7 +196,7 @@ export class Worker {
 
   #newAgent({ executor, database, network, containers }: Parts, tasks: TaskSet, description: NodeDescription): Agent {
     const { managers, credential, nodeId, dataPathAddress, clock, log } = this.#options;
-    const answering = new Answering({ inspector: this.#options.inspector, clock, log });
+    const answering = new Answering({ answer: (question) => this.#answer(question), clock, log });
     const logs = new LogPublisher({ executor, nodeId, task: (id) => tasks.get(id)?.task, clock, log });
     const meter = new UsageMeter({ tasks: () => tasks.local(), load: (id) => executor.load(id) });
     return new Agent({
@@ -212,6 +225,22 @@ export class Worker {
         },
       },
     });
+  }
+
+  #newTunnels({ containers }: Parts, agent: Agent): Tunnels {
+    const { credential, log } = this.#options;
+    return new Tunnels({
+      containers: interactiveHandlers(async () => containers),
+      credential,
+      log: log.child({ part: 'tunnels' }),
+      has: (taskId) => containers.all().some(({ kind, id }) => kind === 'task' && id === taskId),
+      knows: (manager) => agent.knows(manager),
+    });
+  }
+
+  async #answer(question: NodeQuestion): Promise<Partial<NodeAnswer>> {
+    if (question.tunnel && this.#tunnels) return { tunnel: this.#tunnels.open(question.tunnel) };
+    return this.#options.inspector.answer(question);
   }
 
   #sessionMessage(message: SessionMessage, database: TaskDatabase, network: NetworkController): void {

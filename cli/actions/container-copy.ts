@@ -2,7 +2,7 @@ import { lstat, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { codeOf, errnoOf, failedPrecondition, notFound } from '../../lib/errors.js';
 import { CopyFromRequest, CopyToRequest, type PathStat } from '../../proto/gen/containers.js';
-import type { Context } from '../context.js';
+import type { Containers, Context } from '../context.js';
 import { type Direction, directionOf, type Kind, landingOf, namesContent, parseCopyPath } from '../copy/rules.js';
 import { pack, unpack } from '../copy/tar.js';
 import type { Flags } from '../flags/flags.js';
@@ -13,22 +13,44 @@ const TYPE_BITS = 0o170000;
 const FOLDER_BITS = 0o040000;
 const CHUNK_BYTES = 512 * 1024;
 
-export async function copyFiles(context: Context, source: string, target: string, flags: Flags): Promise<void> {
+/** The container of one side, and who copies there. */
+export interface CopySide {
+  readonly ref: string;
+  readonly calls: Pick<Containers, 'copyFrom' | 'copyTo'>;
+}
+
+/** @param find what is meant by the name before the colon @throws NOT_FOUND */
+export async function copyFiles(
+  context: Context,
+  source: string,
+  target: string,
+  flags: Flags,
+  find: (ref: string) => Promise<CopySide> = (ref) => sideHere(context, ref),
+): Promise<void> {
   const direction = directionOf(parseCopyPath(source), parseCopyPath(target));
+  const side = await find('from' in direction ? direction.from : direction.to);
   const bytes =
-    'from' in direction ? await copyFrom(context, direction, flags) : await copyTo(context, direction, flags);
+    'from' in direction
+      ? await copyFrom(context, direction, side, flags)
+      : await copyTo(context, direction, side, flags);
   const quiet = flags.boolean('quiet') ?? context.io.columns === undefined;
   if (bytes !== undefined && !quiet) context.io.err(`Successfully copied ${humanSize(bytes)} to ${target}\n`);
+}
+
+async function sideHere(context: Context, ref: string): Promise<CopySide> {
+  const calls = await context.containers();
+  return { ref: (await calls.inspectContainer({ ref })).container.id, calls };
 }
 
 /** @returns bytes of the archive; undefined when it was the output itself */
 async function copyFrom(
   context: Context,
   { from, source, target }: Direction & { from: string },
+  side: CopySide,
   flags: Flags,
 ): Promise<number | undefined> {
   const followLink = flags.on('follow-link');
-  const { kind, archive } = await archiveOf(context, from, source, followLink);
+  const { kind, archive } = await archiveOf(side, from, source, followLink);
   if (target === STREAM) {
     for await (const data of archive) context.io.out(data);
     return undefined;
@@ -44,13 +66,13 @@ async function copyFrom(
 async function copyTo(
   context: Context,
   { to, source, target }: Direction & { to: string },
+  side: CopySide,
   flags: Flags,
 ): Promise<number | undefined> {
-  const containers = await context.containers();
-  const targetKind = await kindThere(context, to, target);
+  const targetKind = await kindThere(side, target);
   const send = async (archive: AsyncIterable<Uint8Array>, folder: string) => {
-    const head = CopyToRequest.create({ ref: to, path: folder, archive: flags.on('archive') });
-    await containers.copyTo(messages(head, archive));
+    const head = CopyToRequest.create({ ref: side.ref, path: folder, archive: flags.on('archive') });
+    await side.calls.copyTo(messages(head, archive));
   };
   if (source === STREAM) {
     if (targetKind !== 'folder')
@@ -94,14 +116,11 @@ async function* messages(head: CopyToRequest, archive: AsyncIterable<Uint8Array>
 }
 
 /** What stands at a path in a container, and the archive of it. */
-async function archiveOf(context: Context, ref: string, inside: string, followLink: boolean) {
-  const containers = await context.containers();
-  const answers = containers
-    .copyFrom(CopyFromRequest.create({ ref, path: inside, followLink }))
-    [Symbol.asyncIterator]();
+async function archiveOf({ ref, calls }: CopySide, name: string, inside: string, followLink: boolean) {
+  const answers = calls.copyFrom(CopyFromRequest.create({ ref, path: inside, followLink }))[Symbol.asyncIterator]();
   const first = await answers.next();
   const found = first.done ? undefined : first.value;
-  if (!found?.stat) throw notFound(`Could not find the file ${inside} in container ${ref}`, { value: inside });
+  if (!found?.stat) throw notFound(`Could not find the file ${inside} in container ${name}`, { value: inside });
   const archive = async function* (): AsyncIterable<Uint8Array> {
     yield found.data;
     for await (const { data } of { [Symbol.asyncIterator]: () => answers }) yield data;
@@ -113,14 +132,10 @@ function kindOf({ mode }: PathStat): 'folder' | 'file' {
   return (mode & TYPE_BITS) === FOLDER_BITS ? 'folder' : 'file';
 }
 
-/** What a container has at a path, links followed. @throws NOT_FOUND for the container itself */
-async function kindThere(context: Context, ref: string, inside: string): Promise<Kind> {
-  const containers = await context.containers();
-  const { id } = (await containers.inspectContainer({ ref })).container;
+/** What a container has at a path, links followed. */
+async function kindThere({ ref, calls }: CopySide, inside: string): Promise<Kind> {
   try {
-    for await (const { stat: facts } of containers.copyFrom(
-      CopyFromRequest.create({ ref: id, path: inside, followLink: true }),
-    ))
+    for await (const { stat: facts } of calls.copyFrom(CopyFromRequest.create({ ref, path: inside, followLink: true })))
       return facts && kindOf(facts);
   } catch (error) {
     if (codeOf(error) !== 'NOT_FOUND') throw error;

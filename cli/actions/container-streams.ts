@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { AttachOpen, AttachRequest, ContainerPhase, ExecOpen, ExecRequest } from '../../proto/gen/containers.js';
-import type { Context } from '../context.js';
+import type { Containers, Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { parseEnv, parseEnvFile } from '../flags/values.js';
 import { checkTty, interact } from '../terminal/interaction.js';
@@ -70,13 +70,25 @@ export async function execInContainer(
   command: readonly string[],
   flags: Flags,
 ): Promise<void> {
+  await execThrough(context, command, flags, async () => ({ ref, calls: await context.containers() }));
+}
+
+/** @param find asked when the flags are known to be good: in what it runs, and who runs it */
+export async function execThrough(
+  context: Context,
+  command: readonly string[],
+  flags: Flags,
+  find: () => Promise<{ readonly ref: string; readonly calls: Pick<Containers, 'exec'> }>,
+): Promise<void> {
   const { io } = context;
   const tty = flags.on('tty');
   const detach = flags.on('detach');
   const stdin = flags.on('interactive') && !detach;
   checkTty(io, { stdin, tty });
   const fromFiles = flags.list('env-file').flatMap((file) => parseEnvFile(readFlagFile('env-file', file), io.env));
-  const containers = await context.containers();
+  const env = [...fromFiles, ...flags.each('env', (text) => parseEnv(text, io.env)).flat()];
+  const detachKeys = detachKeysOf(flags);
+  const { ref, calls } = await find();
   const end = await interact({
     io,
     open: ExecRequest.create({
@@ -86,7 +98,7 @@ export async function execInContainer(
         tty,
         stdin,
         detach,
-        env: [...fromFiles, ...flags.each('env', (text) => parseEnv(text, io.env)).flat()],
+        env,
         user: flags.text('user') ?? '',
         dir: flags.text('workdir') ?? '',
         privileged: flags.on('privileged'),
@@ -94,12 +106,12 @@ export async function execInContainer(
       }),
     }),
     message: ExecRequest.create,
-    call: containers.exec,
+    call: calls.exec,
     stdin,
     stdout: !detach,
     stderr: !detach,
     tty,
-    detachKeys: detachKeysOf(flags),
+    detachKeys,
     // As Docker: only its own terminal's keys reach the process of an exec.
     proxySignals: false,
   });

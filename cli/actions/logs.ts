@@ -7,11 +7,29 @@ import { instantOf } from '../flags/instant.js';
 import { shortId } from '../format/human.js';
 import { taskName } from '../format/task-rows.js';
 import { isPassing } from '../retry.js';
+import { findTask } from './task-refs.js';
 
+/** Of a service, or of one task. */
 export async function showLogs(context: Context, ref: string, flags: Flags): Promise<void> {
+  await show(context, () => targetOf(context, ref), flags);
+}
+
+export async function showTaskLogs(context: Context, ref: string, flags: Flags): Promise<void> {
+  const target = async () => ({ service: '', task: (await findTask(context, ref, 'none')).task.id, slotWidth: 0 });
+  await show(context, target, flags);
+}
+
+interface Target {
+  readonly service: string;
+  readonly task: string;
+  /** Digits of the service's highest slot. */
+  readonly slotWidth: number;
+}
+
+async function show(context: Context, find: () => Promise<Target>, flags: Flags): Promise<void> {
   const control = await context.control();
   const options = logOptions(flags, context.io.clock.now());
-  const target = await targetOf(context, ref);
+  const target = await find();
   const prefixes = new Prefixes(context, flags, target.slotWidth);
   const showTime = flags.on('timestamps');
   const rest = new PartialLines();
@@ -58,7 +76,7 @@ export class PartialLines {
 const NEWLINE = 0x0a;
 
 /** The service of a name or id, or else the task of an id. */
-async function targetOf(context: Context, ref: string) {
+async function targetOf(context: Context, ref: string): Promise<Target> {
   const control = await context.control();
   try {
     const { service } = await control.getService({ ref });
@@ -66,11 +84,8 @@ async function targetOf(context: Context, ref: string) {
     return { service: service.id, task: '', slotWidth: String(replicas).length };
   } catch (error) {
     if (!(error instanceof SwarmError) || error.code !== 'NOT_FOUND') throw error;
-    const task = await control.getTask({ ref }).catch((taskError) => {
-      const isUnknown = taskError instanceof SwarmError && taskError.code === 'NOT_FOUND';
-      throw isUnknown ? new SwarmError('NOT_FOUND', `no such task or service: ${ref}`, { value: ref }) : taskError;
-    });
-    return { service: '', task: task.task.id, slotWidth: 0 };
+    const { task } = await findTask(context, ref, 'none');
+    return { service: '', task: task.id, slotWidth: 0 };
   }
 }
 

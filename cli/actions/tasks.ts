@@ -1,12 +1,15 @@
+import type { Filter } from '../../proto/gen/control.js';
 import type { Node, Task } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { autoscaleNote } from '../format/autoscale.js';
-import { renderList } from '../format/list.js';
+import { dockerTask } from '../format/docker-objects.js';
+import { renderInspected, renderList } from '../format/list.js';
 import { scheduleNotes } from '../format/schedule.js';
 import { taskRows, taskView } from '../format/task-rows.js';
 import { nodeIdOf } from './nodes.js';
 import { filtersOf, findEach, listOptionsOf } from './refs.js';
+import { findTask } from './task-refs.js';
 
 export async function listServiceTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const control = await context.control();
@@ -15,19 +18,29 @@ export async function listServiceTasks(context: Context, refs: readonly string[]
   // Beside the table, for a person: whoever reads the list by a program gets the list alone.
   const notes = services.flatMap((service) => [autoscaleNote(service) ?? [], scheduleNotes(service)].flat());
   if (!flags.on('quiet') && !flags.has('format')) for (const note of notes) context.io.err(`${note}\n`);
-  const ids = services.map((service) => service.id);
-  await showTasks(context, 'service', ids, flags);
+  const values = services.map((service) => service.id);
+  await showTasks(context, [...filtersOf(flags), { key: 'service', values }], flags);
 }
 
 export async function listNodeTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const ids = await findEach(context, refs.length > 0 ? refs : ['self'], (ref) => nodeIdOf(context, ref));
-  if (ids.length > 0) await showTasks(context, 'node', ids, flags);
+  if (ids.length > 0) await showTasks(context, [...filtersOf(flags), { key: 'node', values: ids }], flags);
 }
 
-async function showTasks(context: Context, key: string, ids: readonly string[], flags: Flags): Promise<void> {
+/** All of the swarm, or those that its filters leave. */
+export async function listTasks(context: Context, flags: Flags): Promise<void> {
+  await showTasks(context, filtersOf(flags), flags);
+}
+
+export async function inspectTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
+  const tasks = await findEach(context, refs, async (ref) => (await findTask(context, ref, 'none')).task);
+  context.io.out(renderInspected(tasks.map(dockerTask), flags.text('format')));
+}
+
+async function showTasks(context: Context, filters: readonly Filter[], flags: Flags): Promise<void> {
   const control = await context.control();
   const [{ tasks }, { nodes }] = await Promise.all([
-    control.listTasks({ filters: [...filtersOf(flags), { key, values: ids }] }),
+    control.listTasks({ filters }),
     control.listNodes({ filters: [] }),
   ]);
   const resolve = !flags.on('no-resolve');

@@ -1,42 +1,26 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
-import { flagsOf, listOption } from '../options.js';
+import { flagsOf } from '../options.js';
+import { attachOptions, copyOptions, execOptions } from './process-options.js';
 
 /** What people do with a container that is there: its processes, output and files. */
 export function registerProcess(parent: Command, context: Context): void {
   const one = (name: string, description: string) =>
     parent.command(name).description(description).argument('<container>', 'Name or id');
-  const detachKeys = ['--detach-keys <KEYS>', 'Keys that let go of the container (default ctrl-p,ctrl-q)'] as const;
 
-  const exec = one('exec', 'Run a command in a running container')
-    .argument('<command...>', 'The command and its arguments')
-    .passThroughOptions()
-    .option('-d, --detach', 'Run the command in the background')
-    .option(...detachKeys)
-    .option('-i, --interactive', 'Keep standard input open')
-    .option('--privileged', 'Give the command extended privileges')
-    .option('-t, --tty', 'Allocate a pseudo-TTY')
-    .option('-u, --user <USER>', 'User name or UID, as NAME or UID[:GROUP]')
-    .option('-w, --workdir <DIRECTORY>', 'Working directory in the container')
-    .exitOverride((error) => {
-      context.usageCode = EXIT_EXEC_USAGE;
-      throw error;
-    });
-  listOption(exec, '-e, --env <KEY=VALUE>', 'Set an environment variable');
-  listOption(exec, '--env-file <FILE>', 'Read environment variables from a file');
-  exec.action(async (ref: string, args: string[], _options, command: Command) => {
-    const { execInContainer } = await import('../actions/container-streams.js');
-    await execInContainer(context, ref, args, flagsOf(command));
-  });
+  execOptions(one('exec', 'Run a command in a running container'), context).action(
+    async (ref: string, args: string[], _options, command: Command) => {
+      const { execInContainer } = await import('../actions/container-streams.js');
+      await execInContainer(context, ref, args, flagsOf(command));
+    },
+  );
 
-  one('attach', 'Attach standard input, output and error to a running container')
-    .option(...detachKeys)
-    .option('--no-stdin', 'Do not attach standard input')
-    .option('--sig-proxy', 'Pass signals on to the process (default true)')
-    .action(async (ref: string, _options, command: Command) => {
+  attachOptions(one('attach', 'Attach standard input, output and error to a running container')).action(
+    async (ref: string, _options, command: Command) => {
       const { attachContainer } = await import('../actions/container-streams.js');
       await attachContainer(context, ref, flagsOf(command));
-    });
+    },
+  );
 
   one('logs', 'Show what a container has written')
     .option('-f, --follow', 'Follow the logs')
@@ -78,18 +62,10 @@ export function registerProcess(parent: Command, context: Context): void {
       await showStats(context, refs, flagsOf(command));
     });
 
-  parent
-    .command('cp')
-    .description('Copy files between a container and this machine')
-    .argument('<source>', "CONTAINER:PATH, a path, or '-' for a tar archive on standard input")
-    .argument('<target>', "Path, CONTAINER:PATH, or '-' for a tar archive on standard output")
-    .option('-a, --archive', 'Keep owners')
-    .option('-L, --follow-link', 'Follow a link that the source is')
-    .option('-q, --quiet', 'Say nothing')
-    .action(async (source: string, target: string, _options, command: Command) => {
+  copyOptions(parent.command('cp').description('Copy files between a container and this machine'), 'CONTAINER').action(
+    async (source: string, target: string, _options, command: Command) => {
       const { copyFiles } = await import('../actions/container-copy.js');
       await copyFiles(context, source, target, flagsOf(command));
-    });
+    },
+  );
 }
-
-const EXIT_EXEC_USAGE = 125;

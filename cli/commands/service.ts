@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.js';
 import { flagsOf, inspectOptions, listOptions } from '../options.js';
+import { logsOptions } from './process-options.js';
 import { createOptions, updateOptions } from './service-options.js';
+import { registerServiceProcess } from './service-process.js';
 
 export function registerService(program: Command, context: Context): void {
   const service = program.command('service').description('Manage services');
@@ -96,22 +98,15 @@ export function registerService(program: Command, context: Context): void {
       await removeServices(context, refs);
     });
 
-  const logs = service
-    .command('logs')
-    .description('Show the logs of a service or task')
-    .argument('<service>', 'Name or id of a service, or id of a task')
-    .option('--details', 'Show extra details: task, node and service ids')
-    .option('-f, --follow', 'Follow the logs')
-    .option('--no-resolve', 'Show ids instead of names')
-    .option('--no-task-ids', 'Show no task ids')
-    .option('--no-trunc', 'Show ids whole')
-    .option('--raw', 'Show the lines as they are')
-    .option('--since <TIME>', 'From this time on: 2026-01-02T13:23:37Z, or 42m for 42 minutes ago')
-    .option('--until <TIME>', 'Up to this time')
-    .option('-n, --tail <N>', 'Lines from the end of each log, or all')
-    .option('-t, --timestamps', 'Show timestamps');
-  logs.action(async (ref: string, _options, command: Command) => {
+  logsOptions(
+    service
+      .command('logs')
+      .description('Show the logs of a service or task')
+      .argument('<service>', 'Name or id of a service, or id of a task'),
+  ).action(async (ref: string, _options, command: Command) => {
     const { showLogs } = await import('../actions/logs.js');
     await showLogs(context, ref, flagsOf(command));
   });
+
+  registerServiceProcess(service, context);
 }

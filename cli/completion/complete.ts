@@ -3,13 +3,27 @@ import { SwarmError } from '../../lib/errors.js';
 import { networksOf } from '../actions/networks.js';
 import { SwarmCommand } from '../command.js';
 import type { Context } from '../context.js';
+import { taskName } from '../format/task-rows.js';
 
 /** What a word can be: names of objects by the kind of argument that they fill. */
 type Names = (context: Context) => Promise<readonly string[]>;
 
+/** Services, and their slots that are to run. */
+async function taskNames(context: Context): Promise<readonly string[]> {
+  const control = await context.control();
+  const filters = [{ key: 'desired-state', values: ['running'] }];
+  const [{ services }, { tasks }] = await Promise.all([
+    control.listServices({ filters: [] }),
+    control.listTasks({ filters }),
+  ]);
+  return [...services.map(({ spec }) => spec.name), ...new Set(tasks.map((task) => taskName(task)))];
+}
+
 const NAMES: Readonly<Record<string, Names>> = {
   service: async (context) =>
     (await (await context.control()).listServices({ filters: [] })).services.map((service) => service.spec.name),
+  'service|task': taskNames,
+  task: taskNames,
   node: async (context) => [
     'self',
     ...(await (await context.control()).listNodes({ filters: [] })).nodes.map((node) => node.description.hostname),

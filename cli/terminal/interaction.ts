@@ -1,8 +1,8 @@
 import { SwarmError } from '../../lib/errors.js';
+import { Outbox } from '../../lib/outbox.js';
 import type { AttachMessage, TerminalSize } from '../../proto/gen/containers.js';
 import type { Io, Terminal } from '../io.js';
 import { detachStep } from './detach-keys.js';
-import { Outbox } from './outbox.js';
 
 /** What is sent to a process, of `attach` and `exec` alike. */
 export interface ProcessInput {
@@ -116,7 +116,7 @@ class Session<Message> {
       });
   }
 
-  #send(input: ProcessInput): Promise<void> {
+  #send(input: ProcessInput): Promise<boolean> {
     return this.#outbox.send(this.#wanted.message(input));
   }
 
@@ -140,7 +140,7 @@ class Session<Message> {
     for await (const typed of io.stdin) {
       const step = detachStep(tty ? detachKeys : NO_KEYS, state, typed);
       state = step.state;
-      if (step.forward.length > 0) await this.#send({ stdin: step.forward });
+      if (step.forward.length > 0 && !(await this.#send({ stdin: step.forward }))) return;
       if (step.detached) return this.#detach();
     }
     await this.#send({ stdinClosed: true });

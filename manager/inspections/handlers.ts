@@ -1,4 +1,4 @@
-import { unavailable } from '../../lib/errors.js';
+import { invalidArgument, unavailable } from '../../lib/errors.js';
 import { InspectionsService } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import type { StandingSource } from '../leader-duties.js';
@@ -17,7 +17,7 @@ export function leadersInspections(broker: InspectionBroker, source: StandingSou
   };
 }
 
-/** As every manager offers it to its operators. Questions change nothing, so they can be asked again. */
+/** As every manager asks its leader. Questions change nothing, so they can be asked again. */
 export function routedInspections(local: Inspections, leader: LeaderClient): Inspections {
   return {
     inspectNode: (request, context) =>
@@ -27,5 +27,15 @@ export function routedInspections(local: Inspections, leader: LeaderClient): Ins
         caller: context,
         repeatable: true,
       }),
+  };
+}
+
+/** As every manager offers it to its operators: tunnels are made by managers alone. */
+export function operatorsInspections(routed: Inspections): Inspections {
+  return {
+    async inspectNode(request, context) {
+      if (request.question.tunnel) throw invalidArgument('tunnels are made by managers alone: call TaskAccess');
+      return routed.inspectNode(request, context);
+    },
   };
 }

@@ -5,10 +5,11 @@ import {
   type LeaderRelayService,
   RelayAnswer,
   RelayAnswers,
-  RelayError,
+  type RelayError,
   type RelayRequest,
   type RelayRequests,
 } from '../../proto/gen/relay.js';
+import { toRelayed } from '../../proto/rpc/relayed-error.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import type { Method } from '../../proto/runtime.js';
 
@@ -88,11 +89,8 @@ export class RelayServer {
   }
 
   #errorOf(path: string, error: unknown): RelayError {
-    if (error instanceof SwarmError) {
-      const { code, message, value, hint } = error;
-      return RelayError.create({ code, message, value, hint });
-    }
-    this.#options.log.error({ rpc: path, err: error }, `call failed: ${messageOf(error)}`);
-    return RelayError.create({ code: 'INTERNAL', message: messageOf(error) });
+    if (!(error instanceof SwarmError))
+      this.#options.log.error({ rpc: path, err: error }, `call failed: ${messageOf(error)}`);
+    return toRelayed(error);
   }
 }

@@ -1,8 +1,9 @@
 import { AsyncQueue, type Deferred, deferred } from '../../lib/async.js';
-import { type ErrorCode, SwarmError, unavailable } from '../../lib/errors.js';
+import { SwarmError, unavailable } from '../../lib/errors.js';
 import { LeaderRelayService, type RelayAnswer, type RelayRequest, RelayRequests } from '../../proto/gen/relay.js';
 import type { Channel } from '../../proto/rpc/client.js';
 import { connectionBroke } from '../../proto/rpc/errors.js';
+import { fromRelayed } from '../../proto/rpc/relayed-error.js';
 import type { Method } from '../../proto/runtime.js';
 
 type Unary<Req, Res> = Method<Req, Res, false, false>;
@@ -67,7 +68,7 @@ export class Relay {
   #answered({ id, message, error }: RelayAnswer): void {
     const done = this.#waiting.get(id);
     this.#waiting.delete(id);
-    if (error) done?.reject(new SwarmError(error.code as ErrorCode, error.message, error));
+    if (error) done?.reject(fromRelayed(error));
     else done?.resolve(message);
   }
 

@@ -83,6 +83,24 @@ describe('rpc - streams in both directions', () => {
     });
   });
 
+  it('a handler that fails right after it has answered is heard, behind its answers', async () => {
+    handler = async function* (messages) {
+      const reading = messages[Symbol.asyncIterator]();
+      await reading.next();
+      reading.next().catch(() => undefined);
+      for (let i = 0; i < 12; i++) yield { ref: String(i) };
+      throw invalidArgument('enough');
+    };
+    const messages = new AsyncQueue<GetRequest>();
+    messages.push({ ref: 'go' });
+    const seen: string[] = [];
+    const reading = async () => {
+      for await (const { ref } of channel.stubs(Talk).talk(messages)) seen.push(ref);
+    };
+    await expect(reading()).rejects.toThrow('enough');
+    expect(seen).toHaveLength(12);
+  });
+
   it('a handler may answer without reading to the end', async () => {
     handler = async function* (messages) {
       for await (const { ref } of messages) {

@@ -129,13 +129,16 @@ export class RpcServer {
     handler: (arg: unknown, c: CallContext) => AsyncIterable<unknown>,
   ): Promise<void> {
     const context = new Context(call);
+    const answers = new Answers(call);
     try {
       for await (const message of handler(argumentOf(call, context), context)) {
         if (context.signal.aborted) return;
-        if (!call.write(message)) await firstOf(call, 'drain', 'cancelled');
+        if (!answers.write(message)) await firstOf(call, 'drain', 'cancelled');
       }
       call.end();
     } catch (error) {
+      // The event ends the reading of the caller's stream, which takes along what is still to be written.
+      await answers.written();
       if (!context.signal.aborted) call.emit('error', this.#report(m, error));
     }
   }
@@ -150,6 +153,38 @@ export class RpcServer {
 type Answering = ServerWritableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
 type Reading = ServerReadableStream<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
 type AnyCall = ServerUnaryCall<unknown, unknown> | Answering | Reading;
+
+/** What a handler answers on its way out. */
+class Answers {
+  readonly #call: Answering;
+  #pending = 0;
+  #written: () => void = () => {};
+
+  constructor(call: Answering) {
+    this.#call = call;
+  }
+
+  /** @returns whether there is room for more */
+  write(message: unknown): boolean {
+    this.#pending++;
+    return this.#call.write(message, this.#taken);
+  }
+
+  /** Resolves when nothing of it waits any more, as also when the call has ended. */
+  async written(): Promise<void> {
+    if (this.#pending === 0) return;
+    await Promise.race([
+      firstOf(this.#call, 'cancelled'),
+      new Promise<void>((resolve) => {
+        this.#written = resolve;
+      }),
+    ]);
+  }
+
+  readonly #taken = (): void => {
+    if (--this.#pending === 0) this.#written();
+  };
+}
 
 /** Made for each call: what a handler does not ask for is not made. */
 class Context implements CallContext {

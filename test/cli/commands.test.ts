@@ -474,6 +474,10 @@ describe('command line', () => {
     expect(await complete('service', 'create', '--mode', 'g')).toEqual(['global', 'global-job', '']);
     expect(await complete('service', 'ps', '')).toEqual(['web', '']);
     expect(await complete('service', 'scale', 'w')).toEqual(['web', '']);
+    await swarm.cli('service', 'scale', 'web=2');
+    expect(await complete('service', 'exec', '')).toEqual(['web', 'web.1', 'web.2', '']);
+    expect(await complete('service', 'exec', '--node', 'n')).toEqual(['node1', 'node2', '']);
+    expect(await complete('task', 'inspect', 'web.')).toEqual(['web.1', 'web.2', '']);
     expect(await complete('node', 'inspect', 'n')).toEqual(['node1', 'node2', '']);
     expect(await complete('service', 'create', '--network', 'i')).toEqual(['ingress', '']);
     expect((await swarm.cli('completion', 'tcsh')).err).toContain('no completion for the shell "tcsh"');

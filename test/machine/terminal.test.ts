@@ -1,42 +1,14 @@
-import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
-import { BINARY, execute } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { IMAGE, Running, useMachine } from './machine.js';
+import { IMAGE, useMachine } from './machine.js';
+import { Terminal } from './terminal.js';
 
 const machine = useMachine();
-let terminals = 0;
-
-/** A terminal of 33 lines and 101 columns that a command runs in, as somebody types it; its settings are printed after it. */
-class Terminal extends Running {
-  readonly #file: string;
-
-  constructor(...args: readonly string[]) {
-    const file = `${machine.folder}/tty${++terminals}`;
-    const command = `sh -c 'echo $$ >> ${file}; exec ${BINARY} ${args.join(' ')}'`;
-    const session = `stty rows 33 cols 101; tty > ${file}; ${command}; code=$?; stty -a; exit $code`;
-    super(spawn('script', ['-qefc', session, '/dev/null'], { env: { ...process.env, ...machine.env } }));
-    this.#file = file;
-  }
-
-  async stty(...args: readonly string[]): Promise<string> {
-    return (await execute('stty', ['-F', await this.#line(0), ...args])).stdout;
-  }
-
-  async kill(signal: NodeJS.Signals): Promise<void> {
-    process.kill(Number(await this.#line(1)), signal);
-  }
-
-  async #line(index: number): Promise<string> {
-    const lines = await readFile(this.#file, 'utf8').catch(() => '');
-    return lines.split('\n')[index] ?? '';
-  }
-}
+const type = (...args: readonly string[]) => new Terminal(machine, ...args);
 
 test('run -it - a shell with the size of the window, its changes, and keys as they are', async () => {
-  const shell = new Terminal('run', '-it', '--rm', IMAGE, 'sh');
+  const shell = type('run', '-it', '--rm', IMAGE, 'sh');
   await shell.prints('#');
   expect(await shell.stty('-a')).toMatch(/-isig -icanon .*-echo /s);
   shell.type('stty size\r');
@@ -56,12 +28,12 @@ test('run -it - a shell with the size of the window, its changes, and keys as th
 });
 
 test('detach keys - leave the container running, attach comes back to it', async () => {
-  const shell = new Terminal('run', '-it', '--name', 'kept', IMAGE, 'sh');
+  const shell = type('run', '-it', '--name', 'kept', IMAGE, 'sh');
   await shell.prints('#');
   shell.type('A=hel"lo"\r\x10\x11');
   expect(await shell.exit()).toBe(0);
   expect((await machine.inspect('kept')).State.Status).toBe('running');
-  const again = new Terminal('attach', '--detach-keys', 'ctrl-x,x', 'kept');
+  const again = type('attach', '--detach-keys', 'ctrl-x,x', 'kept');
   await until('it is attached', 20, async () => (await again.stty('-a')).includes('-icanon') || undefined);
   again.type('echo $A\r');
   await again.prints('hello');
@@ -70,7 +42,7 @@ test('detach keys - leave the container running, attach comes back to it', async
 });
 
 test.each(['SIGTERM', 'SIGHUP'] as const)('%s - puts the terminal back first', async (signal) => {
-  const shell = new Terminal('run', '-it', '--rm', IMAGE, 'sh');
+  const shell = type('run', '-it', '--rm', IMAGE, 'sh');
   await shell.prints('#');
   expect(await shell.stty('-a')).toContain('-icanon');
   await shell.kill(signal);
@@ -80,7 +52,7 @@ test.each(['SIGTERM', 'SIGHUP'] as const)('%s - puts the terminal back first', a
 
 test('exec -it - a terminal of its own, and the exit code', async () => {
   await machine.run('run', '-d', '--name', 'host', IMAGE, 'sleep', '1000');
-  const shell = new Terminal('exec', '-it', '-e', 'A=x', '-w', '/tmp', 'host', 'sh');
+  const shell = type('exec', '-it', '-e', 'A=x', '-w', '/tmp', 'host', 'sh');
   await shell.prints('#');
   shell.type('stty size; pwd; echo "<$A>"; tty; exit 3\r');
   await shell.prints('33 101');

@@ -49,6 +49,11 @@ export class Agent {
     return this.#connected;
   }
 
+  /** Whether this host:port is a manager's, as managers themselves say. */
+  knows(manager: string): boolean {
+    return this.#managers.addresses.includes(manager);
+  }
+
   problemsChanged(): void {
     this.#session?.problemsChanged();
   }

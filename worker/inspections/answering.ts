@@ -4,10 +4,9 @@ import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import { InspectionBrokerService, NodeAnswer, type NodeQuestion } from '../../proto/gen/index.js';
 import type { Channel, Stubs } from '../../proto/rpc/client.js';
-import type { Inspector } from './inspector.js';
-
 export interface AnsweringOptions {
-  readonly inspector: Inspector;
+  /** @throws what the managers are told */
+  readonly answer: (question: NodeQuestion) => Promise<Partial<NodeAnswer>>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -55,7 +54,7 @@ export class Answering {
   async #answerOf(question: NodeQuestion): Promise<NodeAnswer> {
     const questionId = question.id;
     try {
-      return NodeAnswer.create({ questionId, ...(await this.#options.inspector.answer(question)) });
+      return NodeAnswer.create({ questionId, ...(await this.#options.answer(question)) });
     } catch (error) {
       const hint = error instanceof SwarmError ? (error.hint ?? '') : '';
       return NodeAnswer.create({ questionId, errorCode: codeOf(error), error: messageOf(error), hint });
