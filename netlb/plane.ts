@@ -14,8 +14,9 @@ import { Resolvers } from './dns/resolvers.js';
 import { isKernelError } from './kernel/errors.js';
 import { readListeners } from './kernel/listeners.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
-import { deleteGroup } from './kernel/rtnetlink.js';
-import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE } from './names.js';
+import { TABLE_MAIN } from './kernel/routes.js';
+import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
+import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { hasNetdevEgress } from './reconcile/egress.js';
@@ -256,6 +257,9 @@ export class NetworkPlane {
     } catch (error) {
       if (!isKernelError(error, 'ENODEV')) throw error;
     }
+    // Those over our own links have gone with them.
+    for (const { destination, index, protocol } of node.route.routes(TABLE_MAIN))
+      if (protocol === ROUTE_PROTOCOL) node.route.apply(deleteRoute({ destination, index, protocol }));
   }
 
   #logProblems(problems: readonly ApplyProblem[]): void {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ContainerEndpoint, LocalNetwork, LocalNetworkUser } from '../../proto/gen/containers.js';
-import { GetNetworkResponse, NetworkPeer, NetworkService, NetworkUser } from '../../proto/gen/control.js';
+import { GetNetworkResponse, NetworkLease, NetworkPeer, NetworkService, NetworkUser } from '../../proto/gen/control.js';
 import { Network, NetworkAttachment } from '../../proto/gen/objects.js';
 import { IPAMConfig, NetworkSpec, PortConfig } from '../../proto/gen/specs.js';
 import { dockerLocalNetwork, dockerNetwork } from './docker-network.js';
@@ -86,6 +86,36 @@ describe('network inspect', () => {
       Peers: [{ Name: 'node1', IP: '203.0.113.1' }],
     });
     expect(shown).not.toHaveProperty('Services');
+  });
+
+  it('a routed network - verbose, with the subnet of each node', () => {
+    const network = Network.create({
+      id: 'n3',
+      spec: NetworkSpec.create({ name: 'back', driver: 'routed', driverOptions: { backend: 'host-gw' } }),
+      ipam: [IPAMConfig.create({ subnet: '10.1.0.0/16' })],
+    });
+    const lease = { nodeId: 'id1', subnet: '10.1.1.0/24', gateway: '10.1.1.1', mac: '02:42:0a:01:01:00' };
+    const leases = [NetworkLease.create({ ...lease, address: '203.0.113.1', endpoints: 2 })];
+    const found = GetNetworkResponse.create({ network, leases });
+    expect(json(dockerNetwork(found, [], true))).toMatchObject({
+      Driver: 'routed',
+      Scope: 'swarm',
+      Leases: [
+        {
+          Subnet: '10.1.1.0/24',
+          Gateway: '10.1.1.1',
+          Node: 'id1',
+          PublicIP: '203.0.113.1',
+          BackendType: 'host-gw',
+          Endpoints: 2,
+        },
+      ],
+    });
+    expect(json(dockerNetwork(found, []))).not.toHaveProperty('Leases');
+    const tunnelled = { ...found, network: { ...network, spec: { ...network.spec, driverOptions: {} } } };
+    expect(json(dockerNetwork(tunnelled, [], true))).toMatchObject({
+      Leases: [{ BackendType: 'vxlan', VtepMAC: '02:42:0a:01:01:00' }],
+    });
   });
 
   it("a swarm's network - verbose, with services and what is none", () => {
