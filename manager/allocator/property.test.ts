@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { addressOf, contains, familyOf, overlaps, parseAddress, parseCidr } from '../../lib/ip.js';
+import { seeded } from '../../lib/seeded-random.js';
 import { type Network, TaskState } from '../../proto/gen/index.js';
 import { isStopped, isWanted } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 import { allocating, rebuilt } from '../testing/allocating.js';
-import { randomChange, randomFrom, removeAll } from '../testing/random-networks.js';
+import { randomChange, removeAll } from '../testing/random-networks.js';
 
 /** Addresses of a network that somebody has: `owner address`. */
 function* holders(view: ReadView, networkId: string): Iterable<readonly [owner: string, addresses: readonly string[]]> {
@@ -89,7 +90,7 @@ function idlers(view: ReadView): string[] {
 test.each(Array.from({ length: 8 }, (_, seed) => seed))(
   'whatever happens, no address is given twice, lost or withheld (seed %i)',
   async (seed) => {
-    const random = randomFrom(seed);
+    const random = seeded(seed);
     const { store, settle, restart, books } = await allocating();
     for (let step = 0; step < 150; step++) {
       for (let n = 0; n <= random(3); n++) await store.update((draft) => randomChange(random, draft));

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { expect, test, vi } from 'vitest';
+import { seeded } from '../../lib/seeded-random.js';
 import {
   AssignmentsMessageType,
   EndpointMode,
@@ -273,8 +274,8 @@ test('drain - a node that is gone is not waited for', async () => {
 test('incremental - after random operations every agent knows just what a complete set would hold', async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1e9);
   console.info(`seed ${seed}`);
-  const random = mulberry32(seed);
-  const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
+  const random = seeded(seed);
+  const pick = <T>(items: readonly T[]): T | undefined => items[random(items.length || 1)];
   const swarm = await TestSwarm.start(4, 2_000);
   const networks = ['a', 'b', 'c'].map((name) => testNetwork(name));
   await swarm.store.update((draft) => networks.map((network) => draft.create('network', network)));
@@ -282,19 +283,17 @@ test('incremental - after random operations every agent knows just what a comple
   let names = 0;
   const operations: (() => Promise<unknown>)[] = [
     async () => {
-      const chosen = networks.filter(() => random() < 0.5).map((network) => network.id);
-      const ports = random() < 0.5 ? published(10_000 + names) : {};
-      services.push(
-        (await swarm.create(`s${names++}`, Math.floor(random() * 6), { ...ports, task: on(...chosen) })).id,
-      );
+      const chosen = networks.filter(() => random(2) === 0).map((network) => network.id);
+      const ports = random(2) === 0 ? published(10_000 + names) : {};
+      services.push((await swarm.create(`s${names++}`, random(6), { ...ports, task: on(...chosen) })).id);
     },
     async () => {
       const id = pick(services);
-      const replicas = Math.floor(random() * 8);
+      const replicas = random(8);
       if (id) await changeSpec(swarm.store, id, (spec) => ({ ...spec, replicated: { replicas } }));
     },
     async () => {
-      const id = services.length > 3 ? services.splice(Math.floor(random() * services.length), 1)[0] : undefined;
+      const id = services.length > 3 ? services.splice(random(services.length), 1)[0] : undefined;
       if (id) await swarm.store.update((draft) => draft.remove('service', id));
     },
     async () => {
@@ -315,14 +314,3 @@ test('incremental - after random operations every agent knows just what a comple
     true,
   );
 });
-
-/** A small random generator whose sequence a seed fixes. */
-function mulberry32(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

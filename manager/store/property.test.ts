@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
+import { seeded } from '../../lib/seeded-random.js';
 import {
   NetworkAttachment,
   NetworkAttachmentConfig,
@@ -13,17 +14,6 @@ import { MemoryStore } from './memory-store.js';
 import { type Commit, KINDS, type ReadView, type WriteView } from './store.js';
 import { openTestStore } from './testing.js';
 import { VolatileLog } from './volatile-log.js';
-
-/** mulberry32: a failing seed can be replayed. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 /** A log in memory that keeps its entries, so that they can be applied elsewhere. */
 class KeptLog extends VolatileLog {
@@ -102,7 +92,7 @@ async function mirror(snapshot: ReadView, commits: AsyncIterable<Commit>) {
 
 describe.each(Array.from({ length: 10 }, (_, i) => i + 1))('store, seed %i', (seed) => {
   test('random transactions: indexes, kept views, watch, replay and snapshot agree', async () => {
-    const next = random(seed);
+    const next = seeded(seed);
     const log = new KeptLog();
     const store = await openTestStore({ proposer: log });
     const { snapshot: empty, commits } = store.watch(new AbortController().signal);

@@ -1,4 +1,5 @@
 import { newId } from '../../lib/ids.js';
+import type { Random } from '../../lib/seeded-random.js';
 import {
   AttachmentSpec,
   EndpointMode,
@@ -13,20 +14,6 @@ import {
 import { isStopped, newTask } from '../common/tasks.js';
 import type { ReadView, WriteView } from '../store/store.js';
 import { testNetwork, testNode, testService, testTaskSpec } from './objects.js';
-
-/** A number below `below`. */
-export type Random = (below: number) => number;
-
-/** mulberry32: a failing seed can be replayed. */
-export function randomFrom(seed: number): Random {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 /** One change that operators, orchestrators or nodes make, whatever the swarm is like. */
 export function randomChange(random: Random, draft: WriteView): void {

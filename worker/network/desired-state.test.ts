@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { seeded } from '../../lib/seeded-random.js';
 import {
   EndpointMode,
   EndpointRecord,
@@ -292,17 +293,6 @@ describe('desiredState - ingress', () => {
     expect(backends([{ ...task, status: TaskStatus.create({ state: TaskState.FAILED }) }])).toEqual(['10.0.0.6']);
   });
 });
-
-/** A small random generator with a seed (mulberry32), so that a failure can be repeated. */
-function seeded(seed: number): (below: number) => number {
-  let a = seed;
-  return (below) => {
-    a = (a + 0x6d2b79f5) | 0;
-    let t = Math.imul(a ^ (a >>> 15), 1 | a);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
-}
 
 function randomSwarm(random: (below: number) => number) {
   const networks = [ingressNetwork, ...[1, 2, 3].map((i) => network(`net${i}`, `${i}`, { internal: random(3) === 0 }))];
