@@ -63,10 +63,7 @@ export class Orchestrator implements Reaction {
     this.#bequeathed = new Set();
     this.#starts.clear();
     this.#updater.clear();
-    for (const service of view.list('service')) {
-      this.#serviceSeen(service);
-      this.#updater.found(service);
-    }
+    for (const service of view.list('service')) this.#serviceSeen(service);
     for (const node of view.list('node')) this.#nodes.add(node.id);
     for (const task of view.list('task')) {
       this.#taskSeen(task);
@@ -119,7 +116,8 @@ export class Orchestrator implements Reaction {
     const ended = task.status.state > TaskState.RUNNING;
     const assigned = task.nodeId !== '' && old?.nodeId === '';
     const moves = task.moveTo !== (old?.moveTo ?? '');
-    if (wanted && (ended || assigned || moves)) this.#tasks.add(task.id);
+    const starts = task.status.state === TaskState.RUNNING && old?.status.state !== TaskState.RUNNING;
+    if (wanted && (ended || assigned || moves || starts)) this.#tasks.add(task.id);
     if (!wanted) this.#bequeathed.delete(task.id);
     if (task.replaces !== '') this.#heirSeen(task);
     if (isStopped(task)) this.#starts.slotChanged(slotName(task));
@@ -178,6 +176,8 @@ export class Orchestrator implements Reaction {
     }
     if (!ended && !displaced && task.moveTo === '') {
       if (this.#bequeathed.delete(id)) disinherit(draft, service, task, () => false, now);
+      if (task.status.state === TaskState.RUNNING && !isDirty(service, task))
+        this.#retireOld(draft, service, task, now);
       return;
     }
     if (leavesLast(service, task, node, displaced)) {
@@ -194,6 +194,14 @@ export class Orchestrator implements Reaction {
     if (isTakenOver(service, task, others)) return;
     if (!allowsRestart(service, task, now)) return;
     this.#replace(draft, service, task, node, now);
+  }
+
+  /** What an older spec has left in the slot may go, as the one that replaces it runs. */
+  #retireOld(draft: WriteView, service: Service, task: Task, now: number): void {
+    for (const other of tasksInSlot(draft, service, task)) {
+      if (isWanted(other) && isDirty(service, other))
+        draft.update('task', withDesiredState(other, TaskState.SHUTDOWN, now));
+    }
   }
 
   /** From within a transaction: the service is compared with its spec after it. */

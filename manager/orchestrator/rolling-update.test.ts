@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Task, TaskState, TaskStatus, UpdateConfig, UpdateOrder } from '../../proto/gen/index.js';
+import { Task, TaskState, TaskStatus, UpdateConfig } from '../../proto/gen/index.js';
 import { RollingUpdate } from './rolling-update.js';
 
 const second = 1e9;
@@ -74,13 +74,4 @@ test('a task that managers have stopped is no failure', () => {
   report('task1', TaskState.SHUTDOWN, 100, TaskState.REMOVE);
   expect(rolling.verdict(100)).toBe('going');
   expect(rolling.verdict(5_100)).toBe('completed');
-});
-
-test('start-first - the old one is told to stop once the new one runs', () => {
-  const { rolling, report, start } = update({ order: UpdateOrder.START_FIRST }, '1');
-  start(0);
-  expect(rolling.retire()).toEqual([]);
-  report('task1', TaskState.RUNNING, 100);
-  expect(rolling.retire()).toEqual(['1']);
-  expect(rolling.retire()).toEqual([]);
 });

@@ -1,4 +1,4 @@
-import { type FailureAction, type Task, TaskState, UpdateConfig, UpdateOrder } from '../../proto/gen/index.js';
+import { FailureAction, type Task, TaskState, UpdateConfig, type UpdateOrder } from '../../proto/gen/index.js';
 import { isWanted } from '../common/tasks.js';
 
 const DEFAULT_MONITOR = 5_000;
@@ -8,8 +8,6 @@ interface Member {
   runningAt: number | undefined;
   /** When the slot was done with: its new task ran, ended, or was not needed. */
   doneAt: number | undefined;
-  /** Start-first: the old task has been told to stop. */
-  retired: boolean;
 }
 
 /**
@@ -53,7 +51,7 @@ export class RollingUpdate {
   }
 
   started(slot: string, taskId: string): void {
-    this.#members.set(slot, { taskId, runningAt: undefined, doneAt: undefined, retired: false });
+    this.#members.set(slot, { taskId, runningAt: undefined, doneAt: undefined });
     this.#slotOfTask.set(taskId, slot);
   }
 
@@ -79,15 +77,9 @@ export class RollingUpdate {
     return true;
   }
 
-  /** Start-first: slots whose new task runs, so that the old one can go. Each is told once. */
-  retire(): readonly string[] {
-    const ready = [...this.#members].filter(([, m]) => m.runningAt !== undefined && !m.retired);
-    for (const [, member] of ready) member.retired = true;
-    return this.order === UpdateOrder.START_FIRST ? ready.map(([slot]) => slot) : [];
-  }
-
   verdict(now: number): 'going' | 'failed' | 'completed' {
-    if (this.#total > 0 && this.#failed.size / this.#total > this.#maxFailureRatio) return 'failed';
+    const goesOn = this.failureAction === FailureAction.CONTINUE;
+    if (!goesOn && this.#total > 0 && this.#failed.size / this.#total > this.#maxFailureRatio) return 'failed';
     const end = this.#end();
     return end !== undefined && now >= end ? 'completed' : 'going';
   }

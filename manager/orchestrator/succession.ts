@@ -31,7 +31,8 @@ export function leavesLast(service: Service, task: Task, node: Node | undefined,
  */
 export function succeed(draft: WriteView, service: Service, task: Task, displaced: boolean, now: number): void {
   const others = tasksInSlot(draft, service, task).filter(({ id }) => id !== task.id);
-  const heir = others.find((other) => isWanted(other) && !isDirty(service, other));
+  // An heir that an update has made old meanwhile serves as well: the update replaces it too.
+  const heir = others.find((other) => isWanted(other) && (!isDirty(service, other) || other.replaces === task.id));
   if (heir) {
     if (heir.status.state !== TaskState.RUNNING) return;
     draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));

@@ -33,7 +33,7 @@ export interface UpdaterOptions extends LoopOptions {
   readonly wake: () => void;
 }
 
-const GOING_ON: ReadonlySet<UpdateState> = new Set([UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED]);
+const GOING: ReadonlySet<UpdateState> = new Set([UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED]);
 const PAUSED: ReadonlySet<UpdateState> = new Set([UpdateState.PAUSED, UpdateState.ROLLBACK_PAUSED]);
 
 /**
@@ -47,8 +47,6 @@ export class Updater {
   readonly #updates = new Map<string, RollingUpdate>();
   /** Services whose spec has changed while this manager leads: a pause of before does not hold for it. */
   readonly #changed = new Set<string>();
-  /** Services with an update that goes on since before this manager led. */
-  readonly #found = new Set<string>();
   readonly #due = new Set<string>();
   readonly #timers = new Map<string, () => void>();
   #begun: Change[] = [];
@@ -60,14 +58,12 @@ export class Updater {
   clear(): void {
     for (const id of [...this.#updates.keys()]) this.forget(id);
     this.#changed.clear();
-    this.#found.clear();
     this.#begun = [];
   }
 
   forget(serviceId: string): void {
     this.#updates.delete(serviceId);
     this.#changed.delete(serviceId);
-    this.#found.delete(serviceId);
     this.#due.delete(serviceId);
     this.#timers.get(serviceId)?.();
     this.#timers.delete(serviceId);
@@ -78,17 +74,12 @@ export class Updater {
     this.#changed.add(serviceId);
   }
 
-  /** What an earlier leader has begun: it ends here, also where nothing is left to replace. */
-  found({ id, updateStatus }: Service): void {
-    if (updateStatus && GOING_ON.has(updateStatus.state)) this.#found.add(id);
-  }
-
-  /** Begins an update when slots are dirty and it is not paused or already going on. */
+  /** Begins an update when slots are dirty, or one was begun, and it is not paused or already going on. */
   plan(service: Service, dirty: readonly string[]): void {
-    const isFound = this.#found.delete(service.id);
-    if (dirty.length === 0 && !isFound) return;
     if (this.#updates.get(service.id)?.specVersion === service.specVersion) return;
     const state = service.updateStatus?.state;
+    // One that began under another leader, or a rollback that has nothing to replace, is to be watched to its end.
+    if (dirty.length === 0 && (state === undefined || !GOING.has(state))) return;
     if (state !== undefined && PAUSED.has(state) && !this.#changed.has(service.id)) return;
     const now = this.#options.clock.now();
     const isRollback = state === UpdateState.ROLLBACK_STARTED;
@@ -123,9 +114,8 @@ export class Updater {
     const now = this.#options.clock.now();
     const verdict = update.verdict(now);
     if (verdict === 'completed') return [this.#complete(service)];
-    if (verdict === 'failed' && update.failureAction !== FailureAction.CONTINUE) return [this.#fail(service, update)];
+    if (verdict === 'failed') return [this.#fail(service, update)];
     const changes: Change[] = [];
-    for (const slot of update.retire()) changes.push((draft) => this.#retire(draft, service.id, slot, now));
     for (const slot of update.take(now)) changes.push((draft) => this.#replace(draft, service.id, slot, update));
     this.#timers.get(service.id)?.();
     const at = update.nextAt(now);
@@ -162,27 +152,17 @@ export class Updater {
       update.started(slot, clean.id);
       update.observe(clean, now);
       this.#lookAgain(serviceId);
-      if (!startFirst) this.#shutDown(draft, old, now);
+      if (!startFirst || clean.status.state === TaskState.RUNNING) this.#shutDown(draft, old, now);
       return;
     }
-    if (!startFirst) this.#shutDown(draft, old, now);
-    const runs = tasksInSlot(draft, service, place).some(
-      (task) => !isStopped(task) && !isLost(draft.get('node', task.nodeId)),
+    this.#shutDown(draft, startFirst ? surplus(old) : old, now);
+    const wait = tasksInSlot(draft, service, place).some(
+      (task) => !isStopped(task) && !isLost(draft.get('node', task.nodeId)) && !(startFirst && isWanted(task)),
     );
-    const wait = runs && !startFirst;
     const id = newId();
     const desiredState = wait ? TaskState.READY : runState(service);
     draft.create('task', newTask(service, { id, ...place, desiredState, now }));
     update.started(slot, id);
-  }
-
-  /** Start-first: the new task runs, so the old ones may stop. */
-  #retire(draft: WriteView, serviceId: string, slot: string, now: number): void {
-    const service = draft.get('service', serviceId);
-    if (!service) return;
-    const place = isGlobal(service) ? { slot: 0, nodeId: slot } : { slot: Number(slot), nodeId: '' };
-    const old = tasksInSlot(draft, service, place).filter((task) => isWanted(task) && isDirty(service, task));
-    this.#shutDown(draft, old, now);
   }
 
   #shutDown(draft: WriteView, tasks: readonly Task[], now: number): void {
@@ -219,10 +199,10 @@ export class Updater {
       draft.update('service', {
         ...current,
         spec: atPresentScale(previous, current.spec),
+        autoscaleStatus: previous.autoscale && current.autoscaleStatus,
         specVersion: current.previousSpecVersion,
         previousSpec: undefined,
         previousSpecVersion: 0,
-        autoscaleStatus: previous.autoscale && current.autoscaleStatus,
         dependenciesMet: current.previousDependenciesMet,
         previousDependenciesMet: false,
         updateStatus: {
@@ -247,4 +227,13 @@ export class Updater {
       if (current?.specVersion === service.specVersion) draft.update('service', { ...current, updateStatus });
     };
   }
+}
+
+/**
+ * Of the old tasks of a slot that starts its new one first, those that need not wait for it: an update that
+ * another one took the place of has left two. The one that runs, and has for longest, stays.
+ */
+function surplus(old: readonly Task[]): readonly Task[] {
+  const stays = old.find(({ status }) => status.state === TaskState.RUNNING) ?? old[0];
+  return old.filter((task) => task !== stays);
 }
