@@ -21,6 +21,8 @@ import { listContainers } from '../worker/containers/descriptions.js';
 import { containersHandlers } from '../worker/containers/handlers.js';
 import { describeNode } from '../worker/description.js';
 import { Engine } from '../worker/engine.js';
+import { LocalEvents } from '../worker/events/local-events.js';
+import { TellingImages } from '../worker/events/telling-images.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
@@ -54,6 +56,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   const features = await probe();
   requireFeatures(features);
   const images = await OciImageStore.open({ root: options.imageRoot, log: log.child({ part: 'images' }) });
+  const events = new LocalEvents(systemClock);
   const fatal = (error: unknown) => {
     log.error({ err: error }, `fatal: ${messageOf(error)}`);
     process.exit(EXIT_ERROR);
@@ -61,7 +64,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   process.on('uncaughtException', fatal);
   const description = describeNode({ ...options, version, runtime: '', balancer: 'nft', features });
   const engine = new Running(
-    new Engine({ ...options, images, log: log.child({ part: 'engine' }), clock: systemClock }),
+    new Engine({ ...options, images, events, log: log.child({ part: 'engine' }), clock: systemClock }),
     fatal,
   );
   const inspector = new Inspector(async () => {
@@ -80,7 +83,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
     onBroken: fatal,
   });
   const server = new RpcServer(log);
-  server.add(NodeAgentService, nodeAgentHandlers({ node, probe }));
+  server.add(NodeAgentService, nodeAgentHandlers({ node, images: new TellingImages(images, events), probe }));
   server.add(ControlService, controlGate(node));
   server.add(
     ContainersService,

@@ -12,19 +12,21 @@ import {
   type RemoveImageRequest,
 } from '../proto/gen/index.js';
 import type { CallContext, Handlers } from '../proto/rpc/server.js';
+import type { ImageStore } from '../worker/executor/executor.js';
 import { imageMessage, importRequest, pullMessages } from './image-messages.js';
 import type { SwarmNode } from './node.js';
 
 export interface NodeAgentOptions {
   readonly node: SwarmNode;
+  readonly images: ImageStore;
   /** Looks at kernel and tools anew. */
   probe(): Promise<readonly KernelFeature[]>;
 }
 
 /** What the daemon answers about its own machine. */
-export function nodeAgentHandlers({ node, probe }: NodeAgentOptions): Handlers<typeof NodeAgentService> {
+export function nodeAgentHandlers({ node, images, probe }: NodeAgentOptions): Handlers<typeof NodeAgentService> {
   const { options } = node;
-  const { engine, images } = options;
+  const { engine } = options;
   return {
     init: (request: InitRequest) => node.init(request),
     joinSwarm: (request: JoinSwarmRequest) => node.join(request),

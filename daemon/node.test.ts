@@ -12,6 +12,7 @@ import { Manager } from '../manager/manager.js';
 import { KernelReader } from '../netlb/trace/reader.js';
 import { InitRequest, JoinSwarmRequest, NodeDescription, SwarmState } from '../proto/gen/index.js';
 import { Engine } from '../worker/engine.js';
+import { LocalEvents } from '../worker/events/local-events.js';
 import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { readMachine } from './machine.js';
@@ -33,7 +34,13 @@ async function open(before: (dataRoot: string) => Promise<unknown> = async () =>
     version: '1',
     description: NodeDescription.create(),
     images,
-    engine: new Engine({ ...daemon, images, log: silentLogger, clock: systemClock }),
+    engine: new Engine({
+      events: new LocalEvents(systemClock),
+      ...daemon,
+      images,
+      log: silentLogger,
+      clock: systemClock,
+    }),
     inspector: new Inspector(async () => new KernelReader(daemon)),
     log: silentLogger,
     clock: systemClock,

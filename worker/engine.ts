@@ -9,6 +9,9 @@ import type { NetworkRepair, NodeProblem } from '../proto/gen/index.js';
 import { Containers, isRunning } from './containers/containers.js';
 import { shortId } from './containers/names.js';
 import type { SwarmPart } from './containers/swarm.js';
+import { describedBy } from './events/described.js';
+import type { LocalEvents } from './events/local-events.js';
+import { TellingExecutor } from './events/telling-executor.js';
 import { OciExecutor, type OciImageStore } from './executor/oci/index.js';
 import { runTogether } from './group.js';
 import { HealthMonitor } from './health/monitor.js';
@@ -25,13 +28,15 @@ export interface EngineOptions {
   readonly cgroupParent: string;
   /** CIDR of the gateway bridge's address, which no local network may overlap; the first that is free when left out. */
   readonly gatewayBridge?: string | undefined;
+  /** Where it is told what happens here. */
+  readonly events: LocalEvents;
   readonly log: Logger;
   readonly clock: Clock;
 }
 
 /** What is open for as long as the engine runs. */
 export interface EngineParts {
-  readonly executor: OciExecutor;
+  readonly executor: TellingExecutor;
   readonly volumes: Volumes;
   /** Of containers of this machine and of tasks. */
   readonly health: HealthMonitor;
@@ -90,8 +95,10 @@ export class Engine {
         (inner) => network.run(inner),
         (inner) => plane.run(inner),
         (inner) => containers.run(this.#settled.promise, inner),
+        (inner) => executor.run(inner),
       ]);
     } finally {
+      this.#options.events.close();
       await executor.close();
     }
   }
@@ -144,14 +151,22 @@ export class Engine {
   }
 
   async #open(): Promise<EngineParts> {
-    const { dataRoot, runRoot, images, cgroupParent, log, clock } = this.#options;
+    const { dataRoot, runRoot, images, cgroupParent, events, log, clock } = this.#options;
     const folders = { dataRoot: join(dataRoot, 'containers'), runRoot: join(runRoot, 'containers') };
     const volumes = await Volumes.open({ root: join(dataRoot, 'volumes'), clock, log });
-    const [plane, executor] = await Promise.all([
+    const [plane, oci] = await Promise.all([
       NetworkPlane.open({ runRoot, log, onReport: (report) => this.#opened?.network.reported(report) }),
       OciExecutor.open({ ...folders, images, volumes, cgroupParent, log, clock }),
     ]);
-    const health = await HealthMonitor.open(join(runRoot, 'health'), { executor, clock, log });
+    const executor = new TellingExecutor(oci, {
+      events,
+      describe: (id) => this.#opened && describedBy(this.#opened.containers, id),
+      clock,
+      log,
+    });
+    // Checks are many, and told only where they come to another result.
+    const onStatus = (id: string, status: string) => executor.tellHealth(id, status);
+    const health = await HealthMonitor.open(join(runRoot, 'health'), { executor: oci, onStatus, clock, log });
     const network = new NetworkController({
       plane,
       desired: () => this.#desired(),
@@ -166,6 +181,7 @@ export class Engine {
       health,
       plane,
       network,
+      events,
       log,
       clock,
       swarm: () => this.#swarm,

@@ -28,16 +28,28 @@ export async function showEvents(context: Context, flags: Flags): Promise<void> 
     filters: filtersOf(flags),
   });
   const render = eventRenderer(flags.text('format'));
-  const sources = await sourcesOf(context);
+  const sources = await sourcesOf(context, request.filters);
   for await (const item of merged(sources, request, io.clock)) {
     if (typeof item === 'string') io.err(`Warning: ${item}\n`);
     else io.out(render(item));
   }
 }
 
-async function sourcesOf(context: Context): Promise<readonly EventSource[]> {
-  const control = await context.control();
-  return [{ of: 'the swarm', open: (request, options) => control.events(request, options) }];
+/** Both where there are both, but for the scope that is asked for. */
+async function sourcesOf(context: Context, filters: EventsRequest['filters']): Promise<readonly EventSource[]> {
+  const [scope, other] = filters.find(({ key }) => key === 'scope')?.values ?? [];
+  const only = other === undefined ? scope : undefined;
+  const sources: EventSource[] = [];
+  if (only !== 'swarm') {
+    const containers = await context.containers();
+    sources.push({ of: 'this machine', open: (request, options) => containers.localEvents(request, options) });
+  }
+  const isAsked = only === 'swarm' || (only !== 'local' && (await (await context.agent()).info({})).controlAvailable);
+  if (isAsked) {
+    const control = await context.control();
+    sources.push({ of: 'the swarm', open: (request, options) => control.events(request, options) });
+  }
+  return sources;
 }
 
 /**
@@ -115,7 +127,7 @@ async function* resumed(
 
 function* warnings({ of }: EventSource, { missed, forgottenMs }: EventsMessage): Generator<string> {
   if (forgottenMs > 0) yield `events of ${of} before ${new Date(forgottenMs).toISOString()} are no longer known`;
-  if (missed > 0) yield `${missed} events of ${of} went by unseen, and are no longer known`;
+  if (missed > 0) yield `events of ${of} went by unseen, and are no longer known`;
 }
 
 /** Lists as one, by time; what is before another event in its own list stays so, whatever the clocks say. */

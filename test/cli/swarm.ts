@@ -8,6 +8,7 @@ import { testIo } from '../../cli/testing.js';
 import { controlGate } from '../../daemon/control-gate.js';
 import { systemClock } from '../../lib/clock.js';
 import { notFound } from '../../lib/errors.js';
+import { followEvents } from '../../lib/events/follow.js';
 import { silentLogger } from '../../lib/log.js';
 import { Allocator } from '../../manager/allocator/allocator.js';
 import { bootstrapSwarm } from '../../manager/bootstrap.js';
@@ -44,6 +45,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../../proto/rpc/server.js';
+import { LocalEvents } from '../../worker/events/local-events.js';
 import { FickleLog, noQuorum } from './fickle-log.js';
 import { SeverableSocket } from './severable-socket.js';
 
@@ -70,6 +72,8 @@ export class TestSwarm {
   /** Log batches that `service logs` is to find. */
   logs: (request: LogsRequest) => Iterable<LogBatch> | AsyncIterable<LogBatch> = () => [];
   imported = Buffer.alloc(0);
+  /** Of the machine. */
+  readonly events = new LocalEvents(systemClock);
   /** Calls of the managers' API that have come in. */
   requests = 0;
   readonly #server = new RpcServer(silentLogger);
@@ -194,6 +198,7 @@ export class TestSwarm {
     const bridge = LocalNetwork.create({ id: 'b'.repeat(64), spec });
     this.#server.add(ContainersService, {
       ...(handlers as unknown as Handlers<typeof ContainersService>),
+      localEvents: (request, { signal }) => followEvents(this.events.log, request, systemClock, signal),
       listLocalNetworks: async ({ filters }) => ({
         networks: filters.every(({ key, values }) => key === 'name' && values.includes('bridge')) ? [bridge] : [],
       }),

@@ -1,6 +1,7 @@
 import { deferred } from '../../lib/async.js';
 import { failedPrecondition, unavailable } from '../../lib/errors.js';
 import { type ContainerNetwork, type LocalNetwork, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
+import { networkHappening } from '../events/networks.js';
 import type { Containers } from './containers.js';
 import { checkMac, networkMode } from './endpoints.js';
 import { networksOf } from './housing.js';
@@ -119,6 +120,7 @@ export async function removeNetwork(containers: Containers, network: LocalNetwor
     await containers.networks.remove(network);
     containers.quarters.book.drop(network.id);
   });
+  containers.options.events.tell(networkHappening('destroy', network));
   await containers.options.network.changed();
 }
 

@@ -21,6 +21,8 @@ import { isAttachment, isTerminal, type LocalTask } from '../agent/local-task.js
 import type { SandboxView } from '../agent/next-step.js';
 import { readResolvConf } from '../agent/resolv-conf.js';
 import { taskName } from '../agent/template.js';
+import type { LocalEvents } from '../events/local-events.js';
+import { networkHappening, tellingStore } from '../events/networks.js';
 import type { ContainerSettings } from '../executor/executor.js';
 import { untilAborted } from '../group.js';
 import type { HealthMonitor } from '../health/monitor.js';
@@ -53,6 +55,7 @@ export interface ContainersOptions {
   readonly network: Pick<NetworkController, 'view' | 'changed'>;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly events: LocalEvents;
   /** Undefined when the machine is in none. */
   swarm(): SwarmPart | undefined;
 }
@@ -227,6 +230,7 @@ export class Containers {
       this.quarters.book.add(made);
       return made;
     });
+    this.options.events.tell(networkHappening('create', network));
     await this.options.network.changed();
     return network;
   }
@@ -327,11 +331,11 @@ export class Containers {
   }
 
   #context(): RunnerContext {
-    const { executor, health, network, clock, log } = this.options;
+    const { executor, health, network, events, clock, log } = this.options;
     return {
       executor,
       health,
-      store: this.#store,
+      store: tellingStore(this.#store, (id) => this.record(id), events),
       clock,
       log,
       house: (record, signal) => this.#house(record, signal),

@@ -1,4 +1,5 @@
 import { failedPrecondition } from '../../lib/errors.js';
+import { followEvents } from '../../lib/events/follow.js';
 import {
   ContainerLogsMessage,
   type ContainersService,
@@ -134,6 +135,11 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       const containers = await ready();
       await disconnect(containers, connectable(containers.find(container)), network, force);
       return {};
+    },
+
+    async *localEvents(request, { signal }) {
+      const { events, clock } = (await ready()).options;
+      yield* followEvents(events.log, request, clock, signal);
     },
   };
 }

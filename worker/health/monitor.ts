@@ -16,6 +16,8 @@ const PARALLEL_STARTS = 2;
 export interface HealthMonitorOptions {
   readonly executor: Pick<Executor, 'inspect'> & Pick<InteractiveExecutor, 'exec'>;
   readonly store: Pick<Store<StoredHealth>, 'put' | 'delete'>;
+  /** Told the status of a container, as "healthy", when it is another. */
+  readonly onStatus?: (id: string, status: string) => void;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -79,6 +81,7 @@ export class HealthMonitor {
         this.#known.set(id, record);
         if (next.status === before.status) return;
         await this.#save(record);
+        this.#options.onStatus?.(id, HealthStateName[next.status].toLowerCase());
         changed();
       },
     });
