@@ -113,10 +113,11 @@ function swarmLines(info: InfoResponse): PrettyLine[] {
 }
 
 /** What managers keep to, in Docker's words. */
-function clusterLines({ taskHistoryLimit, raft, dispatcherHeartbeat }: ClusterSpec): PrettyLine[] {
+function clusterLines({ taskHistoryLimit, autoRebalance, raft, dispatcherHeartbeat }: ClusterSpec): PrettyLine[] {
   return [
     ['Orchestration', '', 1],
     ['Task History Retention Limit', taskHistoryLimit, 2],
+    ['Automatic Rebalance', autoRebalance ? 'true' : undefined, 2],
     ['Raft', '', 1],
     ['Snapshot Interval', raft.snapshotInterval, 2],
     ['Number of Old Snapshots to Retain', raft.keepOldSnapshots ?? 0, 2],

@@ -399,6 +399,7 @@ describe('swarm', () => {
     expect(swarm.store.view().cluster().spec.taskHistoryLimit).toBe(3);
     await swarm.cli('swarm', 'update', '--auto-rebalance');
     expect(swarm.store.view().cluster().spec.autoRebalance).toBe(true);
+    expect((await swarm.cli('info')).out).toContain('Automatic Rebalance: true');
     await swarm.cli('swarm', 'update', '--auto-rebalance=false');
     expect(swarm.store.view().cluster().spec.autoRebalance).toBe(false);
     expect((await swarm.cli('swarm', 'update')).err).toContain('nothing to update');
