@@ -64,6 +64,18 @@ describe('rotation of a log', () => {
     expect(await readFile(`${file}.2`, 'utf8')).toBe('two');
   });
 
+  it('is asked for once: a second time would empty what was written since', async () => {
+    await writeFile(file, FULL);
+    expect(await rotateLog(file, control, LIMITS)).toBe(true);
+    expect(await rotateLog(file, control, LIMITS, true)).toBe(true);
+    expect(told()).toBe('2 0 0\n');
+    await writeFile(file, 'new');
+    expect(await rotateLog(file, control, LIMITS, true)).toBe(false);
+    await writeFile(file, FULL);
+    expect(await rotateLog(file, control, LIMITS, true)).toBe(true);
+    expect(told()).toBe('2 0 0\n');
+  });
+
   it('waits while nobody writes', async () => {
     closeSync(monitor);
     await writeFile(file, FULL);

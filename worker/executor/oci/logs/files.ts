@@ -34,13 +34,20 @@ export async function openLogs(file: string): Promise<FileHandle[]> {
  * Begins the next file when this one has reached its size. Nothing is lost: conmon writes to the file by its
  * descriptor until it opens the new one. What was interrupted is finished by the next call.
  * @param control conmon's fifo
+ * @param awaited conmon was told to open the new file by an earlier call: told twice it would begin that one anew
+ * @returns whether that is awaited now
  */
-export async function rotateLog(file: string, control: string, { maxBytes, maxFiles }: LogLimits): Promise<void> {
+export async function rotateLog(
+  file: string,
+  control: string,
+  { maxBytes, maxFiles }: LogLimits,
+  awaited = false,
+): Promise<boolean> {
   const facts = await statIfThere(file);
-  if (facts && facts.size < maxBytes) return;
+  if (facts ? facts.size < maxBytes : awaited) return facts === undefined;
   const monitor = openFifo(control);
   // Nobody writes any more.
-  if (monitor === undefined) return;
+  if (monitor === undefined) return false;
   try {
     if (facts) {
       for (const { path, number } of shifted(await rotatedFiles(file))) await rename(path, `${file}.${number + 1}`);
@@ -55,6 +62,7 @@ export async function rotateLog(file: string, control: string, { maxBytes, maxFi
   }
   const beyond = (await rotatedFiles(file)).filter(({ number }) => number >= maxFiles);
   await Promise.all(beyond.map(({ path }) => rm(path, { force: true })));
+  return true;
 }
 
 /** Those that stand in the way of the next, the last of them first: a gap ends them. */

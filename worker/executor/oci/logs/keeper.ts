@@ -13,6 +13,8 @@ export class LogKeeper {
   readonly #containers: () => Iterable<Container>;
   readonly #clock: Clock;
   readonly #log: Logger;
+  /** Containers whose monitors were told to open a new file. */
+  readonly #awaited = new WeakSet<Container>();
   #cancel: () => void = () => undefined;
   #round: Promise<void> = Promise.resolve();
   #closed = false;
@@ -46,7 +48,9 @@ export class LogKeeper {
     const { folder, prepared } = container;
     if (!container.running || prepared.log.driver === 'none') return;
     try {
-      await rotateLog(folder.log, join(folder.path, 'ctl'), prepared.log);
+      const awaited = this.#awaited.has(container);
+      if (await rotateLog(folder.log, join(folder.path, 'ctl'), prepared.log, awaited)) this.#awaited.add(container);
+      else this.#awaited.delete(container);
     } catch (error) {
       // One that is being removed takes its files along.
       if (container.gone.signal.aborted || !container.running) return;
