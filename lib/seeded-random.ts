@@ -1,3 +1,5 @@
+import { newId } from './ids.js';
+
 /** A source of whole numbers: `next(n)` is in 0..n-1. */
 export type Random = (below: number) => number;
 
@@ -10,4 +12,10 @@ export function seeded(seed: number): Random {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) % below;
   };
+}
+
+/** New ids, the same for the same seed. */
+export function seededIds(seed: number): () => string {
+  const next = seeded(seed);
+  return () => newId((size) => Uint8Array.from({ length: size }, () => next(256)));
 }

@@ -11,6 +11,8 @@ export interface LoopOptions {
   readonly clock: Clock;
   /** In [0, 1); Math.random when left out. */
   readonly random?: () => number;
+  /** Of what the loop makes; ids of lib/ids.ts when left out. */
+  readonly newId?: () => string;
 }
 
 /** How one loop reacts to the store. */

@@ -33,6 +33,7 @@ import { type Change, Updater } from './updater.js';
 export class Orchestrator implements Reaction {
   readonly kinds: readonly Kind[] = ['service', 'task', 'node'];
   readonly #options: LoopOptions;
+  readonly #newId: () => string;
   readonly #loop: ControlLoop;
   readonly #starts: DelayedStarts;
   readonly #updater: Updater;
@@ -46,6 +47,7 @@ export class Orchestrator implements Reaction {
 
   constructor(options: LoopOptions) {
     this.#options = options;
+    this.#newId = options.newId ?? newId;
     this.#loop = new ControlLoop(options);
     const wake = () => this.#loop.wake();
     this.#starts = new DelayedStarts(options.clock, wake);
@@ -175,14 +177,17 @@ export class Orchestrator implements Reaction {
       return;
     }
     if (!ended && !displaced && task.moveTo === '') {
-      if (this.#bequeathed.delete(id)) disinherit(draft, service, task, () => false, now);
+      this.#bequeathed.delete(id);
+      const others = disinherit(draft, service, task, (heir) => heir.status.state === TaskState.RUNNING, now);
+      // It was to leave its node, and need not any more; what runs in its place by now goes on.
+      if (others.some((other) => other.replaces === id)) return this.#stop(draft, id);
       if (task.status.state === TaskState.RUNNING && !isDirty(service, task))
         this.#retireOld(draft, service, task, now);
       return;
     }
     if (leavesLast(service, task, node, displaced)) {
       if (task.moveTo === '') disinherit(draft, service, task, (heir) => !waitsForItsNode(heir), now);
-      succeed(draft, service, task, displaced, now);
+      succeed(draft, service, task, displaced, { id: this.#newId(), now });
       return;
     }
     if (!ended && !displaced) return;
@@ -221,7 +226,7 @@ export class Orchestrator implements Reaction {
     const desiredState = atOnce ? runState(service) : TaskState.READY;
     const startAfter = atOnce ? 0 : now + delay;
     const iteration = task.jobIteration?.iteration;
-    const fields = { id: newId(), ...place, desiredState, iteration, now, startAfter, restarts };
+    const fields = { id: this.#newId(), ...place, desiredState, iteration, now, startAfter, restarts };
     draft.create('task', newTask(service, fields));
   }
 
@@ -242,6 +247,11 @@ export class Orchestrator implements Reaction {
     this.#updater.plan(service, plan.dirty);
     return [
       ...plan.remove.map((task) => this.#removal(task)),
+      ...plan.superseded.map(
+        ({ id: taskId }) =>
+          (draft: WriteView) =>
+            this.#stop(draft, taskId),
+      ),
       ...plan.create.map((slot) => (draft: WriteView) => this.#create(draft, id, slot)),
       ...plan.over.map((iteration) => (draft: WriteView) => this.#endRun(draft, service, iteration)),
     ];
@@ -252,7 +262,7 @@ export class Orchestrator implements Reaction {
     if (!service || service.pendingDelete) return;
     const now = this.#options.clock.now();
     const place = { slot, nodeId, iteration };
-    const task = newTask(service, { id: newId(), ...place, desiredState: runState(service), now });
+    const task = newTask(service, { id: this.#newId(), ...place, desiredState: runState(service), now });
     // A slot that has got a task meanwhile needs none; the service is looked at again by its events.
     const others = tasksInSlot(draft, service, task).filter(isWanted);
     if (isJob(service) ? isTakenOver(service, task, others) : others.length > 0) return;
@@ -266,6 +276,12 @@ export class Orchestrator implements Reaction {
     if (!service?.jobStatus || service.specVersion !== specVersion) return;
     const jobStatus = withoutRun(service.jobStatus, iteration, draft.tasksOfService(id), this.#options.clock.now());
     draft.update('service', { ...service, jobStatus });
+  }
+
+  #stop(draft: WriteView, id: string): void {
+    const task = draft.get('task', id);
+    if (task && isWanted(task))
+      draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, this.#options.clock.now()));
   }
 
   #removal({ id }: Task): Change {

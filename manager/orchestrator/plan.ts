@@ -19,6 +19,8 @@ export interface ServicePlan {
   readonly remove: readonly Task[];
   /** Slots with tasks of an older spec, for the update. */
   readonly dirty: readonly string[];
+  /** What a slot has too much of: old tasks beyond the one that the update replaces. */
+  readonly superseded: readonly Task[];
   /** Runs of a job, by iteration, in which nothing is left to do. */
   readonly over: readonly number[];
 }
@@ -73,6 +75,7 @@ function planReplicated(service: Service, slots: ReadonlyMap<string, readonly Ta
     create,
     remove: [...slots].filter(([key]) => !keeps.has(key)).flatMap(([, tasks]) => tasks.filter(isRemovable)),
     dirty: kept.filter(([, tasks]) => needsUpdate(service, tasks)).map(([key]) => key),
+    superseded: kept.flatMap(([, tasks]) => supersededOf(service, tasks)),
     over: [],
   };
 }
@@ -109,6 +112,7 @@ function planGlobal(
   const create: NewSlot[] = [];
   const remove: Task[] = [];
   const dirty: string[] = [];
+  const superseded: Task[] = [];
   const left = new Map(slots);
   for (const node of nodes) {
     const tasks = slots.get(node.id) ?? [];
@@ -118,10 +122,13 @@ function planGlobal(
       remove.push(...tasks.filter((task) => isWanted(task) && tolerates(node, task.spec)));
     } else if (!isLive(tasks, isHeld)) {
       if (acceptsTasks(node)) create.push({ slot: 0, nodeId: node.id });
-    } else if (needsUpdate(service, tasks)) dirty.push(node.id);
+    } else if (needsUpdate(service, tasks)) {
+      dirty.push(node.id);
+      superseded.push(...supersededOf(service, tasks));
+    }
   }
   for (const tasks of left.values()) remove.push(...tasks.filter(isRemovable));
-  return { create, remove, dirty, over: [] };
+  return { create, remove, dirty, superseded, over: [] };
 }
 
 /**
@@ -143,6 +150,7 @@ function planJob(
     create: runs.flatMap(({ create }) => create),
     remove,
     dirty: [],
+    superseded: [],
     over: runs.filter(({ isOver }) => isOver).map(({ iteration }) => iteration),
   };
 }
@@ -179,6 +187,18 @@ function isLive(tasks: readonly Task[], isHeld: IsHeld): boolean {
   if (tasks.some(isWanted)) return true;
   const newest = [...tasks].sort(byAge).at(-1);
   return newest !== undefined && newest.desiredState < TaskState.REMOVE && isHeld(newest);
+}
+
+/**
+ * Of the old tasks of a slot in which none is new, all but one: an update that another one took the place of
+ * while it started new tasks first has left two. The one that runs, and has for longest, stays; so does the
+ * heir of a task that leaves its node.
+ */
+export function supersededOf(service: Service, tasks: readonly Task[]): readonly Task[] {
+  const old = [...tasks].filter(isWanted).sort(byAge);
+  if (old.some((task) => !isDirty(service, task))) return [];
+  const stays = old.find(isRunning) ?? old[0];
+  return old.filter((task) => task !== stays && !old.some(({ id }) => id === task.replaces));
 }
 
 function needsUpdate(service: Service, tasks: readonly Task[]): boolean {

@@ -1,4 +1,3 @@
-import { newId } from '../../lib/ids.js';
 import { type Node, type Service, type Task, TaskState, UpdateOrder } from '../../proto/gen/index.js';
 import {
   byAge,
@@ -28,9 +27,16 @@ export function leavesLast(service: Service, task: Task, node: Node | undefined,
  * Makes the heir of a task that `leavesLast`, or lets the task go when the heir runs. An heir that fails
  * is restarted as any task, while the old one goes on; when it may not be, a drained node is left without one,
  * and a move is given up.
+ * @param id of the heir, if one is made; @param now milliseconds since the epoch
  */
-export function succeed(draft: WriteView, service: Service, task: Task, displaced: boolean, now: number): void {
-  const others = tasksInSlot(draft, service, task).filter(({ id }) => id !== task.id);
+export function succeed(
+  draft: WriteView,
+  service: Service,
+  task: Task,
+  displaced: boolean,
+  { id, now }: { readonly id: string; readonly now: number },
+): void {
+  const others = tasksInSlot(draft, service, task).filter((other) => other.id !== task.id);
   // An heir that an update has made old meanwhile serves as well: the update replaces it too.
   const heir = others.find((other) => isWanted(other) && (!isDirty(service, other) || other.replaces === task.id));
   if (heir) {
@@ -55,7 +61,7 @@ export function succeed(draft: WriteView, service: Service, task: Task, displace
   const desiredState = delay > 0 ? TaskState.READY : runState(service);
   const place = { slot: task.slot, nodeId: task.moveTo, replaces: task.id };
   const startAfter = now + delay;
-  draft.create('task', newTask(service, { ...place, id: newId(), desiredState, now, startAfter, restarts }));
+  draft.create('task', newTask(service, { ...place, id, desiredState, now, startAfter, restarts }));
 }
 
 /** The task stays after all, or has ended: heirs that are not needed for that go. @returns the others of its slot that are wanted */

@@ -22,6 +22,7 @@ import {
   withDesiredState,
 } from '../common/tasks.js';
 import type { WriteView } from '../store/store.js';
+import { supersededOf } from './plan.js';
 import { RollingUpdate } from './rolling-update.js';
 import { tasksInSlot } from './slots.js';
 
@@ -155,11 +156,11 @@ export class Updater {
       if (!startFirst || clean.status.state === TaskState.RUNNING) this.#shutDown(draft, old, now);
       return;
     }
-    this.#shutDown(draft, startFirst ? surplus(old) : old, now);
+    this.#shutDown(draft, startFirst ? supersededOf(service, old) : old, now);
     const wait = tasksInSlot(draft, service, place).some(
       (task) => !isStopped(task) && !isLost(draft.get('node', task.nodeId)) && !(startFirst && isWanted(task)),
     );
-    const id = newId();
+    const id = (this.#options.newId ?? newId)();
     const desiredState = wait ? TaskState.READY : runState(service);
     draft.create('task', newTask(service, { id, ...place, desiredState, now }));
     update.started(slot, id);
@@ -227,13 +228,4 @@ export class Updater {
       if (current?.specVersion === service.specVersion) draft.update('service', { ...current, updateStatus });
     };
   }
-}
-
-/**
- * Of the old tasks of a slot that starts its new one first, those that need not wait for it: an update that
- * another one took the place of has left two. The one that runs, and has for longest, stays.
- */
-function surplus(old: readonly Task[]): readonly Task[] {
-  const stays = old.find(({ status }) => status.state === TaskState.RUNNING) ?? old[0];
-  return old.filter((task) => task !== stays);
 }

@@ -1,6 +1,7 @@
 import { onTestFinished } from 'vitest';
 import { ManualClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
+import { seededIds } from '../../lib/seeded-random.js';
 import type { Task, TaskState } from '../../proto/gen/index.js';
 import type { LoopOptions } from '../common/loop.js';
 import { withStatus } from '../common/tasks.js';
@@ -27,11 +28,13 @@ export interface TestLoops {
 export async function runLoops(...classes: readonly LoopClass[]): Promise<TestLoops> {
   const clock = new ManualClock();
   const store = await openTestStore({ clock });
+  const ids = seededIds(1);
   let ending = new AbortController();
   let running: Promise<unknown> = Promise.resolve();
   const begin = () => {
     ending = new AbortController();
-    const loops = classes.map((Loop) => new Loop({ store, clock, log: silentLogger, random: () => 0.5 }));
+    const options = { store, clock, log: silentLogger, random: () => 0.5, newId: ids };
+    const loops = classes.map((Loop) => new Loop(options));
     running = Promise.all(loops.map((loop) => loop.run(ending.signal)));
     // A loop that fails makes the test fail when it next waits for the loops.
     running.catch(() => undefined);
