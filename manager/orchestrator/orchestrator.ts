@@ -180,8 +180,8 @@ export class Orchestrator implements Reaction {
       this.#bequeathed.delete(id);
       const others = disinherit(draft, service, task, (heir) => heir.status.state === TaskState.RUNNING, now);
       // It was to leave its node, and need not any more; what runs in its place by now goes on.
-      if (others.some((other) => other.replaces === id)) return this.#stop(draft, id);
-      if (task.status.state === TaskState.RUNNING && !isDirty(service, task))
+      if (others.some((other) => other.replaces === id)) this.#stop(draft, id);
+      else if (task.status.state === TaskState.RUNNING && !isDirty(service, task))
         this.#retireOld(draft, service, task, now);
       return;
     }
