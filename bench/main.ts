@@ -3,9 +3,10 @@ import { mesh } from './mesh.js';
 import { network } from './network/network.js';
 import { overlay } from './overlay.js';
 import { raft } from './raft/raft.js';
+import { scale } from './scale/scale.js';
 
 /** Comparisons by name; `npm run bench` runs all, `npm run bench -- mesh` one. */
-const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, network, overlay, raft };
+const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, network, overlay, raft, scale };
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in comparisons));

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Standing } from './store/proposer.js';
 
 /** Where the standing comes from. */
@@ -42,6 +43,8 @@ export class LeaderDuties {
     if (!leading) return;
     this.#ending = new AbortController();
     const { signal } = this.#ending;
+    // Each duty listens, and there are more than the ten after which Node.js warns of a leak.
+    setMaxListeners(0, signal);
     this.#running = this.#running.then(() => (signal.aborted ? undefined : this.#duties(signal)));
   }
 }
