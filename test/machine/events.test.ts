@@ -109,7 +109,7 @@ test('a restart of the daemon - what is followed goes on, and the end of a conta
   await machine.restart();
   await machine.run('kill', 'box');
   await follower.prints('die box;');
-  expect(follower.err).toContain('Warning: events of this machine went by unseen');
+  await expect.poll(() => follower.err).toContain('Warning: events of this machine went by unseen');
   follower.child.kill('SIGINT');
 });
 
