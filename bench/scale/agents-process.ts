@@ -4,6 +4,7 @@ import {
   type AssignmentsMessage,
   AssignmentsMessageType,
   DispatcherService,
+  type HeartbeatRequest,
   JoinRequest,
   JoinService,
   NodeDescription,
@@ -16,8 +17,6 @@ import {
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import type { AgentsJob, AgentsStatus } from './messages.js';
 
-const HEARTBEAT_MS = 4_500;
-
 let delays: number[] = [];
 let errors: string[] = [];
 let connected = 0;
@@ -27,6 +26,8 @@ class SimulatedNode {
   readonly #stubs: Stubs<typeof DispatcherService>;
   readonly #states = new Map<string, TaskState>();
   #sessionId = '';
+  /** Milliseconds; each answer gives it anew. */
+  #period = 5_000;
 
   static async join({ address, token }: AgentsJob, name: string): Promise<SimulatedNode> {
     const description = NodeDescription.create({
@@ -57,9 +58,13 @@ class SimulatedNode {
   }
 
   async #beat(): Promise<void> {
+    for await (const { period } of this.#stubs.heartbeat(this.#beats())) this.#period = period;
+  }
+
+  async *#beats(): AsyncIterable<HeartbeatRequest> {
     for (;;) {
-      await this.#stubs.heartbeat({ sessionId: this.#sessionId, usage: [] });
-      await new Promise((resolve) => setTimeout(resolve, HEARTBEAT_MS));
+      yield { sessionId: this.#sessionId, usage: [] };
+      await new Promise((resolve) => setTimeout(resolve, this.#period));
     }
   }
 

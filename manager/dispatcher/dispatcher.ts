@@ -82,7 +82,7 @@ export class Dispatcher implements Reaction {
   get handlers(): Handlers<typeof DispatcherService> {
     return {
       session: (request, context) => this.#session(request, context),
-      heartbeat: (request, context) => this.#heartbeat(request, context),
+      heartbeat: (beats, context) => this.#heartbeats(beats, context),
       assignments: (request, context) => this.#assignments(request, context),
       acknowledge: (request, context) => this.#acknowledge(request, context),
       updateTaskStatus: (request, context) => this.#updateTaskStatus(request, context),
@@ -245,17 +245,21 @@ export class Dispatcher implements Reaction {
     return session;
   }
 
-  async #heartbeat(request: HeartbeatRequest, context: CallContext): Promise<HeartbeatResponse> {
-    const { nodeId } = this.#of(request.sessionId, context);
+  async *#heartbeats(beats: AsyncIterable<HeartbeatRequest>, context: CallContext): AsyncIterable<HeartbeatResponse> {
     const { store, clock, usage, random = Math.random } = this.#options;
-    const view = store.view();
-    const period = heartbeatPeriod(view);
-    this.#liveness.heard(nodeId, GRACE_PERIODS * period);
-    usage.report(nodeId, request.usage, clock.now());
-    return {
-      period: Math.round(period * (1 - JITTER + 2 * JITTER * random())),
-      measuredServices: this.#measured.onNode(view, nodeId),
-    };
+    let session: Session | undefined;
+    for await (const beat of beats) {
+      // Who proved who it is when the stream began is that node for as long as its session lasts.
+      if (!session || session.ended || session.id !== beat.sessionId) session = this.#of(beat.sessionId, context);
+      const view = store.view();
+      const period = heartbeatPeriod(view);
+      this.#liveness.heard(session.nodeId, GRACE_PERIODS * period);
+      usage.report(session.nodeId, beat.usage, clock.now());
+      yield {
+        period: Math.round(period * (1 - JITTER + 2 * JITTER * random())),
+        measuredServices: this.#measured.onNode(view, session.nodeId),
+      };
+    }
   }
 
   async *#assignments(request: AssignmentsRequest, context: CallContext): AsyncIterable<AssignmentsMessage> {

@@ -9,6 +9,7 @@ import {
   AttachNetworkRequest,
   type AttachNetworkResponse,
   DispatcherService,
+  type HeartbeatRequest,
   NodeDescription,
   type NodeProblem,
   Resources,
@@ -131,9 +132,14 @@ export class FakeAgent {
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
+    for await (const { measuredServices } of this.#stubs.heartbeat(this.#beats(signal), { signal })) {
+      this.measuredServices = measuredServices;
+    }
+  }
+
+  async *#beats(signal: AbortSignal): AsyncIterable<HeartbeatRequest> {
     while (!signal.aborted) {
-      const beat = { sessionId: this.#sessionId, usage: this.usage };
-      this.measuredServices = (await this.#stubs.heartbeat(beat, { signal })).measuredServices;
+      yield { sessionId: this.#sessionId, usage: this.usage };
       await systemClock.sleep(this.#heartbeat, signal).catch(() => undefined);
     }
   }

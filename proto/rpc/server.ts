@@ -51,7 +51,7 @@ export class RpcServer {
   readonly #server = new GrpcServer({
     'grpc.max_receive_message_length': 64 << 20,
     'grpc.max_send_message_length': 64 << 20,
-    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 5_000,
   });
   readonly #log: Logger;

@@ -1,9 +1,10 @@
-import { deferred } from '../../lib/async.js';
+import { AsyncQueue, deferred } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { messageOf, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
   DispatcherService,
+  type HeartbeatRequest,
   type NodeDescription,
   type NodeProblem,
   type SessionMessage,
@@ -109,13 +110,13 @@ export class Session {
   }
 
   /** @throws UNAVAILABLE when the manager took the connection but says nothing */
-  async #answered(opened: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #answered<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
     const timer = new AbortController();
     const silence = this.#options.clock.sleep(RPC_TIMEOUT, AbortSignal.any([signal, timer.signal])).then(() => {
       throw unavailable(`the manager did not answer within ${RPC_TIMEOUT / 1000} s`);
     });
     try {
-      await Promise.race([opened, silence]);
+      return await Promise.race([answer, silence]);
     } finally {
       timer.abort();
     }
@@ -123,13 +124,21 @@ export class Session {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const sessionId = this.#id;
-    const { node } = this.#options;
-    for (;;) {
-      await this.#options.clock.sleep(this.#period, signal);
-      const beat = { sessionId, usage: node.usage() };
-      const { period, measuredServices } = await this.#dispatcher.heartbeat(beat, { signal, timeout: RPC_TIMEOUT });
-      if (period > 0) this.#period = period;
-      node.measure(measuredServices);
+    const { node, clock } = this.#options;
+    const beats = new AsyncQueue<HeartbeatRequest>();
+    const answers = this.#dispatcher.heartbeat(beats, { signal })[Symbol.asyncIterator]();
+    try {
+      for (;;) {
+        await clock.sleep(this.#period, signal);
+        beats.push({ sessionId, usage: node.usage() });
+        const answer = await this.#answered(answers.next(), signal);
+        if (answer.done) throw unavailable('the manager ended the heartbeats');
+        const { period, measuredServices } = answer.value;
+        if (period > 0) this.#period = period;
+        node.measure(measuredServices);
+      }
+    } finally {
+      beats.end();
     }
   }
 

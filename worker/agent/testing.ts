@@ -10,6 +10,7 @@ import {
   AssignmentsMessage,
   AssignmentsMessageType,
   DispatcherService,
+  type HeartbeatRequest,
   HeartbeatResponse,
   ManagerAddress,
   Node,
@@ -54,13 +55,7 @@ export class TestDispatcher {
     this.#server = new RpcServer(silentLogger);
     this.#server.add(DispatcherService, {
       session: (request, { signal }) => this.#session(request, signal),
-      heartbeat: async ({ sessionId, usage }) => {
-        this.#check('heartbeat', sessionId);
-        this.heartbeats++;
-        this.usage = usage;
-        this.#notify();
-        return HeartbeatResponse.create({ period: this.heartbeatPeriod, measuredServices: this.measuredServices });
-      },
+      heartbeat: (beats) => this.#heartbeats(beats),
       assignments: ({ sessionId }, { signal }) => this.#assignments(sessionId, signal),
       acknowledge: async (request) => {
         this.#check('acknowledge', request.sessionId);
@@ -155,6 +150,16 @@ export class TestDispatcher {
       dataPathPort: 4789,
     });
     yield* queue;
+  }
+
+  async *#heartbeats(beats: AsyncIterable<HeartbeatRequest>): AsyncGenerator<HeartbeatResponse> {
+    for await (const { sessionId, usage } of beats) {
+      this.#check('heartbeat', sessionId);
+      this.heartbeats++;
+      this.usage = usage;
+      this.#notify();
+      yield HeartbeatResponse.create({ period: this.heartbeatPeriod, measuredServices: this.measuredServices });
+    }
   }
 
   async *#assignments(sessionId: string, signal: AbortSignal): AsyncGenerator<AssignmentsMessage> {
