@@ -46,14 +46,16 @@ export default defineConfig({
         },
       },
       {
-        // Real daemons and containers in the lab, of which a machine has one.
+        // Real daemons and containers, in a lab for each worker: much of a test's time is waiting. `maxWorkers: 1`
+        // here lets the files run one after another.
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           retry: 1,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          setupFiles: 'test/e2e/setup.ts',
+          maxWorkers: 2,
           sequence: { groupOrder: 3 },
         },
       },

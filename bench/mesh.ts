@@ -1,3 +1,5 @@
+import { LAB } from '../demo/cli.js';
+import { namespaceOf } from '../lab/layout.js';
 import { importPrograms } from './image.js';
 import { have, inNetns, keep, median, run, runAsync, table } from './run.js';
 import { CLI, labAddress } from './ts-swarm.js';
@@ -72,7 +74,7 @@ export async function mesh(): Promise<void> {
     );
     for (let round = 0; round < ROUNDS; round++) {
       for (const [name, { url, clientPorts }] of Object.entries(paths)) {
-        run(...inNetns('lab-client', 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${clientPorts}`));
+        run(...inNetns(namespaceOf(LAB, 'client'), 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${clientPorts}`));
         figures[name]?.keepAlive.push(await requestsPerSecond(url));
         figures[name]?.fresh.push(await requestsPerSecond(url, '-H', 'Connection: close'));
       }
@@ -84,7 +86,7 @@ export async function mesh(): Promise<void> {
 }
 
 async function requestsPerSecond(url: string, ...extra: string[]): Promise<number> {
-  const [command, args] = inNetns('lab-client', 'wrk', '-t1', '-c32', `-d${SECONDS}s`, ...extra, url);
+  const [command, args] = inNetns(namespaceOf(LAB, 'client'), 'wrk', '-t1', '-c32', `-d${SECONDS}s`, ...extra, url);
   const out = await runAsync(command, args);
   const match = /Requests\/sec:\s+([\d.]+)/.exec(out);
   if (!match || /Non-2xx|Socket errors: connect [1-9]/.test(out)) throw new Error(`wrk ${url}: ${out}`);

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LAB, netnsFile, nodeOf } from '../demo/cli.js';
+import { namespaceFile } from '../lab/layout.js';
 import { addressOf } from '../lib/ip.js';
 import { ControlService, Filter, ListTasksRequest, TaskState } from '../proto/gen/index.js';
 import { Channel } from '../proto/rpc/client.js';
@@ -47,7 +49,11 @@ export async function overlay(): Promise<void> {
     const paths: Record<string, PathEnds> = {
       'tsswarm overlay': await taskEnds(),
       'hand-made VXLAN': byHand.ends(),
-      'bare underlay': { server: '/run/netns/lab-node1', client: '/run/netns/lab-node2', address: labAddress('node1') },
+      'bare underlay': {
+        server: namespaceFile(LAB, 'node1'),
+        client: namespaceFile(LAB, 'node2'),
+        address: labAddress('node1'),
+      },
     };
     const figures: Record<string, number[]> = Object.fromEntries(Object.keys(paths).map((name) => [name, []]));
     for (let round = 0; round < ROUNDS; round++) {
@@ -68,7 +74,7 @@ export async function overlay(): Promise<void> {
 }
 
 async function taskEnds(): Promise<PathEnds> {
-  const channel = new Channel('unix:///run/tsswarm/lab/node1/tsswarm.sock');
+  const channel = new Channel(nodeOf(1).host);
   try {
     const control = channel.stubs(ControlService);
     const filters = [Filter.create({ key: 'service', values: ['ends'] })];
@@ -86,8 +92,8 @@ async function taskEnds(): Promise<PathEnds> {
     const address = server.networks.find((network) => network.networkName === 'bench')?.addresses[0];
     if (address === undefined) throw new Error('the task has no address');
     return {
-      server: `/run/tsswarm/lab/node1/netns/${server.id}`,
-      client: `/run/tsswarm/lab/node2/netns/${client.id}`,
+      server: netnsFile('node1', server.id),
+      client: netnsFile('node2', client.id),
       address: addressOf(address),
     };
   } finally {

@@ -1,15 +1,15 @@
 import path from 'node:path';
+import { LAB, nodeOf } from '../demo/cli.js';
 import { ControlService, Filter, ListTasksRequest, TaskState } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
 import { root, run, runAsync } from './run.js';
 import { type BenchSwarm, cmdline, pids, residentBytes, TASK_COMMAND, taskRootfs } from './swarm.js';
 
 export const CLI = path.join(root, 'bin/tsswarm');
-const RUN_ROOT = '/run/tsswarm/lab';
 
 /** Address of a lab's node on its underlay. */
 export function labAddress(name: string): string {
-  const lines = run(CLI, ['lab', 'ls', '--format', '{{.Name}} {{.Address}}']).split('\n');
+  const lines = run(CLI, ['lab', 'ls', '--name', LAB.name, '--format', '{{.Name}} {{.Address}}']).split('\n');
   const address = lines.find((line) => line.startsWith(`${name} `))?.split(' ')[1];
   if (address === undefined) throw new Error(`the lab has no ${name}`);
   return address;
@@ -26,7 +26,7 @@ export class TsSwarm implements BenchSwarm {
     run('sh', ['-c', `${taskRootfs(image)} && tar -C ${image} -cf ${image}.tar .`]);
     run(CLI, ['image', 'import', `${image}.tar`, 'bench:1']);
     run('rm', ['-rf', image, `${image}.tar`]);
-    this.#channel = new Channel(`unix://${RUN_ROOT}/node1/tsswarm.sock`);
+    this.#channel = new Channel(nodeOf(1).host);
   }
 
   async createNetwork(name: string): Promise<void> {
@@ -69,7 +69,8 @@ export class TsSwarm implements BenchSwarm {
   }
 
   nodeMemory(node: number): number {
-    const mine = new RegExp(`/lab/node${node}/|lab-node${node}\\b`);
+    const { runRoot, dataRoot, namespace } = nodeOf(node);
+    const mine = new RegExp(`(${runRoot}|${dataRoot})/|${namespace}\\b`);
     return pids()
       .filter((pid) => mine.test(cmdline(pid)))
       .reduce((sum, pid) => sum + residentBytes(pid), 0);

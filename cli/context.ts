@@ -89,9 +89,10 @@ export class Context {
   }
 
   #connect(): Promise<Channel> {
-    this.#channel ??= Promise.all([findDaemon(this.askedHost, this.#runRoot), import('../proto/rpc/client.js')]).then(
-      ([socket, { Channel }]) => new Channel(`unix://${socket}`),
-    );
+    this.#channel ??= Promise.all([
+      findDaemon(this.askedHost, this.io.env.TSSWARM_LAB, this.#runRoot),
+      import('../proto/rpc/client.js'),
+    ]).then(([socket, { Channel }]) => new Channel(`unix://${socket}`));
     return this.#channel;
   }
 }

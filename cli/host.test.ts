@@ -36,32 +36,59 @@ describe('findDaemon', () => {
   it('prefers the one asked for, then its own', async () => {
     const own = await serve();
     const other = await serve('other');
-    expect(await findDaemon(undefined, runRoot)).toBe(own);
-    expect(await findDaemon('', runRoot)).toBe(own);
-    expect(await findDaemon(`unix://${other}`, runRoot)).toBe(other);
-    await expect(findDaemon(`unix://${runRoot}/none`, runRoot)).rejects.toThrow('Cannot connect to the tsswarm daemon');
+    expect(await findDaemon(undefined, undefined, runRoot)).toBe(own);
+    expect(await findDaemon('', '', runRoot)).toBe(own);
+    expect(await findDaemon(`unix://${other}`, 'blue', runRoot)).toBe(other);
+    await expect(findDaemon(`unix://${runRoot}/none`, undefined, runRoot)).rejects.toThrow(
+      'Cannot connect to the tsswarm daemon',
+    );
   });
 
   it('takes the only one there is, or node1 of a lab', async () => {
     const node2 = await serve('lab', 'node2');
-    expect(await findDaemon(undefined, runRoot)).toBe(node2);
+    expect(await findDaemon(undefined, undefined, runRoot)).toBe(node2);
     const node1 = await serve('lab', 'node1');
-    expect(await findDaemon(undefined, runRoot)).toBe(node1);
+    expect(await findDaemon(undefined, undefined, runRoot)).toBe(node1);
+  });
+
+  it('takes node1 of the only lab, and of the default one among several', async () => {
+    const blue = await serve('labs', 'blue', 'node1');
+    await serve('labs', 'blue', 'node2');
+    expect(await findDaemon(undefined, undefined, runRoot)).toBe(blue);
+    const green = await serve('labs', 'green', 'node1');
+    await expect(findDaemon(undefined, undefined, runRoot)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining(`unix://${green}`),
+      hint: expect.stringContaining('TSSWARM_LAB'),
+    });
+    const node1 = await serve('lab', 'node1');
+    expect(await findDaemon(undefined, undefined, runRoot)).toBe(node1);
+  });
+
+  it('takes the lab that is named, whatever else there is: node1, or another node of it', async () => {
+    await serve();
+    await serve('lab', 'node1');
+    const node2 = await serve('labs', 'blue', 'node2');
+    expect(await findDaemon(undefined, 'blue', runRoot)).toBe(node2);
+    const node1 = await serve('labs', 'blue', 'node1');
+    expect(await findDaemon(undefined, 'blue', runRoot)).toBe(node1);
+    await expect(findDaemon(undefined, 'green', runRoot)).rejects.toThrow('no daemon of the lab "green" answers');
+    await expect(findDaemon(undefined, '../x', runRoot)).rejects.toThrow('is not a name for a lab');
   });
 
   it('does not choose among several, and names them', async () => {
     const sockets = [await serve('a'), await serve('b')];
-    await expect(findDaemon(undefined, runRoot)).rejects.toThrow(
+    await expect(findDaemon(undefined, undefined, runRoot)).rejects.toThrow(
       `several tsswarm daemons run here: unix://${sockets[0]}, unix://${sockets[1]}`,
     );
   });
 
   it('a socket that nobody listens on does not count', async () => {
     writeFileSync(socketIn(runRoot), '');
-    await expect(findDaemon(undefined, runRoot)).rejects.toMatchObject({
+    await expect(findDaemon(undefined, undefined, runRoot)).rejects.toMatchObject({
       code: 'UNAVAILABLE',
       hint: expect.stringContaining('tsswarm init'),
     });
-    expect(await findDaemon(undefined, runRoot).catch(() => serve('lab', 'node1'))).toContain('node1');
+    expect(await findDaemon(undefined, undefined, runRoot).catch(() => serve('lab', 'node1'))).toContain('node1');
   });
 });

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { RUN_ROOT } from '../lab/layout.js';
 import { failedPrecondition, permissionDenied, unavailable } from '../lib/errors.js';
-import { isListening, parseHost, RUN_ROOT, socketIn } from './host.js';
+import { isListening, parseHost, socketIn } from './host.js';
 import type { Io } from './io.js';
 
 const LOG_FILE = '/var/log/tsswarmd.log';

@@ -1,7 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import path from 'node:path';
-import { nodeLayout } from '../lab/layout.js';
+import { DEFAULT_LAB, labLayout, type NodeLayout, namespaceFile, nodeLayout } from '../lab/layout.js';
 import { packageRoot } from '../lib/package.js';
+
+/** The lab that demo, tests and measurements work with. */
+export const LAB = labLayout(process.env.TSSWARM_LAB || DEFAULT_LAB);
+
+/** A node of the lab. */
+export const nodeOf = (number: number): NodeLayout => nodeLayout(LAB, number);
 
 /** How a command ended. */
 export interface Outcome {
@@ -32,7 +38,7 @@ export function execute(
 
 /** Runs `tsswarm` and gives its exit code and output. It talks to the lab, though the machine may have a daemon of its own. */
 export function tsswarmOutcome(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome> {
-  return execute(BINARY, args, { TSSWARM_HOST: nodeLayout(1).host, ...env });
+  return execute(BINARY, args, { TSSWARM_HOST: nodeOf(1).host, ...env });
 }
 
 /** Runs `tsswarm` and gives what it prints. @throws with its own words when it fails */
@@ -106,20 +112,24 @@ export async function endpointsOf(network: string, service: string): Promise<rea
   });
 }
 
+/** A network namespace that a node (node1, node2 …) has made: of a task or container, of an overlay, `ingress_sbox`. */
+export function netnsFile(node: string, name: string): string {
+  return path.join(LAB.runRoot, node, 'netns', name);
+}
+
 /** Runs a program in the network namespace of a task. */
 export function execInTask(endpoint: Endpoint, command: readonly string[]): Promise<Outcome> {
-  const namespace = `/run/tsswarm/lab/${endpoint.node}/netns/${endpoint.taskId}`;
-  return execute('nsenter', [`--net=${namespace}`, '--', ...command]);
+  return execute('nsenter', [`--net=${netnsFile(endpoint.node, endpoint.taskId)}`, '--', ...command]);
 }
 
 /** Runs a program in the network namespace of a station of the lab: node1, client … */
 export function execAt(station: string, command: readonly string[]): Promise<Outcome> {
-  return execute('nsenter', [`--net=/run/netns/lab-${station}`, '--', ...command]);
+  return execute('nsenter', [`--net=${namespaceFile(LAB, station)}`, '--', ...command]);
 }
 
 /** Starts a program at a station; its output is read by the caller. */
 export function spawnAt(station: string, command: readonly string[]) {
-  return spawn('nsenter', [`--net=/run/netns/lab-${station}`, '--', ...command], {
+  return spawn('nsenter', [`--net=${namespaceFile(LAB, station)}`, '--', ...command], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
 }

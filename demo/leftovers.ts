@@ -1,25 +1,28 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { execute } from './cli.js';
+import { execute, LAB } from './cli.js';
 
-/** What standard tools and /proc show of a lab after it was taken down, a line for each thing; empty when all is well. */
+/** What standard tools and /proc show of the lab after it was taken down, a line for each thing; empty when all is well. */
 export async function leftovers(): Promise<readonly string[]> {
   const [namespaces, links, tables, mounts, cgroups, processes] = await Promise.all([
     lines('ip', ['netns', 'list']),
-    lines('ip', ['-brief', 'link']),
+    lines('ip', ['-oneline', 'link']),
     lines('nft', ['list', 'tables']),
     readFile('/proc/mounts', 'utf8').then((text) => text.split('\n')),
     lines('find', ['/sys/fs/cgroup', '-type', 'd', '-path', '*/tsswarm/lab-*']),
     commandLines(),
   ]);
-  const found = (kind: string, all: readonly string[], pattern: RegExp) =>
-    all.filter((line) => pattern.test(line)).map((line) => `${kind}: ${line}`);
+  const station = `${LAB.prefix}(node\\d+|client|underlay)\\b`;
+  const folder = `(${LAB.runRoot}|${LAB.dataRoot})/`;
+  const found = (kind: string, all: readonly string[], pattern: string) =>
+    all.filter((line) => new RegExp(pattern).test(line)).map((line) => `${kind}: ${line}`);
   return [
-    ...found('network namespace', namespaces, /^lab-/),
-    ...found('link', links, /^(lab-host|swarm_gwbridge|vxlan0|ve[0-9a-z]{11}|vg[0-9a-z]{11})\b/),
-    ...found('nft table', tables, /\btsswarm/),
-    ...found('mount', mounts, /tsswarm\/lab\/|netns\/lab-/),
-    ...found('cgroup', cgroups, /./),
-    ...found('process', processes, /\/tsswarm\/lab\//),
+    ...found('network namespace', namespaces, `^${station}`),
+    ...found('link', links, '^\\d+: (swarm_gwbridge|vxlan0|ve[0-9a-z]{11}|vg[0-9a-z]{11})\\b'),
+    ...found('link', links, `alias tsswarm lab ${LAB.name}( |$)`),
+    ...found('nft table', tables, '\\btsswarm'),
+    ...found('mount', mounts, `${folder}|netns/${station}`),
+    ...found('cgroup', cgroups, `/tsswarm/${station}`),
+    ...found('process', processes, folder),
   ];
 }
 

@@ -1,4 +1,5 @@
-import { endpointsOf, execInTask, runningTasks, tsswarm, tsswarmOutcome } from './cli.js';
+import { namespaceOf } from '../lab/layout.js';
+import { endpointsOf, execInTask, LAB, runningTasks, tsswarm, tsswarmOutcome } from './cli.js';
 import { IMAGE, IMAGE_CHANGES, IMAGE_PORT, makeRootfsArchive } from './image.js';
 import { leftovers } from './leftovers.js';
 import { Steps, say, sayCommand, table, until } from './steps.js';
@@ -34,7 +35,9 @@ async function publish(): Promise<void> {
 }
 
 async function spread(): Promise<void> {
-  sayCommand(`ip netns exec lab-client curl http://203.0.113.{1,2,3}:${PORT}/    # ${REQUESTS} times each`);
+  sayCommand(
+    `ip netns exec ${namespaceOf(LAB, 'client')} curl http://203.0.113.{1,2,3}:${PORT}/    # ${REQUESTS} times each`,
+  );
   const answers = await Promise.all(NODES.map((node) => requests(`http://${node}:${PORT}/`, REQUESTS)));
   const replicas = [...new Set(answers.flat().map(({ hostname }) => hostname))].sort();
   const rows = answers.map((ofNode, i) => {
@@ -125,7 +128,7 @@ async function down(): Promise<void> {
 function tryThese(): void {
   say(`
 The swarm is still up. Try:
-    ip netns exec lab-client curl http://203.0.113.1:${PORT}/
+    ip netns exec ${namespaceOf(LAB, 'client')} curl http://203.0.113.1:${PORT}/
     ./bin/tsswarm node ls
     ./bin/tsswarm service ps web
     ./bin/tsswarm service scale web=8

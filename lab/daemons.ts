@@ -6,7 +6,7 @@ import { alreadyExists, failedPrecondition, internal, messageOf } from '../lib/e
 import { packageRoot } from '../lib/package.js';
 import { InfoRequest, type InfoResponse, NodeAgentService } from '../proto/gen/index.js';
 import { Channel, type Stubs } from '../proto/rpc/client.js';
-import { IMAGE_ROOT, type NodeLayout, namespaceFile } from './layout.js';
+import { type NodeLayout, namespaceFile } from './layout.js';
 import { isContainer, isDaemon, processes, signalAll } from './processes.js';
 
 const START_DEADLINE = 15_000;
@@ -23,7 +23,7 @@ export interface DaemonOptions {
 
 /** Pid of the node's daemon, or undefined when none runs. */
 export function daemonPid(node: NodeLayout): number | undefined {
-  return processes().find((p) => isDaemon(p, node.name))?.pid;
+  return processes().find((p) => isDaemon(p, node))?.pid;
 }
 
 /** Flags beyond those that the node's place in the lab determines. */
@@ -60,12 +60,12 @@ export async function startDaemon(
   const child = spawn(
     'nsenter',
     [
-      `--net=${namespaceFile(node.name)}`,
+      `--net=${namespaceFile(node.lab, node.name)}`,
       '--',
       path.join(packageRoot(), 'bin', 'tsswarmd'),
       ...['--data-root', node.dataRoot],
       ...['--run-root', node.runRoot],
-      ...['--image-root', IMAGE_ROOT],
+      ...['--image-root', node.lab.imageRoot],
       ...['--cgroup-parent', node.cgroup],
       ...['--hostname', node.name],
       ...flags,
@@ -128,7 +128,7 @@ export async function stopDaemon(node: NodeLayout, clock: Clock = systemClock): 
 
 /** SIGKILL to the daemon, and to all that runs in its containers when asked. */
 export async function killDaemon(node: NodeLayout, containers: boolean, clock: Clock = systemClock): Promise<void> {
-  const victims = () => processes().filter((p) => isDaemon(p, node.name) || (containers && isContainer(p, node.name)));
+  const victims = () => processes().filter((p) => isDaemon(p, node) || (containers && isContainer(p, node)));
   const kill = () => {
     const found = victims();
     signalAll(

@@ -3,28 +3,31 @@ import { statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { failedPrecondition, notFound } from '../lib/errors.js';
 import { labNode } from './lab.js';
-import { CLIENT, namespaceFile, nodeLayout, SWITCH } from './layout.js';
+import { CLIENT, commandOf, type LabLayout, namespaceFile, nodeLayout, SWITCH, titleOf } from './layout.js';
 
 const NOT_FOUND = 127;
 const SIGNALED = 128;
 
 /**
  * Runs a command in the network namespace of a node, of the client or of the switch, on this
- * process's terminal. TSSWARM_HOST names the node's daemon; elsewhere, node1's.
+ * process's terminal. TSSWARM_LAB names the lab, TSSWARM_HOST the node's daemon; elsewhere, node1's.
  * @returns the command's exit code as a shell gives it
  * @throws NOT_FOUND when the lab has no such station
  */
-export function labExec(station: string, command: readonly string[]): Promise<number> {
-  const name = station.replace(/^lab-/, '');
+export function labExec(lab: LabLayout, station: string, command: readonly string[]): Promise<number> {
+  const name = station.startsWith(lab.prefix) ? station.slice(lab.prefix.length) : station;
   const other = name === CLIENT || name === SWITCH;
-  const node = other ? nodeLayout(1) : labNode(name);
-  const file = namespaceFile(other ? name : node.name);
+  const node = other ? nodeLayout(lab, 1) : labNode(lab, name);
+  const file = namespaceFile(lab, other ? name : node.name);
   if (!statSync(file, { throwIfNoEntry: false })) {
-    throw notFound('there is no lab', { value: station, hint: '"tsswarm lab up --nodes 3" makes one.' });
+    throw notFound(`there is no ${titleOf(lab)}`, {
+      value: station,
+      hint: `"${commandOf(lab, 'up', '--nodes 3')}" makes one.`,
+    });
   }
   const child = spawn('nsenter', [`--net=${file}`, '--', ...command], {
     stdio: 'inherit',
-    env: { ...process.env, TSSWARM_HOST: node.host },
+    env: { ...process.env, TSSWARM_LAB: lab.name, TSSWARM_HOST: node.host },
   });
   // The terminal sends these to the command too: it decides what they mean.
   const leaveIt = () => undefined;

@@ -1,4 +1,4 @@
-import { type NodeLayout, SWITCH } from './layout.js';
+import { type LabLayout, type NodeLayout, SWITCH } from './layout.js';
 import { runIn } from './underlay.js';
 
 /** Faults of the underlay: packets of a node are dropped in the switch, as by a pulled cable. */
@@ -14,7 +14,7 @@ export type Partition =
 export async function partition(node: NodeLayout, kind: Partition): Promise<void> {
   const drops = [`iifname "${node.name}" drop`, ...(kind === 'both' ? [`oifname "${node.name}" drop`] : [])];
   const chain = `${TABLE} ${node.name}`;
-  await nft([
+  await nft(node.lab, [
     `add table ${TABLE}`,
     `add chain ${chain} { type filter hook forward priority 0; policy accept; }`,
     `flush chain ${chain}`,
@@ -26,22 +26,22 @@ export async function partition(node: NodeLayout, kind: Partition): Promise<void
 export async function heal(node: NodeLayout): Promise<void> {
   const chain = `${TABLE} ${node.name}`;
   // Adding what may be there makes deleting it succeed always.
-  await nft([
+  await nft(node.lab, [
     `add table ${TABLE}`,
     `add chain ${chain} { type filter hook forward priority 0; policy accept; }`,
     `delete chain ${chain}`,
   ]);
 }
 
-/** Names of the nodes that are cut off. */
-export async function partitioned(): Promise<ReadonlySet<string>> {
-  const listing = JSON.parse(await runIn(SWITCH, 'nft', ['-j', 'list', 'chains', 'bridge'])) as {
+/** Names of the lab's nodes that are cut off. */
+export async function partitioned(lab: LabLayout): Promise<ReadonlySet<string>> {
+  const listing = JSON.parse(await runIn(lab, SWITCH, 'nft', ['-j', 'list', 'chains', 'bridge'])) as {
     readonly nftables: readonly { readonly chain?: { readonly table: string; readonly name: string } }[];
   };
   return new Set(listing.nftables.flatMap(({ chain }) => (chain?.table === 'tsswarm_lab' ? [chain.name] : [])));
 }
 
 /** One transaction. As an argument: nft cannot reopen the socket that Node gives as standard input. */
-async function nft(commands: readonly string[]): Promise<void> {
-  await runIn(SWITCH, 'nft', [commands.join('; ')]);
+async function nft(lab: LabLayout, commands: readonly string[]): Promise<void> {
+  await runIn(lab, SWITCH, 'nft', [commands.join('; ')]);
 }

@@ -19,15 +19,25 @@ import {
 } from '../proto/gen/index.js';
 import { type DaemonOptions, daemonFlags, daemonPid, nodeInfo, startDaemon, withAgent } from './daemons.js';
 import { partitioned } from './faults.js';
-import { describeInventory, isEmpty, takeInventory } from './inventory.js';
-import { MAX_NODES, type NodeLayout, nodeLayout, parseNodeName } from './layout.js';
+import { attachedLab, describeInventory, isEmpty, labNames, takeInventory } from './inventory.js';
+import {
+  commandOf,
+  HOST_LINK,
+  type LabLayout,
+  labLayout,
+  MAX_NODES,
+  type NodeLayout,
+  nodeLayout,
+  parseNodeName,
+  titleOf,
+} from './layout.js';
 import { takeDown } from './teardown.js';
 import { createUnderlay, labNamespaces } from './underlay.js';
 
 export interface LabOptions extends DaemonOptions {
   readonly nodes: number;
   readonly managers: number;
-  /** Gives the machine's own namespace a link into the lab's network. */
+  /** Gives the machine's own namespace a link into the lab's network, which it can have to one lab. */
   readonly attachHost: boolean;
   /** Nanoseconds between two heartbeats of a worker; three without one and it is down. */
   readonly dispatcherHeartbeat: number;
@@ -48,19 +58,21 @@ const POLL = 30;
  * Makes a swarm of real daemons on this machine: node1 is its first manager, the others join it. Resolves
  * when every node is ready for tasks. When anything fails, or `signal` aborts, all is taken down again.
  * @param progress is told each step as it begins
- * @throws ALREADY_EXISTS when there is a lab, or anything left of one
+ * @throws ALREADY_EXISTS when there is a lab of this name, or anything left of one
  */
 export async function labUp(
+  lab: LabLayout,
   options: LabOptions,
   progress: (step: string) => void,
   signal: AbortSignal,
 ): Promise<readonly NodeLayout[]> {
   check(options);
-  refuseSecondLab();
-  const nodes = Array.from({ length: options.nodes }, (_, index) => nodeLayout(index + 1));
+  await refuseSecond(lab);
+  if (options.attachHost) await refuseSecondLink();
+  const nodes = Array.from({ length: options.nodes }, (_, index) => nodeLayout(lab, index + 1));
   try {
     progress(`Making a switch and ${nodes.length} nodes`);
-    await createUnderlay(nodes, options.attachHost);
+    await createUnderlay(lab, nodes, options.attachHost);
     signal.throwIfAborted();
     progress('Starting the daemons');
     await all(nodes, (node) => startDaemon(node, daemonFlags(options)));
@@ -70,7 +82,7 @@ export async function labUp(
     await untilReady(nodes, signal);
     return nodes;
   } catch (error) {
-    await takeDown();
+    await takeDown(lab);
     if (signal.aborted) throw new SwarmError('CANCELLED', 'interrupted: the lab has been taken down again');
     throw error;
   }
@@ -93,16 +105,27 @@ function check({ nodes, managers }: LabOptions): void {
   }
 }
 
-function refuseSecondLab(): void {
-  const inventory = takeInventory();
+async function refuseSecond(lab: LabLayout): Promise<void> {
+  const inventory = await takeInventory(lab);
   if (isEmpty(inventory)) return;
-  const running = labNodes();
+  const running = labNodes(lab);
   throw alreadyExists(
     running.length > 0
-      ? `there is a lab already, with ${running.map((node) => node.name).join(', ')}`
-      : `there are remains of a lab: ${describeInventory(inventory).slice(0, 3).join(', ')}`,
-    { hint: '"tsswarm lab down" takes it down.' },
+      ? `there is a ${titleOf(lab)} already, with ${running.map((node) => node.name).join(', ')}`
+      : `there are remains of a ${titleOf(lab)}: ${describeInventory(inventory).slice(0, 3).join(', ')}`,
+    { value: lab.name, hint: `"${commandOf(lab, 'down')}" takes it down; another --name makes one beside it.` },
   );
+}
+
+/** All labs have the same addresses, so that the machine could not tell two of them apart. */
+async function refuseSecondLink(): Promise<void> {
+  const attached = await attachedLab();
+  if (attached === undefined) return;
+  const other = labLayout(attached);
+  throw failedPrecondition(`this machine is attached to the ${titleOf(other)} already, which has the same addresses`, {
+    value: HOST_LINK,
+    hint: `Leave out --attach-host, or take that lab down: "${commandOf(other, 'down')}".`,
+  });
 }
 
 async function formSwarm(nodes: readonly NodeLayout[], options: LabOptions): Promise<void> {
@@ -165,34 +188,39 @@ async function all(nodes: readonly NodeLayout[], work: (node: NodeLayout) => Pro
   );
 }
 
-/** Nodes of the lab that is on this machine, by number. */
-export function labNodes(): readonly NodeLayout[] {
-  return labNamespaces()
+/** Nodes that the lab has on this machine, by number. */
+export function labNodes(lab: LabLayout): readonly NodeLayout[] {
+  return labNamespaces(lab)
     .filter((name) => /^node\d+$/.test(name))
-    .map((name) => nodeLayout(parseNodeName(name)))
+    .map((name) => nodeLayout(lab, parseNodeName(lab, name)))
     .sort((a, b) => a.number - b.number);
 }
 
 /** @throws NOT_FOUND when the lab has no such node, INVALID_ARGUMENT when it is no name of one */
-export function labNode(name: string): NodeLayout {
-  const number = parseNodeName(name);
-  const nodes = labNodes();
+export function labNode(lab: LabLayout, name: string): NodeLayout {
+  const number = parseNodeName(lab, name);
+  const nodes = labNodes(lab);
   const node = nodes.find((candidate) => candidate.number === number);
   if (node) return node;
-  throw notFound(`there is no node "${name}" in the lab`, {
+  throw notFound(`there is no node "${name}" in the ${titleOf(lab)}`, {
     value: name,
     hint:
       nodes.length > 0
         ? `Its nodes are ${nodes.map((n) => n.name).join(', ')}.`
-        : 'There is no lab: "tsswarm lab up --nodes 3" makes one.',
+        : `There is no ${titleOf(lab)}: "${commandOf(lab, 'up', '--nodes 3')}" makes one.`,
   });
 }
 
+/** The nodes of all labs as they are now. */
+export async function listLabs(): Promise<readonly LabNode[]> {
+  return (await Promise.all((await labNames()).map((name) => listLab(labLayout(name))))).flat();
+}
+
 /** The lab's nodes as they are now. */
-export async function listLab(): Promise<readonly LabNode[]> {
-  const nodes = labNodes();
+export async function listLab(lab: LabLayout): Promise<readonly LabNode[]> {
+  const nodes = labNodes(lab);
   if (nodes.length === 0) return [];
-  const cut = await partitioned();
+  const cut = await partitioned(lab);
   return Promise.all(nodes.map((layout) => describeNode(layout, cut.has(layout.name))));
 }
 

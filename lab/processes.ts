@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { CGROUP_ROOT, DATA_ROOT, NAMESPACE_PREFIX, RUN_ROOT } from './layout.js';
+import { CGROUP_ROOT, type LabLayout, type NodeLayout, owns } from './layout.js';
 
 /** A running process, as /proc shows it. Zombies are not listed: nothing of them is left but a number. */
 export interface Process {
@@ -47,39 +47,38 @@ function namespaceInode(pid: number): number {
   return Number(inode ?? 0);
 }
 
-/** What ties processes to one node of a lab, or to any. */
-export interface Scope {
-  /** Namespace inodes that only the lab's processes can be in. */
-  readonly namespaces: ReadonlySet<number>;
-  /** A node's name, or undefined for all. */
-  readonly node?: string;
-}
+const isUnder = (text: string, folder: string) => text === folder || text.startsWith(`${folder}/`);
 
-/** Whether it is the daemon of a node (of this one, when named). */
-export function isDaemon({ argv }: Process, node?: string): boolean {
+/** Whether it is the node's daemon, or that of any node of the lab. */
+export function isDaemon({ argv }: Process, place: LabLayout | NodeLayout): boolean {
   const runRoot = argv[argv.indexOf('--run-root') + 1] ?? '';
   // `tsswarmd …`, or `node --its-flags …/tsswarmd …`
   const [program = '', script = ''] = argv.filter((arg, i) => i === 0 || !arg.startsWith('-'));
   if (path.basename(program) !== 'tsswarmd' && path.basename(script) !== 'tsswarmd') return false;
-  return node === undefined ? runRoot.startsWith(`${RUN_ROOT}/`) : runRoot === path.join(RUN_ROOT, node);
+  return isUnder(runRoot, place.runRoot);
 }
 
 const HELPERS = new Set(['conmon', 'runc', 'crun', 'skopeo', 'umoci']);
 
-/** Whether it was started for a task or image of the lab: in its cgroups, or a tool at work in its folders. */
-export function isContainer({ argv, cgroups }: Process, node?: string): boolean {
-  const cgroup = `${CGROUP_ROOT}/${NAMESPACE_PREFIX}${node ?? ''}`;
-  const under = (text: string, folder: string) => text === folder || text.startsWith(`${folder}/`);
-  if (cgroups.some((name) => (node === undefined ? name.startsWith(cgroup) : under(name, cgroup)))) return true;
-  const folders = [RUN_ROOT, DATA_ROOT].map((root) => (node === undefined ? root : path.join(root, node)));
-  return HELPERS.has(path.basename(argv[0] ?? '')) && argv.some((arg) => folders.some((folder) => under(arg, folder)));
+/** Whether it was started for a task or image of the node or lab: in its cgroups, or a tool at work in its folders. */
+export function isContainer({ argv, cgroups }: Process, place: LabLayout | NodeLayout): boolean {
+  if (cgroups.some((cgroup) => isUnder(cgroup, CGROUP_ROOT) && owns(place, cgroup.split('/')[2] ?? ''))) return true;
+  const folders = [place.runRoot, place.dataRoot];
+  return (
+    HELPERS.has(path.basename(argv[0] ?? '')) && argv.some((arg) => folders.some((folder) => isUnder(arg, folder)))
+  );
 }
 
-/** Processes that end with the lab: daemons, containers, and whatever runs in its namespaces, but never the caller. */
-export function labProcesses(namespaces: ReadonlySet<number>): readonly Process[] {
+/**
+ * Processes that end with the lab: daemons, containers, and whatever runs in its namespaces, but never the caller.
+ * @param namespaces inodes of the lab's namespaces
+ */
+export function labProcesses(lab: LabLayout, namespaces: ReadonlySet<number>): readonly Process[] {
   const all = processes();
   const spared = ancestors(all, process.pid);
-  return all.filter((p) => !spared.has(p.pid) && (isDaemon(p) || isContainer(p) || namespaces.has(p.networkNamespace)));
+  return all.filter(
+    (p) => !spared.has(p.pid) && (isDaemon(p, lab) || isContainer(p, lab) || namespaces.has(p.networkNamespace)),
+  );
 }
 
 function ancestors(all: readonly Process[], pid: number): ReadonlySet<number> {

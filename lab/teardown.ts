@@ -5,29 +5,29 @@ import { systemClock } from '../lib/clock.js';
 import { errnoOf, internal } from '../lib/errors.js';
 import { run } from './command.js';
 import { describeInventory, type Inventory, isEmpty, takeInventory } from './inventory.js';
-import { CGROUP_ROOT } from './layout.js';
+import { CGROUP_ROOT, LAB_FOLDERS, type LabLayout, titleOf } from './layout.js';
 import { signalAll } from './processes.js';
 
 const DEADLINE = 20_000;
 const POLL = 20;
 
 /**
- * Takes down whatever there is of a lab, also after a crash and when it is half made or half gone.
+ * Takes down whatever there is of a lab and of no other one, also after a crash and when it is half made or half gone.
  * It works from what the machine shows, again and again until it shows nothing.
  * @returns false when there was nothing to take down
  * @throws INTERNAL that lists what could not be removed
  */
-export async function takeDown(): Promise<boolean> {
+export async function takeDown(lab: LabLayout): Promise<boolean> {
   const deadline = systemClock.now() + DEADLINE;
-  let inventory = takeInventory();
+  let inventory = await takeInventory(lab);
   if (isEmpty(inventory)) return false;
   for (;;) {
-    await removeOnce(inventory);
-    inventory = takeInventory();
+    await removeOnce(lab, inventory);
+    inventory = await takeInventory(lab);
     if (isEmpty(inventory)) return true;
     if (systemClock.now() > deadline) {
       throw internal(
-        `the lab could not be taken down whole; there is still\n  ${describeInventory(inventory).join('\n  ')}`,
+        `the ${titleOf(lab)} could not be taken down whole; there is still\n  ${describeInventory(inventory).join('\n  ')}`,
       );
     }
     await systemClock.sleep(POLL);
@@ -39,7 +39,7 @@ export async function takeDown(): Promise<boolean> {
  * deleted while anything is mounted there: what is mounted may be the user's. A namespace's links,
  * rules and neighbours go with it once nothing is in it and its file is unmounted.
  */
-async function removeOnce(inventory: Inventory): Promise<void> {
+async function removeOnce(lab: LabLayout, inventory: Inventory): Promise<void> {
   if (inventory.processes.length > 0) {
     signalAll(
       inventory.processes.map((p) => p.pid),
@@ -48,29 +48,33 @@ async function removeOnce(inventory: Inventory): Promise<void> {
     return;
   }
   if (inventory.mounts.length > 0) {
-    await unmount(inventory.mounts);
+    await unmount(lab, inventory.mounts);
     return;
   }
   await Promise.all(inventory.namespaces.map((file) => rm(file, { force: true })));
-  for (const link of inventory.links) await removeLink(link);
+  for (const link of inventory.links) await removeLink(lab, link);
   removeCgroups(inventory.cgroups);
   await Promise.all(inventory.folders.map((folder) => rm(folder, { recursive: true, force: true })));
-  // Folders that the lab shares with a daemon of the machine itself stay while they hold something.
-  for (const folder of inventory.folders) removeIfEmpty(path.dirname(folder));
+  // Folders that the lab shares with others, or with a daemon of the machine itself, stay while they hold something.
+  for (const folder of inventory.folders) {
+    const parent = path.dirname(folder);
+    removeIfEmpty(parent);
+    if (LAB_FOLDERS.includes(parent)) removeIfEmpty(path.dirname(parent));
+  }
 }
 
-async function removeLink(link: string): Promise<void> {
-  await run('ip', ['link', 'delete', link]).catch((error: unknown) => {
+async function removeLink(lab: LabLayout, link: string): Promise<void> {
+  await run('ip', ['link', 'delete', link]).catch(async (error: unknown) => {
     // It goes by itself with the namespace that its other end is in.
-    if (takeInventory().links.includes(link)) throw error;
+    if ((await takeInventory(lab)).links.includes(link)) throw error;
   });
 }
 
 /** Lazily: an unmount must not wait for who still has a file open there. */
-async function unmount(points: readonly string[]): Promise<void> {
-  await run('umount', ['--lazy', ...points]).catch((error: unknown) => {
+async function unmount(lab: LabLayout, points: readonly string[]): Promise<void> {
+  await run('umount', ['--lazy', ...points]).catch(async (error: unknown) => {
     // A point below one that went before it is gone too, which umount calls an error.
-    if (takeInventory().mounts.length >= points.length) throw error;
+    if ((await takeInventory(lab)).mounts.length >= points.length) throw error;
   });
 }
 

@@ -1,16 +1,19 @@
 import { readdirSync } from 'node:fs';
 import { errnoOf } from '../lib/errors.js';
 import { run } from './command.js';
+import { aliasOf } from './inventory.js';
 import {
   CLIENT,
   CLIENT_ADDRESS,
   HOST_ADDRESS,
   HOST_LINK,
-  NAMESPACE_PREFIX,
+  HOST_PORT,
+  type LabLayout,
   NETNS_DIRECTORY,
   type NodeLayout,
   namespaceFile,
   namespaceOf,
+  owns,
   PREFIX_LENGTH,
   SWITCH,
   SWITCH_BRIDGE,
@@ -21,46 +24,51 @@ import {
  * client. Made with iproute2, so that they are what `ip netns` shows and uses. The machine's own
  * namespace gets no link and no address unless the host is attached.
  */
-export async function createUnderlay(nodes: readonly NodeLayout[], attachHost: boolean): Promise<void> {
+export async function createUnderlay(lab: LabLayout, nodes: readonly NodeLayout[], attachHost: boolean): Promise<void> {
+  const space = (station: string) => namespaceOf(lab, station);
+  const inside = (station: string, commands: readonly string[]) => ip(commands, space(station));
   const stations = [
     ...nodes.map((node) => ({ name: node.name, address: node.address })),
     { name: CLIENT, address: CLIENT_ADDRESS },
   ];
   await ip([
-    `netns add ${namespaceOf(SWITCH)}`,
-    ...stations.map(({ name }) => `netns add ${namespaceOf(name)}`),
+    `netns add ${space(SWITCH)}`,
+    ...stations.map(({ name }) => `netns add ${space(name)}`),
     ...stations.map(
-      ({ name }) => `link add eth0 netns ${namespaceOf(name)} type veth peer name ${name} netns ${namespaceOf(SWITCH)}`,
+      ({ name }) => `link add eth0 netns ${space(name)} type veth peer name ${name} netns ${space(SWITCH)}`,
     ),
-    ...(attachHost ? [`link add ${HOST_LINK} type veth peer name ${HOST_LINK} netns ${namespaceOf(SWITCH)}`] : []),
   ]);
-  const ports = [...stations.map(({ name }) => name), ...(attachHost ? [HOST_LINK] : [])];
+  if (attachHost) {
+    // It comes to the machine's namespace with its alias: a link there is always known to be the lab's.
+    await inside(SWITCH, [
+      `link add ${HOST_LINK} type veth peer name ${HOST_PORT}`,
+      `link set ${HOST_LINK} alias "${aliasOf(lab)}"`,
+      `link set ${HOST_LINK} netns ${process.pid}`,
+    ]);
+  }
+  const ports = [...stations.map(({ name }) => name), ...(attachHost ? [HOST_PORT] : [])];
   await Promise.all([
-    ip(
-      [
-        'link set lo up',
-        // Ports forward from the first packet on: there is no other path that could make a loop.
-        `link add ${SWITCH_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
-        `link set ${SWITCH_BRIDGE} up`,
-        ...ports.map((port) => `link set ${port} master ${SWITCH_BRIDGE} up`),
-      ],
-      SWITCH,
-    ),
+    inside(SWITCH, [
+      'link set lo up',
+      // Ports forward from the first packet on: there is no other path that could make a loop.
+      `link add ${SWITCH_BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+      `link set ${SWITCH_BRIDGE} up`,
+      ...ports.map((port) => `link set ${port} master ${SWITCH_BRIDGE} up`),
+    ]),
     ...stations.map(({ name, address }) =>
-      ip(['link set lo up', `address add ${address}/${PREFIX_LENGTH} dev eth0`, 'link set eth0 up'], name),
+      inside(name, ['link set lo up', `address add ${address}/${PREFIX_LENGTH} dev eth0`, 'link set eth0 up']),
     ),
-    ...(attachHost
-      ? [ip([`address add ${HOST_ADDRESS}/${PREFIX_LENGTH} dev ${HOST_LINK}`, `link set ${HOST_LINK} up`])]
-      : []),
   ]);
+  if (attachHost)
+    await ip([`address add ${HOST_ADDRESS}/${PREFIX_LENGTH} dev ${HOST_LINK}`, `link set ${HOST_LINK} up`]);
 }
 
-/** Names without the prefix of all namespaces that are a lab's: node1, client, underlay … */
-export function labNamespaces(): readonly string[] {
+/** Names without the prefix of all namespaces that are the lab's: node1, client, underlay … */
+export function labNamespaces(lab: LabLayout): readonly string[] {
   try {
     return readdirSync(NETNS_DIRECTORY)
-      .filter((name) => name.startsWith(NAMESPACE_PREFIX))
-      .map((name) => name.slice(NAMESPACE_PREFIX.length));
+      .filter((name) => owns(lab, name))
+      .map((name) => name.slice(lab.prefix.length));
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
@@ -68,11 +76,18 @@ export function labNamespaces(): readonly string[] {
 }
 
 /** Runs a tool in a lab's namespace. Not `ip netns exec`: that mounts another /sys, which hides cgroups. */
-export function runIn(name: string, command: string, args: readonly string[], input = ''): Promise<string> {
-  return run('nsenter', [`--net=${namespaceFile(name)}`, '--', command, ...args], { input });
+export function runIn(
+  lab: LabLayout,
+  station: string,
+  command: string,
+  args: readonly string[],
+  input = '',
+): Promise<string> {
+  return run('nsenter', [`--net=${namespaceFile(lab, station)}`, '--', command, ...args], { input });
 }
 
-async function ip(commands: readonly string[], name?: string): Promise<void> {
-  const namespace = name === undefined ? [] : ['-n', namespaceOf(name)];
-  await run('ip', [...namespace, '-batch', '-'], { input: `${commands.join('\n')}\n` });
+async function ip(commands: readonly string[], namespace?: string): Promise<void> {
+  await run('ip', [...(namespace === undefined ? [] : ['-n', namespace]), '-batch', '-'], {
+    input: `${commands.join('\n')}\n`,
+  });
 }

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { netnsFile, nodeOf } from '../../demo/cli.js';
 import { addressOf } from '../../lib/ip.js';
 import { ControlService, Filter, ListTasksRequest, type Task, TaskState } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
@@ -19,7 +20,7 @@ const NETWORK = 'spread';
  */
 export async function propagation(): Promise<void> {
   run(CLI, ['lab', 'up', '--nodes', String(NODES)]);
-  const channel = new Channel('unix:///run/tsswarm/lab/node1/tsswarm.sock');
+  const channel = new Channel(nodeOf(1).host);
   const monitors: NeighbourMonitor[] = [];
   try {
     importPrograms('bench-sleep:1', ['/bin/busybox'], {});
@@ -96,7 +97,7 @@ class NeighbourMonitor {
   constructor(node: number, nodeId: string, network: string) {
     this.node = node;
     this.nodeId = nodeId;
-    const space = `/run/tsswarm/lab/node${node}/netns/1-${network.slice(0, 10)}`;
+    const space = netnsFile(`node${node}`, `1-${network.slice(0, 10)}`);
     // -ts: each event is preceded by `[2026-01-01T10:00:00.123456] `, local time.
     const args = [`--net=${space}`, 'ip', '-ts', 'monitor', 'neigh'];
     this.#process = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });

@@ -1,4 +1,6 @@
 import { readdirSync } from 'node:fs';
+import path from 'node:path';
+import { nodeOf } from '../../demo/cli.js';
 import { ContainerConfig, ContainerNetwork, ContainerSpec, ContainersService } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import { importPrograms } from '../image.js';
@@ -7,7 +9,7 @@ import { until } from '../swarm.js';
 import { CLI } from '../ts-swarm.js';
 
 const ROUNDS = 20;
-const NETNS = '/run/tsswarm/lab/node1/netns';
+const NETNS = path.join(nodeOf(1).runRoot, 'netns');
 const NETWORKS = ['none', 'bridge', 'attached'] as const;
 
 /**
@@ -16,7 +18,7 @@ const NETWORKS = ['none', 'bridge', 'attached'] as const;
  */
 export async function start(): Promise<void> {
   run(CLI, ['lab', 'up', '--nodes', '1']);
-  const channel = new Channel('unix:///run/tsswarm/lab/node1/tsswarm.sock');
+  const channel = new Channel(nodeOf(1).host);
   try {
     importPrograms('bench-true:1', ['/bin/busybox'], {});
     run(CLI, ['network', 'create', '-d', 'overlay', '--attachable', 'attached']);

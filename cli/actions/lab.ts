@@ -1,17 +1,46 @@
 import { killDaemon, restartDaemon, stopDaemon } from '../../lab/daemons.js';
 import { labExec } from '../../lab/exec.js';
 import { heal, partition } from '../../lab/faults.js';
-import { type LabNode, labNode, labUp, listLab } from '../../lab/lab.js';
-import { CLIENT, CLIENT_ADDRESS, namespaceOf } from '../../lab/layout.js';
+import { labNames } from '../../lab/inventory.js';
+import { type LabNode, labNode, labUp, listLab, listLabs } from '../../lab/lab.js';
+import {
+  CLIENT,
+  CLIENT_ADDRESS,
+  commandOf,
+  DEFAULT_LAB,
+  type LabLayout,
+  labLayout,
+  type NodeLayout,
+  namespaceOf,
+  RUN_ROOT,
+  titleOf,
+} from '../../lab/layout.js';
 import { takeDown } from '../../lab/teardown.js';
 import { invalidArgument } from '../../lib/errors.js';
 import { parseDuration } from '../../lib/units.js';
 import type { Context } from '../context.js';
 import { type ListView, renderList } from '../format/list.js';
-import { isListening, RUN_ROOT, socketIn } from '../host.js';
+import { isListening, socketIn } from '../host.js';
 
 /** As commander gives them. */
-export interface UpFlags {
+export interface LabFlags {
+  readonly name?: string;
+}
+
+export interface KillFlags extends LabFlags {
+  readonly containers?: boolean;
+}
+
+export interface PartitionFlags extends LabFlags {
+  readonly oneWay?: boolean;
+}
+
+export interface ListFlags extends LabFlags {
+  readonly format?: string;
+  readonly quiet?: boolean;
+}
+
+export interface UpFlags extends LabFlags {
   readonly nodes: string;
   readonly managers: string;
   readonly attachHost?: boolean;
@@ -21,7 +50,18 @@ export interface UpFlags {
   readonly balancer?: string;
 }
 
-export async function labUpAction({ io }: Context, flags: UpFlags): Promise<void> {
+/** The lab that is named by flag or environment. @throws INVALID_ARGUMENT when no lab can have that name */
+function namedLab({ io }: Context, { name }: LabFlags): LabLayout | undefined {
+  const asked = name ?? io.env.TSSWARM_LAB;
+  return asked === undefined || (asked === '' && name === undefined) ? undefined : labLayout(asked);
+}
+
+const labOf = (context: Context, flags: LabFlags): LabLayout => namedLab(context, flags) ?? labLayout(DEFAULT_LAB);
+const nodeOf = (context: Context, flags: LabFlags, node: string): NodeLayout => labNode(labOf(context, flags), node);
+
+export async function labUpAction(context: Context, flags: UpFlags): Promise<void> {
+  const { io } = context;
+  const lab = labOf(context, flags);
   const options = {
     nodes: count('--nodes', flags.nodes),
     managers: count('--managers', flags.managers),
@@ -31,30 +71,37 @@ export async function labUpAction({ io }: Context, flags: UpFlags): Promise<void
     labels: flags.label ?? [],
     balancer: flags.balancer ?? '',
   };
-  const nodes = await labUp(options, (step) => io.err(`${step}\n`), io.interrupted());
+  const nodes = await labUp(lab, options, (step) => io.err(`${step}\n`), io.interrupted());
   const last = nodes.at(-1);
   const stations = nodes.map(({ name, address }) => `${name} ${address}`);
   const own = await isListening(socketIn(RUN_ROOT));
-  io.out(`The lab is up: ${stations.join(', ')}, client ${CLIENT_ADDRESS}.
-${own ? `\nThis machine has a daemon of its own, which commands talk to. To have them talk to node1's:\n    export TSSWARM_HOST=${nodes[0]?.host}\n` : ''}
+  io.out(`The ${titleOf(lab)} is up: ${stations.join(', ')}, client ${CLIENT_ADDRESS}.
+${own || lab.name !== DEFAULT_LAB ? `\nTo have commands mean this lab, and no other daemon of this machine:\n    export TSSWARM_LAB=${lab.name}\n` : ''}
 To see it:
     tsswarm lab ls
     tsswarm node ls
-    tsswarm lab exec node1 -- ip address
+    ${commandOf(lab, 'exec', 'node1 -- ip address')}
 To talk to another daemon than node1's:
     tsswarm -H ${last?.host} info
 To ask a published port from outside of the nodes:
-    ip netns exec ${namespaceOf(CLIENT)} curl http://${nodes[0]?.address}:8080/
+    ip netns exec ${namespaceOf(lab, CLIENT)} curl http://${nodes[0]?.address}:8080/
 To take it down:
-    tsswarm lab down
+    ${commandOf(lab, 'down')}
 `);
 }
 
-export async function labDownAction({ io }: Context): Promise<void> {
-  io.out((await takeDown()) ? 'The lab is down.\n' : 'There is no lab.\n');
+export async function labDownAction(context: Context, flags: LabFlags & { readonly all?: boolean }): Promise<void> {
+  if (flags.all && flags.name !== undefined)
+    throw invalidArgument('--all and --name exclude each other', { value: flags.name });
+  const labs = flags.all ? (await labNames()).map(labLayout) : [labOf(context, flags)];
+  const found = await Promise.all(labs.map(takeDown));
+  for (const [i, lab] of labs.entries())
+    context.io.out(found[i] ? `The ${titleOf(lab)} is down.\n` : `There is no ${titleOf(lab)}.\n`);
+  if (flags.all && labs.length === 0) context.io.out('There is no lab.\n');
 }
 
 interface LabRow {
+  readonly Lab: string;
   readonly Name: string;
   readonly Role: string;
   readonly Address: string;
@@ -64,12 +111,21 @@ interface LabRow {
 }
 
 const LAB_VIEW: ListView<LabRow> = {
-  table: '{{.Name}}\t{{.Role}}\t{{.Address}}\t{{.Host}}\t{{.PID}}\t{{.Status}}',
-  headers: { Name: 'NAME', Role: 'ROLE', Address: 'ADDRESS', Host: 'HOST', PID: 'PID', Status: 'STATUS' },
+  table: '{{.Lab}}\t{{.Name}}\t{{.Role}}\t{{.Address}}\t{{.Host}}\t{{.PID}}\t{{.Status}}',
+  headers: {
+    Lab: 'LAB',
+    Name: 'NAME',
+    Role: 'ROLE',
+    Address: 'ADDRESS',
+    Host: 'HOST',
+    PID: 'PID',
+    Status: 'STATUS',
+  },
   quiet: ({ Name }) => Name,
 };
 
 const rowOf = ({ layout, role, pid, status }: LabNode): LabRow => ({
+  Lab: layout.lab.name,
   Name: layout.name,
   Role: role,
   Address: layout.address,
@@ -78,39 +134,45 @@ const rowOf = ({ layout, role, pid, status }: LabNode): LabRow => ({
   Status: status,
 });
 
-export async function labListAction({ io }: Context, flags: { format?: string; quiet?: boolean }): Promise<void> {
-  const rows = (await listLab()).map(rowOf);
-  io.out(renderList(LAB_VIEW, rows, { format: flags.format, quiet: flags.quiet === true }));
+export async function labListAction(context: Context, flags: ListFlags): Promise<void> {
+  const lab = namedLab(context, flags);
+  const rows = (await (lab ? listLab(lab) : listLabs())).map(rowOf);
+  context.io.out(renderList(LAB_VIEW, rows, { format: flags.format, quiet: flags.quiet === true }));
 }
 
-export async function labExecAction(context: Context, station: string, command: readonly string[]): Promise<void> {
+export async function labExecAction(
+  context: Context,
+  station: string,
+  command: readonly string[],
+  flags: LabFlags,
+): Promise<void> {
   // What ends our own flags is not the command's.
-  context.exitCode = await labExec(station, command[0] === '--' ? command.slice(1) : command);
+  context.exitCode = await labExec(labOf(context, flags), station, command[0] === '--' ? command.slice(1) : command);
 }
 
-export async function labStopAction({ io }: Context, name: string): Promise<void> {
-  await stopDaemon(labNode(name));
-  io.out(`${name}\n`);
+export async function labStopAction(context: Context, name: string, flags: LabFlags): Promise<void> {
+  await stopDaemon(nodeOf(context, flags, name));
+  context.io.out(`${name}\n`);
 }
 
-export async function labStartAction({ io }: Context, name: string): Promise<void> {
-  await restartDaemon(labNode(name));
-  io.out(`${name}\n`);
+export async function labStartAction(context: Context, name: string, flags: LabFlags): Promise<void> {
+  await restartDaemon(nodeOf(context, flags, name));
+  context.io.out(`${name}\n`);
 }
 
-export async function labKillAction({ io }: Context, name: string, flags: { containers?: boolean }): Promise<void> {
-  await killDaemon(labNode(name), flags.containers === true);
-  io.out(`${name}\n`);
+export async function labKillAction(context: Context, name: string, flags: KillFlags): Promise<void> {
+  await killDaemon(nodeOf(context, flags, name), flags.containers === true);
+  context.io.out(`${name}\n`);
 }
 
-export async function labPartitionAction({ io }: Context, name: string, flags: { oneWay?: boolean }): Promise<void> {
-  await partition(labNode(name), flags.oneWay ? 'outgoing' : 'both');
-  io.out(`${name}\n`);
+export async function labPartitionAction(context: Context, name: string, flags: PartitionFlags): Promise<void> {
+  await partition(nodeOf(context, flags, name), flags.oneWay ? 'outgoing' : 'both');
+  context.io.out(`${name}\n`);
 }
 
-export async function labHealAction({ io }: Context, name: string): Promise<void> {
-  await heal(labNode(name));
-  io.out(`${name}\n`);
+export async function labHealAction(context: Context, name: string, flags: LabFlags): Promise<void> {
+  await heal(nodeOf(context, flags, name));
+  context.io.out(`${name}\n`);
 }
 
 function count(flag: string, text: string): number {

@@ -9,7 +9,6 @@ import {
   AttachNetworkRequest,
   type AttachNetworkResponse,
   DispatcherService,
-  type HealthState,
   type HeartbeatRequest,
   NodeDescription,
   type NodeProblem,
@@ -111,8 +110,8 @@ export class FakeAgent {
     await this.#attachments.detach({ sessionId: this.#sessionId, taskId });
   }
 
-  async report(taskId: string, state: TaskState, sessionId = this.#sessionId, health?: HealthState): Promise<void> {
-    const status = TaskStatus.create({ state, timestamp: Date.now(), ...(health === undefined ? {} : { health }) });
+  async report(taskId: string, state: TaskState, sessionId = this.#sessionId): Promise<void> {
+    const status = TaskStatus.create({ state, timestamp: Date.now() });
     await this.#stubs.updateTaskStatus({ sessionId, updates: [{ taskId, status }] });
   }
 

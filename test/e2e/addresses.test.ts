@@ -4,6 +4,7 @@ import {
   endpointsOf,
   execInTask,
   execute,
+  netnsFile,
   runningTasks,
   tasksOf,
   tsswarm,
@@ -127,7 +128,7 @@ test('a container keeps the network, with its name and node, and its address thr
   expect((await onNode(2, 'restart', '--time', '0', 'box')).code).toBe(0);
   expect(await address()).toBe('10.63.0.4');
 
-  const namespace = `/run/tsswarm/lab/node2/netns/${box.slice(0, 12)}`;
+  const namespace = netnsFile('node2', box.slice(0, 12));
   const interfaces = async () =>
     (await execute('nsenter', [`--net=${namespace}`, '--', 'ip', '-o', '-4', 'address', 'show', 'dev', 'eth0'])).stdout;
   const before = await interfaces();

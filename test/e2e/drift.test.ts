@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest';
-import { type Endpoint, endpointsOf, execInTask, execute, runningTasks, tsswarm } from '../../demo/cli.js';
-import { IMAGE_SERVER } from '../../demo/image.js';
+import { type Endpoint, endpointsOf, execInTask, execute, netnsFile, runningTasks, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
-import { addressOf, IMAGE, useLab } from './lab.js';
+import { addressOf, IMAGE, netnsOf, useLab } from './lab.js';
+import { servers } from './servers.js';
 
 /** Whatever of ours somebody deletes by hand is there again within ten seconds. */
 const MENDED = 10;
 
 useLab(2);
 
-const netns = (node: number, name: string) => `/run/tsswarm/lab/node${node}/netns/${name}`;
+const netns = (node: number, name: string) => netnsFile(`node${node}`, name);
 async function inNamespace(file: string, ...command: readonly string[]): Promise<string> {
   const { code, stdout, stderr } = await execute('nsenter', [`--net=${file}`, '--', ...command]);
   if (code !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
@@ -51,7 +51,7 @@ test('nft tables - of the node, of ingress_sbox and of a task', async () => {
   await web();
   const [task] = (await runningTasks('web')).filter(({ Node }) => Node === 'node2');
   if (!task) throw new Error('a task on node2 was expected');
-  for (const file of ['/run/netns/lab-node2', netns(2, 'ingress_sbox'), netns(2, task.ID)]) {
+  for (const file of [netnsOf(2), netns(2, 'ingress_sbox'), netns(2, task.ID)]) {
     const before = await ruleset(file);
     expect(before).toContain('tsswarm');
     await inNamespace(file, 'nft', 'flush', 'ruleset');
@@ -84,7 +84,7 @@ test('FDB entry, neighbour and veth of an overlay', async () => {
   await mended('eth0 of the task', () => reaches(a, b));
   await inNamespace(overlay, 'ip', 'link', 'del', 'vxlan0');
   await mended('vxlan0', () => reaches(a, b));
-  await inNamespace(`/run/netns/lab-${a.node}`, 'ip', 'link', 'del', 'swarm_gwbridge');
+  await inNamespace(netnsOf(Number(a.node.slice(4))), 'ip', 'link', 'del', 'swarm_gwbridge');
   await mended('the gateway bridge', async () => (await requestsWork()) && (await reaches(a, b)));
   await tsswarm('service', 'rm', 'peer');
 });
@@ -98,15 +98,14 @@ async function requestsWork(): Promise<boolean> {
 }
 
 test('a container', async () => {
-  const pids = async () => (await execute('pgrep', ['-x', '-f', IMAGE_SERVER])).stdout.split('\n').filter(Boolean);
   const [victim] = await until('only the four of "web" are left', 20, async () => {
-    const all = await pids();
+    const all = await servers();
     return all.length === 4 ? all : undefined;
   });
   if (victim === undefined) throw new Error('a container was expected');
   process.kill(Number(victim), 'SIGKILL');
   await mended('as many containers as before', async () => {
-    const now = await pids();
+    const now = await servers();
     return now.length === 4 && !now.includes(victim);
   });
 });

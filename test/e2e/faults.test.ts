@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { execAt, execute, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
+import { execAt, execute, nodeOf, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
@@ -119,9 +119,10 @@ test('lab stop and start - as an upgrade of the daemon does, no request is lost'
 
 test('a machine starts anew - nothing of its tasks is left in the kernel, and they run again', async () => {
   await tsswarm('lab', 'kill', '--containers', 'node2');
-  const { stdout: mounts } = await execute('grep', ['-oE', '/(run|var/lib)/tsswarm/lab/node2/[^ ]*', '/proc/mounts']);
+  const { runRoot, dataRoot } = nodeOf(2);
+  const { stdout: mounts } = await execute('grep', ['-oE', `(${runRoot}|${dataRoot})/[^ ]*`, '/proc/mounts']);
   await execute('umount', ['--lazy', ...mounts.split('\n').filter(Boolean).reverse()]);
-  await rm('/run/tsswarm/lab/node2', { recursive: true });
+  await rm(runRoot, { recursive: true });
   await execAt('node2', ['ip', 'link', 'delete', 'swarm_gwbridge']);
   await execAt('node2', ['nft', 'flush', 'ruleset']);
   await tsswarm('lab', 'start', 'node2');

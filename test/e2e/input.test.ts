@@ -36,7 +36,7 @@ test.each([
   ['a service that is not there', ['service', 'rm', 'nothing'], /nothing/],
   ['a node that is not there', ['node', 'inspect', 'node9'], /node9/],
   ['an image archive that is not there', ['image', 'import', '/nowhere.tar', 'x'], /nowhere\.tar/],
-  ['a lab beside a lab', ['lab', 'up', '--nodes', '2'], /there is a lab already, with node1, node2/],
+  ['a lab beside a lab', ['lab', 'up', '--nodes', '2'], /there is a lab "[^"]+" already, with node1, node2/],
   ['more managers than nodes', ['lab', 'up', '--nodes', '3', '--managers', '4'], /4 managers/],
   ['a node that the lab has not', ['lab', 'stop', 'node7'], /node7.*node1, node2/s],
 ])('%s is refused in words, with exit code 1', async (_what, args, words) => {

@@ -1,29 +1,32 @@
 import { afterAll, beforeAll } from 'vitest';
-import { type Outcome, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { LAB, nodeOf, type Outcome, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { IMAGE, IMAGE_CHANGES, makeRootfsArchive } from '../../demo/image.js';
+import { namespaceFile } from '../../lab/layout.js';
 import { takeDown } from '../../lab/teardown.js';
 
 export { IMAGE } from '../../demo/image.js';
 
 export const CLIENT = '203.0.113.250';
 export const addressOf = (node: number): string => `203.0.113.${node}`;
-export const hostOf = (node: number): string => `unix:///run/tsswarm/lab/node${node}/tsswarm.sock`;
+export const hostOf = (node: number): string => nodeOf(node).host;
+/** The file of a node's own network namespace. */
+export const netnsOf = (node: number): string => namespaceFile(LAB, `node${node}`);
 
 /**
- * A lab for the tests of one file, made by the command line, with the image in it. It is taken down
+ * A lab for the tests of one file (setup.ts gives it a name), made by the command line, with the image in it. It is taken down
  * whatever becomes of the tests. One that is there already may be somebody's work: the tests fail,
  * but on a machine for tests, where it can only be what a broken run has left.
  */
 export function useLab(nodes: number, ...flags: readonly string[]): void {
   let made = false;
   beforeAll(async () => {
-    if (process.env.CI) await takeDown();
+    if (process.env.CI) await takeDown(LAB);
     await tsswarm('lab', 'up', '--nodes', String(nodes), ...flags);
     made = true;
     await importImage();
   });
   afterAll(async () => {
-    if (made) await takeDown();
+    if (made) await takeDown(LAB);
   });
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { nodeOf } from '../../demo/cli.js';
 import { say } from '../../demo/steps.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { checkLinearizable } from '../linearizability/check.js';
 import { register } from '../linearizability/register.js';
 import { useLab } from './lab.js';
@@ -17,7 +17,7 @@ describe.runIf(seconds > 0).each([3, 5])('%i managers that fail, for long', (cou
   test('what clients see is linearizable', { retry: 0, timeout: (2 * seconds + 120) * 1_000 }, async () => {
     const replay = `replay: TSSWARM_LONG=${seconds} TSSWARM_LINEARIZABLE_SEED=${seed} npx vitest run --project e2e test/e2e/linearizable-long.test.ts`;
     say(replay);
-    const managers = Array.from({ length: count }, (_, index) => nodeLayout(index + 1));
+    const managers = Array.from({ length: count }, (_, index) => nodeOf(index + 1));
     const { history, episodes } = await runClients({ seed, managers, clients: 8, registers: 10, seconds, say });
     const counts = countsOf(history);
     say(JSON.stringify(counts));

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
+import { nodeOf } from '../../demo/cli.js';
 import { say } from '../../demo/steps.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { Random } from '../../manager/raft/core/testing/random.js';
 import { anomalies } from '../linearizability/anomalies.js';
 import { checkLinearizable } from '../linearizability/check.js';
@@ -20,7 +20,7 @@ useLab(MANAGERS.length, '--managers', String(MANAGERS.length));
 let run: Run;
 beforeAll(async () => {
   say(replay);
-  run = await runClients({ seed, managers: MANAGERS.map(nodeLayout), clients: 8, registers: 5, seconds: SECONDS, say });
+  run = await runClients({ seed, managers: MANAGERS.map(nodeOf), clients: 8, registers: 5, seconds: SECONDS, say });
 });
 
 test('three managers that fail - what clients see is linearizable', () => {

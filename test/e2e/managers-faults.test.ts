@@ -1,8 +1,7 @@
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { runningTasks, tsswarm } from '../../demo/cli.js';
+import { nodeOf, runningTasks, tsswarm } from '../../demo/cli.js';
 import { say, until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
 import {
   mend,
@@ -83,13 +82,13 @@ test('the leader freezes - another one leads; let go, it follows, and nothing th
   const [a = 0, b = 0] = others(leader);
   const requests = await startLoad([a, b, 4, 5]);
   await write(leader, 'before');
-  signalDaemon(nodeLayout(leader), 'SIGSTOP');
+  signalDaemon(nodeOf(leader), 'SIGSTOP');
   // Asked while nobody knows yet that the leader does not answer.
   await write(a, 'meanwhile');
   await untilAnotherLeads(leader, [a, b]);
   const late = onNode(leader, ...creation('late'));
   await write(b, 'other');
-  signalDaemon(nodeLayout(leader), 'SIGCONT');
+  signalDaemon(nodeOf(leader), 'SIGCONT');
   const acknowledged = ['before', 'meanwhile', 'other'];
   if ((await late).code === 0) acknowledged.push('late');
   await untilSettled(MANAGERS);

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { tsswarm } from '../../demo/cli.js';
+import { nodeOf, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { NodeRole, NodeState } from '../../proto/gen/index.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
 import { mend, nodesSeenBy, succeed, untilSettled } from './managers.js';
@@ -18,7 +17,7 @@ const followersOf = (leader: number): readonly [number, number] => {
   return [a, b];
 };
 const name = (node: number) => `node${node}`;
-const logOf = (node: number) => path.join(nodeLayout(node).dataRoot, 'manager');
+const logOf = (node: number) => path.join(nodeOf(node).dataRoot, 'manager');
 
 beforeAll(async () => {
   await tsswarm('service', 'create', '--quiet', '--name', 'web', '--mode', 'global', IMAGE);

@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { runningTasks, tsswarm } from '../../demo/cli.js';
+import { nodeOf, runningTasks, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { NodeState } from '../../proto/gen/index.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
 import { networksSeenBy, nodesSeenBy, succeed, untilSettled } from './managers.js';
@@ -61,7 +60,7 @@ test('the old managers - come back one at a time as workers, and can be promoted
     await untilReady([1, 4, 5, node]);
     await until(`node${node} is a worker and has given its log up`, 20, async () => {
       const { stderr } = await onNode(node, 'service', 'ls');
-      const hasLog = existsSync(path.join(nodeLayout(node).dataRoot, 'manager'));
+      const hasLog = existsSync(path.join(nodeOf(node).dataRoot, 'manager'));
       return (stderr.includes('This node is not a swarm manager') && !hasLog) || undefined;
     });
     await untilSettled([1]);

@@ -2,9 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
-import { execAt, runningTasks, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { execAt, nodeOf, runningTasks, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { nodeLayout } from '../../lab/layout.js';
 import {
   ContainerSpec,
   CreateServiceRequest,
@@ -41,7 +40,7 @@ async function someFollower(): Promise<readonly [follower: number, other: number
 
 /** Everything that operators can see, as a manager has it. */
 function stateOf(manager: number): Promise<unknown> {
-  return withControl(nodeLayout(manager), async (control) => {
+  return withControl(nodeOf(manager), async (control) => {
     const all = { filters: [] };
     const lists = [
       control.listServices(all),
@@ -56,7 +55,7 @@ function stateOf(manager: number): Promise<unknown> {
 
 /** Changes the label of a service without replicas again and again: each change is an entry of the log. */
 async function change(manager: number, times: number): Promise<void> {
-  await withControl(nodeLayout(manager), async (control) => {
+  await withControl(nodeOf(manager), async (control) => {
     const task = TaskSpec.create({ container: ContainerSpec.create({ image: IMAGE }) });
     const spec = ServiceSpec.create({ name: 'counter', task, replicated: { replicas: 0 } });
     const { id } = (await control.createService(CreateServiceRequest.create({ spec }))).service;
@@ -78,7 +77,7 @@ test('a manager that missed hundreds of changes - catches up by a snapshot, and 
   await succeed(other, 'update', '--snapshot-interval', String(INTERVAL));
   await tsswarm('lab', 'stop', `node${late}`);
   await change(other, CHANGES);
-  const { logFile, dataRoot } = nodeLayout(late);
+  const { logFile, dataRoot } = nodeOf(late);
   const before = readFileSync(logFile, 'utf8').length;
   await tsswarm('lab', 'start', `node${late}`);
   await untilSettled(MANAGERS);
@@ -99,7 +98,7 @@ test('a manager that missed hundreds of changes - catches up by a snapshot, and 
 
 test('a manager that has lost its log - does not start and says what to do, which helps and leaves nothing', async () => {
   const [lost, other] = await someFollower();
-  const { dataRoot, stateFile } = nodeLayout(lost);
+  const { dataRoot, stateFile } = nodeOf(lost);
   const folder = path.join(dataRoot, 'manager');
   await tsswarm('lab', 'stop', `node${lost}`);
   await rm(folder, { recursive: true });

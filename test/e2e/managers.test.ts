@@ -2,9 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { execute } from '../../demo/cli.js';
+import { execute, nodeOf } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
 import { removeOthers, succeed, untilSettled, withControl } from './managers.js';
 
@@ -89,7 +88,7 @@ test('networks, nodes and settings - likewise', async () => {
 
   await succeed(a, 'update', '--task-history-limit', '7');
   const limits = MANAGERS.map((node) =>
-    withControl(nodeLayout(node), async (control) => (await control.getCluster({})).cluster.spec.taskHistoryLimit),
+    withControl(nodeOf(node), async (control) => (await control.getCluster({})).cluster.spec.taskHistoryLimit),
   );
   expect(await Promise.all(limits)).toEqual([7, 7, 7]);
 });
@@ -127,7 +126,7 @@ test('at rest - what is secret in a service is in no file of a manager’s log a
   await succeed(2, 'service', 'create', '--detach', '--name', 'vault', '--env', `PASSWORD=${secret}`, IMAGE);
   await succeed(2, 'service', 'update', '--detach', '--label-add', 'another=entry', 'vault');
   expect(await everywhere('service', 'inspect', 'vault')).toContain(secret);
-  const folders = MANAGERS.map((node) => path.join(nodeLayout(node).dataRoot, 'manager'));
+  const folders = MANAGERS.map((node) => path.join(nodeOf(node).dataRoot, 'manager'));
   for (const folder of folders) {
     const isNew = (name: string) => name.startsWith('snapshot-') && !/^snapshot-0*1-0*1$/.test(name);
     await until(`${folder} has a snapshot`, 20, async () => (await readdir(folder)).some(isNew) || undefined);

@@ -1,7 +1,8 @@
+import { nodeOf } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { daemonPid, restartDaemon } from '../../lab/daemons.js';
 import { heal } from '../../lab/faults.js';
-import { type NodeLayout, nodeLayout } from '../../lab/layout.js';
+import type { NodeLayout } from '../../lab/layout.js';
 import { signalAll } from '../../lab/processes.js';
 import { SwarmError } from '../../lib/errors.js';
 import { ControlService, type Node } from '../../proto/gen/index.js';
@@ -33,7 +34,7 @@ const SETTLED = 30;
 /** The nodes by their host names, as a manager has them; undefined when it cannot say. */
 export async function nodesSeenBy(manager: number): Promise<ReadonlyMap<string, Node> | undefined> {
   try {
-    const { nodes } = await withControl(nodeLayout(manager), (control) =>
+    const { nodes } = await withControl(nodeOf(manager), (control) =>
       control.listNodes({ filters: [] }, { timeout: ANSWER }),
     );
     return new Map(nodes.map((node) => [node.description.hostname, node]));
@@ -80,13 +81,13 @@ export function untilAnotherLeads(before: number, others: readonly number[]): Pr
 /** Names of the networks that there are, as a manager says. */
 export async function networksSeenBy(manager: number): Promise<readonly string[]> {
   const list = (control: Control) => control.listNetworks({ filters: [] });
-  return (await withControl(nodeLayout(manager), list)).networks.map(({ spec }) => spec.name);
+  return (await withControl(nodeOf(manager), list)).networks.map(({ spec }) => spec.name);
 }
 
 /** Removes the services and networks that a test has left, but for those of these names. */
 export async function removeOthers(manager: number, kept: readonly string[] = []): Promise<void> {
   const names = new Set([...kept, 'ingress']);
-  await withControl(nodeLayout(manager), async (control) => {
+  await withControl(nodeOf(manager), async (control) => {
     const { services } = await control.listServices({ filters: [] });
     for (const { id, spec } of services) if (!names.has(spec.name)) await control.removeService({ ref: id });
     const { networks } = await control.listNetworks({ filters: [] });
@@ -96,7 +97,7 @@ export async function removeOthers(manager: number, kept: readonly string[] = []
 
 /** Ends whatever was done to these nodes' daemons. */
 export async function mend(nodes: readonly number[]): Promise<void> {
-  for (const node of nodes.map(nodeLayout)) {
+  for (const node of nodes.map(nodeOf)) {
     await heal(node);
     if (daemonPid(node) === undefined) await restartDaemon(node);
     else signalDaemon(node, 'SIGCONT');

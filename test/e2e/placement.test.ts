@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { execute, runningTasks, tasksOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { execute, nodeOf, runningTasks, tasksOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
@@ -20,7 +20,7 @@ async function spread(service: string): Promise<readonly number[]> {
 
 /** Processes of containers on a node, as the kernel has them: those that serve. */
 async function serversOn(node: number): Promise<number> {
-  const { stdout } = await execute('pgrep', ['--count', '-f', `conmon.*/lab/node${node}/`]);
+  const { stdout } = await execute('pgrep', ['--count', '-f', `conmon.*${nodeOf(node).dataRoot}/`]);
   return Number(stdout);
 }
 
@@ -66,11 +66,11 @@ test('drain - with start-first another task runs before the old one stops', asyn
 test('depends-on - waits for a job that takes its time, and says so', async () => {
   await create('slow', '--detach', '--mode', 'replicated-job', IMAGE, 'sh', '-c', 'sleep 4');
   await create('web', '--detach', '--depends-on', 'slow:completed', IMAGE);
-  await until('it says what it waits for', 4, async () => {
+  const waiting = await until('it says what it waits for', 4, async () => {
     const [task] = await tasksOf('web');
-    return task?.Error === '"waiting for service slow to complete (0/1)"' || undefined;
+    return task?.Error === '"waiting for service slow to complete (0/1)"' ? task : undefined;
   });
-  expect((await tasksOf('web'))[0]?.CurrentState).toMatch(/^Pending/);
+  expect(waiting.CurrentState).toMatch(/^Pending/);
   await until('it runs', 15, async () => (await runningTasks('web')).length === 1 || undefined);
   expect((await tasksOf('slow'))[0]?.CurrentState).toMatch(/^Complete/);
 });

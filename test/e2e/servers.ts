@@ -1,10 +1,11 @@
+import { readFile } from 'node:fs/promises';
 import { expect } from 'vitest';
-import { execute, runningTasks } from '../../demo/cli.js';
+import { execute, LAB, runningTasks } from '../../demo/cli.js';
 import { IMAGE_SERVER } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 
 /**
- * Pids of the web servers in the containers: the same ones as long as no container was restarted.
+ * Pids of the web servers in the lab's containers: the same ones as long as no container was restarted.
  * The children that a server forks for requests look alike; their parent is a server.
  */
 export async function servers(): Promise<readonly string[]> {
@@ -14,10 +15,16 @@ export async function servers(): Promise<readonly string[]> {
     return args.trimEnd() === IMAGE_SERVER ? [{ pid, parent }] : [];
   });
   const pids = new Set(rows.map(({ pid }) => pid));
-  return rows
-    .filter(({ parent }) => !pids.has(parent))
-    .map(({ pid }) => pid)
-    .sort();
+  const parents = rows.filter(({ parent }) => !pids.has(parent)).map(({ pid }) => pid);
+  const ours = await Promise.all(parents.map(isInLab));
+  return parents.filter((_, i) => ours[i]).sort();
+}
+
+/** Another lab's containers look alike, but for their cgroups. */
+async function isInLab(pid: string): Promise<boolean> {
+  // One that has ended meanwhile has none.
+  const cgroups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '');
+  return cgroups.includes(`/tsswarm/${LAB.prefix}node`);
 }
 
 /** Checks that a service has the same tasks in the same containers after the work as before. */

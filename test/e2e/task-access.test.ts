@@ -3,10 +3,9 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { BINARY, execute, runningTasks, tsswarm } from '../../demo/cli.js';
+import { BINARY, execute, nodeOf, runningTasks, tsswarm } from '../../demo/cli.js';
 import { say, until } from '../../demo/steps.js';
 import { killDaemon, restartDaemon } from '../../lab/daemons.js';
-import { nodeLayout } from '../../lab/layout.js';
 import { Running } from '../machine/machine.js';
 import { Terminal } from '../machine/terminal.js';
 import { hostOf, IMAGE, onNode, useLab } from './lab.js';
@@ -189,18 +188,18 @@ test('a leader that dies is not missed by what is open; a node that does is name
   const echo = start('exec', '-i', await there(), 'cat');
   echo.type('before\n');
   await echo.prints('before');
-  await killDaemon(nodeLayout(1), false);
+  await killDaemon(nodeOf(1), false);
   echo.type('after\n');
   await echo.prints('after');
-  await restartDaemon(nodeLayout(1));
+  await restartDaemon(nodeOf(1));
   await untilSettled([1, FOLLOWER]);
   echo.type('later\n');
   await echo.prints('later');
 
-  await killDaemon(nodeLayout(WORKER), false);
+  await killDaemon(nodeOf(WORKER), false);
   expect(await echo.exit()).toBe(125);
   expect(echo.err).toContain(`node node${WORKER} was cut off in the middle of exec`);
-  await restartDaemon(nodeLayout(WORKER));
+  await restartDaemon(nodeOf(WORKER));
   await until('the node takes tunnels again', 20, async () => {
     const { code } = await onNode(FOLLOWER, 'service', 'exec', '--node', `node${WORKER}`, 'web', 'true');
     return code === 0 || undefined;

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { type Endpoint, endpointsOf, execute, tsswarm, tsswarmInspect } from '../../demo/cli.js';
+import { type Endpoint, endpointsOf, execute, netnsFile, tsswarm, tsswarmInspect } from '../../demo/cli.js';
 import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
 
 useLab(3);
@@ -59,7 +59,7 @@ const overlayOf = async (network: string) =>
 
 /** Runs a program in a namespace of a node. */
 const inside = (node: string, namespace: string, ...command: string[]) =>
-  execute('nsenter', [`--net=/run/tsswarm/lab/${node}/netns/${namespace}`, ...command]);
+  execute('nsenter', [`--net=${netnsFile(node, namespace)}`, ...command]);
 
 test('from a task to a service on another node - by name, every hop, there and back', async () => {
   const from = web.find(({ node }) => node === 'node2')?.name ?? '';

@@ -1,31 +1,34 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { execute, LAB, nodeOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { leftovers } from '../../demo/leftovers.js';
 import { heal, partition, partitioned } from '../../lab/faults.js';
 import { describeInventory, takeInventory } from '../../lab/inventory.js';
-import { CLIENT_ADDRESS, nodeLayout } from '../../lab/layout.js';
+import { CLIENT_ADDRESS, namespaceOf } from '../../lab/layout.js';
 import { takeDown } from '../../lab/teardown.js';
 import { createUnderlay } from '../../lab/underlay.js';
 
-const node1 = nodeLayout(1);
-const node2 = nodeLayout(2);
+const node1 = nodeOf(1);
+const node2 = nodeOf(2);
+const client = namespaceOf(LAB, 'client');
 
 const inNamespace = (name: string, ...command: string[]) => spawnSync('ip', ['netns', 'exec', name, ...command]).status;
 const ping = (from: string, to: string) => inNamespace(from, 'busybox', 'ping', '-c', '1', '-W', '1', to) === 0;
 
 let made = false;
 beforeAll(async () => {
-  if (process.env.CI) await takeDown();
-  await createUnderlay([node1, node2], false);
+  if (process.env.CI) await takeDown(LAB);
+  await createUnderlay(LAB, [node1, node2], false);
   made = true;
 });
 afterAll(async () => {
-  if (made) await takeDown();
+  if (made) await takeDown(LAB);
 });
 
 test('underlay - nodes and client reach each other, the machine itself reaches none', () => {
-  expect(ping('lab-client', node1.address)).toBe(true);
-  expect(ping('lab-node2', node1.address)).toBe(true);
-  expect(ping('lab-node1', CLIENT_ADDRESS)).toBe(true);
+  expect(ping(client, node1.address)).toBe(true);
+  expect(ping(node2.namespace, node1.address)).toBe(true);
+  expect(ping(node1.namespace, CLIENT_ADDRESS)).toBe(true);
   const routes = execFileSync('ip', ['-j', 'route', 'get', node1.address], { encoding: 'utf8' });
   expect(routes).not.toContain('lab');
   expect(execFileSync('ip', ['-j', 'address'], { encoding: 'utf8' })).not.toContain('203.0.113.');
@@ -33,32 +36,44 @@ test('underlay - nodes and client reach each other, the machine itself reaches n
 
 test('underlay - a partitioned node reaches nobody until it is healed', async () => {
   await partition(node2, 'both');
-  expect(await partitioned()).toEqual(new Set(['node2']));
-  expect(ping('lab-node2', node1.address)).toBe(false);
-  expect(ping('lab-client', node1.address)).toBe(true);
+  expect(await partitioned(LAB)).toEqual(new Set(['node2']));
+  expect(ping(node2.namespace, node1.address)).toBe(false);
+  expect(ping(client, node1.address)).toBe(true);
   await heal(node2);
   await heal(node2);
-  expect(await partitioned()).toEqual(new Set());
-  expect(ping('lab-node2', node1.address)).toBe(true);
+  expect(await partitioned(LAB)).toEqual(new Set());
+  expect(ping(node2.namespace, node1.address)).toBe(true);
 });
 
 test('underlay - a one-way partition loses what the node sends, not what it is sent', async () => {
   const received = () => {
-    const text = execFileSync('ip', ['-j', '-s', '-n', 'lab-node2', 'link', 'show', 'eth0'], { encoding: 'utf8' });
+    const text = execFileSync('ip', ['-j', '-s', '-n', node2.namespace, 'link', 'show', 'eth0'], { encoding: 'utf8' });
     return (JSON.parse(text) as [{ stats64: { rx: { packets: number } } }])[0].stats64.rx.packets;
   };
   await partition(node2, 'outgoing');
   const before = received();
-  expect(ping('lab-client', node2.address)).toBe(false);
+  expect(ping(client, node2.address)).toBe(false);
   expect(received()).toBeGreaterThan(before);
   await heal(node2);
 });
 
 test('takeDown - takes processes that somebody started in its namespaces too, and is fine twice', async () => {
-  spawnSync('sh', ['-c', 'nsenter --net=/run/netns/lab-node1 sleep 3000 >/dev/null 2>&1 &']);
-  expect(await takeDown()).toBe(true);
-  expect(describeInventory(takeInventory())).toEqual([]);
-  expect(spawnSync('pgrep', ['-f', 'sleep 3000']).status).toBe(1);
-  expect(execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })).not.toContain('lab-');
-  expect(await takeDown()).toBe(false);
+  spawnSync('sh', ['-c', `nsenter --net=/run/netns/${node1.namespace} sleep 30917 >/dev/null 2>&1 &`]);
+  expect(await takeDown(LAB)).toBe(true);
+  expect(describeInventory(await takeInventory(LAB))).toEqual([]);
+  expect(spawnSync('pgrep', ['-f', 'sleep 30917']).status).toBe(1);
+  expect(execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })).not.toContain(LAB.prefix);
+  expect(await takeDown(LAB)).toBe(false);
+});
+
+// In this file, since the first test wants the machine to have no such link: files run side by side.
+test('lab up --attach-host - the machine itself reaches the nodes, of one lab at a time', async () => {
+  await tsswarm('lab', 'up', '--nodes', '1', '--attach-host');
+  const ping = await execute('busybox', ['ping', '-c', '1', '-W', '1', node1.address]);
+  const second = await tsswarmOutcome(['lab', 'up', '--name', `${LAB.name}-2`, '--nodes', '1', '--attach-host']);
+  await tsswarm('lab', 'down');
+  expect(ping.code).toBe(0);
+  expect(second.stderr).toContain(`this machine is attached to the lab "${LAB.name}" already`);
+  expect(second.code).toBe(1);
+  expect(await leftovers()).toEqual([]);
 });

@@ -9,6 +9,7 @@ import {
   link,
   links,
   netnsFolder,
+  netnsOf,
   network,
   networkRows,
   on,
@@ -100,7 +101,7 @@ test('in the container - eth0 in the overlay, eth1 on the gateway bridge with th
 });
 
 test('on the machine - the gateway bridge has their ports, tsswarm0 has none', async () => {
-  const node = '/run/netns/lab-node1';
+  const node = netnsOf(1);
   expect(v4(await link(node, 'swarm_gwbridge'))).toEqual(['172.18.0.1/16']);
   // net1c1, net2c1 and ingress_sbox.
   expect(await portsOf(node, 'swarm_gwbridge')).toHaveLength(3);

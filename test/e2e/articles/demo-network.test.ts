@@ -8,6 +8,7 @@ import {
   link,
   links,
   netnsFolder,
+  netnsOf,
   network,
   networkRows,
   on,
@@ -86,7 +87,7 @@ test('the sandbox - is a file that nsenter takes, named by inspect', async () =>
 
 test('eth1 - has its other end on swarm_gwbridge, whose containers do not reach each other there', async () => {
   const key = await sandboxKey();
-  const node = '/run/netns/lab-node1';
+  const node = netnsOf(1);
   const index = await peerIndex(key, 'eth1');
   const outside = (await links(node)).find(({ ifindex }) => ifindex === index);
   expect(outside?.master).toBe('swarm_gwbridge');
@@ -116,9 +117,10 @@ test('eth1 - has its other end on swarm_gwbridge, whose containers do not reach 
 test('eth0 - has its other end in the namespace that bears the network’s id, beside the VXLAN device', async () => {
   const key = await sandboxKey();
   const index = await peerIndex(key, 'eth0');
-  expect(
-    (await links('/run/netns/lab-node1')).map(({ ifindex, link_index }) => [ifindex, link_index]),
-  ).not.toContainEqual([index, (await link(key, 'eth0')).ifindex]);
+  expect((await links(netnsOf(1))).map(({ ifindex, link_index }) => [ifindex, link_index])).not.toContainEqual([
+    index,
+    (await link(key, 'eth0')).ifindex,
+  ]);
   const space = `${netnsFolder(1)}/1-${(await network(1, 'demo-network')).Id.slice(0, 10)}`;
   const all = await links(space);
   expect(all.map(({ ifname }) => ifname).filter((name) => name !== 'lo')).toHaveLength(3);

@@ -2,12 +2,24 @@
 import { beforeAll, expect, test } from 'vitest';
 import { execAt } from '../../../demo/cli.js';
 import { addressOf, useLab } from '../lab.js';
-import { importBusybox, inspect, link, network, networkRows, on, portsOf, shell, succeeds, v4 } from './walk.js';
+import {
+  importBusybox,
+  inspect,
+  link,
+  netnsOf,
+  network,
+  networkRows,
+  on,
+  portsOf,
+  shell,
+  succeeds,
+  v4,
+} from './walk.js';
 
 useLab(1);
 beforeAll(importBusybox);
 
-const node = '/run/netns/lab-node1';
+const node = netnsOf(1);
 const first = '172.17.0.2';
 const second = '172.17.0.3';
 

@@ -9,6 +9,7 @@ import {
   inspect,
   link,
   links,
+  netnsOf,
   network,
   networkRows,
   on,
@@ -22,7 +23,7 @@ import {
 useLab(3);
 beforeAll(importBusybox);
 
-const machine = (node: number): string => `/run/netns/lab-node${node}`;
+const machine = (node: number): string => netnsOf(node);
 
 interface Lease {
   readonly Subnet: string;

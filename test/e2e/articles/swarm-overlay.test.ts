@@ -3,12 +3,23 @@ import { beforeAll, expect, test } from 'vitest';
 import { execAt, runningTasks, tsswarm } from '../../../demo/cli.js';
 import { parseAnswer } from '../../../demo/image.js';
 import { addressOf, IMAGE, useLab } from '../lab.js';
-import { importBusybox, inNamespace, link, links, netnsFolder, network, networkRows, peerIndex, v4 } from './walk.js';
+import {
+  importBusybox,
+  inNamespace,
+  link,
+  links,
+  netnsFolder,
+  netnsOf,
+  network,
+  networkRows,
+  peerIndex,
+  v4,
+} from './walk.js';
 
 useLab(3);
 beforeAll(importBusybox);
 
-const node = '/run/netns/lab-node1';
+const node = netnsOf(1);
 const sandbox = `${netnsFolder(1)}/ingress_sbox`;
 
 test('init - makes the gateway bridge and the ingress network', async () => {

@@ -1,11 +1,12 @@
 /** Walks through container networks as articles take them: a command typed on a machine, and what it shows. */
-import { execute } from '../../../demo/cli.js';
+import path from 'node:path';
+import { execute, nodeOf } from '../../../demo/cli.js';
 import { makeRootfsArchive } from '../../../demo/image.js';
 import { until } from '../../../demo/steps.js';
-import { hostOf, onNode } from '../lab.js';
+import { hostOf, netnsOf, onNode } from '../lab.js';
 
 /** Where a node's network namespaces have their files. */
-export const netnsFolder = (node: number): string => `/run/tsswarm/lab/node${node}/netns`;
+export const netnsFolder = (node: number): string => path.join(nodeOf(node).runRoot, 'netns');
 
 /** Runs `tsswarm …` on a node. @returns what it prints @throws with its words when it fails */
 export async function on(node: number, ...args: readonly string[]): Promise<string> {
@@ -16,7 +17,7 @@ export async function on(node: number, ...args: readonly string[]): Promise<stri
 
 /** Runs a program in a node's own network, as at its shell. */
 export function shell(node: number, ...command: readonly string[]): Promise<string> {
-  return inNamespace(`/run/netns/lab-node${node}`, ...command);
+  return inNamespace(netnsOf(node), ...command);
 }
 
 /** `nsenter --net=FILE -- COMMAND`. */
@@ -123,4 +124,4 @@ export async function portsOf(file: string, bridge: string): Promise<readonly st
   return (await links(file, 'master', bridge)).map(({ ifname }) => ifname);
 }
 
-export { hostOf, until };
+export { hostOf, netnsOf, until };
