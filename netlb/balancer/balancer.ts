@@ -7,6 +7,7 @@ export interface MarkedService {
   readonly protocol: TransportProtocol;
   readonly published: number;
   readonly target: number;
+  /** Of both families. */
   readonly backends: readonly Backend[];
 }
 
@@ -25,10 +26,11 @@ export interface MarkedService {
  */
 export interface Balancer {
   readonly kind: 'nft';
-  objects(services: readonly MarkedService[]): BalancerObjects;
+  /** For the connections of one family: of the services' backends those that have it. Marks are the same in both. */
+  objects(services: readonly MarkedService[], family: 4 | 6): BalancerObjects;
 }
 
-/** Objects for the sandbox's table. A kernel balancer would add its own services here. */
+/** Objects for the sandbox's table of one family. A kernel balancer would add its own services here. */
 export interface BalancerObjects {
   readonly sets: readonly NftSet[];
   readonly chains: readonly Chain[];

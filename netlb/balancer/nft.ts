@@ -3,7 +3,7 @@ import { familyOf } from '../../lib/ip.js';
 import { type Chain, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend } from '../state.js';
 import type { Balancer } from './balancer.js';
-import { slots } from './slots.js';
+import { ofFamily, slots } from './slots.js';
 
 /**
  * The destination NAT that spreads connections over backends of one family; none when no backend takes new ones.
@@ -22,9 +22,9 @@ const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;
 /** Each service has a chain of its own, found by its mark in a map. */
 export const nftBalancer: Balancer = {
   kind: 'nft',
-  objects(services) {
+  objects(services, family) {
     const chains = services.map(({ mark, protocol, target, backends }): Chain => {
-      const rule = roundRobin(backends, target);
+      const rule = roundRobin(ofFamily(backends, family), target);
       return {
         name: serviceChain(mark),
         rules: rule === undefined ? [] : [`meta l4proto ${protocolNumbers[protocol]} ${rule}`],

@@ -1,4 +1,9 @@
+import { familyOf } from '../../lib/ip.js';
 import type { Backend } from '../state.js';
+
+/** Those that connections of this family can go to. */
+export const ofFamily = (backends: readonly Backend[], family: 4 | 6): Backend[] =>
+  backends.filter(({ address }) => familyOf(address) === family);
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 

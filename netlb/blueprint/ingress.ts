@@ -1,6 +1,7 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
 import { addressOf } from '../../lib/ip.js';
 import type { Balancer, MarkedService } from '../balancer/balancer.js';
+import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
 import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
@@ -53,7 +54,7 @@ function ingressTable(ingress: Ingress, published: readonly PublishedPort[], bal
     const mark = marks.get(portKey(port));
     return mark === undefined ? [] : [{ ...port, mark }];
   });
-  const balancing = balancer.objects(services);
+  const balancing = balancer.objects(services, 4);
   return {
     family: 'ip',
     name: TABLE,
@@ -84,7 +85,9 @@ function markSets(services: readonly MarkedService[]): NftSet[] {
       name: FLOWS_SET,
       key: flowsType('ipv4_addr'),
       keep: 'journal',
-      elements: services.flatMap((service) => service.backends.map(({ address }) => flowKey(service, address))),
+      elements: services.flatMap((service) =>
+        ofFamily(service.backends, 4).map(({ address }) => flowKey(service, address)),
+      ),
     },
   ];
 }
