@@ -192,6 +192,15 @@ export interface SandboxIngress {
   /** CIDR of the ingress network: what comes from outside it came through some node's ingress_sbox. */
   readonly subnet: string;
   readonly overlayId: string;
+  /** Those of its service: the mesh brings connections under the published port, which becomes the target here. */
+  readonly ports: readonly IngressPort[];
+}
+
+/** (protocol, published) is unique. */
+export interface IngressPort {
+  readonly protocol: TransportProtocol;
+  readonly published: number;
+  readonly target: number;
 }
 
 /** All traffic to an address, whatever its port. */

@@ -6,7 +6,6 @@ export interface MarkedService {
   readonly mark: number;
   readonly protocol: TransportProtocol;
   readonly published: number;
-  readonly target: number;
   /** Of both families. */
   readonly backends: readonly Backend[];
 }
@@ -20,7 +19,8 @@ export interface MarkedService {
  * - A connection stays with its backend while it lasts, whatever happens to the others.
  * - A backend of weight 0 gets no new connections and keeps those that it has.
  * - The client's source address and port are not changed.
- * - The destination becomes the backend's address and target port.
+ * - The destination becomes the backend's address; the port stays the published one, which the task's own
+ *   namespace turns into its target port.
  * - A mark without a backend of positive weight is left alone: the sandbox then refuses the packet.
  * - A change of one service changes no object of another.
  */

@@ -1,16 +1,16 @@
 /** Balancing by nftables: `numgen inc` counts connections, an anonymous map turns the count into a backend. */
 import { familyOf } from '../../lib/ip.js';
-import { type Chain, priorities, protocolNumbers } from '../nft/table.js';
+import { type Chain, priorities } from '../nft/table.js';
 import type { Backend } from '../state.js';
 import type { Balancer } from './balancer.js';
 import { ofFamily, slots } from './slots.js';
 
 /**
- * The destination NAT that spreads connections over backends of one family; none when no backend takes new ones.
- * @param port destination port; left out: as it was
+ * The destination NAT that spreads connections over backends of one family, with the port as it was; none when no
+ * backend takes new ones.
  */
-export function roundRobin(backends: readonly Backend[], port?: number): string | undefined {
-  const turns = slots(backends).map((address) => (port === undefined ? address : `${address} . ${port}`));
+export function roundRobin(backends: readonly Backend[]): string | undefined {
+  const turns = slots(backends);
   if (turns.length === 0) return undefined;
   const map = turns.map((turn, i) => `${i} : ${turn}`).join(', ');
   const header = backends.some(({ address }) => familyOf(address) === 6) ? 'ip6' : 'ip';
@@ -23,12 +23,9 @@ const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;
 export const nftBalancer: Balancer = {
   kind: 'nft',
   objects(services, family) {
-    const chains = services.map(({ mark, protocol, target, backends }): Chain => {
-      const rule = roundRobin(ofFamily(backends, family), target);
-      return {
-        name: serviceChain(mark),
-        rules: rule === undefined ? [] : [`meta l4proto ${protocolNumbers[protocol]} ${rule}`],
-      };
+    const chains = services.map(({ mark, backends }): Chain => {
+      const rule = roundRobin(ofFamily(backends, family));
+      return { name: serviceChain(mark), rules: rule === undefined ? [] : [rule] };
     });
     return {
       sets: [

@@ -67,7 +67,7 @@ function ingressTable(ingress: Ingress, published: readonly PublishedPort[], bal
       },
       ...balancing.chains,
       ...guardChains(),
-      sourceChain(addressOf(ingress.address), facts.clientAddress === 'kept'),
+      ...(facts.clientAddress === 'kept' ? [] : [sourceChain(addressOf(ingress.address))]),
     ],
   };
 }
@@ -114,14 +114,11 @@ function guardChains(): Chain[] {
   ];
 }
 
-/**
- * Kept empty, the chain gives connections whose tuples clash (two ports that lead to one target) another
- * source port. On a kernel without netdev egress tasks can only answer this sandbox's own address.
- */
-function sourceChain(address: string, keepsSource: boolean): Chain {
+/** On a kernel without netdev egress tasks can only answer this sandbox's own address. */
+function sourceChain(address: string): Chain {
   return {
     name: 'source',
     base: { type: 'nat', hook: 'postrouting', priority: priorities.srcnat, policy: 'accept' },
-    rules: keepsSource ? [] : [`oifname "eth0" ct status dnat snat to ${address}`],
+    rules: [`oifname "eth0" meta mark != 0 snat to ${address}`],
   };
 }

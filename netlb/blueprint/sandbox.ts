@@ -5,8 +5,9 @@ import { TABLE } from '../names.js';
 import type { Table } from '../nft/table.js';
 import type { Sandbox } from '../state.js';
 import { bridgeInterface } from './bridges.js';
-import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPublished } from './check.js';
+import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPort, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
+import { type IngressPlace, ingressPortObjects } from './ingress-ports.js';
 import {
   checkDisjoint,
   defaultRoute,
@@ -43,6 +44,10 @@ export function checkSandbox(sandbox: Sandbox): true {
   checkId(sandbox.id);
   sandbox.endpoints.forEach(checkEndpoint);
   for (const port of sandbox.hostPorts) checkPublished(port, checkIp);
+  for (const { published, target } of sandbox.ingress?.ports ?? []) {
+    checkPort(published, 'published port');
+    checkPort(target, 'target port');
+  }
   for (const { address, backends } of sandbox.virtualServices) {
     checkBackends(backends, familyOf(checkIp(address, 'virtual address')));
   }
@@ -54,7 +59,8 @@ export function checkSandbox(sandbox: Sandbox): true {
 
 /** @throws INVALID_ARGUMENT */
 export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts): NamespaceBlueprint {
-  const wayBack = facts.clientAddress === 'kept' ? wayBackInput(sandbox, layout) : undefined;
+  const ingress = ingressPlace(sandbox, layout);
+  const wayBack = facts.clientAddress === 'kept' ? ingress : undefined;
   const interfaces = sandboxInterfaces(sandbox, layout, facts);
   checkDisjoint(interfaces);
   return {
@@ -72,7 +78,7 @@ export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts)
     ],
     rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
     neighbours: wayBack ? [wayBackNeighbour(wayBack.interface)] : [],
-    tables: sandboxTables(sandbox, wayBack, sandbox.resolver && facts.resolverPorts.get(sandbox.id)),
+    tables: sandboxTables(sandbox, { ingress, wayBack }, sandbox.resolver && facts.resolverPorts.get(sandbox.id)),
   };
 }
 
@@ -105,28 +111,36 @@ function routedRoutes({ name, network, cidrs: [cidr] }: Place): RouteBlueprint[]
 }
 
 /** Undefined for a task that is not in the ingress network. */
-function wayBackInput(sandbox: Sandbox, { endpoints, gateway }: Layout): WayBackInput | undefined {
+function ingressPlace(sandbox: Sandbox, { endpoints, gateway }: Layout): IngressPlace | undefined {
   if (!sandbox.ingress || gateway === undefined) return undefined;
-  const { overlayId, subnet } = sandbox.ingress;
+  const { overlayId, subnet, ports } = sandbox.ingress;
   const cidr: Cidr = checkCidr(subnet, 'ingress subnet');
   const place = endpoints.find(({ endpoint }) => endpoint.networkId === overlayId);
   if (!place) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
-  return { interface: place.name, subnet: cidr, gatewayAddress: addressOf(gateway.cidrs[0]) };
+  const address = place.endpoint.addresses.find((candidate) => familyOf(candidate) === 4);
+  if (address === undefined) throw invalidArgument(`sandbox ${sandbox.id} has no IPv4 address in the ingress network`);
+  return { interface: place.name, subnet: cidr, address, gatewayAddress: addressOf(gateway.cidrs[0]), ports };
 }
 
 function sandboxTables(
   { virtualServices }: Sandbox,
-  wayBack: WayBackInput | undefined,
+  { ingress, wayBack }: { readonly ingress: IngressPlace | undefined; readonly wayBack: WayBackInput | undefined },
   resolver: ResolverPorts | undefined,
 ): Table[] {
+  const ports = ingress && ingressPortObjects(ingress, wayBack !== undefined);
   const [ip, ip6] = [virtualObjects(virtualServices, 4), virtualObjects(virtualServices, 6)];
   const tables: Table[] = [
     ...(wayBack ? [wayBackNetdevTable(wayBack)] : []),
     {
       family: 'ip',
       name: TABLE,
-      sets: ip.sets,
-      chains: [...(wayBack ? wayBackChains(wayBack) : []), ...ip.chains, ...(resolver ? resolverChains(resolver) : [])],
+      sets: [...(ports?.sets ?? []), ...ip.sets],
+      chains: [
+        ...(ports?.chains ?? []),
+        ...(wayBack ? wayBackChains(wayBack) : []),
+        ...ip.chains,
+        ...(resolver ? resolverChains(resolver) : []),
+      ],
     },
     { family: 'ip6', name: TABLE, ...ip6 },
   ];

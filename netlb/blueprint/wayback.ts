@@ -23,8 +23,6 @@ export interface WayBackInput {
   readonly interface: string;
   /** Of the ingress network. */
   readonly subnet: Cidr;
-  /** The task's address on the gateway bridge. */
-  readonly gatewayAddress: string;
 }
 
 export const wayBackSysctls: readonly Sysctl[] = [
@@ -98,7 +96,7 @@ export function wayBackNetdevTable({ interface: device, subnet }: WayBackInput):
   };
 }
 
-export function wayBackChains({ interface: device, subnet, gatewayAddress }: WayBackInput): Chain[] {
+export function wayBackChains({ interface: device, subnet }: WayBackInput): Chain[] {
   const fromIngress = `iifname "${device}" ip saddr != ${formatCidr(subnet)}`;
   return [
     {
@@ -112,12 +110,6 @@ export function wayBackChains({ interface: device, subnet, gatewayAddress }: Way
       name: 'ingress_input_nat',
       base: { type: 'nat', hook: 'input', priority: priorities.srcnat, policy: 'accept' },
       rules: [],
-    },
-    {
-      // An unbound UDP socket answers from the address of the default route's interface.
-      name: 'ingress_udp',
-      base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
-      rules: [`${fromIngress} meta l4proto 17 dnat to ${gatewayAddress}`],
     },
     {
       name: 'ingress_remember',

@@ -24,7 +24,7 @@ export const sandbox: Sandbox = {
   endpoints: [endpoint(11)],
   gateway: true,
   virtualServices: [{ address: '10.0.0.200', backends: [{ address: '10.0.0.11', weight: 1 }] }],
-  ingress: { subnet: '10.0.0.0/24', overlayId: NET },
+  ingress: { subnet: '10.0.0.0/24', overlayId: NET, ports: [{ protocol: 'tcp', published: 8080, target: 80 }] },
   hostPorts: [{ protocol: 'tcp', hostAddress: '', published: 8888, target: 80 }],
   resolver: undefined,
 };

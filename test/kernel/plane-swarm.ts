@@ -4,6 +4,7 @@ import type {
   Backend,
   DesiredState,
   HostPort,
+  IngressPort,
   Overlay,
   PublishedPort,
   Sandbox,
@@ -91,6 +92,11 @@ function overlayOf(swarm: Swarm, network: string, node: number): Overlay {
   };
 }
 
+const portsOf = ({ services = [] }: Swarm, { name }: Task): IngressPort[] =>
+  services
+    .filter(({ backends }) => backends.some((entry) => (typeof entry === 'string' ? entry : entry.task) === name))
+    .map(({ protocol, published, target = 80 }) => ({ protocol, published, target }));
+
 function sandboxOf(swarm: Swarm, task: Task): Sandbox {
   return {
     id: idOf(task.name),
@@ -102,7 +108,7 @@ function sandboxOf(swarm: Swarm, task: Task): Sandbox {
     virtualServices: (swarm.virtual ?? [])
       .filter(({ network }) => task.networks?.includes(network))
       .map(({ network, address, tasks }) => ({ address, backends: backendsOf(swarm, network, tasks) })),
-    ingress: inIngress(task) ? { subnet: '10.0.0.0/24', overlayId: INGRESS } : undefined,
+    ingress: inIngress(task) ? { subnet: '10.0.0.0/24', overlayId: INGRESS, ports: portsOf(swarm, task) } : undefined,
     hostPorts: task.hostPorts ?? [],
     resolver: undefined,
   };

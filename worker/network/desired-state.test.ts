@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { seeded } from '../../lib/seeded-random.js';
 import {
+  Endpoint,
   EndpointMode,
   EndpointRecord,
   EndpointState,
@@ -204,7 +205,18 @@ describe('desiredState - sandboxes', () => {
   it('has its interfaces in the order of its attachments', () => {
     const sandbox = sandboxOf(local('a', [attachment('ingress', '10.0.0.5'), attachment('front', '10.0.1.3')]));
     expect(sandbox?.endpoints.map((e) => e.networkId)).toEqual(['ingress', 'front']);
-    expect(sandbox?.ingress).toEqual({ subnet: '10.0.0.0/24', overlayId: 'ingress' });
+    expect(sandbox?.ingress).toEqual({ subnet: '10.0.0.0/24', overlayId: 'ingress', ports: [] });
+  });
+
+  it('turns published ports into targets as the service has them now, or as its task had them', () => {
+    const ports = [PortConfig.create({ publishedPort: 8080, targetPort: 8000, publishMode: PublishMode.INGRESS })];
+    const member = local('a', [attachment('ingress', '10.0.0.5')]);
+    const task = Task.create({ ...member.task, serviceId: 'web', endpoint: Endpoint.create({ ports }) });
+    const portsWith = (services: ServiceRecord[]) =>
+      state({ networks: byId(ingressNetwork), services: byId(...services) }, [{ ...member, task }]).sandboxes[0]?.ingress
+        ?.ports;
+    expect(portsWith([web])).toEqual([{ protocol: 'tcp', published: 8080, target: 80 }]);
+    expect(portsWith([])).toEqual([{ protocol: 'tcp', published: 8080, target: 8000 }]);
   });
 
   it('waits for a network that is not known yet', () => {

@@ -5,6 +5,7 @@ import type {
   GatewayBridge,
   HostPort,
   Ingress,
+  IngressPort,
   Overlay,
   PublishedPort,
   RemoteEndpoint,
@@ -19,6 +20,7 @@ import {
   type EndpointRecord,
   type NetworkAttachment,
   type NetworkRecord,
+  type PortConfig,
   Protocol,
   PublishMode,
   type ServiceRecord,
@@ -89,7 +91,8 @@ export function* swarmStateSteps(
   const own = housed.filter(({ task }) => !isAttachment(task));
   const attachments = housed.filter(({ task }) => isAttachment(task));
   yield;
-  const sandboxes = own.map((task) => sandbox(task, networks, virtualServices)).filter((made) => made !== undefined);
+  const known: Known = { networks, virtualServices, services: assignments.services };
+  const sandboxes = own.map((task) => sandbox(task, known)).filter((made) => made !== undefined);
   const ingress = ingressOf(node, ingressNetwork, services, backends);
   const attached = attachedBySandbox(attachments, networks, virtualServices);
 
@@ -159,12 +162,15 @@ function remotesByNetwork(
   return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));
 }
 
+/** What sandboxes are made from beside their tasks. */
+interface Known {
+  readonly networks: ReadonlyMap<string, NetworkRecord>;
+  readonly virtualServices: ReadonlyMap<string, readonly VirtualService[]>;
+  readonly services: Assignments['services'];
+}
+
 /** Undefined while a network of the task is not known: it shall not run with a part of its networks. */
-function sandbox(
-  { task, status }: LocalTask,
-  networks: ReadonlyMap<string, NetworkRecord>,
-  virtualServices: ReadonlyMap<string, readonly VirtualService[]>,
-): Sandbox | undefined {
+function sandbox({ task, status }: LocalTask, { networks, virtualServices, services }: Known): Sandbox | undefined {
   const attached = task.networks.flatMap((attachment): { network: NetworkRecord; endpoint: SandboxEndpoint }[] => {
     const network = networks.get(attachment.networkId);
     const addresses = attachment.addresses.map(addressOf);
@@ -186,7 +192,7 @@ function sandbox(
     virtualServices: attached
       .filter(({ network }) => !network.ingress)
       .flatMap(({ network }) => virtualServices.get(network.id) ?? []),
-    ingress: ingress && sandboxIngress(ingress),
+    ingress: ingress && sandboxIngress(ingress, services.get(task.serviceId)?.ports ?? task.endpoint.ports),
     hostPorts,
     resolver: {
       zones: attached.filter(({ network }) => !network.ingress).map(({ network }) => network.id),
@@ -196,10 +202,22 @@ function sandbox(
   };
 }
 
-function sandboxIngress(network: NetworkRecord): SandboxIngress | undefined {
+/** @param ports the service's as they are now; of a service that managers no longer mention, as its task has them */
+function sandboxIngress(network: NetworkRecord, ports: readonly PortConfig[]): SandboxIngress | undefined {
   const subnet = network.ipam.map((ipam) => ipam.subnet).find(isV4);
-  return subnet === undefined ? undefined : { subnet, overlayId: network.id };
+  if (subnet === undefined) return undefined;
+  const byKey = new Map(
+    ports.filter(isOnMesh).map((port): [string, IngressPort] => {
+      const protocol = transport(port.protocol);
+      const { publishedPort: published, targetPort: target } = port;
+      return [`${published}/${protocol}`, { protocol, published, target }];
+    }),
+  );
+  return { subnet, overlayId: network.id, ports: [...byKey.values()] };
 }
+
+const isOnMesh = ({ publishMode, publishedPort }: PortConfig): boolean =>
+  publishMode === PublishMode.INGRESS && publishedPort !== 0;
 
 function hostPort(port: LocalTask['status']['portStatus']['ports'][number]): HostPort {
   return {
@@ -243,7 +261,7 @@ function ingressOf(
   const published = new Map<string, PublishedPort>();
   for (const service of services) {
     for (const port of service.ports) {
-      if (port.publishMode !== PublishMode.INGRESS || port.publishedPort === 0) continue;
+      if (!isOnMesh(port)) continue;
       const protocol = transport(port.protocol);
       published.set(`${port.publishedPort}/${protocol}`, {
         protocol,
