@@ -6,6 +6,8 @@ const service: MarkedService = {
   mark: 256,
   protocol: 'tcp',
   published: 8080,
+  scheduler: 'rr',
+  affinity: 0,
   backends: [
     { address: '10.0.0.11', weight: 1 },
     { address: 'fd00::11', weight: 1 },

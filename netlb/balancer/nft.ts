@@ -1,20 +1,29 @@
-/** Balancing by nftables: `numgen inc` counts connections, an anonymous map turns the count into a backend. */
+/** Balancing by nftables: a count or a hash of each new connection, and an anonymous map that turns it into a backend. */
 import { familyOf } from '../../lib/ip.js';
-import { type Chain, priorities } from '../nft/table.js';
-import type { Backend } from '../state.js';
-import type { Balancer } from './balancer.js';
+import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import type { Backend, Scheduler } from '../state.js';
+import { type Affinity, affinityOf } from './affinity.js';
+import type { Balancer, MarkedService } from './balancer.js';
+import { maglev } from './maglev.js';
 import { ofFamily, slots } from './slots.js';
+
+/** The same on every node, so that a client is led to one task whatever node it comes through. */
+const SEED = '0x74737377';
 
 /**
  * The destination NAT that spreads connections over backends of one family, with the port as it was; none when no
  * backend takes new ones.
  */
-export function roundRobin(backends: readonly Backend[]): string | undefined {
-  const turns = slots(backends);
+export const roundRobin = (backends: readonly Backend[]): string | undefined => spread(backends, 'rr');
+
+function spread(backends: readonly Backend[], scheduler: Scheduler): string | undefined {
+  const turns = scheduler === 'mh' ? maglev(backends) : slots(backends);
   if (turns.length === 0) return undefined;
   const map = turns.map((turn, i) => `${i} : ${turn}`).join(', ');
   const header = backends.some(({ address }) => familyOf(address) === 6) ? 'ip6' : 'ip';
-  return `dnat ${header} to numgen inc mod ${turns.length} map { ${map} }`;
+  const isHash = scheduler === 'sh' || scheduler === 'mh';
+  const number = isHash ? `jhash ${header} saddr mod ${turns.length} seed ${SEED}` : `numgen inc mod ${turns.length}`;
+  return `dnat ${header} to ${number} map { ${map} }`;
 }
 
 const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;
@@ -22,29 +31,65 @@ const serviceChain = (mark: number): string => `service_${mark.toString(16)}`;
 /** Each service has a chain of its own, found by its mark in a map. */
 export const nftBalancer: Balancer = {
   kind: 'nft',
+  schedulers: new Set(['rr', 'wrr', 'sh', 'mh']),
+  sysctls: [],
+  timeouts: undefined,
   objects(services, family) {
-    const chains = services.map(({ mark, backends }): Chain => {
-      const rule = roundRobin(ofFamily(backends, family));
-      return { name: serviceChain(mark), rules: rule === undefined ? [] : [rule] };
-    });
+    const own = services.map((service) => ({ ...service, backends: ofFamily(service.backends, family) }));
+    const affinities = own.filter(({ affinity }) => affinity > 0).map((service) => affinityOf(service, family));
     return {
-      sets: [
-        {
-          name: 'services',
-          key: 'mark',
-          value: 'verdict',
-          keep: 'exact',
-          elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
-        },
-      ],
+      sets: [servicesMap(own), ...affinitySets(affinities)],
       chains: [
-        ...chains,
+        ...own.map((service) => chainOf(service, affinities)),
         {
           name: 'balance',
           base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
           rules: ['iifname "eth1" meta mark vmap @services'],
         },
+        ...affinityChains(affinities),
       ],
+      input: [],
+      forward: ['ct status dnat accept'],
+      ipvs: [],
     };
   },
 };
+
+const servicesMap = (services: readonly MarkedService[]): NftSet => ({
+  name: 'services',
+  key: 'mark',
+  value: 'verdict',
+  keep: 'exact',
+  elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
+});
+
+function chainOf({ mark, backends, scheduler }: MarkedService, affinities: readonly Affinity[]): Chain {
+  const rule = spread(backends, scheduler);
+  const known = affinities.find((affinity) => affinity.mark === mark)?.known ?? [];
+  return { name: serviceChain(mark), rules: rule === undefined ? [] : [...known, rule] };
+}
+
+function affinitySets(affinities: readonly Affinity[]): NftSet[] {
+  if (affinities.length === 0) return [];
+  const map: NftSet = {
+    name: 'affinities',
+    key: 'mark',
+    value: 'verdict',
+    keep: 'exact',
+    elements: affinities.map(({ mark, chain }) => `${mark} : goto ${chain.name}`),
+  };
+  return [map, ...affinities.flatMap(({ sets }) => sets)];
+}
+
+/** After the translation, where a new connection shows which backend it has got. */
+function affinityChains(affinities: readonly Affinity[]): Chain[] {
+  if (affinities.length === 0) return [];
+  return [
+    ...affinities.map(({ chain }) => chain),
+    {
+      name: 'remember_affinity',
+      base: { type: 'filter', hook: 'prerouting', priority: priorities.dstnat + 10, policy: 'accept' },
+      rules: ['iifname "eth1" ct state new meta mark vmap @affinities'],
+    },
+  ];
+}

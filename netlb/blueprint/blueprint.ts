@@ -15,7 +15,7 @@ import {
 import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
-import { ingressBlueprint } from './ingress.js';
+import { ingressBlueprint, schedulerProblem } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
@@ -128,6 +128,10 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
+    for (const port of published) {
+      const problem = schedulerProblem(port, balancer);
+      if (problem !== undefined) tell(ingressSubject)(problem);
+    }
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const open = unoccupied(

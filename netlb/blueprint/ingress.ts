@@ -1,6 +1,6 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
 import { addressOf } from '../../lib/ip.js';
-import type { Balancer, MarkedService } from '../balancer/balancer.js';
+import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
@@ -20,6 +20,8 @@ export function ingressBlueprint(
   facts: Facts,
 ): NamespaceBlueprint {
   const gateway = gatewayBridge.address;
+  const services = markedServices(published, balancer, facts);
+  const balancing = balancer.objects(services, 4);
   const endpoint = { networkId: network.id, addresses: [addressOf(ingress.address)], mac: ingress.mac };
   return {
     name: INGRESS_NAMESPACE,
@@ -28,6 +30,7 @@ export function ingressBlueprint(
       { key: 'net.ipv4.ip_forward', value: '1' },
       { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
       { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
+      ...balancer.sysctls,
     ],
     bridges: [],
     vxlans: [],
@@ -44,17 +47,38 @@ export function ingressBlueprint(
     routes: [defaultRoute(gateway, 'eth1')],
     rules: [],
     neighbours: [],
-    tables: [ingressTable(ingress, published, balancer, facts)],
+    tables: [ingressTable(ingress, services, balancing, facts)],
+    ...(balancer.timeouts && { ipvs: { timeouts: balancer.timeouts, services: balancing.ipvs } }),
   };
 }
 
-function ingressTable(ingress: Ingress, published: readonly PublishedPort[], balancer: Balancer, facts: Facts): Table {
+function markedServices(published: readonly PublishedPort[], balancer: Balancer, facts: Facts): MarkedService[] {
   const marks = assignMarks(published.map(portKey), facts.marks);
-  const services = published.flatMap((port): MarkedService[] => {
+  return published.flatMap((port): MarkedService[] => {
     const mark = marks.get(portKey(port));
-    return mark === undefined ? [] : [{ ...port, mark }];
+    const { scheduler = 'rr', affinity = 0 } = port;
+    return mark === undefined
+      ? []
+      : [{ ...port, mark, affinity, scheduler: balancer.schedulers.has(scheduler) ? scheduler : 'rr' }];
   });
-  const balancing = balancer.objects(services, 4);
+}
+
+/** What a port asks for and this node does otherwise, in words; undefined: nothing. */
+export function schedulerProblem({ protocol, published, scheduler }: PublishedPort, balancer: Balancer) {
+  if (scheduler === undefined || balancer.schedulers.has(scheduler)) return undefined;
+  const lack =
+    balancer.kind === 'nft'
+      ? `which the balancer nft does not have: use a kernel with IPVS, and --balancer auto or ipvs`
+      : `which this kernel does not have: run "modprobe ip_vs_${scheduler}"`;
+  return `port ${published}/${protocol} is balanced in turn (rr) on this node; it asks for ${scheduler}, ${lack}`;
+}
+
+function ingressTable(
+  ingress: Ingress,
+  services: readonly MarkedService[],
+  balancing: BalancerObjects,
+  facts: Facts,
+): Table {
   return {
     family: 'ip',
     name: TABLE,
@@ -66,7 +90,7 @@ function ingressTable(ingress: Ingress, published: readonly PublishedPort[], bal
         rules: ['iifname "eth1" meta mark set meta l4proto . th dport map @marks'],
       },
       ...balancing.chains,
-      ...guardChains(),
+      ...guardChains(balancing),
       ...(facts.clientAddress === 'kept' ? [] : [sourceChain(addressOf(ingress.address))]),
     ],
   };
@@ -93,7 +117,7 @@ function markSets(services: readonly MarkedService[]): NftSet[] {
 }
 
 /** Nothing but balanced connections passes; what no backend takes is refused at once instead of hanging. */
-function guardChains(): Chain[] {
+function guardChains({ input, forward }: BalancerObjects): Chain[] {
   return [
     {
       name: 'input',
@@ -101,6 +125,7 @@ function guardChains(): Chain[] {
       rules: [
         'iifname "lo" accept',
         'ct state established,related accept',
+        ...input,
         'meta mark != 0 meta l4proto 6 reject with tcp reset',
         'meta mark != 0 reject with icmp port-unreachable',
         'icmp type echo-request accept',
@@ -109,7 +134,7 @@ function guardChains(): Chain[] {
     {
       name: 'forward',
       base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'drop' },
-      rules: ['ct status dnat accept'],
+      rules: forward,
     },
   ];
 }

@@ -3,6 +3,7 @@
  * which name and with which settings. It decides nothing that the kernel could tell; `plan` compares it
  * with what is there.
  */
+import type { IpvsDestination, IpvsService, IpvsTimeouts } from '../kernel/ipvs.js';
 import type { Table } from '../nft/table.js';
 import type { ApplyProblem } from '../state.js';
 
@@ -36,6 +37,18 @@ export interface NamespaceBlueprint {
   readonly rules: readonly RuleBlueprint[];
   readonly neighbours: readonly NeighbourBlueprint[];
   readonly tables: readonly Table[];
+  /** Undefined: IPVS balances nothing there. */
+  readonly ipvs?: IpvsBlueprint;
+}
+
+export interface IpvsBlueprint {
+  readonly timeouts: IpvsTimeouts;
+  readonly services: readonly IpvsServiceBlueprint[];
+}
+
+/** Of one mark and family. */
+export interface IpvsServiceBlueprint extends IpvsService {
+  readonly destinations: readonly IpvsDestination[];
 }
 
 export interface Sysctl {

@@ -1,5 +1,16 @@
 /** IPVS services by firewall mark and their destinations, over generic netlink (linux/ip_vs.h). */
-import { Attributes, addressBytes, addressText, attribute, nested, text, u16, u16be, u32, u32be } from './attributes.js';
+import {
+  Attributes,
+  addressBytes,
+  addressText,
+  attribute,
+  nested,
+  text,
+  u16,
+  u16be,
+  u32,
+  u32be,
+} from './attributes.js';
 import { isKernelError } from './errors.js';
 import { familyNumber } from './families.js';
 import { GENLMSGHDR, genericFamily } from './genetlink.js';
@@ -139,7 +150,8 @@ export const ipvsSettings = (scheduler: string, persistence: number): IpvsSettin
 
 /** As `ipvsadm` shows it: "FWM 256", "FWM 256 IPv6". */
 export function ipvsServiceName(id: IpvsServiceId): string {
-  if ('protocol' in id) return `${id.protocol === 6 ? 'TCP' : id.protocol === 17 ? 'UDP' : 'SCTP'} ${id.address}:${id.port}`;
+  if ('protocol' in id)
+    return `${id.protocol === 6 ? 'TCP' : id.protocol === 17 ? 'UDP' : 'SCTP'} ${id.address}:${id.port}`;
   return `FWM ${id.mark}${id.family === 6 ? ' IPv6' : ''}`;
 }
 

@@ -138,10 +138,13 @@ function diffElements(set: NftSet, actual: ActualTable): { missing: string[]; go
   };
 }
 
-const addSet = (key: string, { name, key: type, value, keep }: NftSet): string =>
-  value === undefined
-    ? `add set ${key} ${name} { type ${type}; }`
-    : `add map ${key} ${name} { type ${type} : ${value};${keep === 'learned' ? ' size 65535; flags dynamic;' : ''} }`;
+function addSet(key: string, { name, key: type, value, keep, timeout }: NftSet): string {
+  const flags = timeout === undefined ? 'dynamic;' : `dynamic,timeout; timeout ${timeout}s;`;
+  const learned = keep === 'learned' ? ` size 65535; flags ${flags}` : '';
+  return value === undefined
+    ? `add set ${key} ${name} { type ${type};${learned} }`
+    : `add map ${key} ${name} { type ${type} : ${value};${learned} }`;
+}
 
 function baseText(base: BaseChain | undefined): string {
   if (base === undefined) return '';

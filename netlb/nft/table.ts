@@ -22,6 +22,8 @@ export interface NftSet {
   readonly key: string;
   /** Type of a map's values: `mark`, `verdict`. */
   readonly value?: string;
+  /** Seconds after which an element that the kernel added goes; of one that is `learned`. */
+  readonly timeout?: number;
   /** Text of elements as nft/decode.ts writes it: numbers in decimal, protocols too. */
   readonly elements: readonly string[];
   /**

@@ -1,4 +1,6 @@
 /** What the kernel shows of a node's network, as read by reconcile/. */
+import type { IpvsServiceBlueprint } from '../blueprint/model.js';
+import type { IpvsTimeouts } from '../kernel/ipvs.js';
 import type { FdbEntry, InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
 import type { Firewall } from '../nft/firewall.js';
 import type { ActualTable } from '../nft/table.js';
@@ -27,6 +29,14 @@ export interface ActualNamespace {
   readonly tables: ReadonlyMap<string, ActualTable>;
   /** Others' chains that drop what is forwarded; of the node's namespace. */
   readonly firewalls: readonly Firewall[];
+  /** Of the ingress sandbox; undefined: the kernel has no IPVS, or nobody has looked. */
+  readonly ipvs: ActualIpvs | undefined;
+}
+
+export interface ActualIpvs {
+  readonly timeouts: IpvsTimeouts;
+  /** By name (kernel/ipvs.ts), others' included: the namespace is ours. */
+  readonly services: ReadonlyMap<string, IpvsServiceBlueprint>;
 }
 
 /** A namespace that shows nothing, or is not there yet. */
@@ -40,4 +50,5 @@ export const NOTHING_ACTUAL: ActualNamespace = {
   sysctls: new Map(),
   tables: new Map(),
   firewalls: [],
+  ipvs: undefined,
 };

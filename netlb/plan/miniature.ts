@@ -4,6 +4,7 @@ import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
 import type { Facts } from '../blueprint/facts.js';
 import type { Blueprint, InterfaceBlueprint } from '../blueprint/model.js';
+import { ipvsServiceName } from '../kernel/ipvs.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { LINK_GROUP } from '../names.js';
 import { keyOf, ruleDigest } from '../nft/table.js';
@@ -180,6 +181,10 @@ export function made(of: Blueprint): ActualState {
       ),
       sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
       firewalls: [],
+      ipvs: ns.ipvs && {
+        timeouts: ns.ipvs.timeouts,
+        services: new Map(ns.ipvs.services.map((service) => [ipvsServiceName(service.id), service])),
+      },
       tables: new Map(
         ns.tables.map((table) => [
           keyOf(table),

@@ -5,6 +5,7 @@
 import type {
   BridgeBlueprint,
   InterfaceBlueprint,
+  IpvsServiceBlueprint,
   NeighbourBlueprint,
   Remote,
   RouteBlueprint,
@@ -13,6 +14,7 @@ import type {
   VxlanBlueprint,
 } from '../blueprint/model.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
+import type { IpvsDestination, IpvsService, IpvsServiceId, IpvsTimeouts } from '../kernel/ipvs.js';
 import type { Transaction } from '../nft/diff.js';
 import type { ActualTable } from '../nft/table.js';
 
@@ -44,6 +46,16 @@ export type Action =
   | { readonly kind: 'remove-route'; readonly destination: string; readonly index: number | undefined }
   | { readonly kind: 'add-rule'; readonly rule: RuleBlueprint }
   | { readonly kind: 'set-neighbour'; readonly neighbour: NeighbourBlueprint }
+  | { readonly kind: 'set-ipvs-timeouts'; readonly timeouts: IpvsTimeouts }
+  /** With its destinations. */
+  | { readonly kind: 'add-ipvs-service'; readonly service: IpvsServiceBlueprint }
+  | { readonly kind: 'set-ipvs-service'; readonly service: IpvsService }
+  | { readonly kind: 'remove-ipvs-service'; readonly service: IpvsServiceId }
+  | {
+      readonly kind: 'add-ipvs-destinations' | 'set-ipvs-destinations' | 'remove-ipvs-destinations';
+      readonly service: IpvsServiceId;
+      readonly destinations: readonly IpvsDestination[];
+    }
   | { readonly kind: 'run-nft'; readonly commands: Transaction; readonly leaves: TablesChange }
   | {
       readonly kind: 'forget-flows';

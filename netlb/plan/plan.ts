@@ -4,6 +4,7 @@ import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { ApplyProblem } from '../state.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
 import { planAddressing } from './addressing.js';
+import { planIpvs } from './ipvs.js';
 import { type LinkPlan, planLinks, staleLinks } from './links.js';
 import type { Operation } from './operation.js';
 import { planRemotes } from './remotes.js';
@@ -89,6 +90,8 @@ function planNamespace(
     value,
     optional: optional === true,
   });
+  const tables = planTables(wanted, actual, links.made);
+  const balancing = planIpvs(wanted, actual);
   return [
     ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),
     ...(actual.links.some(({ name, up }) => name === 'lo' && up) || namespace === ''
@@ -99,6 +102,9 @@ function planNamespace(
     ...sysctls.filter(({ link }) => link !== undefined && !links.foreign.has(link)).map(setSysctl),
     ...planRemotes(wanted, actual, links.made),
     ...planAddressing(wanted, actual, links, spared),
-    ...planTables(wanted, actual, links.made),
+    ...balancing.before,
+    ...tables.changes,
+    ...balancing.after,
+    ...tables.cuts,
   ];
 }

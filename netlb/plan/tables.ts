@@ -5,15 +5,17 @@ import type { ActualNamespace } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
 import type { Action, Operation } from './operation.js';
 
+export interface TablesPlan {
+  readonly changes: readonly Operation[];
+  /** Connections to be cut when they can no longer be made anew. */
+  readonly cuts: readonly Operation[];
+}
+
 /**
  * The namespace's nft tables, each by itself: a family that the kernel lacks shall not keep the others from being
  * made. Then connections are cut that go where they no longer may.
  */
-export function planTables(
-  wanted: NamespaceBlueprint,
-  actual: ActualNamespace,
-  made: ReadonlySet<string>,
-): Operation[] {
+export function planTables(wanted: NamespaceBlueprint, actual: ActualNamespace, made: ReadonlySet<string>): TablesPlan {
   const base = { subject: wanted.subject, namespace: wanted.name };
   const keys = new Set(wanted.tables.map(keyOf));
   const stale = [...actual.tables.keys()].filter((key) => !keys.has(key));
@@ -33,10 +35,10 @@ export function planTables(
   const leaves = new Map(
     wanted.tables.map((table) => [keyOf(table), madeOf(table, actual.tables.get(keyOf(table)), { settled: true })]),
   );
-  return [
-    ...runs.map((action) => ({ ...base, ...action })),
-    ...(flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves } as const] : []),
-  ];
+  return {
+    changes: runs.map((action) => ({ ...base, ...action })),
+    cuts: flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves }] : [],
+  };
 }
 
 const run = (

@@ -1,4 +1,5 @@
 /** Differences between what shall be and what was found, in the words of `ip`, `bridge` and `nft`. */
+import { type IpvsService, ipvsServiceName } from '../kernel/ipvs.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { Transaction } from '../nft/diff.js';
 import type { LinkAttributes, Operation, RemoteEntries } from './operation.js';
@@ -61,12 +62,41 @@ function found(operation: Operation): readonly string[] {
       return [
         `the neighbour ${operation.neighbour.address} of ${operation.neighbour.interface} was missing or another`,
       ];
+    case 'set-ipvs-timeouts':
+      return ['the time-outs of IPVS were others'];
+    case 'add-ipvs-service':
+      return [`the IPVS service ${ipvsServiceName(operation.service.id)} was missing`];
+    case 'set-ipvs-service':
+      return [`the IPVS service ${ipvsServiceName(operation.service.id)} was not ${settings(operation.service)}`];
+    case 'remove-ipvs-service':
+      return [`nothing asked for the IPVS service ${ipvsServiceName(operation.service)}`];
+    case 'add-ipvs-destinations':
+      return some(
+        operation.destinations,
+        ({ address }) =>
+          `the destination ${address} of the IPVS service ${ipvsServiceName(operation.service)} was missing`,
+      );
+    case 'set-ipvs-destinations':
+      return some(
+        operation.destinations,
+        ({ address, weight }) =>
+          `the destination ${address} of the IPVS service ${ipvsServiceName(operation.service)} was not masquerading with weight ${weight}`,
+      );
+    case 'remove-ipvs-destinations':
+      return some(
+        operation.destinations,
+        ({ address }) =>
+          `nothing asked for the destination ${address} of the IPVS service ${ipvsServiceName(operation.service)}`,
+      );
     case 'run-nft':
       return [`nftables differed: ${commands(operation.commands)}`];
     case 'forget-flows':
       return [];
   }
 }
+
+const settings = ({ settings: { scheduler, persistence } }: IpvsService): string =>
+  `${scheduler}${persistence > 0 ? `, persistent for ${persistence} s` : ''}`;
 
 function some<T>(items: readonly T[], words: (item: T) => string): string[] {
   const named = items.slice(0, NAMED).map(words);

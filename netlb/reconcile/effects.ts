@@ -46,6 +46,14 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
       return [{ namespace, parts: ['neighbours', 'fdb'] }];
     case 'set-neighbour':
       return [{ namespace, parts: ['neighbours'] }];
+    case 'set-ipvs-timeouts':
+    case 'add-ipvs-service':
+    case 'set-ipvs-service':
+    case 'remove-ipvs-service':
+    case 'add-ipvs-destinations':
+    case 'set-ipvs-destinations':
+    case 'remove-ipvs-destinations':
+      return [{ namespace, parts: ['ipvs'] }];
     case 'run-nft':
     case 'forget-flows':
       return [{ namespace, parts: ['tables'] }];

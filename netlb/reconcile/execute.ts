@@ -99,6 +99,15 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
       tables.change(() => nft.run(operation.commands.join('\n')), operation.leaves);
       return;
     }
+    case 'set-ipvs-timeouts':
+    case 'add-ipvs-service':
+    case 'set-ipvs-service':
+    case 'remove-ipvs-service':
+    case 'add-ipvs-destinations':
+    case 'set-ipvs-destinations':
+    case 'remove-ipvs-destinations':
+      handles.get(name).ipvs.change(operation);
+      return;
     case 'forget-flows':
       await forgetFlows(handles.get(name), operation, slices);
       return;

@@ -3,6 +3,7 @@ import { NetNamespace, namespaceInode } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { RouteSocket } from '../kernel/rtnetlink.js';
 import { NODE_NAMESPACE } from '../names.js';
+import { IpvsState } from './ipvs.js';
 import { TableReader } from './tables.js';
 
 /** Open descriptors of one namespace. They keep it alive: close them before it shall go. */
@@ -10,12 +11,14 @@ export class NamespaceHandle {
   readonly namespace: NetNamespace;
   readonly route: RouteSocket;
   readonly tables: TableReader;
+  readonly ipvs: IpvsState;
   #nft: Nftables | undefined;
 
   constructor(namespace: NetNamespace) {
     this.namespace = namespace;
     this.route = new RouteSocket(namespace);
     this.tables = new TableReader(namespace);
+    this.ipvs = new IpvsState(namespace);
   }
 
   /** To change rule sets. */
@@ -27,6 +30,7 @@ export class NamespaceHandle {
   close(): void {
     this.#nft?.close();
     this.tables.close();
+    this.ipvs.close();
     this.route.close();
     this.namespace.close();
   }

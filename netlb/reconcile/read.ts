@@ -3,7 +3,7 @@ import type { Steps } from '../../lib/steps.js';
 import { RTPROT_RA, TABLE_MAIN } from '../kernel/routes.js';
 import type { Link, Route } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
-import { acceptRouters, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
+import { acceptRouters, INGRESS_NAMESPACE, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { NamespaceHandle } from './handles.js';
 
@@ -36,14 +36,29 @@ const SANDBOX_SYSCTLS = [
   'net.ipv6.conf.default.accept_ra',
 ];
 
-/** What of a namespace can be read by itself. */
-export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables';
-export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables'];
+const INGRESS_SYSCTLS = [
+  'net.ipv4.ip_forward',
+  'net.ipv4.conf.all.rp_filter',
+  'net.ipv4.conf.default.rp_filter',
+  ...['conntrack', 'conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template'].map(
+    (name) => `net.ipv4.vs.${name}`,
+  ),
+];
 
-type Kind = 'node' | 'overlay' | 'sandbox';
+/** What of a namespace can be read by itself. */
+export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'ipvs';
+export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables', 'ipvs'];
+
+type Kind = 'node' | 'overlay' | 'ingress' | 'sandbox';
 
 const kindOf = (name: string): Kind =>
-  name === NODE_NAMESPACE ? 'node' : isOverlayNamespace(name) ? 'overlay' : 'sandbox';
+  name === NODE_NAMESPACE
+    ? 'node'
+    : isOverlayNamespace(name)
+      ? 'overlay'
+      : name === INGRESS_NAMESPACE
+        ? 'ingress'
+        : 'sandbox';
 
 type Reader = (handle: NamespaceHandle, kind: Kind, read: ActualNamespace) => Partial<ActualNamespace>;
 
@@ -67,7 +82,12 @@ const readers: { readonly [P in Part]: Reader } = {
   sysctls: (handle, kind, { links, routes }) => ({
     sysctls: readSysctls(
       handle,
-      { node: nodeSysctls(links, routes), overlay: OVERLAY_SYSCTLS, sandbox: SANDBOX_SYSCTLS }[kind],
+      {
+        node: nodeSysctls(links, routes),
+        overlay: OVERLAY_SYSCTLS,
+        ingress: INGRESS_SYSCTLS,
+        sandbox: SANDBOX_SYSCTLS,
+      }[kind],
     ),
   }),
   tables: ({ tables }, kind) => ({
@@ -75,6 +95,7 @@ const readers: { readonly [P in Part]: Reader } = {
     tables:
       kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'ip6', 'bridge'] : ['ip', 'ip6', 'netdev']),
   }),
+  ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
 };
 
 /**
