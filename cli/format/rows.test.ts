@@ -162,6 +162,13 @@ describe('service ps', () => {
     expect(moving(TaskState.SHUTDOWN)).toBe('"moved to node-3"');
   });
 
+  it('names the nodes that a task was stopped without', () => {
+    const errorOf = (...unconfirmedNodes: string[]) =>
+      taskRows([task('u', 1, 1, { state: TaskState.SHUTDOWN }, { unconfirmedNodes })], options)[0]?.Error;
+    expect(errorOf('3')).toBe('"stopped before node-3 had confirmed that it sends it nothing more"');
+    expect(errorOf('1', '3')).toBe('"stopped before node-1, node-3 had confirmed that they send it nothing more"');
+  });
+
   it('does not indent outside of tables', () => {
     expect(taskRows(tasks, { ...options, indent: false })[1]?.Name).toBe('web.2');
   });

@@ -87,6 +87,13 @@ function moveText(task: Task, nodeName: (id: string) => string): string {
   return `${task.desiredState <= TaskState.RUNNING ? 'moving' : 'moved'} to ${nodeName(task.moveTo)}`;
 }
 
+/** Of a task that was stopped although some nodes may still have been sending to it. */
+function unconfirmedText({ unconfirmedNodes }: Task, nodeName: (id: string) => string): string {
+  if (unconfirmedNodes.length === 0) return '';
+  const they = unconfirmedNodes.length === 1 ? 'it sends' : 'they send';
+  return `stopped before ${unconfirmedNodes.map(nodeName).join(', ')} had confirmed that ${they} it nothing more`;
+}
+
 /** Why a task failed; of one that no node has taken yet, what it waits for. */
 export function reasonOf({ status }: Pick<Task, 'status'>): string {
   if (status.error !== '') return status.error;
@@ -94,7 +101,12 @@ export function reasonOf({ status }: Pick<Task, 'status'>): string {
 }
 
 function errorText(task: Task, { now, nodeName }: TaskRowOptions, width = Number.POSITIVE_INFINITY): string {
-  const reason = task.status.error || restartText(task, now) || moveText(task, nodeName) || reasonOf(task);
+  const reason =
+    task.status.error ||
+    unconfirmedText(task, nodeName) ||
+    restartText(task, now) ||
+    moveText(task, nodeName) ||
+    reasonOf(task);
   if (reason === '') return '';
   const quoted = `"${reason}"`;
   return quoted.length <= width ? quoted : `"${reason.slice(0, Math.max(0, width - 3))}…"`;

@@ -3,17 +3,20 @@ import type { Logger } from '../../lib/log.js';
 import {
   type Config,
   EndpointState,
+  HealthState,
   type Network,
   type Node,
   type Secret,
   type Service,
   type Task,
+  TaskState,
 } from '../../proto/gen/index.js';
-import { isStopped, isWanted, lacksAddress } from '../common/tasks.js';
+import { isLost, isStopped, isWanted, lacksAddress, occupiesNode } from '../common/tasks.js';
 import { isEvent, type ReadView, type Store, type StoreEvent } from '../store/store.js';
 import { type AssignmentSource, AssignmentStream, type Sequence } from './assignment-stream.js';
 import { Directory } from './directory.js';
-import { Drains } from './drain.js';
+import { DRAIN_TIMEOUT, Drains, type Overdue, UNHEALTHY_DRAIN_TIMEOUT } from './drain.js';
+import { NetworkMembers } from './network-members.js';
 import { networkRecord, nodeEndpoints, serviceNetworks, serviceRecord, taskEndpoints } from './records.js';
 
 export interface AssignerOptions {
@@ -22,6 +25,8 @@ export interface AssignerOptions {
   readonly log: Logger;
   /** Makes `flush` be called soon. */
   readonly wake: () => void;
+  /** How long a task that is to stop waits for nodes to confirm that they send nothing more to it; milliseconds. */
+  readonly drainTimeout?: number | undefined;
 }
 
 /**
@@ -37,7 +42,11 @@ export class Assigner implements AssignmentSource {
   readonly #tasks = new Map<string, Task>();
   readonly #tasksOfNode = new Map<string, Set<string>>();
   readonly #nodes = new Map<string, Node>();
-  readonly #drains = new Drains();
+  /** Of tasks that are to stop. */
+  readonly #drains: Drains;
+  /** Of tasks that have become unhealthy: their nodes stop them when nobody sends to them any more. */
+  readonly #ailing = new Drains(UNHEALTHY_DRAIN_TIMEOUT);
+  readonly #members = new NetworkMembers();
   readonly #streams = new Map<string, AssignmentStream>();
   readonly #subscribers = new Map<string, Set<AssignmentStream>>();
   readonly #touched = new Set<AssignmentStream>();
@@ -46,6 +55,7 @@ export class Assigner implements AssignmentSource {
 
   constructor(options: AssignerOptions, view: ReadView) {
     this.#options = options;
+    this.#drains = new Drains(options.drainTimeout ?? DRAIN_TIMEOUT);
     for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);
     for (const service of view.list('service')) this.#serviceSeen(service);
@@ -56,8 +66,10 @@ export class Assigner implements AssignmentSource {
 
   task(id: string): Task | undefined {
     const task = this.#tasks.get(id);
-    const held = this.#drains.held(id);
-    return task && held !== undefined ? { ...task, desiredState: held } : task;
+    if (!task) return undefined;
+    const desiredState = this.#drains.held(id) ?? this.#ailing.held(id) ?? task.desiredState;
+    const withdrawn = isAiling(task) && !this.#ailing.holds(id);
+    return desiredState === task.desiredState && !withdrawn ? task : { ...task, desiredState, withdrawn };
   }
 
   secret(id: string): Secret | undefined {
@@ -86,13 +98,13 @@ export class Assigner implements AssignmentSource {
     return this.#streams.get(nodeId);
   }
 
-  /** Ends a stream; its node is not waited for any more. */
+  /** Ends a stream. What its node has acknowledged stands; for the rest it is waited for until it is back, or down. */
   close(stream: AssignmentStream | undefined): void {
     if (!stream || stream.ended) return;
     stream.end();
     this.#touched.delete(stream);
     if (this.#streams.get(stream.nodeId) === stream) this.#streams.delete(stream.nodeId);
-    this.#release(this.#drains.gone(stream.nodeId));
+    for (const drains of this.#allDrains) drains.disconnected(stream.nodeId);
   }
 
   closeAll(): void {
@@ -102,29 +114,40 @@ export class Assigner implements AssignmentSource {
 
   /** A message of the stream has been made. */
   sent(stream: AssignmentStream, sequence: number): void {
-    this.#drains.sent(stream.nodeId, sequence);
+    for (const drains of this.#allDrains) drains.sent(stream.nodeId, sequence);
   }
 
   acknowledged(nodeId: string, sequence: number): void {
-    this.#release(this.#drains.acknowledged(nodeId, sequence));
+    for (const drains of this.#allDrains) this.#release(drains.acknowledged(nodeId, sequence));
   }
 
-  /** Wakes the readers of all streams that have something to say, and looks at overdue drains. */
-  flush(): void {
-    for (const { taskId, nodes } of this.#drains.expire(this.#options.clock.now())) {
-      this.#options.log.warn(
-        { task: taskId, nodes },
-        'stopping a task that these nodes may still send to: they did not acknowledge in time',
-      );
-      this.#release([taskId]);
-    }
+  /**
+   * Wakes the readers of all streams that have something to say, and lets go the tasks that were held long enough.
+   * @returns those tasks, with the nodes that have not confirmed
+   */
+  flush(): readonly Overdue[] {
+    const { clock, wake } = this.#options;
+    const overdue = this.#allDrains.flatMap((drains) => drains.expire(clock.now()));
+    for (const { taskId, nodes } of overdue) this.#wentOn(taskId, nodes);
     for (const stream of this.#touched) stream.wake();
     this.#touched.clear();
     this.#cancelTimer();
-    const deadline = this.#drains.nextDeadline();
-    if (deadline === undefined) return;
-    const { clock, wake } = this.#options;
-    this.#cancelTimer = clock.after(deadline - clock.now(), wake);
+    const deadlines = this.#allDrains.flatMap((drains) => drains.nextDeadline() ?? []);
+    if (deadlines.length > 0) this.#cancelTimer = clock.after(Math.min(...deadlines) - clock.now(), wake);
+    return overdue;
+  }
+
+  get #allDrains(): readonly Drains[] {
+    return [this.#drains, this.#ailing];
+  }
+
+  #wentOn(taskId: string, nodes: readonly string[]): void {
+    const names = nodes.map((id) => this.#nodes.get(id)?.description.hostname || id).join(', ');
+    this.#options.log.warn(
+      { task: taskId, nodes },
+      `stopping a task without ${names}: not confirmed in time that nothing more is sent to it from there`,
+    );
+    this.#release([taskId]);
   }
 
   #subscribe(stream: AssignmentStream, networkId: string, subscribed: boolean): void {
@@ -165,33 +188,50 @@ export class Assigner implements AssignmentSource {
   #taskSeen(task: Task): void {
     // Without an address it cannot start there: its node hears of it when it has one.
     if (task.nodeId === '' || lacksAddress(task)) return;
-    const wasServing = this.directory.owned(task.id).some(({ state }) => state === EndpointState.SERVING);
     const before = this.#tasks.get(task.id);
+    const wasServed = this.#isServed(task, before);
     this.#tasks.set(task.id, task);
     const onNode = this.#tasksOfNode.get(task.nodeId);
     if (onNode) onNode.add(task.id);
     else this.#tasksOfNode.set(task.nodeId, new Set([task.id]));
+    this.#members.set(task.id, task.nodeId, occupiesNode(task) ? networksOf(task) : []);
     this.directory.setEndpoints(task.id, taskEndpoints(task, this.#nodes.get(task.nodeId)));
-    if (isStopped(task)) this.#drains.cancel(task.id);
-    else if (wasServing && before && isWanted(before) && !isWanted(task)) this.#drain(task, before);
+    if (isStopped(task)) for (const drains of this.#allDrains) drains.cancel(task.id);
+    else if (wasServed) {
+      if (!isWanted(task)) this.#drain(this.#drains, task, before?.desiredState ?? TaskState.RUNNING);
+      else if (isAiling(task)) this.#drain(this.#ailing, task, task.desiredState);
+    }
     const stream = this.#streams.get(task.nodeId);
     if (stream) this.#changed(stream, () => stream.taskChanged(task.id, task));
   }
 
-  #drain(task: Task, before: Task): void {
-    // With nobody to be told to stop there is nothing to hold back.
-    if (!this.#streams.has(task.nodeId)) return;
+  /**
+   * Whether nodes may be sending to the task, as far as this manager has told them. One that has just begun to lead
+   * does not know what they were told before: to all that runs.
+   */
+  #isServed(task: Task, before: Task | undefined): boolean {
+    if (before === undefined) return task.status.state === TaskState.RUNNING;
+    return this.directory.owned(task.id).some(({ state }) => state === EndpointState.SERVING);
+  }
+
+  #drain(drains: Drains, task: Task, desiredState: TaskState): void {
     const nodes = new Set<string>();
-    for (const { networkId } of task.networks) {
+    // None when the task's own node is down: nobody is told of endpoints there.
+    for (const { networkId } of this.directory.owned(task.id)) {
       for (const { nodeId } of this.#subscribers.get(networkId) ?? []) nodes.add(nodeId);
+      for (const nodeId of this.#members.nodesOf(networkId)) {
+        // A connected node is told what it subscribes to, and has nothing to acknowledge of the rest.
+        if (!this.#streams.has(nodeId) && !isLost(this.#nodes.get(nodeId))) nodes.add(nodeId);
+      }
     }
-    this.#drains.begin(task.id, before.desiredState, nodes, this.#options.clock.now());
+    drains.begin(task.id, desiredState, nodes, this.#options.clock.now());
     this.#options.wake();
   }
 
   #taskGone(task: Task): void {
     this.#tasks.delete(task.id);
-    this.#drains.cancel(task.id);
+    this.#members.set(task.id, task.nodeId, []);
+    for (const drains of this.#allDrains) drains.cancel(task.id);
     const onNode = this.#tasksOfNode.get(task.nodeId);
     onNode?.delete(task.id);
     if (onNode?.size === 0) this.#tasksOfNode.delete(task.nodeId);
@@ -203,7 +243,9 @@ export class Assigner implements AssignmentSource {
   #nodeSeen(node: Node): void {
     const before = this.#nodes.get(node.id);
     this.#nodes.set(node.id, node);
+    this.#members.set(node.id, node.id, ownNetworks(node));
     this.directory.setEndpoints(node.id, nodeEndpoints(node));
+    if (isLost(node)) this.#notWaitedFor(node.id);
     if (before?.status.state !== node.status.state || before.dataPathAddress !== node.dataPathAddress) {
       this.#tasksOfNodeMoved(node.id);
     }
@@ -213,9 +255,15 @@ export class Assigner implements AssignmentSource {
 
   #nodeGone(node: Node): void {
     this.#nodes.delete(node.id);
+    this.#members.set(node.id, node.id, []);
+    this.#notWaitedFor(node.id);
     this.directory.setEndpoints(node.id, []);
     this.#tasksOfNodeMoved(node.id);
     this.close(this.#streams.get(node.id));
+  }
+
+  #notWaitedFor(nodeId: string): void {
+    for (const drains of this.#allDrains) this.#release(drains.gone(nodeId));
   }
 
   #tasksOfNodeMoved(nodeId: string): void {
@@ -248,6 +296,13 @@ export class Assigner implements AssignmentSource {
     }
   }
 }
+
+/** It was up, and its check says that it is so no more. */
+function isAiling({ status }: Task): boolean {
+  return status.state === TaskState.RUNNING && status.health === HealthState.UNHEALTHY;
+}
+
+const networksOf = ({ networks }: Task): readonly string[] => networks.map(({ networkId }) => networkId);
 
 function ownNetworks(node: Node | undefined): readonly string[] {
   return (node?.attachments ?? []).map(({ networkId }) => networkId);

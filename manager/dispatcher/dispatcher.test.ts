@@ -239,38 +239,6 @@ test('restart - agents come back to a manager that was killed; no task is made a
   expect(states).toEqual([NodeState.READY, NodeState.READY, NodeState.READY]);
 });
 
-test('drain - a task hears that it is to stop when every node has taken it out', async () => {
-  const swarm = await TestSwarm.start(3);
-  const web = await swarm.create('web', 3, published(8080));
-  await swarm.until(() => swarm.running(web.id).length === 3);
-  await agree(swarm);
-  // Slots are alike, so the highest number goes.
-  const task = swarm.running(web.id).find(({ slot }) => slot === 3);
-  const id = task?.id ?? '';
-  const owner = swarm.agents.find((agent) => agent.nodeId === task?.nodeId);
-  const slow = swarm.agents.find((agent) => agent !== owner);
-  if (slow) slow.acknowledges = false;
-  await changeSpec(swarm.store, web.id, (spec) => ({ ...spec, replicated: { replicas: 2 } }));
-  await swarm.until(() => swarm.agents.every((agent) => endpointsAt(agent, EndpointState.DRAINING).includes(id)));
-  expect(owner?.tasks().map(({ desiredState }) => desiredState)).toEqual([TaskState.RUNNING]);
-  await slow?.acknowledge();
-  await swarm.until(() => swarm.tasks(web.id).length === 2);
-  expect(owner?.tasksSeen.at(-1)).toMatchObject({ id, desiredState: TaskState.REMOVE });
-});
-
-test('drain - a node that is gone is not waited for', async () => {
-  const swarm = await TestSwarm.start(2, 5_000);
-  const web = await swarm.create('web', 1, published(8080));
-  await swarm.until(() => swarm.running(web.id).length === 1);
-  await agree(swarm);
-  const other = swarm.agents.find((agent) => agent.nodeId !== swarm.running(web.id)[0]?.nodeId);
-  if (other) other.acknowledges = false;
-  await swarm.store.update((draft) => draft.remove('service', web.id));
-  await swarm.until(() => swarm.agents.every((agent) => endpointsAt(agent, EndpointState.DRAINING).length === 1));
-  await other?.vanish();
-  await swarm.until(() => swarm.tasks(web.id).length === 0, 4_000);
-});
-
 test('incremental - after random operations every agent knows just what a complete set would hold', async () => {
   const seed = Number(process.env.SEED ?? Date.now() % 1e9);
   console.info(`seed ${seed}`);

@@ -20,10 +20,11 @@ import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { checkDataPathAddress } from '../common/addresses.js';
 import { heartbeatPeriod } from '../common/heartbeat.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
-import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
+import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { MeasuredServices } from '../usage/measured-services.js';
 import type { UsageReports } from '../usage/usage-reports.js';
 import { Assigner } from './assigner.js';
+import type { Overdue } from './drain.js';
 import { Liveness } from './liveness.js';
 import { addressOfPeer, NodeWriter } from './node-writer.js';
 import { Orphans } from './orphans.js';
@@ -38,6 +39,8 @@ export interface DispatcherOptions extends LoopOptions {
   readonly usage: UsageReports;
   /** host:port of the manager that leads, if another one does. */
   readonly leader?: () => string | undefined;
+  /** Milliseconds; see DRAIN_TIMEOUT. */
+  readonly drainTimeout?: number;
 }
 
 /** Periods without a heartbeat after which a node is down. */
@@ -46,6 +49,12 @@ const GRACE_PERIODS = 3;
 const START_GRACE = 10_000;
 /** When a node's state could not be written, milliseconds until that is tried again. */
 const RETRY = 5_000;
+/** Puts it on record with the task that it was stopped without them. */
+function nameUnconfirmed(draft: WriteView, { taskId, nodes }: Overdue): void {
+  const task = draft.get('task', taskId);
+  if (task) draft.update('task', { ...task, unconfirmedNodes: [...nodes] });
+}
+
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
 const JITTER = 0.1;
 
@@ -109,8 +118,8 @@ export class Dispatcher implements Reaction {
 
   start(view: ReadView): void {
     this.#stop();
-    const { store, clock, log } = this.#options;
-    this.#assigner = new Assigner({ store, clock, log, wake: () => this.#loop.wake() }, view);
+    const { store, clock, log, drainTimeout } = this.#options;
+    this.#assigner = new Assigner({ store, clock, log, drainTimeout, wake: () => this.#loop.wake() }, view);
     this.#orphans.start(() => store.view());
     this.#measured.start(view);
     const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));
@@ -142,9 +151,11 @@ export class Dispatcher implements Reaction {
   }
 
   async act(): Promise<void> {
-    this.#assigner?.flush();
+    const { store } = this.#options;
+    const overdue = this.#assigner?.flush() ?? [];
     const orphans = this.#orphans.take();
-    if (orphans.length > 0) await this.#options.store.batch(orphans, (draft, id) => this.#orphans.orphan(draft, id));
+    if (orphans.length > 0) await store.batch(orphans, (draft, id) => this.#orphans.orphan(draft, id));
+    if (overdue.length > 0) await store.batch(overdue, nameUnconfirmed);
   }
 
   #stop(): void {

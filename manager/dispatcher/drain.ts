@@ -1,13 +1,19 @@
 import type { TaskState } from '../../proto/gen/index.js';
 
-/** A task is held back no longer than this, whoever has not answered; milliseconds. */
-export const DRAIN_TIMEOUT = 5_000;
+/**
+ * A task that is to stop is held back no longer than this, whoever has not answered; milliseconds. As long as a
+ * silent node has by default before it is down: a daemon that restarts answers well within it, and one that
+ * hangs does not hold up an update for ever.
+ */
+export const DRAIN_TIMEOUT = 15_000;
+/** The same for a task that has become unhealthy: each request that still comes to it may fail. */
+export const UNHEALTHY_DRAIN_TIMEOUT = 3_000;
 
 interface Drain {
   /** What the task's own node goes on seeing. */
   readonly desiredState: TaskState;
   readonly deadline: number;
-  /** Nodes that still send to it, with the sequence that tells them not to; undefined until it is sent. */
+  /** Nodes that may still send to it, with the sequence that tells them not to; undefined until it is sent. */
   readonly waiting: Map<string, number | undefined>;
 }
 
@@ -19,32 +25,43 @@ export interface Overdue {
 
 /**
  * Tasks that serve and are to stop. Others are told first; a task's own node hears of it when every
- * node that sends to the task has acknowledged that it does no more, is gone, or has had its time.
+ * node that sends to the task has acknowledged that it does no more, is down, or has had its time. A node
+ * whose daemon does not answer just now is waited for like any other: its kernel goes on sending.
  *
- *     begin ──▶ held ──(all nodes acknowledged or gone)──▶ released
+ *     begin ──▶ held ──(all nodes acknowledged or down)──▶ released
  *                 └────(deadline)──────────────────────────▶ released, and the nodes are named
  *
  * Pure: nodes, sequences and time come in, tasks that are released go out.
  */
 export class Drains {
+  readonly #timeout: number;
   readonly #drains = new Map<string, Drain>();
   readonly #byNode = new Map<string, Set<string>>();
 
+  /** @param timeout how long a task is held at most; milliseconds */
+  constructor(timeout: number) {
+    this.#timeout = timeout;
+  }
+
   /**
    * Holds a task. Nothing is held when no node is to be waited for.
-   * @param nodes connected nodes that know the task's endpoints
+   * @param nodes those that may send to the task, connected or not
    */
   begin(taskId: string, desiredState: TaskState, nodes: Iterable<string>, now: number): void {
     if (this.#drains.has(taskId)) return;
     const waiting = new Map<string, number | undefined>();
     for (const node of nodes) waiting.set(node, undefined);
     if (waiting.size === 0) return;
-    this.#drains.set(taskId, { desiredState, deadline: now + DRAIN_TIMEOUT, waiting });
+    this.#drains.set(taskId, { desiredState, deadline: now + this.#timeout, waiting });
     for (const node of waiting.keys()) {
       const tasks = this.#byNode.get(node);
       if (tasks) tasks.add(taskId);
       else this.#byNode.set(node, new Set([taskId]));
     }
+  }
+
+  holds(taskId: string): boolean {
+    return this.#drains.has(taskId);
   }
 
   /** The desired state that the task's own node is to see meanwhile; undefined when it is not held. */
@@ -65,7 +82,12 @@ export class Drains {
     return this.#settle(nodeId, (needed) => needed !== undefined && needed <= sequence);
   }
 
-  /** The node is disconnected or down: it is not waited for. @returns tasks that are held no more */
+  /** The node's session has ended: what it was told counts no more, and it hears of all of it again with the next. */
+  disconnected(nodeId: string): void {
+    for (const taskId of this.#byNode.get(nodeId) ?? []) this.#drains.get(taskId)?.waiting.set(nodeId, undefined);
+  }
+
+  /** The node is down or removed: it is not waited for. @returns tasks that are held no more */
   gone(nodeId: string): readonly string[] {
     return this.#settle(nodeId, () => true);
   }

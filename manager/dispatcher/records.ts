@@ -30,14 +30,17 @@ export function networkRecord(network: Network): NetworkRecord {
   });
 }
 
-/** What others may do with a task's endpoints; undefined when it has none, or none that can be reached. */
+/**
+ * What others may do with a task's endpoints; undefined when it has none, or none that can be reached. A task that
+ * was up and is unhealthy gets nothing new, and keeps the connections that it has until it is stopped.
+ */
 export function endpointState(task: Task, node: Node | undefined): EndpointState | undefined {
   if (!occupiesNode(task) || node === undefined || node.status.state === NodeState.DOWN) return undefined;
   if (!isWanted(task)) return EndpointState.DRAINING;
   const { state, health } = task.status;
   const isUp = state === TaskState.RUNNING && task.desiredState >= TaskState.RUNNING;
-  const isHealthy = health !== HealthState.STARTING && health !== HealthState.UNHEALTHY;
-  return isUp && isHealthy ? EndpointState.SERVING : EndpointState.PRESENT;
+  if (!isUp || health === HealthState.STARTING) return EndpointState.PRESENT;
+  return health === HealthState.UNHEALTHY ? EndpointState.DRAINING : EndpointState.SERVING;
 }
 
 export function endpointId(networkId: string, ownerId: string): string {

@@ -131,6 +131,14 @@ test('tasks - where they are, what became of them, and why', () => {
   });
 });
 
+test('tasks - that one was stopped without some nodes', () => {
+  const object = { ...task, unconfirmedNodes: [task.nodeId, 'gone'] };
+  const name = hostname(task.nodeId);
+  expect(happeningOf({ action: 'update', kind: 'task', object, old: task }, hostname)?.attributes).toMatchObject({
+    unconfirmed: `${name},gone`,
+  });
+});
+
 test('tasks - changes that nobody follows, and the containers of nodes, are no events', () => {
   const object = { ...task, status: { ...task.status, message: 'started' } };
   expect(happeningOf({ action: 'update', kind: 'task', object, old: task }, hostname)).toBeUndefined();

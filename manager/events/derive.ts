@@ -95,7 +95,8 @@ function isTold(task: Task, old: Task | undefined): boolean {
     old === undefined ||
     old.status.state !== task.status.state ||
     old.desiredState !== task.desiredState ||
-    old.status.error !== task.status.error
+    old.status.error !== task.status.error ||
+    old.unconfirmedNodes.length !== task.unconfirmedNodes.length
   );
 }
 
@@ -114,5 +115,7 @@ function describeTask(
       .change('state', old.status.state, status.state, taskState)
       .change('desiredstate', old.desiredState, task.desiredState, taskState);
   attributes.set('error', status.error);
+  if (task.unconfirmedNodes.length > 0)
+    attributes.set('unconfirmed', task.unconfirmedNodes.map((id) => hostname(id) ?? id).join(','));
   if (status.state > (old?.status.state ?? status.state)) attributes.set('exitCode', status.container?.exitCode);
 }

@@ -9,6 +9,7 @@ import {
   AttachNetworkRequest,
   type AttachNetworkResponse,
   DispatcherService,
+  type HealthState,
   type HeartbeatRequest,
   NodeDescription,
   type NodeProblem,
@@ -110,8 +111,8 @@ export class FakeAgent {
     await this.#attachments.detach({ sessionId: this.#sessionId, taskId });
   }
 
-  async report(taskId: string, state: TaskState, sessionId = this.#sessionId): Promise<void> {
-    const status = TaskStatus.create({ state, timestamp: Date.now() });
+  async report(taskId: string, state: TaskState, sessionId = this.#sessionId, health?: HealthState): Promise<void> {
+    const status = TaskStatus.create({ state, timestamp: Date.now(), ...(health === undefined ? {} : { health }) });
     await this.#stubs.updateTaskStatus({ sessionId, updates: [{ taskId, status }] });
   }
 

@@ -45,15 +45,22 @@ export class TestSwarm {
   readonly #identity = newGroup();
   readonly #heartbeat: number;
   readonly #log: Logger;
+  readonly #drainTimeout: number | undefined;
   #member: RaftMember;
   #store: MemoryStore;
   #server: RpcServer;
   #ending = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
 
-  /** @param heartbeat milliseconds */
-  static async start(nodes: number, heartbeat = 1_000, log: Logger = silentLogger): Promise<TestSwarm> {
-    const swarm = new TestSwarm(await mkdtemp(path.join(tmpdir(), 'tsswarm-test-')), heartbeat, log);
+  /** @param heartbeat milliseconds; @param drainTimeout the same, if not the usual */
+  static async start(
+    nodes: number,
+    heartbeat = 1_000,
+    log: Logger = silentLogger,
+    drainTimeout?: number,
+  ): Promise<TestSwarm> {
+    const folder = await mkdtemp(path.join(tmpdir(), 'tsswarm-test-'));
+    const swarm = new TestSwarm(folder, heartbeat, log, drainTimeout);
     onTestFinished(() => swarm.#end());
     await swarm.#begin();
     await swarm.store.update((draft) => {
@@ -64,7 +71,8 @@ export class TestSwarm {
     return swarm;
   }
 
-  private constructor(folder: string, heartbeat: number, log: Logger) {
+  private constructor(folder: string, heartbeat: number, log: Logger, drainTimeout: number | undefined) {
+    this.#drainTimeout = drainTimeout;
     this.#folder = folder;
     this.#heartbeat = heartbeat;
     this.#log = log;
@@ -136,6 +144,7 @@ export class TestSwarm {
     const dispatcher = new Dispatcher({
       ...options,
       usage,
+      ...(this.#drainTimeout === undefined ? {} : { drainTimeout: this.#drainTimeout }),
       authenticate: (context) => authenticate(this.#store, context),
     });
     const loops = [

@@ -12,6 +12,17 @@ export interface LocalTask {
   readonly networks: readonly NetworkRecord[];
 }
 
+/**
+ * The task as managers have it now; undefined: it is no longer assigned to this node. What is to stop stays so: a
+ * manager that has just begun to lead may not know how far its predecessor came.
+ */
+export function reassigned(local: LocalTask, task: Task | undefined, networks: readonly NetworkRecord[]): LocalTask {
+  const { desiredState } = local.task;
+  if (!task) return { ...local, task: { ...local.task, desiredState: TaskState.REMOVE }, assigned: false };
+  const isFurther = isToStop(local) && local.assigned && desiredState > task.desiredState;
+  return { ...local, task: isFurther ? { ...task, desiredState } : task, networks, assigned: true };
+}
+
 /** The states that a task does not leave any more. */
 export function isTerminal(state: TaskState): boolean {
   return state >= TaskState.COMPLETE;

@@ -26,7 +26,8 @@ function local(state: TaskState, desiredState: TaskState = RUNNING, fields: Part
 }
 
 function observed(fields: Partial<Observed> = {}): Observed {
-  return { container: undefined, health: undefined, sandbox: { state: 'ready' }, missing: [], failure: '', ...fields };
+  const nothing = { container: undefined, health: undefined, missing: [], failure: '' };
+  return { ...nothing, sandbox: { state: 'ready' }, withdrawn: true, ...fields };
 }
 
 function container(status: ContainerState['status'], code = 0, oomKilled = false): ContainerState {
@@ -272,6 +273,18 @@ describe('nextStep - health', () => {
     },
   );
 
+  it('is stopped only when it is out of all balancers, if it was in any', () => {
+    const withdrawn = false;
+    const seen = observed({ container: running, health: unhealthy, withdrawn });
+    expect(nextStep(task(RUNNING, HealthState.HEALTHY), seen)).toMatchObject({ health: HealthState.UNHEALTHY });
+    expect(nextStep(task(RUNNING, HealthState.UNHEALTHY), seen)).toEqual({ kind: 'wait' });
+    expect(nextStep(task(STARTING, HealthState.UNHEALTHY), seen)).toEqual({ kind: 'stop' });
+    const ended = observed({ container: exited(137), health: unhealthy, withdrawn });
+    expect(nextStep(task(RUNNING, HealthState.UNHEALTHY), ended)).toMatchObject({ state: FAILED });
+    const told = local(RUNNING, SHUTDOWN, { status: task(RUNNING, HealthState.UNHEALTHY).status });
+    expect(nextStep(told, seen)).toEqual({ kind: 'stop' });
+  });
+
   it('does not matter for one that ends by itself, or is to stop', () => {
     const health = healthOf(HealthState.STARTING);
     const ended = nextStep(task(STARTING, HealthState.STARTING), observed({ container: exited(0), health }));
@@ -303,7 +316,7 @@ it('nextStep - states never move backwards and ended tasks never start, whatever
                 for (const health of present?.status === 'running' ? HEALTHS : [undefined]) {
                   const task = local(state, desired, { assigned });
                   const checked = present && { ...present, check: health && CHECK };
-                  const step = nextStep(task, { container: checked, health, sandbox, failure, missing });
+                  const step = nextStep(task, observed({ container: checked, health, sandbox, failure, missing }));
                   if (step.kind === 'status') {
                     expect(step.state).toBeGreaterThanOrEqual(state);
                     expect(step.state !== state || step.message !== task.status.message).toBe(true);

@@ -9,6 +9,8 @@ export interface Observed {
   /** What its checks have found; undefined when it has none, or none has begun. */
   readonly health: ContainerHealth | undefined;
   readonly sandbox: SandboxView;
+  /** Of a task that has become unhealthy: nobody sends anything new to it, or has had the time to stop doing so. */
+  readonly withdrawn: boolean;
   /** Secrets and configs of the task that have not arrived yet: `secret "key"`. */
   readonly missing: readonly string[];
   /** Why the last prepare or start failed; empty when it did not. */
@@ -130,7 +132,7 @@ function start(local: LocalTask, { container, sandbox, failure, health }: Observ
 /** A container with a check is up when that succeeds, and not before. */
 function started(local: LocalTask, { check }: ContainerState, health: ContainerHealth | undefined): Step {
   if (!check) return { kind: 'status', state: TaskState.RUNNING, message: 'started' };
-  if (isUnhealthy(health)) return giveUp(local);
+  if (isUnhealthy(health)) return giveUp(local, true);
   if (health?.status === HealthState.HEALTHY)
     return { kind: 'status', state: TaskState.RUNNING, message: 'started', health: HealthState.HEALTHY };
   if (local.status.health === HealthState.STARTING) return wait;
@@ -138,18 +140,21 @@ function started(local: LocalTask, { check }: ContainerState, health: ContainerH
   return { kind: 'status', state: TaskState.STARTING, message, health: HealthState.STARTING };
 }
 
-/** It is told first, which takes it out of every balancer, and then stopped; its end is the task's failure. */
-function giveUp({ status }: LocalTask): Step {
-  if (status.health === HealthState.UNHEALTHY) return { kind: 'stop' };
+/**
+ * It is told first, which takes it out of every balancer, and stopped when it is out of all of them; its end is
+ * the task's failure.
+ */
+function giveUp({ status }: LocalTask, withdrawn: boolean): Step {
+  if (status.health === HealthState.UNHEALTHY) return withdrawn ? { kind: 'stop' } : wait;
   const message = 'unhealthy: stopping the container';
   return { kind: 'status', state: status.state, message, health: HealthState.UNHEALTHY };
 }
 
-function keep(local: LocalTask, { container, sandbox, health }: Observed): Step {
+function keep(local: LocalTask, { container, sandbox, health, withdrawn }: Observed): Step {
   if (!container || container.status === 'prepared') return lost;
   const unreachable = networkFailure(sandbox);
   if (container.status === 'running') {
-    if (isUnhealthy(health)) return giveUp(local);
+    if (isUnhealthy(health)) return giveUp(local, withdrawn);
     return { kind: unreachable ? 'stop' : 'wait' };
   }
   if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };

@@ -5,6 +5,7 @@ import type { Logger } from '../../lib/log.js';
 import {
   type ContainerHealth,
   ContainerStatus,
+  HealthState,
   type NetworkRecord,
   type PortConfig,
   PortStatus,
@@ -18,7 +19,7 @@ import { followRun } from '../health/follow-run.js';
 import type { HealthMonitor } from '../health/monitor.js';
 import { Wake } from '../wake.js';
 import type { TaskDatabase } from './database.js';
-import { isTerminal, isToStop, type LocalTask } from './local-task.js';
+import { isTerminal, isToStop, type LocalTask, reassigned } from './local-task.js';
 import { nextStep, type Observed, type SandboxView, type StatusStep, type Step } from './next-step.js';
 
 export interface RunnerContext {
@@ -37,6 +38,11 @@ export interface RunnerContext {
 }
 
 const DEFAULT_GRACE_NS = 10e9;
+/**
+ * An unhealthy task is stopped after this at the latest, milliseconds: managers wait less long for nodes to take it
+ * out of their balancers (UNHEALTHY_DRAIN_TIMEOUT), but perhaps none can be reached.
+ */
+export const WITHDRAWAL_PATIENCE = 5_000;
 
 /**
  * Carries out the steps of one task, one after another. What has to outlive the daemon is on disk
@@ -52,6 +58,9 @@ export class TaskRunner {
   #container: ContainerState | undefined;
   #failure = '';
   #watching = false;
+  /** With an unhealthy task until it is out of all balancers. */
+  #patience: 'fresh' | 'wearing' | 'spent' = 'fresh';
+  #cancelPatience: () => void = () => {};
   /** Ends a preparation that nobody wants any more. */
   #preparing: AbortController | undefined;
 
@@ -73,9 +82,7 @@ export class TaskRunner {
 
   /** What managers say of the task now; undefined: it is no longer assigned to this node. */
   update(task: Task | undefined, networks: readonly NetworkRecord[]): void {
-    this.#local = task
-      ? { ...this.#local, task, networks, assigned: true }
-      : { ...this.#local, task: { ...this.#local.task, desiredState: TaskState.REMOVE }, assigned: false };
+    this.#local = reassigned(this.#local, task, networks);
     if (isToStop(this.#local)) this.#preparing?.abort();
     this.#wake.notify();
   }
@@ -87,6 +94,14 @@ export class TaskRunner {
 
   /** Resolves when the task is gone, or when the signal aborts: then the container runs on. */
   async run(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#carryOut(signal);
+    } finally {
+      this.#cancelPatience();
+    }
+  }
+
+  async #carryOut(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
         if (!this.#recorded) await this.#record();
@@ -107,11 +122,26 @@ export class TaskRunner {
     return this.#context.health.of(this.#local.task.id);
   }
 
+  /** Managers say so; or nobody sends to it, or nobody says anything for too long. */
+  #withdrawn(): boolean {
+    const { task, status } = this.#local;
+    if (status.health !== HealthState.UNHEALTHY || task.withdrawn || task.networks.length === 0) return true;
+    if (this.#patience === 'fresh') {
+      this.#patience = 'wearing';
+      this.#cancelPatience = this.#context.clock.after(WITHDRAWAL_PATIENCE, () => {
+        this.#patience = 'spent';
+        this.#wake.notify();
+      });
+    }
+    return this.#patience === 'spent';
+  }
+
   #observed(): Observed {
     return {
       container: this.#container,
       health: this.#health,
       sandbox: this.#context.sandbox(this.#local),
+      withdrawn: this.#withdrawn(),
       missing: this.#context.missing(this.#local.task),
       failure: this.#failure,
     };
