@@ -1,5 +1,7 @@
+import { AsyncQueue } from '../../lib/async.js';
 import { messageOf } from '../../lib/errors.js';
 import {
+  type AcknowledgeRequest,
   AssignmentChangeAction,
   type AssignmentsMessage,
   AssignmentsMessageType,
@@ -25,6 +27,7 @@ let connected = 0;
 class SimulatedNode {
   readonly #stubs: Stubs<typeof DispatcherService>;
   readonly #states = new Map<string, TaskState>();
+  readonly #acknowledgements = new AsyncQueue<AcknowledgeRequest>();
   #sessionId = '';
   /** Milliseconds; each answer gives it anew. */
   #period = 5_000;
@@ -52,7 +55,7 @@ class SimulatedNode {
     for await (const { sessionId } of this.#stubs.session(request)) {
       if (this.#sessionId !== '') continue;
       this.#sessionId = sessionId;
-      const parts = [this.#beat(), this.#receive()];
+      const parts = [this.#beat(), this.#receive(), this.#stubs.acknowledge(this.#acknowledgements)];
       for (const part of parts) part.catch((error) => errors.push(messageOf(error)));
     }
   }
@@ -73,7 +76,7 @@ class SimulatedNode {
       if (message.type === AssignmentsMessageType.COMPLETE) connected++;
       const updates = this.#apply(message);
       const answer = { sessionId: this.#sessionId };
-      await this.#stubs.acknowledge({ ...answer, sequence: message.resultsIn, problems: [] });
+      this.#acknowledgements.push({ ...answer, sequence: message.resultsIn, problems: [] });
       if (updates.length > 0) await this.#stubs.updateTaskStatus({ ...answer, updates });
     }
   }

@@ -94,6 +94,11 @@ export class Assigner implements AssignmentSource {
     return stream;
   }
 
+  /** How many nodes are told of changes. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
   streamOf(nodeId: string): AssignmentStream | undefined {
     return this.#streams.get(nodeId);
   }

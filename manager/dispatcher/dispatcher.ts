@@ -93,7 +93,7 @@ export class Dispatcher implements Reaction {
       session: (request, context) => this.#session(request, context),
       heartbeat: (beats, context) => this.#heartbeats(beats, context),
       assignments: (request, context) => this.#assignments(request, context),
-      acknowledge: (request, context) => this.#acknowledge(request, context),
+      acknowledge: (acknowledgements, context) => this.#acknowledge(acknowledgements, context),
       updateTaskStatus: (request, context) => this.#updateTaskStatus(request, context),
     };
   }
@@ -260,8 +260,7 @@ export class Dispatcher implements Reaction {
     const { store, clock, usage, random = Math.random } = this.#options;
     let session: Session | undefined;
     for await (const beat of beats) {
-      // Who proved who it is when the stream began is that node for as long as its session lasts.
-      if (!session || session.ended || session.id !== beat.sessionId) session = this.#of(beat.sessionId, context);
+      session = this.#still(session, beat.sessionId, context);
       const view = store.view();
       const period = heartbeatPeriod(view);
       this.#liveness.heard(session.nodeId, GRACE_PERIODS * period);
@@ -291,7 +290,7 @@ export class Dispatcher implements Reaction {
         if (wait > 0) await clock.sleep(wait);
         const message = stream.next();
         if (!message) continue;
-        pacer.sent(clock.now());
+        pacer.sent(clock.now(), assigner.streams);
         assigner.sent(stream, message.resultsIn);
         yield message;
       }
@@ -300,10 +299,16 @@ export class Dispatcher implements Reaction {
     }
   }
 
-  async #acknowledge(request: AcknowledgeRequest, context: CallContext): Promise<AcknowledgeResponse> {
-    const session = this.#of(request.sessionId, context);
-    this.#assigner?.acknowledged(session.nodeId, Math.min(request.sequence, session.sequence.value));
-    await this.#nodes.setProblems(session.nodeId, request.problems);
+  async #acknowledge(
+    acknowledgements: AsyncIterable<AcknowledgeRequest>,
+    context: CallContext,
+  ): Promise<AcknowledgeResponse> {
+    let session: Session | undefined;
+    for await (const { sessionId, sequence, problems } of acknowledgements) {
+      session = this.#still(session, sessionId, context);
+      this.#assigner?.acknowledged(session.nodeId, Math.min(sequence, session.sequence.value));
+      await this.#nodes.setProblems(session.nodeId, problems);
+    }
     return {};
   }
 
@@ -318,6 +323,11 @@ export class Dispatcher implements Reaction {
     const leader = this.#options.leader?.();
     const hint = leader === undefined ? undefined : `The leader is ${leader}.`;
     return unavailable('this manager is not the leader, or is just starting', { value: leader, hint });
+  }
+
+  /** As `#of`, for each message of a stream: its caller is the same node for as long as its session lasts. */
+  #still(session: Session | undefined, sessionId: string, context: CallContext): Session {
+    return session && !session.ended && session.id === sessionId ? session : this.#of(sessionId, context);
   }
 
   /** @throws FAILED_PRECONDITION when the caller's session is not this one (any more) */

@@ -100,7 +100,7 @@ export class FakeAgent {
   }
 
   async acknowledge(sequence = this.sequence): Promise<void> {
-    await this.#stubs.acknowledge({ sessionId: this.#sessionId, sequence, problems: this.problems });
+    await this.#stubs.acknowledge(only({ sessionId: this.#sessionId, sequence, problems: this.problems }));
   }
 
   attach(fields: Partial<AttachNetworkRequest>): Promise<AttachNetworkResponse> {
@@ -182,4 +182,9 @@ export class FakeAgent {
     });
     if (updates.length > 0) await this.#stubs.updateTaskStatus({ sessionId: this.#sessionId, updates });
   }
+}
+
+/** A stream of one message. */
+async function* only<T>(message: T): AsyncGenerator<T> {
+  yield message;
 }

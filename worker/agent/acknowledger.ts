@@ -25,15 +25,15 @@ export class Acknowledger {
     if (this.#newest || problems.length > 0) this.put(this.#newest?.sequence ?? 0, problems);
   }
 
-  /** Sends what is new until the signal aborts. @throws what `send` throws */
-  async deliver(send: (acknowledgement: Acknowledgement) => Promise<void>, signal: AbortSignal): Promise<void> {
-    let sent: Acknowledgement | undefined;
+  /** What is to be told, until the signal aborts; for one reader, who is told the newest whenever it asks. */
+  async *news(signal: AbortSignal): AsyncGenerator<Acknowledgement> {
+    let told: Acknowledgement | undefined;
     while (!signal.aborted) {
       const newest = this.#newest;
-      if (newest === undefined || newest === sent) await this.#wake.wait(signal);
+      if (newest === undefined || newest === told) await this.#wake.wait(signal);
       else {
-        await send(newest);
-        sent = newest;
+        yield newest;
+        told = newest;
       }
     }
   }

@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.js';
 import { messageOf, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
+  type AcknowledgeRequest,
   DispatcherService,
   type HeartbeatRequest,
   type NodeDescription,
@@ -174,11 +175,13 @@ export class Session {
     );
   }
 
-  #acknowledge(signal: AbortSignal): Promise<void> {
-    const sessionId = this.#id;
-    return this.#acknowledger.deliver(async (acknowledgement) => {
-      await this.#dispatcher.acknowledge({ sessionId, ...acknowledgement }, { signal, timeout: RPC_TIMEOUT });
-    }, signal);
+  async #acknowledge(signal: AbortSignal): Promise<void> {
+    await this.#dispatcher.acknowledge(this.#acknowledgements(signal), { signal });
+    throw unavailable('the manager ended the acknowledgements');
+  }
+
+  async *#acknowledgements(signal: AbortSignal): AsyncGenerator<AcknowledgeRequest> {
+    for await (const news of this.#acknowledger.news(signal)) yield { sessionId: this.#id, ...news };
   }
 
   #report(signal: AbortSignal): Promise<void> {

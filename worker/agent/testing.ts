@@ -57,10 +57,12 @@ export class TestDispatcher {
       session: (request, { signal }) => this.#session(request, signal),
       heartbeat: (beats) => this.#heartbeats(beats),
       assignments: ({ sessionId }, { signal }) => this.#assignments(sessionId, signal),
-      acknowledge: async (request) => {
-        this.#check('acknowledge', request.sessionId);
-        this.acknowledged.push(request);
-        this.#notify();
+      acknowledge: async (requests) => {
+        for await (const request of requests) {
+          this.#check('acknowledge', request.sessionId);
+          this.acknowledged.push(request);
+          this.#notify();
+        }
         return AcknowledgeResponse.create();
       },
       updateTaskStatus: async ({ sessionId, updates }) => {
