@@ -233,12 +233,12 @@ export interface Ingress {
   readonly services: readonly PublishedPort[];
 }
 
-/** A port that every node answers on. (protocol, published) is unique. */
+/** A port that every node answers on. Unique by protocol and number on each address. */
 export interface PublishedPort {
   readonly protocol: TransportProtocol;
   readonly published: number;
   readonly target: number;
-  /** Empty: all local addresses. */
+  /** Empty: all local addresses. A node answers only on those that it has. */
   readonly hostAddress: string;
   readonly backends: readonly Backend[];
   /** Undefined: `rr`. */

@@ -53,7 +53,7 @@ const LISTS: readonly ListFlag[] = [
     name: 'publish',
     short: 'p',
     value: 'PORT',
-    what: 'published port, as 8080:80 or published=8080,target=80,mode=host',
+    what: 'published port, as 8080:80, 192.0.2.7:8080:80, or published=8080-8089,target=80,mode=host,ip=192.0.2.7',
     removes: 'TARGET-PORT',
   },
   { name: 'secret', value: 'SECRET', what: 'secret', removes: 'SECRET' },

@@ -73,9 +73,44 @@ describe('parsePublish - long syntax', () => {
   });
 
   it.each([
+    ['target=80', [port({ targetPort: 80 })]],
+    ['target=80,published=0', [port({ targetPort: 80 })]],
+    [
+      'published=8080-8081,target=80-81',
+      [port({ publishedPort: 8080, targetPort: 80 }), port({ publishedPort: 8081, targetPort: 81 })],
+    ],
+    [
+      'published=8080-8081,target=80',
+      [port({ publishedPort: 8080, targetPort: 80 }), port({ publishedPort: 8081, targetPort: 80 })],
+    ],
+    ['target=80,published=8080,ip=192.0.2.7', [port({ publishedPort: 8080, targetPort: 80, hostIp: '192.0.2.7' })]],
+    ['target=80,published=8080,ip=FD00::0:1', [port({ publishedPort: 8080, targetPort: 80, hostIp: 'fd00::1' })]],
+  ])('%s', (text, expected) => {
+    expect(parsePublish(text)).toEqual(expected);
+  });
+
+  it('in host mode a range for one target is one to choose from', () => {
+    const host = { publishMode: PublishMode.HOST };
+    expect(parsePublish('published=8080-8090,target=80,mode=host')).toEqual([
+      port({ ...host, publishedPort: 8080, publishedLast: 8090, targetPort: 80 }),
+    ]);
+    expect(parsePublish('published=8080-8081,target=80-81,mode=host')).toEqual([
+      port({ ...host, publishedPort: 8080, targetPort: 80 }),
+      port({ ...host, publishedPort: 8081, targetPort: 81 }),
+    ]);
+  });
+
+  it.each([
     ['published=8080', 'the target port is missing'],
     ['target=80,mode=swarm', '"swarm" is not a publish mode'],
-    ['target=80,colour=red', 'unexpected key "colour"\nAllowed keys: target, published, protocol'],
+    ['target=80,colour=red', 'unexpected key "colour"\nAllowed keys: target, published, protocol, mode, name, ip'],
+    ['target=0', '"0" is not a port\nPorts are numbers from 1 to 65535'],
+    ['target=80,published=65536', '"65536" is not a port'],
+    ['target=80-81,published=8080', 'the ranges 8080 and 80-81 have different lengths: 1 and 2'],
+    ['target=80,published=8090-8080', 'the range 8090-8080 ends before it begins\nWrite 8080-8090.'],
+    ['target=80,ip=node2', '"node2" is not an IP address'],
+    ['target=80,target=81', 'the field "target" is given twice'],
+    ['target=80,ip=192.0.2.7,host-ip=192.0.2.8', 'the field "ip" is given twice'],
     ['target=', 'the field "target" has no value'],
     ['target=80,published=x', '"x" is not a port'],
     ['target=80,scheduler=best', '"best" is not a scheduler'],
@@ -94,6 +129,7 @@ describe('matchesPublishRm', () => {
     ['8080:80', true],
     ['8081:80', false],
     ['target=80,published=8080', true],
+    ['192.0.2.7:8080:80', false],
   ])('%s → %s', (text, expected) => {
     expect(matchesPublishRm(text)(web)).toBe(expected);
   });

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
+import { canonicalAddress } from '../../lib/ip.js';
 import { parseDuration } from '../../lib/units.js';
 import { PortConfig, Protocol, PublishMode } from '../../proto/gen/specs.js';
-import { csvFields, type KeyValue, keyValue, requiredValue, unexpectedKey } from './csv.js';
+import { csvFields, keyValue, requiredValue, unexpectedKey } from './csv.js';
 
 const SHORT_HINT = 'A port looks like 8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8003:80-83 or 80.';
 const PROTOCOLS: Readonly<Record<string, Protocol>> = {
@@ -12,15 +13,17 @@ const PROTOCOLS: Readonly<Record<string, Protocol>> = {
 };
 const MODES: Readonly<Record<string, PublishMode>> = { ingress: PublishMode.INGRESS, host: PublishMode.HOST };
 const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'];
-const KEYS = ['target', 'published', 'protocol', 'mode', 'name', 'host-ip', 'scheduler', 'affinity-timeout'];
 
 /**
- * A value of `--publish`: `[IP:][PUBLISHED:]TARGET[/PROTOCOL]`, where both ports may be ranges, or
- * `target=80,published=8080,protocol=tcp,mode=ingress`. One port config for each port of a range.
+ * A value of `--publish`: `[IP:][PUBLISHED:]TARGET[/PROTOCOL]`, or
+ * `target=80,published=8080,protocol=tcp,mode=ingress,ip=192.0.2.7,name=http`. Both ports may be ranges in either
+ * syntax: as many of one as of the other, or all published ports for one target. In host mode such a range is one
+ * from which each node chooses a free port. One port config for each port that is published for sure.
+ * @param mode when the text does not say it
  * @throws INVALID_ARGUMENT that names the part that is wrong
  */
-export function parsePublish(text: string): PortConfig[] {
-  return text.includes('=') ? [parseLong(text)] : parseShort(text);
+export function parsePublish(text: string, mode: PublishMode = PublishMode.INGRESS): PortConfig[] {
+  return text.includes('=') ? parseLong(text, mode) : parseShort(text, mode);
 }
 
 function portNumber(text: string): number {
@@ -39,78 +42,96 @@ function protocolOf(text: string): Protocol {
 function hostIp(text: string): string {
   const ip = text.replace(/^\[(.*)\]$/, '$1');
   if (isIP(ip) === 0) throw invalidArgument(`"${text}" is not an IP address`, { value: text, hint: SHORT_HINT });
-  return ip;
+  return canonicalAddress(ip);
 }
 
-function range(text: string): number[] {
+/** First and last of `8000-8003`, or of `80`. */
+type Range = readonly [number, number];
+
+function range(text: string): Range {
   const [first = '', last, ...more] = text.split('-');
   if (more.length > 0) throw invalidArgument(`"${text}" is not a port range`, { value: text, hint: SHORT_HINT });
   const from = portNumber(first);
   const to = last === undefined ? from : portNumber(last);
-  if (to < from) throw invalidArgument(`the range ${text} ends before it begins`, { value: text });
-  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  if (to < from)
+    throw invalidArgument(`the range ${text} ends before it begins`, { value: text, hint: `Write ${to}-${from}.` });
+  return [from, to];
 }
 
-function parseShort(text: string): PortConfig[] {
+const sizeOf = ([from, to]: Range): number => to - from + 1;
+const rangeText = ([from, to]: Range): string => (from === to ? `${from}` : `${from}-${to}`);
+
+/** @param published undefined: left open; @param text what was written, for messages */
+function expand(text: string, published: Range | undefined, target: Range, common: Partial<PortConfig>): PortConfig[] {
+  const count = sizeOf(published ?? target);
+  const made = (i: number, publishedPort: number) =>
+    PortConfig.create({ ...common, publishedPort, targetPort: target[0] + (sizeOf(target) === 1 ? 0 : i) });
+  const all = Array.from({ length: count }, (_, i) => i);
+  if (published === undefined) return all.map((i) => made(i, 0));
+  if (sizeOf(target) !== 1 && sizeOf(target) !== count)
+    throw invalidArgument(
+      `the ranges ${rangeText(published)} and ${rangeText(target)} have different lengths: ${count} and ${sizeOf(target)}`,
+      { value: text, hint: 'Give as many published ports as target ports, or one target port.' },
+    );
+  if (common.publishMode === PublishMode.HOST && count > sizeOf(target))
+    return [{ ...made(0, published[0]), publishedLast: published[1] }];
+  return all.map((i) => made(i, published[0] + i));
+}
+
+function parseShort(text: string, publishMode: PublishMode): PortConfig[] {
   const match = /^(?:(\[[^\]]*\]|[^:]*):)?(?:([^:/[\]]*):)?([^:/]+)(?:\/([^/]*))?$/.exec(text);
   if (!match?.[3]) throw invalidArgument(`"${text}" is not a port mapping`, { value: text, hint: SHORT_HINT });
-  const [, first, second, target] = match;
+  const [, first, second, target = ''] = match;
   const ip = second === undefined ? '' : (first ?? '');
   const published = second ?? first ?? '';
-  const protocol = protocolOf(match[4] ?? 'tcp');
-  const targets = range(target ?? '');
-  const common = { protocol, hostIp: ip === '' ? '' : hostIp(ip), publishMode: PublishMode.INGRESS };
-  if (published === '') return targets.map((targetPort) => PortConfig.create({ ...common, targetPort }));
-  const publishedPorts = range(published);
-  if (targets.length !== 1 && targets.length !== publishedPorts.length)
-    throw invalidArgument(`the ranges ${published} and ${target} have different lengths`, {
-      value: text,
-      hint: 'Give as many published ports as target ports, or one target port.',
-    });
-  return publishedPorts.map((publishedPort, i) =>
-    PortConfig.create({ ...common, publishedPort, targetPort: targets[targets.length === 1 ? 0 : i] ?? 0 }),
-  );
+  const common = { publishMode, protocol: protocolOf(match[4] ?? 'tcp'), hostIp: ip === '' ? '' : hostIp(ip) };
+  return expand(text, published === '' ? undefined : range(published), range(target), common);
 }
 
-function longField(field: KeyValue): Partial<PortConfig> {
-  const value = requiredValue(field);
-  switch (field.key) {
-    case 'target':
-      return { targetPort: portNumber(value) };
-    case 'published':
-      return { publishedPort: portNumber(value) };
-    case 'protocol':
-      return { protocol: protocolOf(value) };
-    case 'mode': {
-      const publishMode = MODES[value];
-      if (publishMode === undefined)
-        throw invalidArgument(`"${value}" is not a publish mode`, { value, hint: 'Modes are ingress and host.' });
-      return { publishMode };
-    }
-    case 'name':
-      return { name: value };
-    case 'host-ip':
-      return { hostIp: hostIp(value) };
-    case 'scheduler':
-      if (!SCHEDULERS.includes(value))
-        throw invalidArgument(`"${value}" is not a scheduler`, {
-          value,
-          hint: `Schedulers: ${SCHEDULERS.join(', ')}.`,
-        });
-      return { scheduler: value };
-    case 'affinity-timeout':
-      return { affinityTimeout: parseDuration(value) };
-    default:
-      throw unexpectedKey(field.key, KEYS);
+/** Fields of the long syntax, each with what its value makes of a port. `target` and `published` are ranges. */
+const FIELDS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> = {
+  target: () => ({}),
+  published: () => ({}),
+  protocol: (value) => ({ protocol: protocolOf(value) }),
+  mode: (value) => ({ publishMode: modeOf(value) }),
+  name: (name) => ({ name }),
+  ip: (value) => ({ hostIp: hostIp(value) }),
+  scheduler: (value) => ({ scheduler: schedulerOf(value) }),
+  'affinity-timeout': (value) => ({ affinityTimeout: parseDuration(value) }),
+};
+
+/** What fields are called elsewhere: by `docker run`'s own words, and by compose files. */
+const OTHER_NAMES: Readonly<Record<string, string>> = { 'host-ip': 'ip', host_ip: 'ip' };
+
+function modeOf(value: string): PublishMode {
+  const mode = MODES[value];
+  if (mode !== undefined) return mode;
+  throw invalidArgument(`"${value}" is not a publish mode`, { value, hint: 'Modes are ingress and host.' });
+}
+
+function schedulerOf(value: string): string {
+  if (SCHEDULERS.includes(value)) return value;
+  throw invalidArgument(`"${value}" is not a scheduler`, { value, hint: `Schedulers: ${SCHEDULERS.join(', ')}.` });
+}
+
+function parseLong(text: string, publishMode: PublishMode): PortConfig[] {
+  const given = new Map<string, string>();
+  let common: Partial<PortConfig> = { publishMode };
+  for (const field of csvFields(text).map(keyValue)) {
+    const key = OTHER_NAMES[field.key] ?? field.key;
+    const parse = FIELDS[key];
+    if (parse === undefined) throw unexpectedKey(field.key, Object.keys(FIELDS));
+    const value = requiredValue(field);
+    if (given.has(key)) throw invalidArgument(`the field "${key}" is given twice`, { value: text });
+    given.set(key, value);
+    common = { ...common, ...parse(value) };
   }
-}
-
-function parseLong(text: string): PortConfig {
-  const fields = csvFields(text).map((field) => longField(keyValue(field)));
-  const port = PortConfig.create(Object.assign({}, ...fields) as Partial<PortConfig>);
-  if (port.targetPort === 0)
+  const [target, published] = ['target', 'published'].map((key) => given.get(key));
+  if (target === undefined)
     throw invalidArgument('the target port is missing', { value: text, hint: 'Add target=PORT, as in target=80.' });
-  return port;
+  // As Docker has it, 0 leaves the published port open.
+  const isOpen = published === undefined || published === '0';
+  return expand(text, isOpen ? undefined : range(published), range(target), common);
 }
 
 /** What `--publish-rm` names: a target port with an optional protocol, or a whole port in either syntax. */
@@ -127,6 +148,7 @@ export function matchesPublishRm(text: string): (port: PortConfig) => boolean {
       (w) =>
         w.targetPort === port.targetPort &&
         w.protocol === port.protocol &&
-        (w.publishedPort === 0 || w.publishedPort === port.publishedPort),
+        (w.publishedPort === 0 || w.publishedPort === port.publishedPort) &&
+        (w.hostIp === '' || w.hostIp === port.hostIp),
     );
 }

@@ -220,7 +220,9 @@ function restartPolicy(flags: Flags): Pick<ContainerConfig, 'restart' | 'restart
 function publishedPorts(flags: Flags): Port[] {
   const published = flags
     .list('publish')
-    .flatMap((text) => inFlag('publish', text, (value) => parsePublish(value).map((port) => hostPort(port, value))));
+    .flatMap((text) =>
+      inFlag('publish', text, (value) => parsePublish(value, PublishMode.HOST).map((port) => hostPort(port, value))),
+    );
   const exposed = flags.each('expose', parseExpose).flat();
   if (!flags.on('publish-all')) return published;
   const isPublished = (port: Port) =>

@@ -50,6 +50,7 @@ export function dockerPort(port: PortConfig) {
     Protocol: ProtocolName[port.protocol].toLowerCase(),
     TargetPort: port.targetPort,
     PublishedPort: nonZero(port.publishedPort),
+    PublishedPortLast: nonZero(port.publishedLast),
     PublishMode: port.publishMode === PublishMode.HOST ? 'host' : 'ingress',
     HostIP: nonBlank(port.hostIp),
     Scheduler: nonBlank(port.scheduler),

@@ -3,6 +3,7 @@ import {
   FailureActionName,
   type HealthConfig,
   MountTypeName,
+  type PortConfig,
   ProtocolName,
   PublishMode,
   type ResourceRequirements,
@@ -43,15 +44,20 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Networks', spec.task.networks.map((network) => networkName(network.target)).join(' ') || undefined],
     ['Endpoint Mode', spec.endpoint.mode === 0 ? 'vip' : 'dnsrr'],
     ['Ports', service.endpoint.ports.length > 0 ? '' : undefined],
-    ...service.endpoint.ports.map((port): PrettyLine => {
-      const mode = port.publishMode === PublishMode.HOST ? 'host' : 'ingress';
-      const protocol = dashed(ProtocolName[port.protocol]);
-      return ['PublishedPort', `${port.publishedPort} -> ${port.targetPort}/${protocol} (${mode})`, 1];
-    }),
+    ...service.endpoint.ports.map((port): PrettyLine => ['PublishedPort', portLine(port), 1]),
     ['Problems', service.problems.length > 0 ? '' : undefined],
     ...service.problems.map((problem, i): PrettyLine => [String(i + 1), problem, 1]),
   ];
   return prettyLines(lines);
+}
+
+/** `192.0.2.7:8080 -> 80/tcp (ingress)`; in host mode also `8080-8090 -> …` and `any -> …`. */
+function portLine(port: PortConfig): string {
+  const mode = port.publishMode === PublishMode.HOST ? 'host' : 'ingress';
+  const last = port.publishedLast === 0 ? '' : `-${port.publishedLast}`;
+  const published = port.publishedPort === 0 ? 'any' : `${port.publishedPort}${last}`;
+  const at = port.hostIp === '' ? '' : `${port.hostIp.includes(':') ? `[${port.hostIp}]` : port.hostIp}:`;
+  return `${at}${published} -> ${port.targetPort}/${dashed(ProtocolName[port.protocol])} (${mode})`;
 }
 
 function updateStatusLines({ updateStatus: status }: Service): PrettyLine[] {

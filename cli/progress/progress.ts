@@ -9,7 +9,7 @@ import {
   UpdateState,
   type UpdateStatus,
 } from '../../proto/gen/objects.js';
-import type { TaskSpec } from '../../proto/gen/specs.js';
+import { type PortConfig, PublishMode, type TaskSpec } from '../../proto/gen/specs.js';
 import { naturalOrder, shortId } from '../format/human.js';
 import { outcomeText, timeIn } from '../format/schedule.js';
 import { reasonOf } from '../format/task-rows.js';
@@ -244,14 +244,10 @@ function ofTask(spec: TaskSpec): TaskSpec {
 function isCurrent(service: Service, task: Task): boolean {
   if (task.specVersion === service.specVersion) return true;
   if (!isDeepStrictEqual(ofTask(task.spec), ofTask(service.spec.task))) return false;
-  const ports = service.spec.endpoint.ports;
-  const taskPorts = task.endpoint.ports;
+  const [ports, taskPorts] = [service.spec.endpoint.ports, task.endpoint.ports];
+  // The mesh's ports, and the endpoint mode, change without the tasks.
+  const isHost = ({ publishMode }: PortConfig) => publishMode === PublishMode.HOST;
   return (
-    task.endpoint.mode === service.spec.endpoint.mode &&
-    ports.length === taskPorts.length &&
-    ports.every((port, i) => {
-      const published = port.publishedPort === 0 ? taskPorts[i]?.publishedPort : port.publishedPort;
-      return isDeepStrictEqual({ ...port, publishedPort: published }, taskPorts[i]);
-    })
+    ports.every(isHost) === taskPorts.every(isHost) && isDeepStrictEqual(ports.filter(isHost), taskPorts.filter(isHost))
   );
 }

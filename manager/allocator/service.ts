@@ -1,14 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
-import {
-  EndpointMode,
-  type Network,
-  type PortConfig,
-  PublishMode,
-  type Service,
-  type VirtualIP,
-} from '../../proto/gen/index.js';
+import { EndpointMode, type Network, type PortConfig, type Service, type VirtualIP } from '../../proto/gen/index.js';
+import { isHostMode } from '../common/published-ports.js';
 import type { AddressLedger } from './ledger.js';
 import { allocated, givesAddresses } from './network.js';
 import { type PortTable, portTaken } from './ports.js';
@@ -75,7 +69,7 @@ export function allocateEndpoint(service: Service, resources: ServiceResources):
 
 /** Books what the store says that the service has. */
 export function claimEndpoint(service: Service, { ledger, ports }: ServiceResources): void {
-  for (const port of service.endpoint.ports) if (isShared(service, port)) ports.claim(service.id, port);
+  for (const port of service.endpoint.ports) if (!isHostMode(port)) ports.claim(service.id, port);
   const { virtualIps } = service.endpoint;
   for (const networkId of new Set(virtualIps.map((vip) => vip.networkId))) {
     const addresses = virtualIps.filter((vip) => vip.networkId === networkId).map((vip) => vip.address);
@@ -83,19 +77,13 @@ export function claimEndpoint(service: Service, { ledger, ports }: ServiceResour
   }
 }
 
-/** Ingress ports, and ports that the swarm itself has chosen, are one service's only. */
-function isShared(service: Service, port: PortConfig): boolean {
-  if (port.publishMode === PublishMode.INGRESS) return true;
-  return !service.spec.endpoint.ports.some(
-    (asked) => asked.publishedPort === port.publishedPort && asked.protocol === port.protocol,
-  );
-}
-
 function allocatePort(service: Service, port: PortConfig, previous: PortConfig[], resources: ServiceResources) {
   const { ports } = resources;
+  // Of a node's own ports the scheduler and the node know.
+  if (isHostMode(port)) return port;
   if (port.publishedPort !== 0) {
-    if (isShared(service, port) && !ports.claim(service.id, port))
-      throw portTaken(port, resources.serviceName(ports.owner(port) ?? ''));
+    if (!ports.claim(service.id, port))
+      throw portTaken(port, resources.serviceName(ports.owner(service.id, port) ?? ''));
     return port;
   }
   const kept = previous.findIndex(

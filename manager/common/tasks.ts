@@ -5,7 +5,6 @@ import {
   NodeAvailability,
   NodeState,
   type PortConfig,
-  PublishMode,
   type Restarts,
   type Service,
   Task,
@@ -13,6 +12,7 @@ import {
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
+import { isHostMode } from './published-ports.js';
 
 /** Managers want it to run: its desired state is at most COMPLETE, which is what jobs have. */
 export function isWanted(task: Task): boolean {
@@ -157,24 +157,19 @@ function withoutVirtualIps(spec: TaskSpec): TaskSpec {
   return { ...spec, networks: spec.networks.map((network) => ({ ...network, virtualIp: '' })) };
 }
 
-function offers(given: Endpoint, asked: { readonly mode: number; readonly ports: readonly PortConfig[] }): boolean {
-  if (given.mode !== asked.mode || given.ports.length !== asked.ports.length) return false;
-  return asked.ports.every((port, i) => {
-    const has = given.ports[i];
-    if (has === undefined) return false;
-    return isDeepStrictEqual(
-      { ...has, publishedPort: port.publishedPort || has.publishedPort },
-      {
-        ...port,
-        publishedPort: port.publishedPort || has.publishedPort,
-      },
-    );
-  });
+/**
+ * Whether its ports are as they are asked for, as far as a task has to do with them: those of its own node, and
+ * whether it has an endpoint in the ingress network. What leads there, and by which port, is the nodes' affair, as
+ * is the endpoint mode: both change without the tasks, so that connections by other ports go on.
+ */
+function offers(given: Endpoint, asked: { readonly ports: readonly PortConfig[] }): boolean {
+  if (publishesOnIngress(given.ports) !== publishesOnIngress(asked.ports)) return false;
+  return isDeepStrictEqual(given.ports.filter(isHostMode), asked.ports.filter(isHostMode));
 }
 
 /** Whether any of the ports is reached through every node. */
 export function publishesOnIngress(ports: readonly PortConfig[]): boolean {
-  return ports.some((port) => port.publishMode === PublishMode.INGRESS);
+  return ports.some((port) => !isHostMode(port));
 }
 
 type Aging = Pick<Task, 'id'> & { readonly meta: { readonly createdAt: number } };

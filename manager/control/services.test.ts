@@ -72,16 +72,35 @@ describe('services', () => {
     await create({ name: 'b', ports: [{ publishedPort: 53, publishMode: PublishMode.HOST }] });
   });
 
-  test('ports - two services cannot share one of the mesh by publishing it on different addresses', async () => {
+  test('ports - two services share one on different addresses, not with one on all', async () => {
     const { create } = await openControl();
-    await create({ ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
-    const other = create({ name: 'b', ports: [{ publishedPort: 80, hostIp: '203.0.113.2' }] });
-    await expect(other).rejects.toThrow("port '80/tcp' is already in use by service 'web'");
+    const { id } = await create({ ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
+    await create({ name: 'b', ports: [{ publishedPort: 80, hostIp: '203.0.113.2' }] });
+    const same = create({ name: 'c', ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
+    await expect(same).rejects.toThrow(`port '203.0.113.1:80/tcp' is already in use by service 'web' (${id})`);
+    for (const hostIp of ['', '0.0.0.0'])
+      await expect(create({ name: 'd', ports: [{ publishedPort: 80, hostIp }] })).rejects.toThrow(
+        `is already in use by service 'web' (${id}) as an ingress port (203.0.113.1:80/tcp)`,
+      );
+  });
+
+  test('ports - a range to choose from must be free of what all nodes publish', async () => {
+    const { create } = await openControl();
+    const range = { publishedPort: 8080, publishedLast: 8089, publishMode: PublishMode.HOST };
+    await create({ ports: [range, { ...range, targetPort: 81 }] });
+    await expect(create({ name: 'b', ports: [{ publishedPort: 8085 }] })).rejects.toThrow(
+      "port '8085/tcp' is already in use by service 'web'",
+    );
+    await create({ name: 'c', ports: [{ publishedPort: 8090 }] });
   });
 
   test.each<[Partial<PortConfig>, string]>([
     [{ publishedPort: 2377 }, "port '2377/tcp' is the swarm's own: its managers answer there"],
     [{ publishedPort: 2377, publishMode: PublishMode.HOST }, "port '2377/tcp' is the swarm's own"],
+    [
+      { publishedPort: 2000, publishedLast: 3000, publishMode: PublishMode.HOST },
+      "port '2000-3000/tcp' is the swarm's own",
+    ],
     [{ publishedPort: 4789, protocol: 1 }, "port '4789/udp' is the swarm's own: overlay networks use it"],
   ])('ports - %j would cut the swarm off', async (port, message) => {
     const { create } = await openControl();

@@ -4,7 +4,7 @@ import { isWanted } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 import { parseConstraints } from './constraint.js';
 import type { Demand } from './filters.js';
-import { groupKey, hostPortKeys, NodeInfo } from './node-info.js';
+import { groupKey, hostPortsOf, NodeInfo } from './node-info.js';
 
 /** What a task asks of a node, or why that cannot be told. */
 export function demandOf(view: ReadView, task: Task): Demand | SwarmError {
@@ -17,7 +17,7 @@ export function demandOf(view: ReadView, task: Task): Demand | SwarmError {
     serviceId: task.serviceId || task.id,
     spec: task.spec,
     constraints,
-    hostPorts: hostPortKeys(task.endpoint.ports),
+    hostPorts: hostPortsOf(task.endpoint.ports),
     features: encrypted ? ['esp'] : [],
   };
 }

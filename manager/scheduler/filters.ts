@@ -1,4 +1,12 @@
-import { type Node, NodeAvailability, NodeState, NodeStateName, type TaskSpec } from '../../proto/gen/index.js';
+import {
+  type Node,
+  NodeAvailability,
+  NodeState,
+  NodeStateName,
+  type PortConfig,
+  type TaskSpec,
+} from '../../proto/gen/index.js';
+import { publishedText } from '../common/published-ports.js';
 import { type Constraint, meets, normalArchitecture } from './constraint.js';
 import type { NodeInfo } from './node-info.js';
 
@@ -7,8 +15,8 @@ export interface Demand {
   readonly serviceId: string;
   readonly spec: TaskSpec;
   readonly constraints: readonly Constraint[];
-  /** `8080/tcp`: ports that the task needs of its node. */
-  readonly hostPorts: readonly string[];
+  /** Ports that the task needs of its node. */
+  readonly hostPorts: readonly PortConfig[];
   /** Names of kernel features that its networks need. */
   readonly features: readonly string[];
 }
@@ -90,8 +98,8 @@ function resources(info: NodeInfo, { spec }: Demand, { tasks }: Placed): Refusal
 }
 
 function hostPort(info: NodeInfo, { hostPorts }: Demand, { tasks }: Placed): Refusal | undefined {
-  const used = hostPorts.find((key) => tasks > 0 || info.usesHostPort(key));
-  return used === undefined ? undefined : { filter: 'hostPort', detail: used };
+  const used = hostPorts.find((port) => info.roomForHostPort(port) <= tasks);
+  return used === undefined ? undefined : { filter: 'hostPort', detail: publishedText(used) };
 }
 
 function maxReplicas(info: NodeInfo, { serviceId, spec }: Demand, { tasks }: Placed): Refusal | undefined {

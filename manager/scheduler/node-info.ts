@@ -1,11 +1,5 @@
-import {
-  type Node,
-  type PortConfig,
-  Protocol,
-  PublishMode,
-  type ResourceReservations,
-  type Task,
-} from '../../proto/gen/index.js';
+import type { Node, PortConfig, ResourceReservations, Task } from '../../proto/gen/index.js';
+import { includesPort, isHostMode, isRange, mayClash } from '../common/published-ports.js';
 import { isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
 
 /** A node that has failed this many tasks of a service within the window is chosen last. */
@@ -17,18 +11,20 @@ export function groupKey(task: Task): string {
   return task.serviceId === '' ? `task/${task.id}` : `${task.serviceId}/${task.specVersion}`;
 }
 
-export function hostPortKeys(ports: readonly PortConfig[]): readonly string[] {
-  return ports
-    .filter((port) => port.publishMode === PublishMode.HOST && port.publishedPort !== 0)
-    .map(
-      (port) =>
-        `${port.publishedPort}/${port.protocol === Protocol.TCP ? 'tcp' : port.protocol === Protocol.UDP ? 'udp' : 'sctp'}`,
-    );
+/** The ports that a task asks of its node; those that it leaves open are found there. */
+export function hostPortsOf(ports: readonly PortConfig[]): readonly PortConfig[] {
+  return ports.filter((port) => isHostMode(port) && port.publishedPort !== 0);
+}
+
+/** What a task has of its node: where it chooses, what its node has told; until then, what it may choose from. */
+function hostPortsOn({ endpoint, status }: Task): readonly PortConfig[] {
+  const told = hostPortsOf(status.portStatus.ports);
+  return told.length > 0 ? told : hostPortsOf(endpoint.ports);
 }
 
 interface Load {
   readonly task: Task;
-  readonly hostPorts: readonly string[];
+  readonly hostPorts: readonly PortConfig[];
 }
 
 /**
@@ -39,7 +35,8 @@ export class NodeInfo {
   node: Node;
   readonly #loads = new Map<string, Load>();
   readonly #services = new Map<string, number>();
-  readonly #hostPorts = new Map<string, number>();
+  /** By task, those that have some. */
+  readonly #hostPorts = new Map<string, readonly PortConfig[]>();
   readonly #failures = new Map<string, number[]>();
   readonly #generic = new Map<string, number>();
   #nanoCpus = 0;
@@ -74,15 +71,21 @@ export class NodeInfo {
     return this.#services.get(serviceId) ?? 0;
   }
 
-  usesHostPort(key: string): boolean {
-    return this.#hostPorts.has(key);
+  /** How many more tasks can have this port here: of a range, as many as it has ports that nobody uses. */
+  roomForHostPort(port: PortConfig): number {
+    const rivals = [...this.#hostPorts.values()].flat().filter((used) => mayClash(used, port));
+    if (!isRange(port)) return rivals.some((used) => !isRange(used)) ? 0 : 1;
+    const used = new Set(rivals.filter((rival) => !isRange(rival)).map(({ publishedPort }) => publishedPort));
+    const inRange = [...used].filter((number) => includesPort(port, number)).length;
+    // Of tasks that have yet to choose any may choose from this range.
+    return port.publishedLast - port.publishedPort + 1 - inRange - rivals.filter(isRange).length;
   }
 
   /** Takes note of a task as it is now. @returns true when it left resources that others may wait for */
   put(task: Task): boolean {
     const freed = this.remove(task.id);
     if (!occupiesNode(task)) return freed;
-    const load = { task, hostPorts: hostPortKeys(task.endpoint.ports) };
+    const load = { task, hostPorts: hostPortsOn(task) };
     this.#loads.set(task.id, load);
     this.#count(load, 1);
     return freed && !isWanted(task);
@@ -114,7 +117,8 @@ export class NodeInfo {
     this.#nanoCpus += by * nanoCpus;
     this.#memoryBytes += by * memoryBytes;
     for (const { kind, value } of generic) add(this.#generic, kind, by * value);
-    for (const key of hostPorts) add(this.#hostPorts, key, by);
+    if (by > 0 && hostPorts.length > 0) this.#hostPorts.set(task.id, hostPorts);
+    if (by < 0) this.#hostPorts.delete(task.id);
     if (!isWanted(task) || isAttachment(task)) return;
     this.#wanted += by;
     if (task.serviceId !== '') add(this.#services, task.serviceId, by);

@@ -104,14 +104,38 @@ test('place - reservations are taken one by one until none fits', () => {
 test('place - a host-mode port is had once per node', () => {
   const port = PortConfig.create({ publishedPort: 80, protocol: Protocol.TCP, publishMode: PublishMode.HOST });
   const user = task('x', { endpoint: Endpoint.create({ ports: [port] }) });
-  const { nodes: placed, explanation } = place(
-    demand({ hostPorts: ['80/tcp'] }),
-    2,
-    [node('a', [user]), node('b')],
-    never,
-  );
+  const { nodes: placed, explanation } = place(demand({ hostPorts: [port] }), 2, [node('a', [user]), node('b')], never);
   expect(counts(placed)).toEqual({ b: 1 });
   expect(explanation).toBe('no suitable node (host-mode port already in use on 2 nodes: 80/tcp)');
+});
+
+const hostPort = (publishedPort: number, fields: Partial<PortConfig> = {}) =>
+  PortConfig.create({ publishedPort, targetPort: 80, publishMode: PublishMode.HOST, ...fields });
+const user = (port: PortConfig, chosen?: PortConfig) =>
+  task('x', {
+    endpoint: Endpoint.create({ ports: [port] }),
+    status: TaskStatus.create({ state: TaskState.RUNNING, portStatus: { ports: chosen ? [chosen] : [] } }),
+  });
+
+test.each<[string, PortConfig, PortConfig, boolean]>([
+  ['another protocol', hostPort(80), hostPort(80, { protocol: Protocol.UDP }), true],
+  ['another address', hostPort(80, { hostIp: '192.0.2.1' }), hostPort(80, { hostIp: '192.0.2.2' }), true],
+  ['all addresses and one', hostPort(80), hostPort(80, { hostIp: '192.0.2.2' }), false],
+  ['one address and all of IPv4', hostPort(80, { hostIp: '192.0.2.1' }), hostPort(80, { hostIp: '0.0.0.0' }), false],
+  ['one that may choose another', hostPort(80, { publishedLast: 81 }), hostPort(80), true],
+])('place - a host-mode port beside that of another task: %s', (_, used, asked, fits) => {
+  const { nodes: placed } = place(demand({ hostPorts: [asked] }), 1, [node('a', [user(used)])], never);
+  expect(placed).toHaveLength(fits ? 1 : 0);
+});
+
+test('place - of a range a node has as many as are free, by what its tasks have chosen', () => {
+  const range = hostPort(8080, { publishedLast: 8084 });
+  const users = [user(range), user(range, hostPort(8081)), user(hostPort(8082)), user(hostPort(9000))];
+  const { nodes: placed, explanation } = place(demand({ hostPorts: [range] }), 9, [node('a', users), node('b')], never);
+  expect(counts(placed)).toEqual({ a: 2, b: 5 });
+  expect(explanation).toBe('no suitable node (host-mode port already in use on 2 nodes: 8080-8084/tcp)');
+  const chosen = place(demand({ hostPorts: [hostPort(8081)] }), 1, [node('a', users)], never);
+  expect(chosen.explanation).toBe('no suitable node (host-mode port already in use on 1 node: 8081/tcp)');
 });
 
 test('place - says of every node why not', () => {

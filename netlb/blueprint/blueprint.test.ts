@@ -19,6 +19,7 @@ const facts: Facts = {
   routerLearners: [],
   firewalls: [],
   marks: new Map(),
+  entries: new Map(),
   occupation: { listeners: [], held: new Map() },
 };
 const desired: DesiredState = {

@@ -13,6 +13,7 @@ import {
   subjectOf,
 } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
+import { type EnteredPort, withEntries } from './entries.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
 import { ingressBlueprint, schedulerProblem } from './ingress.js';
@@ -22,7 +23,7 @@ import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
-import { portKey } from './ports.js';
+import { portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
 
@@ -116,16 +117,17 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     );
 
   const { tasks, forwards } = yield* sandboxes(desired, networks, facts, { attempt, tell, spared });
-  const published: PublishedPort[] = [];
+  const published: EnteredPort[] = [];
   let sandbox: NamespaceBlueprint | undefined;
   const { ingress } = desired;
   const ingressSubject: Subject = { kind: 'ingress', id: ingress?.overlayId ?? '' };
   if (ingress !== undefined) {
-    published.push(...wellFormed(ingress, ingressSubject, attempt));
+    published.push(...withEntries(wellFormed(ingress, ingressSubject, attempt), facts.entries));
     sandbox = attempt(ingressSubject, () => {
       if (!swarm) throw failedPrecondition(`ingress network ${ingress.overlayId}: this node is in no swarm`);
       const network = checkIngress(ingress, networks, swarm.gatewayBridge);
-      return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
+      const entered = published.map((port) => ({ ...port, published: port.entry }));
+      return ingressBlueprint(ingress, entered, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
     for (const port of published) {
@@ -250,8 +252,8 @@ function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): Publi
       attempt(subject, () => {
         checkPublished(port, checkAddress);
         checkBackends(port.backends);
-        if (seen.has(portKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
-        seen.add(portKey(port));
+        if (seen.has(portAtKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
+        seen.add(portAtKey(port));
         return port;
       }) !== undefined,
   );

@@ -16,6 +16,7 @@ const facts: Facts = {
   routerLearners: [],
   firewalls: [],
   marks: new Map(),
+  entries: new Map(),
   occupation: { listeners: [], held: new Map() },
   resolverPorts: new Map(),
 };

@@ -29,6 +29,8 @@ export interface Facts {
   readonly routerLearners: readonly string[];
   /** Marks by `protocol . published` (numbers), as they are now. */
   readonly marks: ReadonlyMap<string, number>;
+  /** Ports by which those of one address enter ingress_sbox, by `address . protocol . published`, as they are now. */
+  readonly entries: ReadonlyMap<string, number>;
   readonly occupation: Occupation;
   /** Where resolvers listen, by sandbox; a namespace that is not there yet has none. */
   readonly resolverPorts: ReadonlyMap<string, ResolverPorts>;

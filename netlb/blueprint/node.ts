@@ -2,7 +2,7 @@
 import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
 import { acceptRouters, GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { Chain, NftSet, Table } from '../nft/table.js';
-import type { GatewayBridge, PublishedPort, Underlay } from '../state.js';
+import type { GatewayBridge, Underlay } from '../state.js';
 import {
   type BridgeNetwork,
   bridgeBlueprint,
@@ -10,6 +10,7 @@ import {
   type RoutedBridge,
   routedGatewayBridge,
 } from './bridges.js';
+import type { EnteredPort } from './entries.js';
 import { type Facts, ingressGatewayAddress } from './facts.js';
 import type { HostForward } from './forwards.js';
 import type { BridgeBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
@@ -22,7 +23,7 @@ import {
   publishChains,
   sourceChain,
 } from './node-rules.js';
-import { FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
+import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 import type { RoutedParts } from './routed.js';
 
 export interface NodeInput {
@@ -36,7 +37,7 @@ export interface NodeInput {
 export interface SwarmInput {
   readonly underlay: Underlay;
   readonly gatewayBridge: GatewayBridge;
-  readonly published: readonly PublishedPort[];
+  readonly published: readonly EnteredPort[];
 }
 
 export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprint {
@@ -87,7 +88,7 @@ function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBrid
       family: 'ip',
       name: TABLE,
       sets: [
-        ...(swarm ? ingressSets(swarm.published) : []),
+        ...(swarm ? ingressSets(swarm) : []),
         ...forwardSets(of(4), 4),
         flows(swarm ? ingressFlows(swarm) : [], of(4), 4),
       ],
@@ -129,7 +130,7 @@ function ingressRules({ underlay, gatewayBridge }: SwarmInput, bridges: readonly
   return {
     publish: [
       `meta l4proto . th dport @ingress_ports dnat to ${sandbox}`,
-      `ip daddr . meta l4proto . th dport @ingress_ports_at dnat to ${sandbox}`,
+      'meta l4proto { 6, 17, 132 } dnat ip to ip daddr . meta l4proto . th dport map @ingress_ports_at',
     ],
     postrouting: [
       `oifname "${GATEWAY_BRIDGE}" ct status dnat ip saddr ${localSources(bridges, 4)} snat to ${underlay.address}`,
@@ -137,19 +138,27 @@ function ingressRules({ underlay, gatewayBridge }: SwarmInput, bridges: readonly
   };
 }
 
-function ingressSets(published: readonly PublishedPort[]): NftSet[] {
+function ingressSets({ gatewayBridge, published }: SwarmInput): NftSet[] {
+  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
   const ports = 'inet_proto . inet_service';
   const everywhere = published.filter(({ hostAddress }) => hostAddress === '');
   const atOne = published.filter(({ hostAddress }) => hostAddress !== '');
   return [
     { name: 'ingress_ports', key: ports, keep: 'exact', elements: everywhere.map(portKey) },
-    { name: 'ingress_ports_at', key: `ipv4_addr . ${ports}`, keep: 'exact', elements: atOne.map(portAtKey) },
+    {
+      name: 'ingress_ports_at',
+      key: `ipv4_addr . ${ports}`,
+      value: 'ipv4_addr . inet_service',
+      keep: 'exact',
+      elements: atOne.map((port) => `${portAtKey(port)} : ${sandbox} . ${port.entry}`),
+    },
+    { name: FLOWS_AT_SET, key: `ipv4_addr . ${ports}`, keep: 'journal', elements: atOne.map(portAtKey) },
   ];
 }
 
 function ingressFlows({ gatewayBridge, published }: SwarmInput): string[] {
   const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
-  return published.map((port) => flowKey(port, sandbox));
+  return published.filter(({ hostAddress }) => hostAddress === '').map((port) => flowKey(port, sandbox));
 }
 
 const flows = (others: readonly string[], forwards: readonly HostForward[], family: 4 | 6): NftSet => ({

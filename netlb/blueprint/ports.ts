@@ -20,6 +20,9 @@ export const flowKey = (port: Port, backend: string): string => `${portKey(port)
 export const FLOWS_SET = 'flows';
 export const flowsType = (address: 'ipv4_addr' | 'ipv6_addr'): string => `inet_proto . inet_service . ${address}`;
 
+/** The same for ports on one address: `192.0.2.7 . 6 . 8080`. */
+export const FLOWS_AT_SET = 'flows_at';
+
 /** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`, `fd00:1::2 . fd00:1::5`. */
 export const VIRTUAL_FLOWS_SET = 'virtual_flows';
 export const virtualFlowsType = (address: string): string => `${address} . ${address}`;

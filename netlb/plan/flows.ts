@@ -1,7 +1,7 @@
 /** Which tracked connections to forget. Pure. */
 import { addressOf } from '../../lib/ip.js';
 import type { NamespaceBlueprint } from '../blueprint/model.js';
-import { VIRTUAL_FLOWS_SET } from '../blueprint/ports.js';
+import { FLOWS_AT_SET, VIRTUAL_FLOWS_SET } from '../blueprint/ports.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
 import { NODE_NAMESPACE } from '../names.js';
 import { keyOf, protocolNumbers } from '../nft/table.js';
@@ -18,6 +18,10 @@ function protocolOf(number: string | undefined): TransportProtocol {
 /** The connections that an element of a journal (blueprint/ports.ts) stands for. */
 export function flowFilterOf(set: string, element: string): FlowFilter {
   const parts = element.split(' . ');
+  if (set === FLOWS_AT_SET) {
+    const [address, protocol, port] = parts;
+    return { protocol: protocolOf(protocol), originalDestination: address, originalDestinationPort: Number(port) };
+  }
   if (set === VIRTUAL_FLOWS_SET) return { originalDestination: parts[0], replySource: parts[1] };
   return { protocol: protocolOf(parts[0]), originalDestinationPort: Number(parts[1]), replySource: parts[2] };
 }

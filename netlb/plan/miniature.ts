@@ -75,6 +75,7 @@ export const facts: Facts = {
   foreign: { links: new Map(), subnets: [] },
   routerLearners: [],
   firewalls: [],
+  entries: new Map(),
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
 };

@@ -40,6 +40,7 @@ export function factsOf(
     routerLearners: routerLearners(node),
     firewalls: node.firewalls,
     marks: marks(actual),
+    entries: entries(actual),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
   };
@@ -118,21 +119,31 @@ function marks(actual: ActualState): Map<string, number> {
   );
 }
 
+/** From the map `192.0.2.7 . 6 . 8080 : 172.18.0.2 . 8080` of the node's table. */
+function entries(actual: ActualState): Map<string, number> {
+  const sets = actual.namespaces.get(NODE_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets;
+  return new Map(
+    (sets?.get('ingress_ports_at')?.elements ?? []).map((element) => {
+      const [key = '', value = ''] = element.split(' : ');
+      return [key, Number(value.split(' . ')[1])];
+    }),
+  );
+}
+
 /**
  * What the node's rules lead where: the elements of its sets of published ports, by family and key
  * (`ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`), with the map's value, or nothing for the mesh's.
  */
 function held(actual: ActualState): Map<string, string> {
   const tables = actual.namespaces.get(NODE_NAMESPACE)?.tables;
-  const elements = (['ip', 'ip6'] as const).flatMap((family) =>
-    ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) =>
-      (tables?.get(`${family} ${TABLE}`)?.sets.get(name)?.elements ?? []).map((element) => `${family} ${element}`),
-    ),
-  );
   return new Map(
-    elements.map((element) => {
-      const [key = '', value = ''] = element.split(' : ');
-      return [key, value];
-    }),
+    (['ip', 'ip6'] as const).flatMap((family) =>
+      ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) =>
+        (tables?.get(`${family} ${TABLE}`)?.sets.get(name)?.elements ?? []).map((element): [string, string] => {
+          const [key = '', value = ''] = element.split(' : ');
+          return [`${family} ${key}`, name.startsWith('host') ? value : ''];
+        }),
+      ),
+    ),
   );
 }

@@ -1,3 +1,4 @@
+import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
 import { messageOf } from '../../lib/errors.js';
 import { isId } from '../../lib/ids.js';
@@ -10,7 +11,7 @@ import { hostPorts, portKey } from '../network/host-ports.js';
 import { type Assignments, noAssignments } from './assignments.js';
 import { missingFiles } from './container-settings.js';
 import type { TaskDatabase } from './database.js';
-import { isAttachment, isToStop, type LocalTask, needsSandbox } from './local-task.js';
+import { isAttachment, isTerminal, isToStop, type LocalTask, needsSandbox } from './local-task.js';
 import type { SandboxView } from './next-step.js';
 import type { StatusQueue } from './status-queue.js';
 import { type RunnerContext, TaskRunner } from './task-runner.js';
@@ -37,6 +38,9 @@ export class TaskSet {
   readonly #running = new Set<Promise<void>>();
   #assignments: Assignments = noAssignments;
   #signal: AbortSignal | undefined;
+  readonly #choosing = new Serial();
+  /** Host-mode ports by task, as chosen. */
+  readonly #chosen = new Map<string, readonly PortConfig[]>();
 
   constructor(options: TaskSetOptions) {
     this.#options = options;
@@ -131,6 +135,7 @@ export class TaskSet {
 
   #forget(id: string): void {
     this.#runners.delete(id);
+    this.#chosen.delete(id);
     const task = this.#assignments.tasks.get(id);
     if (task) this.#create(task);
   }
@@ -147,7 +152,7 @@ export class TaskSet {
       sandbox: (local) => this.#options.sandbox(local),
       missing: (task) => missingFiles(task, this.#assignments),
       settings: (task) => this.#options.settings(task, this.#assignments),
-      hostPorts: (task) => hostPorts(task, this.#publishedPorts(task.id)),
+      hostPorts: (task) => this.#hostPorts(task),
       onStatus: (local) => {
         statuses.put(local.task.id, local.status);
         const needs = needsSandbox(local);
@@ -157,11 +162,24 @@ export class TaskSet {
     };
   }
 
+  /** One task after another: what one has chosen the next must know. */
+  #hostPorts(task: Task): Promise<readonly PortConfig[]> {
+    return this.#choosing.run(async () => {
+      const ports = await hostPorts(task, this.#publishedPorts(task.id));
+      this.#chosen.set(task.id, ports);
+      return ports;
+    });
+  }
+
   /** Ports of this node that lead somewhere already: those of the routing mesh, its other tasks and its own containers. */
   #publishedPorts(except: string): ReadonlySet<string> {
     const mesh = [...this.#assignments.services.values()].flatMap((service) => service.ports);
-    const others = this.local().filter(({ task }) => task.id !== except);
-    const ofTasks = others.flatMap(({ status }) => status.portStatus.ports);
+    const others = this.local().filter((local) => local.task.id !== except && !isTerminal(local.status.state));
+    // A task's status has its ports a moment after they were chosen.
+    const ofTasks = others.flatMap(({ task, status }) => [
+      ...status.portStatus.ports,
+      ...(this.#chosen.get(task.id) ?? []),
+    ]);
     return new Set([...mesh, ...ofTasks, ...this.#options.published()].map(portKey));
   }
 

@@ -53,6 +53,17 @@ describe('choosePorts - a port left open', () => {
     ]);
   });
 
+  it('of a range is the first that is free', () => {
+    const range = port(80, 8080, { publishedLast: 8082 });
+    expect(choosePorts({ ports: [range, range], exposed: [] }, [taken(8080)], [])).toEqual([
+      port(80, 8081),
+      port(80, 8082),
+    ]);
+    expect(() => choosePorts({ ports: [range, range], exposed: [] }, [taken(8080), taken(8081)], [])).toThrow(
+      'no port of 8080-8082 is free for port 80',
+    );
+  });
+
   it('is one for each exposed port that is not named', () => {
     const exposed = ['80/tcp', '53/udp'].flatMap((text) => exposedPort(text) ?? []);
     const chosen = choosePorts({ ports: [port(80, 8080)], exposed }, [], []);

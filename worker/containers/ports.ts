@@ -51,7 +51,7 @@ export function choosePorts(
   };
   const named = (target: PortConfig) =>
     ports.some((port) => port.targetPort === target.targetPort && port.protocol === target.protocol);
-  for (const port of ports.filter(({ publishedPort }) => publishedPort > 0)) {
+  for (const port of ports.filter(({ publishedPort, publishedLast }) => publishedPort > 0 && publishedLast === 0)) {
     const other = held.find((candidate) => collides(candidate, keyOf(port)));
     if (other) {
       throw failedPrecondition(
@@ -61,20 +61,31 @@ export function choosePorts(
     }
     keep(port);
   }
+  for (const port of ports.filter(({ publishedLast }) => publishedLast > 0)) {
+    const { publishedPort: from, publishedLast: to } = port;
+    keep({ ...port, publishedPort: freePort(port, held, { from, to }), publishedLast: 0 });
+  }
   const open = ports.filter(({ publishedPort }) => publishedPort === 0);
   for (const port of [...open, ...exposed.filter((candidate) => !named(candidate))]) {
-    keep({ ...port, publishedPort: freePort(port, held, cursor) });
+    keep({ ...port, publishedPort: freePort(port, held, OPEN, cursor) });
   }
   return chosen;
 }
 
-function freePort(port: PortConfig, held: readonly PublishedAlready[], cursor: number): number {
-  const size = LAST_OPEN_PORT - FIRST_OPEN_PORT + 1;
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+const OPEN: Range = { from: FIRST_OPEN_PORT, to: LAST_OPEN_PORT };
+
+function freePort(port: PortConfig, held: readonly PublishedAlready[], { from, to }: Range, cursor = from): number {
+  const size = to - from + 1;
   for (let i = 0; i < size; i++) {
-    const published = FIRST_OPEN_PORT + ((cursor - FIRST_OPEN_PORT + i) % size);
+    const published = from + ((cursor - from + i) % size);
     if (!held.some((other) => collides(other, { ...keyOf(port), published }))) return published;
   }
-  throw resourceExhausted(`no port of ${FIRST_OPEN_PORT}-${LAST_OPEN_PORT} is free for port ${port.targetPort}`, {
+  throw resourceExhausted(`no port of ${from}-${to} is free for port ${port.targetPort}`, {
     value: String(port.targetPort),
   });
 }

@@ -228,6 +228,9 @@ function hostPort(port: LocalTask['status']['portStatus']['ports'][number]): Hos
   };
 }
 
+/** The mesh is IPv4's alone. */
+const ANY_IPV4 = '0.0.0.0';
+
 type Backends = ReturnType<typeof backendsByService>;
 
 /** Also services without backends: their addresses refuse connections and lead nowhere else. */
@@ -263,11 +266,12 @@ function ingressOf(
     for (const port of service.ports) {
       if (!isOnMesh(port)) continue;
       const protocol = transport(port.protocol);
-      published.set(`${port.publishedPort}/${protocol}`, {
+      const hostAddress = port.hostIp === ANY_IPV4 ? '' : port.hostIp;
+      published.set(`${hostAddress}:${port.publishedPort}/${protocol}`, {
         protocol,
         published: port.publishedPort,
         target: port.targetPort,
-        hostAddress: port.hostIp,
+        hostAddress,
         backends: backends(network.id, service.id, 4),
       });
     }

@@ -9,12 +9,10 @@ import {
   PublishMode,
   type Service,
 } from '../../../proto/gen/index.js';
+import { includesPort, isHostMode, isRange, mayClash, publishedText } from '../../common/published-ports.js';
 import type { ReadView } from '../../store/store.js';
 
 const SCHEDULERS = new Set(['', 'rr', 'wrr', 'lc', 'wlc', 'sh', 'mh']);
-
-export const portText = (port: { readonly publishedPort: number; readonly protocol: Protocol }): string =>
-  `${port.publishedPort}/${ProtocolName[port.protocol].toLowerCase()}`;
 
 /** @throws INVALID_ARGUMENT for what is wrong whatever the swarm's state */
 export function checkEndpointSpec(endpoint: EndpointSpec): void {
@@ -24,20 +22,29 @@ export function checkEndpointSpec(endpoint: EndpointSpec): void {
       throw invalidArgument(
         `port ${port.publishedPort || port.targetPort} cannot be published on all nodes with dnsrr`,
         {
-          value: portText(port),
+          value: publishedText(port),
           hint: 'Use --endpoint-mode vip, or publish it with mode=host.',
         },
       );
     }
-    const twin = endpoint.ports.slice(0, index).find((other) => clash(other, port));
+    const twin = endpoint.ports.slice(0, index).find((other) => areTwins(other, port));
     if (twin)
-      throw invalidArgument(`port ${portText(port)} is published twice by this service`, { value: portText(port) });
+      throw invalidArgument(`port ${publishedText(port)} is published twice by this service`, {
+        value: publishedText(port),
+        hint: `It is published for its port ${twin.targetPort} already: take that away first, or publish another one.`,
+      });
   }
+}
+
+/** A task that may choose from a range finds two. */
+function areTwins(a: PortConfig, b: PortConfig): boolean {
+  return mayClash(a, b) && !(bothHost(a, b) && (isRange(a) || isRange(b)));
 }
 
 function checkPort(port: PortConfig): void {
   range('target port', port.targetPort, 1);
   range('published port', port.publishedPort, 0);
+  checkRange(port);
   if (!Object.hasOwn(ProtocolName, port.protocol)) {
     throw invalidArgument(`protocol ${port.protocol} of port ${port.targetPort} is not known`, {
       value: String(port.protocol),
@@ -65,19 +72,25 @@ function range(what: string, port: number, least: number): void {
   });
 }
 
-/**
- * Whether two published ports would take the same packets on some node. Of two host-mode ports that is
- * for the scheduler to see: their tasks may be on different nodes. The mesh tells services apart by
- * protocol and port alone, so two of its ports clash whatever their addresses.
- */
-function clash(a: PortConfig, b: PortConfig): boolean {
-  if (a.publishedPort === 0 || a.publishedPort !== b.publishedPort || a.protocol !== b.protocol) return false;
-  if (a.publishMode === PublishMode.INGRESS && b.publishMode === PublishMode.INGRESS) return true;
-  return a.hostIp === '' || b.hostIp === '' || a.hostIp === b.hostIp;
+function checkRange(port: PortConfig): void {
+  const { publishedPort, publishedLast } = port;
+  if (publishedLast === 0) return;
+  range('last published port', publishedLast, 1);
+  const words = `${publishedPort}-${publishedLast}`;
+  if (publishedPort === 0 || publishedLast < publishedPort)
+    throw invalidArgument(`${words} is not a range of ports`, {
+      value: words,
+      hint: 'Its last port is not below its first.',
+    });
+  if (!isHostMode(port))
+    throw invalidArgument(`port ${port.targetPort} cannot be published on one of ${words} on all nodes`, {
+      value: words,
+      hint: 'Nodes choose from a range in host mode only: add mode=host, or publish each port.',
+    });
 }
 
-const bothHost = (a: PortConfig, b: PortConfig): boolean =>
-  a.publishMode === PublishMode.HOST && b.publishMode === PublishMode.HOST;
+/** Of two host-mode ports a clash is for the scheduler to see: their tasks may be on different nodes. */
+const bothHost = (a: PortConfig, b: PortConfig): boolean => isHostMode(a) && isHostMode(b);
 
 /**
  * @param service its id, when it exists already
@@ -91,12 +104,13 @@ export function checkPortsAreFree(view: ReadView, ports: readonly PortConfig[], 
     if (other.id === service) continue;
     const taken = publishedBy(other);
     for (const port of wanted) {
-      const holder = taken.find((held) => clash(held, port) && !bothHost(held, port));
+      const holder = taken.find((held) => mayClash(held, port) && !bothHost(held, port));
       if (!holder) continue;
-      const as = holder.publishMode === PublishMode.HOST ? 'a host-published' : 'an ingress';
+      const as = isHostMode(holder) ? 'a host-published' : 'an ingress';
+      const where = publishedText(holder) === publishedText(port) ? '' : ` (${publishedText(holder)})`;
       throw failedPrecondition(
-        `port '${portText(port)}' is already in use by service '${other.spec.name}' (${other.id}) as ${as} port`,
-        { value: portText(port), hint: 'Publish another port, or remove it from that service first.' },
+        `port '${publishedText(port)}' is already in use by service '${other.spec.name}' (${other.id}) as ${as} port${where}`,
+        { value: publishedText(port), hint: 'Publish another port, or remove it from that service first.' },
       );
     }
   }
@@ -105,16 +119,17 @@ export function checkPortsAreFree(view: ReadView, ports: readonly PortConfig[], 
 /** A node sends what reaches a published port to tasks: its managers and overlay networks would hear no more. */
 function checkIsNotOwnPort(view: ReadView, port: PortConfig): void {
   const refuse = (use: string) =>
-    failedPrecondition(`port '${portText(port)}' is the swarm's own: ${use}`, {
-      value: portText(port),
+    failedPrecondition(`port '${publishedText(port)}' is the swarm's own: ${use}`, {
+      value: publishedText(port),
       hint: 'Publish another port.',
     });
-  if (port.protocol === Protocol.UDP && port.publishedPort === view.cluster().dataPathPort) {
+  if (port.protocol === Protocol.UDP && includesPort(port, view.cluster().dataPathPort)) {
     throw refuse('overlay networks use it');
   }
   if (port.protocol !== Protocol.TCP) return;
   for (const { managerStatus } of view.list('node')) {
-    if (managerStatus?.address.endsWith(`:${port.publishedPort}`)) throw refuse('its managers answer there');
+    const [, number = '0'] = /:(\d+)$/.exec(managerStatus?.address ?? '') ?? [];
+    if (includesPort(port, Number(number))) throw refuse('its managers answer there');
   }
 }
 

@@ -78,7 +78,17 @@ describe('service specs that are refused', () => {
     [ports({ targetPort: 0 }), 'target port 0 is out of range'],
     [ports({ publishedPort: 65536 }), 'published port 65536 is out of range'],
     [ports({ publishedPort: 80 }, { publishedPort: 80 }), 'port 80/tcp is published twice by this service'],
-    [ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.2' }), 'published twice'],
+    [ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80 }), 'port 80/tcp is published twice'],
+    [
+      ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.1' }),
+      'port 10.0.0.1:80/tcp is published twice',
+    ],
+    [ports({ publishedPort: 80, publishedLast: 79, publishMode: 1 }), '80-79 is not a range of ports'],
+    [ports({ publishedPort: 80, publishedLast: 89 }), 'port 80 cannot be published on one of 80-89 on all nodes'],
+    [
+      ports({ publishedPort: 80, publishedLast: 89, publishMode: 1 }, { publishedPort: 85 }),
+      'port 85/tcp is published twice',
+    ],
     [ports({ publishedPort: 80, hostIp: 'lo' }), '"lo" is not an address to publish port 80 on'],
     [
       spec({ endpoint: EndpointSpec.create({ mode: 1, ports: [PortConfig.create({ targetPort: 80 })] }) }),
