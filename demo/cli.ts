@@ -72,6 +72,7 @@ export interface TaskRow {
   readonly DesiredState: string;
   readonly CurrentState: string;
   readonly Error: string;
+  readonly Ports: string;
 }
 
 export async function tasksOf(service: string): Promise<readonly TaskRow[]> {
