@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { vmPool } from './test/vm/pool.js';
 
 const rooms = ['lib', 'proto', 'manager', 'worker', 'netlb', 'lab', 'cli', 'daemon', 'demo', 'bench'];
 
@@ -57,6 +58,22 @@ export default defineConfig({
           setupFiles: 'test/e2e/setup.ts',
           maxWorkers: 2,
           sequence: { groupOrder: 3 },
+        },
+      },
+      {
+        // What needs a full kernel (IPVS, ESP), which most hosts lack: all of it runs in one process in a virtual
+        // machine, where a processor is emulated and some 25 times slower.
+        test: {
+          name: 'vm',
+          include: ['test/vm/**/*.test.ts'],
+          globalSetup: 'test/kernel/programs-setup.ts',
+          pool: vmPool,
+          isolate: false,
+          fileParallelism: false,
+          retry: 1,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 4 },
         },
       },
     ],

@@ -5,16 +5,23 @@ import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-/** Inside the checkout, so that its packages are found; one per run, since runs may be side by side. */
-const folder = join(root, 'dist', `kernel-test-${process.pid}`);
-const PROGRAMS = ['containers-process', 'executor-host', 'plane-driver', 'plane-peer', 'worker-process'];
+/** Inside the checkout, so that its packages are found; one per run and project, since runs may be side by side. */
+const folderOf = (project: string) => join(root, 'dist', `${project}-test-${process.pid}`);
+const PROGRAMS = [
+  ...['containers-process', 'executor-host', 'plane-driver', 'plane-peer', 'worker-process'].map(
+    (name) => `test/kernel/${name}.ts`,
+  ),
+  'test/vm/guest.ts',
+  // The resolver's thread is started by its file's name.
+  'netlb/dns/thread.ts',
+];
 
 /** Compiles, once for all test files, what they start as processes of their own: Node 20 runs no TypeScript. */
-export function setup(project: TestProject): void {
-  // The resolver's thread is started by its file's name.
-  const sources = [...PROGRAMS.map((name) => `test/kernel/${name}.ts`), 'netlb/dns/thread.ts'];
+export function setup(project: TestProject): () => void {
+  const folder = folderOf(project.name);
+  const teardown = () => rmSync(folder, { recursive: true, force: true });
   const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
-  const command = [...options, '--rootDir', root, '--outDir', folder, ...sources.map((file) => join(root, file))];
+  const command = [...options, '--rootDir', root, '--outDir', folder, ...PROGRAMS.map((file) => join(root, file))];
   try {
     execFileSync(join(root, 'node_modules/.bin/tsc'), command, { cwd: root, encoding: 'utf8', stdio: 'pipe' });
   } catch (error) {
@@ -22,8 +29,5 @@ export function setup(project: TestProject): void {
     throw new Error(`the programs of the kernel tests do not compile:\n${(error as { stdout?: string }).stdout}`);
   }
   project.provide('programs', folder);
-}
-
-export function teardown(): void {
-  rmSync(folder, { recursive: true, force: true });
+  return teardown;
 }

@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+
+/** Where commands find all that the network code uses: IPVS, ESP, nftables. */
+export type Ground =
+  | { readonly kind: 'here' }
+  /** A virtual machine, with the kernel in this folder. */
+  | { readonly kind: 'machine'; readonly folder: string }
+  | { readonly kind: 'none'; readonly reason: string };
+
+/** Finds out, and installs and fetches what is missing for it: the first time that takes about a minute. */
+export async function prepareGround(root: string): Promise<Ground> {
+  const child = spawn(join(root, 'test/vm/prepare.sh'), { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const [status] = (await once(child, 'close')) as [number | null];
+  const [, kind, rest = ''] = /^(\w+) ?(.*)\n$/.exec(output) ?? [];
+  if (status === 0 && kind === 'here') return { kind };
+  if (status === 0 && kind === 'machine') return { kind, folder: rest };
+  if (status === 0 && kind === 'none') return { kind, reason: rest };
+  throw new Error(`test/vm/prepare.sh ended with ${status} and said: ${JSON.stringify(output)}`);
+}
+
+/** A program whose descriptor 3 leads here. */
+export interface Program {
+  readonly input: Writable;
+  readonly output: Readable;
+  /** Fulfilled with what it said at last on standard output and error, when it has ended. */
+  readonly ended: Promise<string>;
+  kill(): Promise<void>;
+}
+
+export interface Command {
+  readonly command: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+/** Emulation works everywhere; there are machines that have a /dev/kvm with which nothing starts. */
+const ACCELERATOR = process.env.TSSWARM_VM_ACCELERATOR ?? 'tcg,thread=multi';
+const LAST_LINES = 40;
+const tail = (text: string): string => text.trimEnd().split('\n').slice(-LAST_LINES).join('\n');
+
+/** Runs a command as root in a virtual machine of its own, which ends with it. */
+export function runInMachine(folder: string, what: Command, { memory = '2G' } = {}): Program {
+  const directory = mkdtempSync(join(tmpdir(), 'tsswarm-vm-'));
+  const log = join(directory, 'console');
+  writeFileSync(join(directory, 'start'), startScript(what));
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'qemu-system-x86_64', ...options(folder, directory, memory)], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  const ended = closed(child).then((status) => {
+    const text = readFileSync(log, { encoding: 'utf8', flag: 'a+' });
+    rmSync(directory, { recursive: true });
+    return tail(`${text}\n${complaints}\nthe virtual machine ended with ${status}`);
+  });
+  return { input: child.stdin, output: child.stdout, ended, kill: () => kill(child, ended) };
+}
+
+/** Runs a command on this machine's own kernel. */
+export function runHere({ command: [program, ...args], cwd, env }: Command): Program {
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+  const wire = child.stdio[3] as unknown as Readable & Writable;
+  const ended = closed(child).then((status) => tail(`${said}\nit ended with ${status}`));
+  return { input: wire, output: wire, ended, kill: () => kill(child, ended) };
+}
+
+async function closed(child: ChildProcess): Promise<string> {
+  const [status, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return `${signal ?? status}`;
+}
+
+async function kill(child: ChildProcess, ended: Promise<string>): Promise<void> {
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** The kernel's and the command's output go to a file; the command's descriptor 3 is QEMU's standard input and output. */
+function options(folder: string, directory: string, memory: string): string[] {
+  const kernel = [
+    'console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off tsc=reliable',
+    `modules=${join(folder, 'lib/modules')} start=${join(directory, 'start')}`,
+  ];
+  return [
+    ...['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', '2', '-m', memory],
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
+    ...['-kernel', join(folder, 'vmlinuz'), '-initrd', join(folder, 'initrd'), '-append', kernel.join(' ')],
+    ...['-serial', `file:${join(directory, 'console')}`],
+    ...['-fsdev', 'local,id=host,path=/,security_model=none,readonly=on,multidevs=remap'],
+    ...['-device', 'virtio-9p-pci,fsdev=host,mount_tag=host'],
+    ...['-chardev', 'stdio,id=wire,signal=off', '-device', 'virtio-serial-pci'],
+    ...['-device', 'virtserialport,chardev=wire,name=wire'],
+  ];
+}
+
+const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
+
+function startScript({ command, cwd, env }: Command): string {
+  const set = Object.entries(env).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined && /^[A-Za-z_]\w*$/.test(entry[0]),
+  );
+  return [
+    ...set.map(([name, value]) => `export ${name}=${quoted(value)}`),
+    'export PATH=$PATH:/usr/sbin:/sbin',
+    // Not in the layer over the host's root: an overlay cannot be the upper layer of another.
+    `mount -t tmpfs tmpfs ${quoted(tmpdir())}`,
+    'ip link set lo up',
+    `cd ${quoted(cwd)}`,
+    `${command.map(quoted).join(' ')} 3<>/dev/vport*p1 </dev/null`,
+    'echo "the command ended with $?"',
+    '/bin/busybox poweroff -f',
+    '',
+  ].join('\n');
+}
