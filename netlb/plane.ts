@@ -8,15 +8,16 @@ import type { Logger } from '../lib/log.js';
 import { Slices } from '../lib/slices.js';
 import type { Balancer } from './balancer/balancer.js';
 import { nftBalancer } from './balancer/nft.js';
+import type { PortStatistics } from './balancer/statistics.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
 import { isKernelError } from './kernel/errors.js';
 import { readListeners } from './kernel/listeners.js';
-import { prewarmThreadPool } from './kernel/namespace.js';
+import { namespaceInode, prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
-import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
+import { INGRESS_NAMESPACE, LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { hasNetdevEgress } from './reconcile/egress.js';
@@ -26,6 +27,7 @@ import { NamespaceHandles } from './reconcile/handles.js';
 import { Memory } from './reconcile/memory.js';
 import { Pace } from './reconcile/pace.js';
 import { Repairs } from './reconcile/repairs.js';
+import { readStatistics } from './reconcile/statistics.js';
 import { DriftWatch } from './reconcile/watch.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Repair } from './state.js';
 
@@ -84,6 +86,8 @@ export class NetworkPlane {
   readonly #repairs: Repairs;
   readonly #resolvers: Resolvers;
   #desired: DesiredState | undefined;
+  /** What the kernel was brought to last, but for problems. */
+  #reached: DesiredState | undefined;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
   #known = '[]';
@@ -110,6 +114,11 @@ export class NetworkPlane {
     this.#resolvers = new Resolvers(options.log, options.nodeResolvConf ?? '/etc/resolv.conf');
   }
 
+  /** What spreads connections over backends. */
+  get balancer(): Balancer['kind'] {
+    return this.#balancer.kind;
+  }
+
   /** The file that names a sandbox's network namespace. It is there once `apply` has reported without problem. */
   namespacePath(sandboxId: string): string {
     return this.#handles.path(sandboxId);
@@ -133,6 +142,17 @@ export class NetworkPlane {
   /** What others had changed and was put back, the newest last. */
   get repairs(): readonly Repair[] {
     return this.#repairs.recent;
+  }
+
+  /**
+   * The published ports as this node balances them, with what the kernel has counted; empty before the first `apply`.
+   * It waits for no pass.
+   * @throws KernelError
+   */
+  async statistics(): Promise<readonly PortStatistics[]> {
+    const published = this.#reached?.ingress?.services ?? [];
+    const isThere = namespaceInode(this.#handles.path(INGRESS_NAMESPACE)) !== undefined;
+    return new Slices().run(readStatistics(published, isThere ? this.#handles.get(INGRESS_NAMESPACE) : undefined));
   }
 
   /**
@@ -166,6 +186,7 @@ export class NetworkPlane {
   /** Removes every object of ours from this node: namespaces, links, tables. What they held open is cut. */
   destroy(): Promise<void> {
     this.#desired = undefined;
+    this.#reached = undefined;
     return this.#serial.run(async () => {
       const slices = new Slices();
       this.#memory.forget();
@@ -213,6 +234,7 @@ export class NetworkPlane {
   }
 
   #told(desired: DesiredState, { problems, done, complete }: Round): ApplyReport {
+    this.#reached = desired;
     for (const { subject, message } of this.#repairs.note(desired, done, complete))
       this.#log.warn({ subject }, `put back: ${message}`);
     return { problems, operations: done.length };

@@ -1,11 +1,12 @@
 import { join } from 'node:path';
 import { allDone } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { messageOf } from '../lib/errors.js';
+import { failedPrecondition, messageOf } from '../lib/errors.js';
 import { isId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
 import { probeFeatures } from '../netlb/probe.js';
 import {
+  IngressAnswer,
   Node,
   type NodeAnswer,
   type NodeDescription,
@@ -33,6 +34,7 @@ import type { Inspector } from './inspections/inspector.js';
 import { LogPublisher } from './logs/log-publisher.js';
 import type { NetworkController } from './network/controller.js';
 import { swarmStateSteps } from './network/desired-state.js';
+import { ingressTraffic } from './network/traffic.js';
 import { Tunnels } from './tunnels/tunnels.js';
 
 export interface WorkerOptions {
@@ -240,7 +242,20 @@ export class Worker {
 
   async #answer(question: NodeQuestion): Promise<Partial<NodeAnswer>> {
     if (question.tunnel && this.#tunnels) return { tunnel: this.#tunnels.open(question.tunnel) };
+    if (question.ingress) return { ingress: await this.ingress() };
     return this.#options.inspector.answer(question);
+  }
+
+  /** Published ports as this node balances them. @throws KernelError, FAILED_PRECONDITION before the worker runs */
+  async ingress(): Promise<IngressAnswer> {
+    if (!this.#parts) throw failedPrecondition('this node is just starting: it does not know its network yet');
+    const { plane } = this.#parts;
+    const statistics = await plane.statistics();
+    return IngressAnswer.create({
+      balancer: plane.balancer,
+      readAtNs: Number(process.hrtime.bigint()),
+      ports: ingressTraffic(statistics, this.#assignments),
+    });
   }
 
   #sessionMessage(message: SessionMessage, database: TaskDatabase, network: NetworkController): void {

@@ -4,6 +4,7 @@ import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { Backend, Scheduler } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
 import type { Balancer, MarkedService } from './balancer.js';
+import { countedSets, countingChain } from './counting.js';
 import { maglev } from './maglev.js';
 import { ofFamily, slots } from './slots.js';
 
@@ -38,7 +39,7 @@ export const nftBalancer: Balancer = {
     const own = services.map((service) => ({ ...service, backends: ofFamily(service.backends, family) }));
     const affinities = own.filter(({ affinity }) => affinity > 0).map((service) => affinityOf(service, family));
     return {
-      sets: [servicesMap(own), ...affinitySets(affinities)],
+      sets: [servicesMap(own), ...affinitySets(affinities), ...countedSets(own, family)],
       chains: [
         ...own.map((service) => chainOf(service, affinities)),
         {
@@ -47,6 +48,7 @@ export const nftBalancer: Balancer = {
           rules: ['iifname "eth1" meta mark vmap @services'],
         },
         ...affinityChains(affinities),
+        countingChain(family),
       ],
       input: [],
       forward: ['ct status dnat accept'],

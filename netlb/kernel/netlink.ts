@@ -176,6 +176,28 @@ export class NetlinkSocket {
     throw kernelError(operation, { errno: EAGAIN, detail: 'the table kept changing while it was read' });
   }
 
+  /**
+   * A request with NLM_F_DUMP, a datagram at a time: for a table that is too long to be read at once. What changes
+   * meanwhile may be missed, or seen twice. Nothing else may be asked of this socket before the end.
+   * @param operation in words, for the error
+   * @throws KernelError
+   */
+  *dumpParts(request: NetlinkRequest, operation: string): Generator<readonly NetlinkMessage[], void, void> {
+    const sequence = this.#send([request]);
+    for (;;) {
+      const messages = this.#receive().filter((message) => message.sequence === sequence);
+      const end = messages.find(({ type }) => type === NLMSG_DONE || type === NLMSG_ERROR);
+      if (!end) {
+        yield messages;
+        continue;
+      }
+      const acknowledgement = decodeAcknowledgement(end);
+      if (acknowledgement.errno !== 0) throw kernelError(operation, acknowledgement);
+      yield messages.slice(0, messages.indexOf(end));
+      return;
+    }
+  }
+
   /** @returns undefined when the table changed meanwhile */
   #dumpOnce(request: NetlinkRequest, operation: string): NetlinkMessage[] | undefined {
     const sequence = this.#send([request]);

@@ -22,10 +22,13 @@ const NFTA_SET_NAME = 2;
 const NFTA_SET_FLAGS = 3;
 const NFTA_SET_KEY_TYPE = 4;
 const NFTA_SET_DATA_TYPE = 6;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_SET_ELEM_KEY = 1;
+/** What each element of a set gets: one expression, or several. */
+const NFTA_SET_EXPR = 17;
+const NFTA_SET_EXPRESSIONS = 18;
+export const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
+export const NFTA_SET_ELEM_KEY = 1;
 const NFTA_SET_ELEM_DATA = 2;
-const NFTA_DATA_VALUE = 1;
+export const NFTA_DATA_VALUE = 1;
 const NFTA_DATA_VERDICT = 2;
 const NFTA_VERDICT_CHAIN = 2;
 
@@ -39,7 +42,7 @@ const hooks: Readonly<Record<TableFamily, readonly BaseChain['hook'][]>> = {
   netdev: ['ingress', 'egress'],
 };
 
-interface DataType {
+export interface DataType {
   readonly name: string;
   readonly size: number;
   text(bytes: Buffer): string;
@@ -63,11 +66,20 @@ function typesOf(number: number): DataType[] | undefined {
   return types.every((type) => type !== undefined) ? types : undefined;
 }
 
+/** The types of a key as `nft` writes it: `mark . ipv4_addr`. @throws TypeError for one that is none of ours */
+export function typesNamed(key: string): DataType[] {
+  return key.split(' . ').map((name) => {
+    const type = Object.values(dataTypes).find((candidate) => candidate.name === name);
+    if (!type) throw new TypeError(`no set of ours has keys of type ${name}`);
+    return type;
+  });
+}
+
 const nameOf = (types: readonly DataType[] | undefined, number: number): string =>
   types?.map(({ name }) => name).join(' . ') ?? `type ${number}`;
 
 /** Parts of a concatenation fill 32-bit registers. */
-function textOf(types: readonly DataType[], bytes: Buffer): string {
+export function textOf(types: readonly DataType[], bytes: Buffer): string {
   let offset = 0;
   return types
     .map(({ size, text }) => {
@@ -88,7 +100,7 @@ export function* members(list: Buffer | undefined): Generator<Buffer> {
   }
 }
 
-const attributesOf = ({ payload }: NetlinkMessage): Attributes => new Attributes(payload.subarray(NFGENMSG));
+export const attributesOf = ({ payload }: NetlinkMessage): Attributes => new Attributes(payload.subarray(NFGENMSG));
 
 function baseOf(chain: Attributes, family: TableFamily): BaseChain | undefined {
   const hook = chain.nested(NFTA_CHAIN_HOOK);
@@ -174,7 +186,13 @@ function decodeSet(set: Attributes, messages: readonly NetlinkMessage[]): Actual
       }
     }
   }
-  return { key: nameOf(keyTypes, keyNumber), value: value || undefined, elements };
+  const counted = set.has(NFTA_SET_EXPR) || set.has(NFTA_SET_EXPRESSIONS);
+  return {
+    key: nameOf(keyTypes, keyNumber),
+    value: value || undefined,
+    elements,
+    ...(counted ? { counted } : {}),
+  };
 }
 
 function dataText(data: Attributes | undefined, types: readonly DataType[]): string | undefined {

@@ -30,7 +30,12 @@ const table: Table = {
 /** What the kernel shows when `shown` was made. */
 function actualOf(shown: Table): ActualTable {
   return {
-    sets: new Map(shown.sets.map(({ name, key, value, elements }) => [name, { key, value, elements }])),
+    sets: new Map(
+      shown.sets.map(({ name, key, value, elements, counted }) => [
+        name,
+        { key, value, elements, ...(counted ? { counted } : {}) },
+      ]),
+    ),
     chains: new Map(shown.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }])),
   };
 }
@@ -95,6 +100,22 @@ describe('diffTable', () => {
     ]);
   });
 
+  test('a set that counts keeps the elements that stay, and so what they have counted', () => {
+    const counting = (...elements: string[]): Table => ({
+      ...table,
+      sets: [...table.sets, { name: 'seen', key: 'mark . ipv4_addr', keep: 'exact', counted: true, elements }],
+    });
+    const [made = []] = diffTable(counting('256 . 10.0.0.1'), actualOf(table));
+    expect(made).toEqual([
+      'add set ip tsswarm seen { type mark . ipv4_addr; counter; }',
+      'add element ip tsswarm seen { 256 . 10.0.0.1 }',
+    ]);
+    expect(diffTable(counting('256 . 10.0.0.1', '256 . 10.0.0.2'), actualOf(counting('256 . 10.0.0.1')))).toEqual([
+      ['add element ip tsswarm seen { 256 . 10.0.0.2 }'],
+    ]);
+    expect(madeOf(counting('256 . 10.0.0.1'), undefined)).toEqual(actualOf(counting('256 . 10.0.0.1')));
+  });
+
   test('what was learned or is in a journal stays', () => {
     const learned = withSet('gw', ['256 : 02:42:0a:00:00:02']);
     expect(diffTable(table, actualOf(learned))).toEqual([]);
@@ -117,6 +138,16 @@ describe('diffTable', () => {
       (actual) => ({
         ...actual,
         sets: new Map([...actual.sets, ['ports', { key: 'mark', value: 'verdict', elements: [] }]]),
+      }),
+    ],
+    [
+      'a set that counts though it shall not',
+      (actual) => ({
+        ...actual,
+        sets: new Map([
+          ...actual.sets,
+          ['flows', { key: 'ipv4_addr', value: undefined, elements: [], counted: true } as const],
+        ]),
       }),
     ],
     [

@@ -49,7 +49,12 @@ export function madeOf(
   const elementsOf = (set: NftSet) => (settled && set.keep === 'journal' ? set.elements : keptElements(set, before));
   return {
     chains: new Map(table.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }])),
-    sets: new Map(table.sets.map((set) => [set.name, { key: set.key, value: set.value, elements: elementsOf(set) }])),
+    sets: new Map(
+      table.sets.map((set) => {
+        const { name, key, value, counted } = set;
+        return [name, { key, value, elements: elementsOf(set), ...(counted ? { counted } : {}) }];
+      }),
+    ),
   };
 }
 
@@ -75,7 +80,8 @@ function structureDiffers(table: Table, actual: ActualTable): boolean {
   return (
     table.sets.some((set) => {
       const now = actual.sets.get(set.name);
-      return now !== undefined && (now.key !== set.key || now.value !== set.value);
+      if (now === undefined) return false;
+      return now.key !== set.key || now.value !== set.value || now.counted !== set.counted;
     }) ||
     table.chains.some((chain) => {
       const now = actual.chains.get(chain.name);
@@ -138,11 +144,11 @@ function diffElements(set: NftSet, actual: ActualTable): { missing: string[]; go
   };
 }
 
-function addSet(key: string, { name, key: type, value, keep, timeout }: NftSet): string {
+function addSet(key: string, { name, key: type, value, keep, timeout, counted }: NftSet): string {
   const flags = timeout === undefined ? 'dynamic;' : `dynamic,timeout; timeout ${timeout}s;`;
   const learned = keep === 'learned' ? ` size 65535; flags ${flags}` : '';
   return value === undefined
-    ? `add set ${key} ${name} { type ${type};${learned} }`
+    ? `add set ${key} ${name} { type ${type};${learned}${counted ? ' counter;' : ''} }`
     : `add map ${key} ${name} { type ${type} : ${value};${learned} }`;
 }
 

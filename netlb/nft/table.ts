@@ -31,6 +31,8 @@ export interface NftSet {
    * `journal`: has at least these; who reads it takes out the others when it has dealt with them.
    */
   readonly keep: 'exact' | 'learned' | 'journal';
+  /** Each element of a set counts packets and bytes: of every look-up that finds it (nft/counters.ts reads them). */
+  readonly counted?: true;
 }
 
 export interface Chain {
@@ -62,6 +64,7 @@ export interface ActualSet {
   readonly key: string;
   readonly value: string | undefined;
   readonly elements: readonly string[];
+  readonly counted?: true;
 }
 
 export interface ActualChain {

@@ -190,7 +190,12 @@ export function made(of: Blueprint): ActualState {
         ns.tables.map((table) => [
           keyOf(table),
           {
-            sets: new Map(table.sets.map(({ name, key, value, elements }) => [name, { key, value, elements }])),
+            sets: new Map(
+              table.sets.map(({ name, key, value, elements, counted }) => [
+                name,
+                { key, value, elements, ...(counted ? { counted } : {}) },
+              ]),
+            ),
             chains: new Map(
               table.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }]),
             ),

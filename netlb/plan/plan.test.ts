@@ -243,6 +243,12 @@ describe('plan', () => {
     expect(kinds(made(wanted()), wanted(backends(0)))).toEqual([`${INGRESS_NAMESPACE} run-nft`]);
     const { operations } = plan(wanted(backends(undefined)), made(wanted(backends(0))));
     expect(operations).toEqual([
+      expect.objectContaining({
+        kind: 'run-nft',
+        commands: ['connections', 'received', 'sent'].map(
+          (name) => `delete element ip tsswarm ${name} { 256 . 10.0.0.12 }`,
+        ),
+      }),
       {
         subject: { kind: 'ingress', id: NET },
         namespace: INGRESS_NAMESPACE,

@@ -12,6 +12,7 @@ import {
   ROUTE_PROTOCOL,
   TABLE,
 } from '../names.js';
+import type { ActualTable } from '../nft/table.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 import { linksWithRouters } from './read.js';
@@ -39,7 +40,7 @@ export function factsOf(
     foreign: foreignOf(node),
     routerLearners: routerLearners(node),
     firewalls: node.firewalls,
-    marks: marks(actual),
+    marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
     entries: entries(actual),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
@@ -108,11 +109,10 @@ function foreignOf({ links, addresses, routes }: ActualNamespace): Foreign {
   };
 }
 
-/** From the map `6 . 8080 : 256` of the ingress sandbox. */
-function marks(actual: ActualState): Map<string, number> {
-  const elements = actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets.get('marks')?.elements;
+/** From the map `6 . 8080 : 256` of the ingress sandbox's table. */
+export function marksIn(table: ActualTable | undefined): Map<string, number> {
   return new Map(
-    (elements ?? []).map((element) => {
+    (table?.sets.get('marks')?.elements ?? []).map((element) => {
       const [key = '', mark] = element.split(' : ');
       return [key, Number(mark)];
     }),

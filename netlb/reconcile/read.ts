@@ -92,8 +92,7 @@ const readers: { readonly [P in Part]: Reader } = {
   }),
   tables: ({ tables }, kind) => ({
     firewalls: kind === 'node' ? tables.firewalls() : [],
-    tables:
-      kind === 'overlay' ? new Map() : tables.read(kind === 'node' ? ['ip', 'ip6', 'bridge'] : ['ip', 'ip6', 'netdev']),
+    tables: kind === 'overlay' ? new Map() : kind === 'node' ? tables.read(['ip', 'ip6', 'bridge']) : tables.sandbox(),
   }),
   ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
 };

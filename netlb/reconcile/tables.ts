@@ -5,6 +5,7 @@ import type { NetNamespace } from '../kernel/namespace.js';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../kernel/netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from '../kernel/nfnetlink.js';
 import { TABLE } from '../names.js';
+import { type Count, decodeCounters } from '../nft/counters.js';
 import { decodeTable } from '../nft/decode.js';
 import {
   type Firewall,
@@ -54,6 +55,25 @@ export class TableReader {
     for (const family of wanted) if (this.#has(family)) tables.set(`${family} ${TABLE}`, this.#table(family));
     this.#known = { generation, tables };
     return tables;
+  }
+
+  /** Those that a sandbox may have. */
+  sandbox(): ReadonlyMap<string, ActualTable> {
+    return this.read(['ip', 'ip6', 'netdev']);
+  }
+
+  /**
+   * What a counted set of the table has counted, by element; nothing when there is no such set.
+   * @param key type of its keys
+   */
+  counters(family: TableFamily, set: string, key: string): ReadonlyMap<string, Count> {
+    const named = [attribute(NFTA_TABLE, text(TABLE)), attribute(NFTA_SET_ELEM_LIST_SET, text(set))];
+    try {
+      return decodeCounters(key, this.#dump(families[family], NFT_MSG_GETSETELEM, named));
+    } catch (error) {
+      if (isKernelError(error, 'ENOENT')) return new Map();
+      throw error;
+    }
   }
 
   /** What others' tables drop of what is forwarded; read again only when the generation has moved, too. */

@@ -11,6 +11,7 @@ export type DriverRequest =
   | { readonly apply: DesiredState }
   /** Answered when the drift watch has started. */
   | { readonly watch: true }
+  | { readonly statistics: true }
   | { readonly destroy: true };
 
 const [runRoot, options] = process.argv.slice(2);
@@ -33,6 +34,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     const start = performance.now();
     const report = await plane.apply(request.apply);
     answer({ ...report, milliseconds: performance.now() - start });
+  } else if ('statistics' in request) {
+    answer(await plane.statistics());
   } else if ('watch' in request) {
     void plane.run(stop.signal);
     answer({ watching: true });

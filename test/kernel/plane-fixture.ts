@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
 import type { ApplyReport, DesiredState } from '../../netlb/state.js';
 import type { DriverRequest } from './plane-driver.js';
@@ -50,6 +51,10 @@ export class Driver {
 
   async watch(): Promise<void> {
     await this.#ask({ watch: true });
+  }
+
+  statistics(): Promise<PortStatistics[]> {
+    return this.#ask<PortStatistics[]>({ statistics: true });
   }
 
   async destroy(): Promise<void> {

@@ -1,0 +1,50 @@
+/**
+ * Counts what the nft balancer gives to each backend, both ways. Sets of counted elements: a packet costs one
+ * look-up in a hash, and a change of one service touches the elements of no other, so that their counts go on.
+ * They are the kernel's: a restart of the daemon does not end them either.
+ */
+import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import type { MarkedService } from './balancer.js';
+
+/** Type of the keys of all three. */
+export const COUNTED_KEY = { 4: 'mark . ipv4_addr', 6: 'mark . ipv6_addr' } as const;
+
+/** Connections, by their first packets alone. */
+export const CONNECTIONS_SET = 'connections';
+/** From clients. */
+export const RECEIVED_SET = 'received';
+/** To clients. */
+export const SENT_SET = 'sent';
+
+export const countedElement = (mark: number, address: string): string => `${mark} . ${address}`;
+
+/** @param services with backends of this family alone */
+export function countedSets(services: readonly MarkedService[], family: 4 | 6): NftSet[] {
+  const elements = services.flatMap(({ mark, backends }) =>
+    backends.map(({ address }) => countedElement(mark, address)),
+  );
+  return [CONNECTIONS_SET, RECEIVED_SET, SENT_SET].map((name) => ({
+    name,
+    key: COUNTED_KEY[family],
+    keep: 'exact',
+    counted: true,
+    elements,
+  }));
+}
+
+/**
+ * After destination NAT, and before what refuses packets. A connection that no packet has passed with yet is not
+ * confirmed: a SYN that is sent again is no second connection. Answers carry no mark of their own, only their connection.
+ */
+export function countingChain(family: 4 | 6): Chain {
+  const ip = family === 4 ? 'ip' : 'ip6';
+  return {
+    name: 'count',
+    base: { type: 'filter', hook: 'forward', priority: priorities.mangle, policy: 'accept' },
+    rules: [
+      `ct direction reply ct mark . ${ip} saddr @${SENT_SET} accept`,
+      `ct direction original ct status & confirmed == 0 ct mark set meta mark meta mark . ${ip} daddr @${CONNECTIONS_SET}`,
+      `ct direction original meta mark . ${ip} daddr @${RECEIVED_SET}`,
+    ],
+  };
+}

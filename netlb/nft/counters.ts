@@ -1,0 +1,47 @@
+/** Reads what the elements of a counted set have counted (linux/netfilter/nf_tables.h). Pure. */
+import { Attributes } from '../kernel/attributes.js';
+import type { NetlinkMessage } from '../kernel/messages.js';
+import {
+  attributesOf,
+  members,
+  NFTA_DATA_VALUE,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  textOf,
+  typesNamed,
+} from './decode.js';
+
+const NFTA_SET_ELEM_EXPR = 7;
+const NFTA_EXPR_DATA = 2;
+const NFTA_COUNTER_BYTES = 1;
+const NFTA_COUNTER_PACKETS = 2;
+
+export interface Count {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
+/**
+ * @param key type of the set's keys: `mark . ipv4_addr`
+ * @param messages of its elements
+ * @returns by element, written as in NftSet
+ */
+export function decodeCounters(key: string, messages: readonly NetlinkMessage[]): Map<string, Count> {
+  const types = typesNamed(key);
+  const counts = new Map<string, Count>();
+  for (const message of messages) {
+    for (const member of members(attributesOf(message).bytes(NFTA_SET_ELEM_LIST_ELEMENTS))) {
+      const element = new Attributes(member);
+      const bytes = element.nested(NFTA_SET_ELEM_KEY)?.bytes(NFTA_DATA_VALUE);
+      const counter = element.nested(NFTA_SET_ELEM_EXPR)?.nested(NFTA_EXPR_DATA);
+      if (bytes && counter) counts.set(textOf(types, bytes), countOf(counter));
+    }
+  }
+  return counts;
+}
+
+/** Both are exact up to 2^53. */
+function countOf(counter: Attributes): Count {
+  const number = (type: number) => Number(counter.bytes(type)?.readBigUInt64BE() ?? 0n);
+  return { packets: number(NFTA_COUNTER_PACKETS), bytes: number(NFTA_COUNTER_BYTES) };
+}

@@ -1,0 +1,60 @@
+/** Reads from ingress_sbox what the balancer has counted. */
+import { familyOf } from '../../lib/ip.js';
+import type { Steps } from '../../lib/steps.js';
+import { CONNECTIONS_SET, COUNTED_KEY, countedElement, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
+import { type CountersOf, type PortStatistics, portStatistics } from '../balancer/statistics.js';
+import { flowKey, portKey } from '../blueprint/ports.js';
+import { countConnections } from '../kernel/connections.js';
+import { TABLE } from '../names.js';
+import type { PublishedPort } from '../state.js';
+import { marksIn } from './facts.js';
+import type { NamespaceHandle } from './handles.js';
+
+const FAMILIES = [4, 6] as const;
+
+/**
+ * @param sandbox ingress_sbox; undefined while there is none
+ * @throws KernelError
+ */
+export function* readStatistics(
+  ports: readonly PublishedPort[],
+  sandbox: NamespaceHandle | undefined,
+): Steps<PortStatistics[]> {
+  if (!sandbox || ports.length === 0) return portStatistics(ports, () => undefined);
+  const used = FAMILIES.filter((family) =>
+    ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
+  );
+  const counters = new Map<4 | 6, CountersOf>();
+  for (const family of used) counters.set(family, yield* nftCounters(sandbox, family));
+  return portStatistics(ports, (port, address) => counters.get(familyOf(address))?.(port, address));
+}
+
+/** Of the nft balancer: connections that last are the kernel's to count, the rest its sets'. */
+function* nftCounters({ namespace, tables }: NamespaceHandle, family: 4 | 6): Steps<CountersOf> {
+  const active = yield* countConnections(namespace, family);
+  const table = family === 4 ? 'ip' : 'ip6';
+  const marks = marksIn(tables.sandbox().get(`${table} ${TABLE}`));
+  const key = COUNTED_KEY[family];
+  yield;
+  const connections = tables.counters(table, CONNECTIONS_SET, key);
+  yield;
+  const received = tables.counters(table, RECEIVED_SET, key);
+  yield;
+  const sent = tables.counters(table, SENT_SET, key);
+  return (port, address) => {
+    const mark = marks.get(portKey(port));
+    if (mark === undefined) return undefined;
+    const element = countedElement(mark, address);
+    const incoming = received.get(element);
+    if (!incoming) return undefined;
+    const outgoing = sent.get(element);
+    return {
+      active: active.get(flowKey(port, address)) ?? 0,
+      connections: connections.get(element)?.packets ?? 0,
+      packetsIn: incoming.packets,
+      bytesIn: incoming.bytes,
+      packetsOut: outgoing?.packets ?? 0,
+      bytesOut: outgoing?.bytes ?? 0,
+    };
+  };
+}
