@@ -1,6 +1,6 @@
 import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
-import type { NetworkTracingService } from '../proto/gen/inspections.js';
+import type { InspectionsService, NetworkTracingService } from '../proto/gen/inspections.js';
 import type { NodeAgentService } from '../proto/gen/node.js';
 import type { TaskAccessService } from '../proto/gen/tunnels.js';
 import type { VolumesService } from '../proto/gen/volumes.js';
@@ -13,6 +13,7 @@ export type NodeAgent = Stubs<typeof NodeAgentService>;
 export type Containers = Stubs<typeof ContainersService>;
 export type Volumes = Stubs<typeof VolumesService>;
 export type TaskAccess = Stubs<typeof TaskAccessService>;
+export type Inspections = Stubs<typeof InspectionsService>;
 export type Tracing = Stubs<typeof NetworkTracingService>;
 
 /** What a command needs beside its arguments. gRPC is loaded when a daemon is first asked. */
@@ -71,6 +72,12 @@ export class Context {
     const { TaskAccessService } = await import('../proto/gen/tunnels.js');
     const { plainErrors } = await import('./retry.js');
     return plainErrors(await this.#stubs(TaskAccessService));
+  }
+
+  /** Questions to any node, by way of the managers. @throws UNAVAILABLE when no daemon answers */
+  async inspections(): Promise<Inspections> {
+    const { InspectionsService } = await import('../proto/gen/inspections.js');
+    return this.#stubs(InspectionsService);
   }
 
   /** Traces of the network. @throws UNAVAILABLE when no daemon answers */

@@ -3,6 +3,7 @@ import { SwarmCommand } from './command.js';
 import { registerCompletion } from './commands/completion.js';
 import { registerContainer } from './commands/container.js';
 import { registerImage } from './commands/image.js';
+import { registerIngress } from './commands/ingress.js';
 import { registerLab } from './commands/lab.js';
 import { registerNetwork } from './commands/network.js';
 import { registerNode } from './commands/node.js';
@@ -40,6 +41,7 @@ export function buildProgram(context: Context): Command {
   registerNode(program, context);
   registerContainer(program, context);
   registerNetwork(program, context);
+  registerIngress(program, context);
   registerVolume(program, context);
   registerImage(program, context);
   registerSystem(program, context);

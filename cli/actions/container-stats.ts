@@ -3,11 +3,8 @@ import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { naturalOrder } from '../format/human.js';
 import { renderList } from '../format/list.js';
+import { inPlace } from '../format/screen.js';
 import { statsRow, statsView } from '../format/stats-rows.js';
-
-const CLEAR_BELOW = '\x1b[J';
-const TO_TOP = '\x1b[H';
-const CLEAR_LINE_END = '\x1b[K';
 
 /** Use of resources: a table each second until Ctrl-C, in place on a terminal; with `--no-stream` one. */
 export async function showStats(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
@@ -18,7 +15,7 @@ export async function showStats(context: Context, refs: readonly string[], flags
     flags.on('all') && refs.length === 0
       ? (await containers.listContainers({ all: true, filters: [] })).containers
       : [];
-  const inPlace = io.columns !== undefined && !once;
+  const isInPlace = io.columns !== undefined && !once;
   let before = new Map<string, ContainerStats>();
   // CPU is told by two readings: the first one alone says nothing about it.
   let readings = 0;
@@ -30,7 +27,7 @@ export async function showStats(context: Context, refs: readonly string[], flags
         .sort((a, b) => naturalOrder(a.name, b.name))
         .map((stats) => statsRow(stats, before.get(stats.id), !flags.on('no-trunc')));
       const text = renderList(statsView, rows, { format: flags.text('format'), quiet: false });
-      io.out(inPlace ? `${TO_TOP}${text.replaceAll('\n', `${CLEAR_LINE_END}\n`)}${CLEAR_BELOW}` : text);
+      io.out(isInPlace ? inPlace(text) : text);
       if (once) return;
     }
     before = new Map(current.map((stats) => [stats.id, stats]));

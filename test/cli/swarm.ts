@@ -5,7 +5,7 @@ import { Context } from '../../cli/context.js';
 import type { Io } from '../../cli/io.js';
 import { run } from '../../cli/run.js';
 import { testIo } from '../../cli/testing.js';
-import { controlGate } from '../../daemon/control-gate.js';
+import { controlGate, inspectionsGate } from '../../daemon/control-gate.js';
 import { systemClock } from '../../lib/clock.js';
 import { notFound } from '../../lib/errors.js';
 import { followEvents } from '../../lib/events/follow.js';
@@ -30,6 +30,9 @@ import {
   DoctorResponse,
   Image,
   InfoResponse,
+  type IngressAnswer,
+  InspectionsService,
+  type InspectNodeRequest,
   KernelFeature,
   LocalNetwork,
   type LogBatch,
@@ -37,6 +40,7 @@ import {
   NetworkSpec,
   Node,
   NodeAgentService,
+  NodeAnswer,
   NodeDescription,
   NodeState,
   NodeStatus,
@@ -71,6 +75,10 @@ export class TestSwarm {
   fate: (task: Task) => string | undefined = () => undefined;
   /** Log batches that `service logs` is to find. */
   logs: (request: LogsRequest) => Iterable<LogBatch> | AsyncIterable<LogBatch> = () => [];
+  /** What a node answers when it is asked what goes through its published ports. */
+  ingress: (nodeId: string) => IngressAnswer = () => {
+    throw notFound('not part of this test');
+  };
   imported = Buffer.alloc(0);
   /** Of the machine. */
   readonly events = new LocalEvents(systemClock);
@@ -111,9 +119,15 @@ export class TestSwarm {
       get control() {
         return asked();
       },
+      inspections: {
+        inspectNode: async ({ nodeId }: InspectNodeRequest) => ({
+          answer: NodeAnswer.create({ ingress: this.ingress(nodeId) }),
+        }),
+      },
       joined: true,
     };
     this.#server.add(ControlService, controlGate(source));
+    this.#server.add(InspectionsService, inspectionsGate(source));
     this.#serveAgent();
     this.#serveContainers();
     await this.#server.listen(`unix://${path.join(this.folder, 'daemon.sock')}`);

@@ -1,0 +1,122 @@
+import type { Node, Service, Task } from '../../proto/gen/objects.js';
+import { TaskState } from '../../proto/gen/objects.js';
+import { PublishMode } from '../../proto/gen/specs.js';
+import type { Context } from '../context.js';
+import type { Flags } from '../flags/flags.js';
+import { naturalOrder } from '../format/human.js';
+import { portObject } from '../format/ingress-json.js';
+import { flowRow, flowView, modeText, portRow, portView, schedulerText } from '../format/ingress-rows.js';
+import { renderInspected, renderList } from '../format/list.js';
+import { type Flow, flowsOf } from '../ingress/flows.js';
+import { choose, type Publication, publicationsOf, publishedText, targetText } from '../ingress/publications.js';
+import { nodeName, type Reading, readIngress, type SilentNode } from '../ingress/reading.js';
+import { listOptionsOf, warn } from './refs.js';
+
+/** What managers know. */
+export interface Published {
+  readonly nodes: readonly Node[];
+  readonly services: readonly Service[];
+  readonly tasks: readonly Task[];
+}
+
+/** Milliseconds between the two readings that rates are told from. */
+export const INTERVAL = 1_000;
+
+export async function readPublished(context: Context): Promise<Published> {
+  const control = await context.control();
+  const all = { filters: [] };
+  const [{ nodes }, { services }, { tasks }] = await Promise.all([
+    control.listNodes(all),
+    control.listServices(all),
+    control.listTasks(all),
+  ]);
+  return { nodes: [...nodes].sort((a, b) => naturalOrder(nodeName(a), nodeName(b))), services, tasks };
+}
+
+/** `tsswarm ingress ls`: each published port, over all nodes. */
+export async function listIngress(context: Context, flags: Flags): Promise<void> {
+  const published = await readPublished(context);
+  const [before, now] = await readTwice(context, published.nodes);
+  const rows = publicationsOf(published.services).map((publication) =>
+    portRow(
+      publication,
+      publishedFlows(publication, published, before, now),
+      directTasks(publication, published.tasks),
+    ),
+  );
+  context.io.out(renderList(portView, rows, listOptionsOf(flags)));
+  tellSilent(context, now.silent);
+}
+
+/** `tsswarm ingress inspect SERVICE|PORT`: each task at each node. */
+export async function inspectIngress(context: Context, ref: string, flags: Flags): Promise<void> {
+  const published = await readPublished(context);
+  const chosen = choose(publicationsOf(published.services), published.services, ref);
+  const nodes = await nodesOf(context, published.nodes, flags.text('node'));
+  const [before, now] = await readTwice(context, nodes);
+  const found = chosen.map((publication) => ({
+    publication,
+    flows: publishedFlows(publication, { ...published, nodes }, before, now),
+  }));
+  const format = flags.text('format');
+  if (format === undefined) {
+    context.io.out(found.map(({ publication, flows }) => pretty(publication, flows)).join('\n'));
+    tellSilent(context, now.silent);
+  } else {
+    const objects = found.map(({ publication, flows }) => portObject(publication, flows, now.silent));
+    context.io.out(renderInspected(objects, format));
+  }
+}
+
+/** @throws NOT_FOUND, or INVALID_ARGUMENT when several are meant */
+async function nodesOf(context: Context, nodes: readonly Node[], ref: string | undefined): Promise<readonly Node[]> {
+  if (ref === undefined) return nodes;
+  const { nodeIdOf } = await import('./nodes.js');
+  const id = await nodeIdOf(context, ref);
+  return nodes.filter((node) => node.id === id);
+}
+
+async function readTwice(context: Context, nodes: readonly Node[]): Promise<readonly [Reading, Reading]> {
+  const before = await readIngress(context, nodes);
+  await context.io.clock.sleep(INTERVAL);
+  return [before, await readIngress(context, nodes)];
+}
+
+/** None for a port of mode host, which does not pass through the mesh. */
+export function publishedFlows(
+  publication: Publication,
+  { nodes, tasks }: Pick<Published, 'nodes' | 'tasks'>,
+  before: Reading,
+  now: Reading,
+): Flow[] {
+  if (publication.port.publishMode === PublishMode.HOST) return [];
+  const flows = flowsOf(publication, nodes, tasks, before, now);
+  return flows.sort((a, b) => naturalOrder(a.node.name, b.node.name) || naturalOrder(a.taskName, b.taskName));
+}
+
+/** Tasks that have the port on their own nodes. */
+function directTasks({ service, port }: Publication, tasks: readonly Task[]): number {
+  return tasks.filter(
+    ({ serviceId, status }) =>
+      serviceId === service.id &&
+      status.state === TaskState.RUNNING &&
+      status.portStatus.ports.some(
+        ({ publishedPort, protocol }) => publishedPort === port.publishedPort && protocol === port.protocol,
+      ),
+  ).length;
+}
+
+function pretty(publication: Publication, flows: readonly Flow[]): string {
+  const { service, port } = publication;
+  const scheduler = port.publishMode === PublishMode.HOST ? '' : `, scheduler ${schedulerText(port)}`;
+  const head = `${service.spec.name}: ${publishedText(port)} -> ${targetText(port)}, mode ${modeText(port)}${scheduler}\n`;
+  if (port.publishMode === PublishMode.HOST)
+    return `${head}Counts are of the mesh alone; see: tsswarm service ps ${service.spec.name}\n`;
+  return head + renderList(flowView, flows.map(flowRow), { format: undefined, quiet: false });
+}
+
+export const silentLines = (silent: readonly SilentNode[]): string[] => silent.map(({ reason }) => reason);
+
+function tellSilent(context: Context, silent: readonly SilentNode[]): void {
+  warn(context, silentLines(silent));
+}
