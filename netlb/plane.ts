@@ -152,7 +152,8 @@ export class NetworkPlane {
   async statistics(): Promise<readonly PortStatistics[]> {
     const published = this.#reached?.ingress?.services ?? [];
     const isThere = namespaceInode(this.#handles.path(INGRESS_NAMESPACE)) !== undefined;
-    return new Slices().run(readStatistics(published, isThere ? this.#handles.get(INGRESS_NAMESPACE) : undefined));
+    const sandbox = isThere ? this.#handles.get(INGRESS_NAMESPACE) : undefined;
+    return new Slices().run(readStatistics(published, this.#balancer.kind, sandbox));
   }
 
   /**

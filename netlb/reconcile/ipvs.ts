@@ -1,10 +1,12 @@
 import { failedPrecondition } from '../../lib/errors.js';
 import type { IpvsServiceBlueprint } from '../blueprint/model.js';
+import { isKernelError } from '../kernel/errors.js';
 import {
   deleteIpvsDestination,
   deleteIpvsService,
   Ipvs,
   type IpvsCommand,
+  type IpvsDestinationState,
   type IpvsService,
   type IpvsServiceId,
   ipvsServiceName,
@@ -49,6 +51,16 @@ export class IpvsState {
       for (const service of ipvs.services()) services.set(ipvsServiceName(service.id), withDestinations(ipvs, service));
     this.#touched.clear();
     return { timeouts: ipvs.timeouts(), services };
+  }
+
+  /** With what they have counted; nothing when there is no such service. @throws KernelError */
+  destinations(id: IpvsServiceId): readonly IpvsDestinationState[] {
+    try {
+      return this.#open()?.destinations(id) ?? [];
+    } catch (error) {
+      if (isKernelError(error, 'ESRCH')) return [];
+      throw error;
+    }
   }
 
   /** @throws KernelError, FAILED_PRECONDITION when the kernel has no IPVS */

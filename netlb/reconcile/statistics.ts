@@ -1,8 +1,9 @@
 /** Reads from ingress_sbox what the balancer has counted. */
 import { familyOf } from '../../lib/ip.js';
 import type { Steps } from '../../lib/steps.js';
+import type { BalancerKind } from '../balancer/balancer.js';
 import { CONNECTIONS_SET, COUNTED_KEY, countedElement, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
-import { type CountersOf, type PortStatistics, portStatistics } from '../balancer/statistics.js';
+import { type BackendCounters, type CountersOf, type PortStatistics, portStatistics } from '../balancer/statistics.js';
 import { flowKey, portKey } from '../blueprint/ports.js';
 import { countConnections } from '../kernel/connections.js';
 import { TABLE } from '../names.js';
@@ -11,6 +12,7 @@ import { marksIn } from './facts.js';
 import type { NamespaceHandle } from './handles.js';
 
 const FAMILIES = [4, 6] as const;
+const tableFamilies = { 4: 'ip', 6: 'ip6' } as const;
 
 /**
  * @param sandbox ingress_sbox; undefined while there is none
@@ -18,6 +20,7 @@ const FAMILIES = [4, 6] as const;
  */
 export function* readStatistics(
   ports: readonly PublishedPort[],
+  balancer: BalancerKind,
   sandbox: NamespaceHandle | undefined,
 ): Steps<PortStatistics[]> {
   if (!sandbox || ports.length === 0) return portStatistics(ports, () => undefined);
@@ -25,14 +28,35 @@ export function* readStatistics(
     ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
   );
   const counters = new Map<4 | 6, CountersOf>();
-  for (const family of used) counters.set(family, yield* nftCounters(sandbox, family));
+  const read = balancer === 'ipvs' ? ipvsCounters : nftCounters;
+  for (const family of used) counters.set(family, yield* read(sandbox, family));
   return portStatistics(ports, (port, address) => counters.get(familyOf(address))?.(port, address));
+}
+
+/** Of IPVS, which counts by itself. */
+function* ipvsCounters({ tables, ipvs }: NamespaceHandle, family: 4 | 6): Steps<CountersOf> {
+  const counted = new Map<string, BackendCounters>();
+  const marks = marksIn(tables.sandbox().get(`${tableFamilies[family]} ${TABLE}`));
+  for (const mark of new Set(marks.values())) {
+    yield;
+    for (const { address, activeConnections: active, counters } of ipvs.destinations({ family, mark })) {
+      counted.set(countedElement(mark, address), {
+        active,
+        connections: Number(counters.connections),
+        packetsIn: Number(counters.packetsIn),
+        packetsOut: Number(counters.packetsOut),
+        bytesIn: Number(counters.bytesIn),
+        bytesOut: Number(counters.bytesOut),
+      });
+    }
+  }
+  return (port, address) => counted.get(countedElement(marks.get(portKey(port)) ?? 0, address));
 }
 
 /** Of the nft balancer: connections that last are the kernel's to count, the rest its sets'. */
 function* nftCounters({ namespace, tables }: NamespaceHandle, family: 4 | 6): Steps<CountersOf> {
   const active = yield* countConnections(namespace, family);
-  const table = family === 4 ? 'ip' : 'ip6';
+  const table = tableFamilies[family];
   const marks = marksIn(tables.sandbox().get(`${table} ${TABLE}`));
   const key = COUNTED_KEY[family];
   yield;

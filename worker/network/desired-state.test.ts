@@ -213,8 +213,8 @@ describe('desiredState - sandboxes', () => {
     const member = local('a', [attachment('ingress', '10.0.0.5')]);
     const task = Task.create({ ...member.task, serviceId: 'web', endpoint: Endpoint.create({ ports }) });
     const portsWith = (services: ServiceRecord[]) =>
-      state({ networks: byId(ingressNetwork), services: byId(...services) }, [{ ...member, task }]).sandboxes[0]?.ingress
-        ?.ports;
+      state({ networks: byId(ingressNetwork), services: byId(...services) }, [{ ...member, task }]).sandboxes[0]
+        ?.ingress?.ports;
     expect(portsWith([web])).toEqual([{ protocol: 'tcp', published: 8080, target: 80 }]);
     expect(portsWith([])).toEqual([{ protocol: 'tcp', published: 8080, target: 8000 }]);
   });
