@@ -153,7 +153,8 @@ export class NetworkPlane {
     const published = this.#reached?.ingress?.services ?? [];
     const isThere = namespaceInode(this.#handles.path(INGRESS_NAMESPACE)) !== undefined;
     const sandbox = isThere ? this.#handles.get(INGRESS_NAMESPACE) : undefined;
-    return new Slices().run(readStatistics(published, this.#balancer.kind, sandbox));
+    const node = this.#handles.get(NODE_NAMESPACE);
+    return new Slices().run(readStatistics(published, { balancer: this.#balancer.kind, node, sandbox }));
   }
 
   /**

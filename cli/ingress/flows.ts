@@ -49,8 +49,11 @@ export function flowsOf(
 
 const isPort =
   ({ service, port }: Publication) =>
-  ({ serviceId, protocol, published }: PortTraffic): boolean =>
-    serviceId === service.id && protocol === port.protocol && published === port.publishedPort;
+  ({ serviceId, protocol, published, hostAddress }: PortTraffic): boolean =>
+    serviceId === service.id &&
+    protocol === port.protocol &&
+    published === port.publishedPort &&
+    hostAddress === port.hostIp;
 
 const backendsOf = ({ ports }: IngressAnswer, publication: Publication): readonly BackendTraffic[] =>
   ports.filter(isPort(publication)).flatMap(({ backends }) => backends);

@@ -28,19 +28,18 @@ export interface PortStatistics extends Omit<PublishedPort, 'backends'> {
   readonly backends: readonly BackendStatistics[];
 }
 
-/** Undefined for a backend that the kernel does not have, or no longer. */
-export type CountersOf = (port: PublishedPort, address: string) => BackendCounters | undefined;
-
 const NOTHING: BackendCounters = { active: 0, connections: 0, packetsIn: 0, bytesIn: 0, packetsOut: 0, bytesOut: 0 };
 
-/** What is balanced, with what was counted. Pure. */
-export function portStatistics(ports: readonly PublishedPort[], countersOf: CountersOf): PortStatistics[] {
-  return ports.map(({ backends, ...port }) => ({
+/**
+ * What is balanced, with what was counted. Pure.
+ * @param countersOf by address; undefined for a backend that the kernel does not have, or no longer
+ */
+export function portStatistics(
+  { backends, ...port }: PublishedPort,
+  countersOf: (address: string) => BackendCounters | undefined,
+): PortStatistics {
+  return {
     ...port,
-    backends: backends.map(({ address, weight }) => ({
-      address,
-      weight,
-      ...(countersOf({ ...port, backends }, address) ?? NOTHING),
-    })),
-  }));
+    backends: backends.map(({ address, weight }) => ({ address, weight, ...(countersOf(address) ?? NOTHING) })),
+  };
 }

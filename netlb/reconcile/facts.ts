@@ -41,7 +41,7 @@ export function factsOf(
     routerLearners: routerLearners(node),
     firewalls: node.firewalls,
     marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
-    entries: entries(actual),
+    entries: entriesIn(node.tables.get(`ip ${TABLE}`)),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
   };
@@ -120,10 +120,9 @@ export function marksIn(table: ActualTable | undefined): Map<string, number> {
 }
 
 /** From the map `192.0.2.7 . 6 . 8080 : 172.18.0.2 . 8080` of the node's table. */
-function entries(actual: ActualState): Map<string, number> {
-  const sets = actual.namespaces.get(NODE_NAMESPACE)?.tables.get(`ip ${TABLE}`)?.sets;
+export function entriesIn(table: ActualTable | undefined): Map<string, number> {
   return new Map(
-    (sets?.get('ingress_ports_at')?.elements ?? []).map((element) => {
+    (table?.sets.get('ingress_ports_at')?.elements ?? []).map((element) => {
       const [key = '', value = ''] = element.split(' : ');
       return [key, Number(value.split(' . ')[1])];
     }),

@@ -92,7 +92,7 @@ const readers: { readonly [P in Part]: Reader } = {
   }),
   tables: ({ tables }, kind) => ({
     firewalls: kind === 'node' ? tables.firewalls() : [],
-    tables: kind === 'overlay' ? new Map() : kind === 'node' ? tables.read(['ip', 'ip6', 'bridge']) : tables.sandbox(),
+    tables: kind === 'overlay' ? new Map() : kind === 'node' ? tables.node() : tables.sandbox(),
   }),
   ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
 };

@@ -3,34 +3,45 @@ import { familyOf } from '../../lib/ip.js';
 import type { Steps } from '../../lib/steps.js';
 import type { BalancerKind } from '../balancer/balancer.js';
 import { CONNECTIONS_SET, COUNTED_KEY, countedElement, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
-import { type BackendCounters, type CountersOf, type PortStatistics, portStatistics } from '../balancer/statistics.js';
+import { type BackendCounters, type PortStatistics, portStatistics } from '../balancer/statistics.js';
+import { withEntries } from '../blueprint/entries.js';
 import { flowKey, portKey } from '../blueprint/ports.js';
 import { countConnections } from '../kernel/connections.js';
 import { TABLE } from '../names.js';
 import type { PublishedPort } from '../state.js';
-import { marksIn } from './facts.js';
+import { entriesIn, marksIn } from './facts.js';
 import type { NamespaceHandle } from './handles.js';
 
 const FAMILIES = [4, 6] as const;
 const tableFamilies = { 4: 'ip', 6: 'ip6' } as const;
 
-/**
- * @param sandbox ingress_sbox; undefined while there is none
- * @throws KernelError
- */
+/** By the port that a connection enters ingress_sbox by, and the backend's address. */
+type CountersOf = (port: Pick<PublishedPort, 'protocol' | 'published'>, address: string) => BackendCounters | undefined;
+
+export interface StatisticsSource {
+  readonly balancer: BalancerKind;
+  readonly node: NamespaceHandle;
+  /** ingress_sbox; undefined while there is none. */
+  readonly sandbox: NamespaceHandle | undefined;
+}
+
+/** @throws KernelError */
 export function* readStatistics(
   ports: readonly PublishedPort[],
-  balancer: BalancerKind,
-  sandbox: NamespaceHandle | undefined,
+  { balancer, node, sandbox }: StatisticsSource,
 ): Steps<PortStatistics[]> {
-  if (!sandbox || ports.length === 0) return portStatistics(ports, () => undefined);
+  if (!sandbox || ports.length === 0) return ports.map((port) => portStatistics(port, () => undefined));
+  const entered = withEntries(ports, entriesIn(node.tables.node().get(`ip ${TABLE}`)));
   const used = FAMILIES.filter((family) =>
     ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
   );
   const counters = new Map<4 | 6, CountersOf>();
   const read = balancer === 'ipvs' ? ipvsCounters : nftCounters;
   for (const family of used) counters.set(family, yield* read(sandbox, family));
-  return portStatistics(ports, (port, address) => counters.get(familyOf(address))?.(port, address));
+  return entered.map(({ entry, ...port }) => {
+    const as = { protocol: port.protocol, published: entry };
+    return portStatistics(port, (address) => counters.get(familyOf(address))?.(as, address));
+  });
 }
 
 /** Of IPVS, which counts by itself. */

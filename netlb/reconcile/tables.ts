@@ -57,6 +57,11 @@ export class TableReader {
     return tables;
   }
 
+  /** Those that the node's own namespace may have. */
+  node(): ReadonlyMap<string, ActualTable> {
+    return this.read(['ip', 'ip6', 'bridge']);
+  }
+
   /** Those that a sandbox may have. */
   sandbox(): ReadonlyMap<string, ActualTable> {
     return this.read(['ip', 'ip6', 'netdev']);

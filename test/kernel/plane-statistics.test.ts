@@ -13,6 +13,8 @@ const swarm: Swarm = {
     { protocol: 'tcp', published: 8080, backends: ['t1', 't2'] },
     { protocol: 'udp', published: 8080, backends: ['t1', 't2'] },
     { protocol: 'tcp', published: 8081, backends: ['t1'] },
+    { protocol: 'tcp', published: 8083, backends: ['t1'], hostAddress: '127.0.0.1' },
+    { protocol: 'tcp', published: 8083, backends: ['t2'], hostAddress: nodeAddress(1) },
     { protocol: 'tcp', published: 8082, backends: ['t1', { task: 't2', weight: 0 }] },
   ],
 };
@@ -68,6 +70,20 @@ test('statistics - what draining tasks have is shown with weight 0', async () =>
     11: { weight: 1, connections: 3 },
     12: { weight: 0, connections: 0, bytesIn: 0 },
   });
+});
+
+test('statistics - the same port on two addresses is counted for each', async () => {
+  machines.ask('client', 'tcp', nodeAddress(1), 8083, 2);
+  machines.ask('node1', 'tcp', '127.0.0.1', 8083, 3);
+  const ports = (await statisticsOf(1)).filter(({ published }) => published === 8083);
+  const counted = ports.map(({ hostAddress, backends }) => [
+    hostAddress,
+    backends.map(({ connections }) => connections),
+  ]);
+  expect(counted).toEqual([
+    ['127.0.0.1', [3]],
+    [nodeAddress(1), [2]],
+  ]);
 });
 
 test('statistics - connections that last are counted until they end', async () => {

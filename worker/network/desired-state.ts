@@ -266,7 +266,7 @@ function ingressOf(
     for (const port of service.ports) {
       if (!isOnMesh(port)) continue;
       const protocol = transport(port.protocol);
-      const hostAddress = port.hostIp === ANY_IPV4 ? '' : port.hostIp;
+      const hostAddress = meshAddress(port);
       published.set(`${hostAddress}:${port.publishedPort}/${protocol}`, {
         protocol,
         published: port.publishedPort,
@@ -278,6 +278,9 @@ function ingressOf(
   }
   return { overlayId: network.id, address, mac: attachment.mac, services: [...published.values()] };
 }
+
+/** The address that a port of the mesh is published on; empty: all. */
+export const meshAddress = ({ hostIp }: PortConfig): string => (hostIp === ANY_IPV4 ? '' : hostIp);
 
 const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
   [Protocol.TCP]: 'tcp',

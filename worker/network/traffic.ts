@@ -2,24 +2,24 @@ import { addressOf } from '../../lib/ip.js';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { BackendTraffic, type EndpointRecord, PortTraffic, type Protocol } from '../../proto/gen/index.js';
 import type { Assignments } from '../agent/assignments.js';
-import { transport } from './desired-state.js';
+import { meshAddress, transport } from './desired-state.js';
 
 /** What the data plane knows by addresses and port numbers, under the names of services and tasks. Pure. */
 export function ingressTraffic(statistics: readonly PortStatistics[], assignments: Assignments): PortTraffic[] {
   const published = publishers(assignments);
   const owners = ownersOfAddresses(assignments);
   return statistics.flatMap((port) => {
-    const publisher = published.get(portKey(port.protocol, port.published));
+    const publisher = published.get(portKey(port.protocol, port.published, port.hostAddress));
     // Its service has gone since: so will the port with the next pass.
     if (!publisher) return [];
-    const { serviceId, serviceName, protocol } = publisher;
+    const { serviceId, serviceName, protocol, hostIp } = publisher;
     return PortTraffic.create({
       serviceId,
       serviceName,
       protocol,
       published: port.published,
       target: port.target,
-      hostAddress: port.hostAddress,
+      hostAddress: hostIp,
       backends: port.backends.map((backend) => {
         const owner = owners.get(backend.address);
         return BackendTraffic.create({ ...backend, ...(owner ? taskOf(owner) : {}) });
@@ -32,15 +32,21 @@ interface Publisher {
   readonly serviceId: string;
   readonly serviceName: string;
   readonly protocol: Protocol;
+  /** As it was asked for. */
+  readonly hostIp: string;
 }
 
-const portKey = (protocol: string, published: number): string => `${published}/${protocol}`;
+const portKey = (protocol: string, published: number, hostAddress: string): string =>
+  `${hostAddress} ${published}/${protocol}`;
 
 function publishers({ services }: Assignments): ReadonlyMap<string, Publisher> {
   const found = new Map<string, Publisher>();
   for (const { id: serviceId, name: serviceName, ports } of services.values())
-    for (const { protocol, publishedPort } of ports)
-      found.set(portKey(transport(protocol), publishedPort), { serviceId, serviceName, protocol });
+    for (const port of ports) {
+      const { protocol, publishedPort, hostIp } = port;
+      const key = portKey(transport(protocol), publishedPort, meshAddress(port));
+      found.set(key, { serviceId, serviceName, protocol, hostIp });
+    }
   return found;
 }
 
