@@ -23,12 +23,13 @@ export default defineConfig({
         test: { name: 'cli', include: ['test/cli/**/*.test.ts'], testTimeout: 20_000, sequence: { groupOrder: 0 } },
       },
       {
-        // Real namespaces, links and rules on this machine: needs root.
+        // Real namespaces, links and rules on this machine: needs root. Each file has namespaces, folders and cgroups
+        // of its own, and much of a test's time is waiting. `maxWorkers: 1` lets the files run one after another.
         test: {
           name: 'kernel',
           include: ['test/kernel/**/*.test.ts'],
           globalSetup: 'test/kernel/programs-setup.ts',
-          fileParallelism: false,
+          maxWorkers: 2,
           retry: 1,
           testTimeout: 30_000,
           hookTimeout: 30_000,

@@ -36,9 +36,22 @@ export function execute(
   });
 }
 
+/** Runs a `tsswarm` command line to its end. */
+export type CommandLine = (args: readonly string[], env: Readonly<Record<string, string>>) => Promise<Outcome>;
+
+/** As a process of its own. */
+export const processOutcome: CommandLine = (args, env) => execute(BINARY, args, env);
+
+let commandLine = processOutcome;
+
+/** How commands are run from now on. Tests, which run thousands, do without the processes where these are not their point. */
+export function useCommandLine(other: CommandLine): void {
+  commandLine = other;
+}
+
 /** Runs `tsswarm` and gives its exit code and output. It talks to the lab, though the machine may have a daemon of its own. */
 export function tsswarmOutcome(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Outcome> {
-  return execute(BINARY, args, { TSSWARM_HOST: nodeOf(1).host, ...env });
+  return commandLine(args, { TSSWARM_HOST: nodeOf(1).host, ...env });
 }
 
 /** Runs `tsswarm` and gives what it prints. @throws with its own words when it fails */

@@ -3,12 +3,15 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { execAt, execute, nodeOf, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
+import { NodeState } from '../../proto/gen/index.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
+import { mend, nodesSeenBy } from './managers.js';
 import { nothingRestarted, servers } from './servers.js';
 
 // Grace enough for a daemon's restart on a machine that does other things too.
 useLab(3, '--dispatcher-heartbeat', '2s');
 
+const NODES = [1, 2, 3];
 const PORT = 8080;
 let load: Load;
 
@@ -17,10 +20,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await load?.stop();
-  for (const node of ['node1', 'node2', 'node3']) {
-    await tsswarmOutcome(['lab', 'heal', node]);
-    await tsswarmOutcome(['lab', 'start', node]);
-  }
+  await mend(NODES);
   await tsswarm('service', 'rm', 'web');
   await nodesReady();
 });
@@ -37,8 +37,8 @@ async function moreSamples(count: number): Promise<void> {
 
 async function nodesReady(): Promise<void> {
   await until('all nodes are ready', 30, async () => {
-    const { code, stdout } = await tsswarmOutcome(['node', 'ls', '--format', '{{.Status}}']);
-    return (code === 0 && stdout === 'Ready\nReady\nReady\n') || undefined;
+    const nodes = [...((await nodesSeenBy(1))?.values() ?? [])];
+    return (nodes.length === 3 && nodes.every(({ status }) => status.state === NodeState.READY)) || undefined;
   });
 }
 

@@ -1,9 +1,12 @@
 import { beforeAll, expect, test } from 'vitest';
-import { tasksOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
+import { nodeOf, processOutcome, tasksOf, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { hostOf, IMAGE, onNode, useLab } from './lab.js';
 
 useLab(2);
+
+/** As people run it: exit codes and errors are a process's. */
+const command = (args: readonly string[]) => processOutcome(args, { TSSWARM_HOST: nodeOf(1).host });
 
 beforeAll(async () => {
   await tsswarm('service', 'create', '--quiet', '--name', 'web', '--publish', '8080:80', IMAGE);
@@ -40,7 +43,7 @@ test.each([
   ['more managers than nodes', ['lab', 'up', '--nodes', '3', '--managers', '4'], /4 managers/],
   ['a node that the lab has not', ['lab', 'stop', 'node7'], /node7.*node1, node2/s],
 ])('%s is refused in words, with exit code 1', async (_what, args, words) => {
-  const { code, stderr } = await tsswarmOutcome(args);
+  const { code, stderr } = await command(args);
   expect(stderr).toMatch(words);
   expect(stderr).toMatch(/^Error: /);
   expect(stderr).not.toMatch(/TSSWARM_DEBUG|INTERNAL|at .*\.js/);
@@ -48,7 +51,7 @@ test.each([
 });
 
 test('an unknown flag is a usage error, with exit code 2', async () => {
-  const { code, stderr } = await tsswarmOutcome(['service', 'ls', '--colour']);
+  const { code, stderr } = await command(['service', 'ls', '--colour']);
   expect(stderr).toContain('--colour');
   expect(code).toBe(2);
 });
@@ -65,7 +68,7 @@ test('init and join on a member are refused', async () => {
 });
 
 test('no daemon - the address is named', async () => {
-  const { code, stderr } = await tsswarmOutcome(['-H', 'unix:///nowhere.sock', 'node', 'ls']);
+  const { code, stderr } = await command(['-H', 'unix:///nowhere.sock', 'node', 'ls']);
   expect(stderr).toContain('unix:///nowhere.sock');
   expect(code).toBe(1);
 });
@@ -110,8 +113,8 @@ test('service ps says why a task failed', async () => {
 });
 
 test('lab exec - passes the exit code, the namespace and the daemon’s address', async () => {
-  expect((await tsswarmOutcome(['lab', 'exec', 'node2', '--', 'sh', '-c', 'exit 42'])).code).toBe(42);
-  const { stdout } = await tsswarmOutcome([
+  expect((await command(['lab', 'exec', 'node2', '--', 'sh', '-c', 'exit 42'])).code).toBe(42);
+  const { stdout } = await command([
     'lab',
     'exec',
     'node2',

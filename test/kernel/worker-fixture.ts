@@ -149,7 +149,7 @@ export function taskOn(
   desiredState: TaskState = TaskState.RUNNING,
 ): Task {
   const spec = TaskSpec.create({
-    container: ContainerSpec.create({ image: IMAGE, stopGracePeriod: 1e9, ...container }),
+    container: ContainerSpec.create({ image: IMAGE, stopGracePeriod: 0.1e9, ...container }),
   });
   return Task.create({
     id: newId(),

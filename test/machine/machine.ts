@@ -4,9 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
-import { BINARY, execute, type Outcome } from '../../demo/cli.js';
+import { BINARY, type CommandLine, execute, type Outcome, processOutcome } from '../../demo/cli.js';
 import { makeRootfsArchive } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
+import { codeOf } from '../../lib/errors.js';
+import { ContainersService, VolumesService } from '../../proto/gen/index.js';
+import { Channel } from '../../proto/rpc/client.js';
+import { runInProcess } from '../command-line.js';
 
 export const IMAGE = 'busybox:latest';
 /** Of the machine's only link that leads elsewhere. */
@@ -18,7 +22,12 @@ const DAEMON = path.join(path.dirname(BINARY), 'tsswarmd');
 export class Machine {
   readonly namespace = `tsswarm-test-${process.pid}`;
   folder = '';
+  readonly #commandLine: CommandLine;
   #daemon: ChildProcess | undefined;
+
+  constructor(commandLine: CommandLine) {
+    this.#commandLine = commandLine;
+  }
 
   get env(): Record<string, string> {
     return { TSSWARM_HOST: `unix://${this.folder}/run/tsswarm.sock` };
@@ -58,24 +67,46 @@ export class Machine {
   }
 
   async down(): Promise<void> {
-    await this.clear();
-    if (this.#daemon && this.#daemon.exitCode === null) {
-      this.#daemon.kill('SIGTERM');
-      await once(this.#daemon, 'exit');
+    const daemon = this.#daemon;
+    try {
+      if (daemon && daemon.exitCode === null) await this.clear();
+    } finally {
+      if (daemon && daemon.exitCode === null) {
+        daemon.kill('SIGTERM');
+        await once(daemon, 'exit');
+      }
+      await execute('ip', ['netns', 'del', this.namespace]);
+      if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
     }
-    await execute('ip', ['netns', 'del', this.namespace]);
-    if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
   }
 
-  /** Removes all containers. */
+  /** Removes all containers, networks and volumes: by calls of its own, which take less time than commands. @throws when any stays */
   async clear(): Promise<void> {
-    const ids = (await this.outcome('ps', '-aq', '--no-trunc')).stdout.split('\n').filter(Boolean);
-    if (ids.length > 0) await this.outcome('rm', '-f', ...ids);
+    const channel = new Channel(this.env.TSSWARM_HOST ?? '');
+    try {
+      const containers = channel.stubs(ContainersService);
+      const { containers: all } = await containers.listContainers({ all: true, filters: [] });
+      const remove = async (id: string) => {
+        await containers.removeContainer({ ref: id, force: true, volumes: false }).catch((error: unknown) => {
+          // One that is removed at its end has ended meanwhile.
+          if (codeOf(error) !== 'NOT_FOUND') throw error;
+        });
+      };
+      await Promise.all(all.map(({ id }) => remove(id)));
+      const { networks } = await containers.listLocalNetworks({ filters: [{ key: 'type', values: ['custom'] }] });
+      for (const { id } of networks) await containers.removeLocalNetwork({ ref: id });
+      const volumes = channel.stubs(VolumesService);
+      await volumes.pruneVolumes({ all: true, filters: [] });
+      const { volumes: left } = await volumes.listVolumes({ filters: [] });
+      if (left.length > 0) throw new Error(`volumes are left: ${left.map(({ spec }) => spec.name).join(', ')}`);
+    } finally {
+      channel.close();
+    }
   }
 
   /** Runs `tsswarm …` to its end. */
   outcome(...args: readonly string[]): Promise<Outcome> {
-    return execute(BINARY, args, this.env);
+    return this.#commandLine(args, this.env);
   }
 
   /** @returns what it prints @throws with its words when it fails */
@@ -146,9 +177,13 @@ export class Running {
   }
 }
 
-/** A machine for the tests of one file, each of which finds it without containers. It is taken down whatever becomes of them. */
-export function useMachine(): Machine {
-  const machine = new Machine();
+/**
+ * A machine for the tests of one file, each of which finds it without containers, networks and volumes. It is taken
+ * down whatever becomes of them.
+ * @param processes commands are processes of their own, for tests of what one prints and exits with
+ */
+export function useMachine({ processes = false } = {}): Machine {
+  const machine = new Machine(processes ? processOutcome : runInProcess);
   beforeAll(() => machine.up());
   afterEach(() => machine.clear());
   afterAll(() => machine.down());

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { IMAGE, useMachine } from './machine.js';
 
-const machine = useMachine();
+const machine = useMachine({ processes: true });
 const run = (...args: string[]) => machine.outcome('run', '--rm', ...args);
 
 test('run - output of each stream, and the exit code', async () => {
