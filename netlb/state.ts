@@ -9,10 +9,10 @@
  *                      br-<network, 12> with one port per endpoint; routed.<VNI> of a routed network with a /32, one
  *                      neighbour and FDB entry per other node, and one route (proto 115); table `ip tsswarm`
  *   1-<network, 10>    br0 with the gateway addresses, vxlan0 with FDB and neighbours, one veth per local endpoint
- *   ingress_sbox       eth0 in the ingress overlay, eth1 172.18.0.2/16 on the gateway bridge; table `ip tsswarm`:
- *                      mangle marks by protocol and port, and the balancer
+ *   ingress_sbox       eth0 in the ingress overlay, eth1 172.18.0.2/16 on the gateway bridge; tables `ip tsswarm` and
+ *                      `ip6 tsswarm`: mangle marks by protocol and port, and the balancer
  *   <sandbox id>       eth0… in its networks, the last ethN on the gateway bridge with the default route;
- *                      tables `ip tsswarm` (virtual addresses, resolver, way back) and `netdev tsswarm` (way back)
+ *                      tables `ip tsswarm` and `ip6 tsswarm` (virtual addresses, resolver, way back), `netdev tsswarm` (way back)
  *
  * and outside the kernel: one resolver for each sandbox that asks for one, on 127.0.0.11 in its namespace.
  */
@@ -189,8 +189,11 @@ export interface ZonePort {
 }
 
 export interface SandboxIngress {
-  /** CIDR of the ingress network: what comes from outside it came through some node's ingress_sbox. */
-  readonly subnet: string;
+  /**
+   * CIDRs of the ingress network: what comes from outside them came through some node's ingress_sbox. One of IPv4 at
+   * least: by its IPv4 address, which its MAC shows, a task knows an ingress_sbox again.
+   */
+  readonly subnets: readonly string[];
   readonly overlayId: string;
   /** Those of its service: the mesh brings connections under the published port, which becomes the target here. */
   readonly ports: readonly IngressPort[];
@@ -227,8 +230,9 @@ export interface HostPort {
 
 export interface Ingress {
   readonly overlayId: string;
-  /** CIDR of ingress_sbox in the ingress network: 10.0.0.2/24. */
-  readonly address: string;
+  /** CIDRs of ingress_sbox in the ingress network: 10.0.0.2/24, and fd00:6::2/64 where published ports answer over IPv6. */
+  readonly addresses: readonly string[];
+  /** Told from the IPv4 address: 02:42:0a:00:00:02. */
   readonly mac: string;
   readonly services: readonly PublishedPort[];
 }
@@ -238,8 +242,9 @@ export interface PublishedPort {
   readonly protocol: TransportProtocol;
   readonly published: number;
   readonly target: number;
-  /** Empty: all local addresses. A node answers only on those that it has. */
+  /** Empty: all local addresses; 0.0.0.0 and `::`: all of one family. A node answers only on those that it has. */
   readonly hostAddress: string;
+  /** Of either family: a connection goes to one of its own. */
   readonly backends: readonly Backend[];
   /** Undefined: `rr`. */
   readonly scheduler?: Scheduler;

@@ -4,11 +4,12 @@ import { nftBalancer, roundRobin } from '../balancer/nft.js';
 import type { DesiredState, Overlay, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';
-import { wayBackNetdevTable, wayBackRule } from './wayback.js';
+import { wayBackNetdevTable, wayBackRules } from './wayback.js';
 
 const facts: Facts = {
   underlayMtu: 1500,
   underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
+  address6: undefined,
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -30,7 +31,7 @@ const desired: DesiredState = {
   routed: [],
   sandboxes: [],
   zones: [],
-  ingress: { overlayId: 'net', address: '10.0.0.2/24', mac: '02:42:0a:00:00:02', services: [] },
+  ingress: { overlayId: 'net', addresses: ['10.0.0.2/24'], mac: '02:42:0a:00:00:02', services: [] },
 };
 const port = { protocol: 'tcp', published: 8080, target: 80, hostAddress: '', backends: [] } as const;
 const problems = (state: Partial<DesiredState>, more: Partial<Facts> = {}) =>
@@ -65,8 +66,9 @@ describe('way back', () => {
     ['10.0.16.0/20', 0x0010000a, 0x00f0ffff, 'ff:ff:ff:ff:f0:00', '02:42:0a:00:10:00'],
     ['10.1.0.0/16', 0x0000010a, 0x0000ffff, 'ff:ff:ff:ff:00:00', '02:42:0a:01:00:00'],
   ])('of %s', (subnet, fwmark, fwmask, mask, prefix) => {
-    expect(wayBackRule(parseCidr(subnet))).toMatchObject({ fwmark, fwmask });
-    const table = wayBackNetdevTable({ interface: 'eth0', subnet: parseCidr(subnet) });
+    const input = { interface: 'eth0', subnets: [parseCidr(subnet)], gatewayAddresses: ['172.18.0.3', 'fd00:7473::3'] };
+    expect(wayBackRules(input)).toMatchObject([{ family: 4, fwmark, fwmask }]);
+    const table = wayBackNetdevTable(input);
     expect(table.chains[0]?.rules).toEqual([
       `ether saddr & ${mask} == ${prefix} ip saddr != ${subnet} meta mark set @ll,64,32 add @gw { meta mark : ether saddr }`,
     ]);
@@ -100,7 +102,7 @@ describe('problems - in words, each for itself', () => {
     ],
     ['a port twice', published({}, {}), {}, 'port 8080/tcp is published twice'],
     ['a port out of range', published({ published: 0 }), {}, 'published port 0 is not a port'],
-    ['a host address', published({ hostAddress: 'eth0' }), {}, 'host address "eth0" is not an IPv4 address'],
+    ['a host address', published({ hostAddress: 'eth0' }), {}, 'host address "eth0" is not an IP address'],
     [
       'a weight',
       published({ backends: [{ address: '10.0.0.5', weight: 1.5 }] }),
@@ -184,9 +186,9 @@ describe('problems - in words, each for itself', () => {
       '',
       new Map([['ip 6 . 8080', '']]),
       ['port 8080/tcp is in use by a process of this node too: it was published first, the process gets nothing'],
-      ['6 . 8080'],
+      ['6 . 8080 : 172.18.0.2 . 8080'],
     ],
-    ['a process has for UDP', 'udp', '', new Map<string, string>(), [], ['6 . 8080']],
+    ['a process has for UDP', 'udp', '', new Map<string, string>(), [], ['6 . 8080 : 172.18.0.2 . 8080']],
   ] as const)('a port that %s', (_, protocol, address, held, messages, elements) => {
     const occupation = { listeners: [{ protocol, family: 4 as const, address, port: 8080 }], held };
     const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);

@@ -1,5 +1,5 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
-import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { canonicalAddress, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
@@ -12,18 +12,18 @@ import {
   routedGatewayBridge,
   subjectOf,
 } from './bridges.js';
-import { checkAddress, checkBackends, checkCidr, checkMac, checkPublished, problemOf } from './check.js';
+import { checkAddress, checkBackends, checkCidr, checkIp, checkMac, checkPublished, problemOf } from './check.js';
 import { type EnteredPort, withEntries } from './entries.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
-import { ingressBlueprint, schedulerProblem } from './ingress.js';
+import { ingressBlueprint, ingressFamilies, schedulerProblem } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
-import { nodeBlueprint } from './node.js';
+import { type MeshPort, nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
-import { portAtKey } from './ports.js';
+import { hostAddressOver, portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
 
@@ -39,7 +39,13 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
 export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: Balancer): Steps<Blueprint> {
   const problems: ApplyProblem[] = [];
   const spared = new Set<string>();
-  const tell = (subject: Subject) => (message: string) => void problems.push({ subject, message });
+  const told = new Set<string>();
+  const tell = (subject: Subject) => (message: string) => {
+    // What is so over both families is one problem.
+    const key = `${subject.kind} ${subject.id} ${message}`;
+    if (!told.has(key)) problems.push({ subject, message });
+    told.add(key);
+  };
   const attempt: Attempt = (subject, make) => {
     try {
       return make();
@@ -136,8 +142,9 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     }
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
+  const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
   const open = unoccupied(
-    (sandbox ? published : []).map((port) => ({ ...port, family: 4 as const })),
+    families.flatMap((family) => published.flatMap((port) => meshPort(port, family))),
     facts.occupation,
     (_, message) => tell(ingressSubject)(message),
   );
@@ -161,6 +168,11 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   };
   const home = nodeBlueprint(input, facts);
   return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
+}
+
+function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
+  const hostAddress = hostAddressOver(port.hostAddress, family);
+  return hostAddress === undefined ? [] : [{ ...port, hostAddress, family }];
 }
 
 type Attempt = <T>(subject: Subject, make: () => T) => T | undefined;
@@ -233,12 +245,15 @@ function checkIngress(
   networks: ReadonlyMap<string, Network>,
   gatewayBridge: GatewayBridge,
 ): OverlayNetwork {
-  const gatewaySubnet = parseCidr(gatewayBridge.address);
+  const gatewaySubnets = routedGatewayBridge(gatewayBridge).gateways.map(parseCidr);
   checkMac(ingress.mac);
-  const subnet = checkCidr(ingress.address, 'ingress address');
-  if (overlaps(subnet, gatewaySubnet))
+  const subnets = ingress.addresses.map(parseCidr);
+  if (!subnets.some(({ family }) => family === 4))
+    throw invalidArgument(`ingress_sbox has no IPv4 address in the ingress network ${ingress.overlayId}`);
+  const taken = gatewaySubnets.find((gateway) => subnets.some((subnet) => overlaps(subnet, gateway)));
+  if (taken)
     throw new Error(
-      `the ingress network ${formatCidr(subnet)} overlaps the gateway bridge ${formatCidr(gatewaySubnet)}`,
+      `the ingress network ${subnets.map(formatCidr).join(', ')} overlaps the gateway bridge ${formatCidr(taken)}`,
     );
   const network = networks.get(ingress.overlayId);
   if (network?.kind !== 'overlay') throw new Error(`the ingress network ${ingress.overlayId} is not on this node`);
@@ -247,14 +262,15 @@ function checkIngress(
 
 function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): PublishedPort[] {
   const seen = new Set<string>();
-  return ingress.services.filter(
-    (port) =>
+  return ingress.services.flatMap(
+    (asked) =>
       attempt(subject, () => {
-        checkPublished(port, checkAddress);
-        checkBackends(port.backends);
+        checkPublished(asked, checkIp);
+        checkBackends(asked.backends);
+        const port = { ...asked, hostAddress: asked.hostAddress && canonicalAddress(asked.hostAddress) };
         if (seen.has(portAtKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
         seen.add(portAtKey(port));
         return port;
-      }) !== undefined,
+      }) ?? [],
   );
 }

@@ -7,6 +7,7 @@ import type { Facts } from './facts.js';
 const facts: Facts = {
   underlayMtu: undefined,
   underlayLink: undefined,
+  address6: undefined,
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -115,7 +116,7 @@ describe('a node in no swarm', () => {
 
   test('has no overlay and no ingress network', () => {
     const overlay = { id: 'net', vni: 4096, gateways: ['10.0.0.1/24'], mtu: 0, remotes: [] };
-    const ingress = { overlayId: 'net', address: '10.0.0.2/24', mac: '02:42:0a:00:00:02', services: [] };
+    const ingress = { overlayId: 'net', addresses: ['10.0.0.2/24'], mac: '02:42:0a:00:00:02', services: [] };
     expect(messages({ ...state([]), overlays: [overlay], ingress })).toEqual([
       'overlay net: this node is in no swarm',
       'ingress network net: this node is in no swarm',
@@ -193,7 +194,7 @@ describe('host ports', () => {
       sandboxes: both.sandboxes.slice(1),
       ingress: {
         overlayId: 'net',
-        address: '10.0.0.2/24',
+        addresses: ['10.0.0.2/24'],
         mac: '02:42:0a:00:00:02',
         services: [{ ...port, backends: [] }],
       },

@@ -5,7 +5,7 @@ import { type Cidr, familyOf, isAddress, parseCidr } from '../../lib/ip.js';
 import type { Backend, HostPort, PublishedPort, SandboxEndpoint } from '../state.js';
 import type { Subject } from './model.js';
 
-/** Of what is IPv4 alone: the underlay, published ports and the ingress network. @throws INVALID_ARGUMENT */
+/** Of what is IPv4 alone: the underlay. @throws INVALID_ARGUMENT */
 export function checkAddress(address: string, what: string): string {
   if (!isIPv4(address)) throw invalidArgument(`${what} "${address}" is not an IPv4 address`, { value: address });
   return address;
@@ -56,10 +56,10 @@ export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'address
   checkMac(mac);
 }
 
-/** @param family that the connections have @throws INVALID_ARGUMENT */
-export function checkBackends(backends: readonly Backend[], family: 4 | 6 = 4): void {
+/** @param family that the connections have; undefined: either @throws INVALID_ARGUMENT */
+export function checkBackends(backends: readonly Backend[], family?: 4 | 6): void {
   for (const { address, weight } of backends) {
-    if (familyOf(checkIp(address, 'backend')) !== family)
+    if (familyOf(checkIp(address, 'backend')) !== family && family !== undefined)
       throw invalidArgument(`backend "${address}" is not an IPv${family} address`, { value: address });
     if (!Number.isInteger(weight) || weight < 0 || weight > 256)
       throw invalidArgument(`weight ${weight} of backend ${address} is not a whole number from 0 to 256`, {

@@ -10,6 +10,11 @@ export interface Facts {
   readonly underlayMtu: number | undefined;
   /** The link that has the underlay address, and that address as a CIDR; undefined likewise. */
   readonly underlayLink: { readonly name: string; readonly cidr: string } | undefined;
+  /**
+   * An IPv6 address that other machines know the node by: of the underlay's link, or else of another one that is not
+   * ours. Undefined when it has none.
+   */
+  readonly address6: string | undefined;
   /** For which family the node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
   readonly bridgeNetfilter: ReadonlySet<4 | 6>;
   /**

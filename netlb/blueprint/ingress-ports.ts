@@ -3,29 +3,35 @@
  * get the target port. So tasks of one service may have different targets while it is updated, and two
  * published ports that lead to one target stay two connections on the way.
  */
-import { type Cidr, formatCidr } from '../../lib/ip.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { IngressPort } from '../state.js';
+import {
+  answeredFamilies,
+  type Family,
+  fromClients,
+  headers,
+  type IngressPlace,
+  oneOfFamily,
+} from './ingress-place.js';
 import { portKey } from './ports.js';
 
-export interface IngressPlace {
-  /** The interface in the ingress overlay. */
-  readonly interface: string;
-  /** Of the ingress network. */
-  readonly subnet: Cidr;
-  /** The task's address in it. */
-  readonly address: string;
-  /** The task's address on the gateway bridge. */
-  readonly gatewayAddress: string;
-  readonly ports: readonly IngressPort[];
-}
+const NOTHING = { sets: [], chains: [] };
 
-/** @param keepsSource clients are seen under their own address, not under that of an ingress_sbox */
+/**
+ * For one family's table; nothing where clients of it cannot be answered.
+ * @param keepsSource clients are seen under their own address, not under that of an ingress_sbox
+ */
 export function ingressPortObjects(
-  { interface: device, subnet, address, gatewayAddress, ports }: IngressPlace,
+  place: IngressPlace,
   keepsSource: boolean,
+  family: Family,
 ): { readonly sets: NftSet[]; readonly chains: Chain[] } {
-  const fromClient = `iifname "${device}"${keepsSource ? ` ip saddr != ${formatCidr(subnet)}` : ''}`;
+  const { interface: device, ports } = place;
+  const address = oneOfFamily(place.addresses, family);
+  const gatewayAddress = oneOfFamily(place.gatewayAddresses, family);
+  if (address === undefined || !answeredFamilies(place).includes(family)) return NOTHING;
+  const header = headers[family];
+  const fromClient = keepsSource ? fromClients(place, family) : `iifname "${device}"`;
   // An unbound UDP socket answers a client outside from the address of the default route's interface.
   const destination = ({ protocol }: IngressPort) => (protocol === 'udp' && keepsSource ? gatewayAddress : address);
   return {
@@ -33,7 +39,7 @@ export function ingressPortObjects(
       {
         name: 'ingress_ports',
         key: 'inet_proto . inet_service',
-        value: 'ipv4_addr . inet_service',
+        value: `${family === 4 ? 'ipv4_addr' : 'ipv6_addr'} . inet_service`,
         keep: 'exact',
         elements: ports.map((port) => `${portKey(port)} : ${destination(port)} . ${port.target}`),
       },
@@ -49,7 +55,7 @@ export function ingressPortObjects(
       {
         name: 'ingress_target',
         base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
-        rules: [`${fromClient} dnat ip to meta l4proto . th dport map @ingress_ports`],
+        rules: [`${fromClient} dnat ${header} to meta l4proto . th dport map @ingress_ports`],
       },
     ],
   };

@@ -1,13 +1,20 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
-import { addressOf } from '../../lib/ip.js';
+import { addressOf, canonicalAddress, canonicalCidr, familyOf } from '../../lib/ip.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
 import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
 import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
-import { defaultRoute, gatewayInterface, type OverlayNetwork, overlayInterface } from './interfaces.js';
-import type { NamespaceBlueprint } from './model.js';
+import type { Family } from './ingress-place.js';
+import {
+  defaultRoute,
+  gatewayAddress6,
+  gatewayInterface,
+  type OverlayNetwork,
+  overlayInterface,
+} from './interfaces.js';
+import type { NamespaceBlueprint, Sysctl } from './model.js';
 import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
 
 /** @param published of `ingress.services`, those that are well-formed */
@@ -19,10 +26,11 @@ export function ingressBlueprint(
   balancer: Balancer,
   facts: Facts,
 ): NamespaceBlueprint {
-  const gateway = gatewayBridge.address;
+  const families = ingressFamilies(ingress, gatewayBridge);
   const services = markedServices(published, balancer, facts);
-  const balancing = balancer.objects(services, 4);
-  const endpoint = { networkId: network.id, addresses: [addressOf(ingress.address)], mac: ingress.mac };
+  const balanced = families.map((family) => ({ family, balancing: balancer.objects(services, family) }));
+  const cidrs = ingress.addresses.map(canonicalCidr);
+  const endpoint = { networkId: network.id, addresses: cidrs.map(addressOf), mac: ingress.mac };
   return {
     name: INGRESS_NAMESPACE,
     subject: { kind: 'ingress', id: network.id },
@@ -30,26 +38,50 @@ export function ingressBlueprint(
       { key: 'net.ipv4.ip_forward', value: '1' },
       { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
       { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
+      ...(families.includes(6) ? sysctls6 : []),
       ...balancer.sysctls,
     ],
     bridges: [],
     vxlans: [],
     interfaces: [
-      overlayInterface(INGRESS_NAMESPACE, 'eth0', endpoint, [ingress.address], network.mtu),
+      overlayInterface(INGRESS_NAMESPACE, 'eth0', endpoint, cidrs, network.mtu),
       gatewayInterface(
         INGRESS_NAMESPACE,
         'eth1',
-        [ingressGatewayAddress(gateway)],
+        ingressGatewayAddresses(gatewayBridge, families),
         facts.underlayMtu ?? 1500,
         facts.bridgeNetfilter.size === 0,
       ),
     ],
-    routes: [defaultRoute(gateway, 'eth1')],
+    routes: families.map((family) =>
+      defaultRoute(family === 4 ? gatewayBridge.address : gatewayBridge.address6, 'eth1'),
+    ),
     rules: [],
     neighbours: [],
-    tables: [ingressTable(ingress, services, balancing, facts)],
-    ...(balancer.timeouts && { ipvs: { timeouts: balancer.timeouts, services: balancing.ipvs } }),
+    // The same marks in both, and each family's own backends.
+    tables: balanced.map(({ family, balancing }) => {
+      const hidden = facts.clientAddress === 'kept' ? undefined : cidrs.find((cidr) => familyOf(cidr) === family);
+      return ingressTable(services, family, balancing, hidden && addressOf(hidden));
+    }),
+    ...(balancer.timeouts && {
+      ipvs: { timeouts: balancer.timeouts, services: balanced.flatMap(({ balancing }) => balancing.ipvs) },
+    }),
   };
+}
+
+const sysctls6: readonly Sysctl[] = [
+  { key: 'net.ipv6.conf.all.forwarding', value: '1' },
+  { key: 'net.ipv6.conf.default.accept_dad', value: '0' },
+];
+
+/** Those over which published ports answer: the ingress network has them, and so has the gateway bridge. */
+export const ingressFamilies = ({ addresses }: Ingress, { address6 }: GatewayBridge): Family[] =>
+  address6 !== '' && addresses.some((cidr) => familyOf(cidr) === 6) ? [4, 6] : [4];
+
+/** CIDRs of ingress_sbox on the gateway bridge. */
+export function ingressGatewayAddresses(bridge: GatewayBridge, families: readonly Family[]): [string, ...string[]] {
+  const cidr = ingressGatewayAddress(bridge.address);
+  return [cidr, ...(families.includes(6) ? [gatewayAddress6(bridge, cidr)] : [])];
 }
 
 function markedServices(published: readonly PublishedPort[], balancer: Balancer, facts: Facts): MarkedService[] {
@@ -57,9 +89,10 @@ function markedServices(published: readonly PublishedPort[], balancer: Balancer,
   return published.flatMap((port): MarkedService[] => {
     const mark = marks.get(portKey(port));
     const { scheduler = 'rr', affinity = 0 } = port;
+    const backends = port.backends.map((backend) => ({ ...backend, address: canonicalAddress(backend.address) }));
     return mark === undefined
       ? []
-      : [{ ...port, mark, affinity, scheduler: balancer.schedulers.has(scheduler) ? scheduler : 'rr' }];
+      : [{ ...port, backends, mark, affinity, scheduler: balancer.schedulers.has(scheduler) ? scheduler : 'rr' }];
   });
 }
 
@@ -73,16 +106,17 @@ export function schedulerProblem({ protocol, published, scheduler }: PublishedPo
   return `port ${published}/${protocol} is balanced in turn (rr) on this node; it asks for ${scheduler}, ${lack}`;
 }
 
+/** @param hidden the address that clients get, where they cannot keep theirs */
 function ingressTable(
-  ingress: Ingress,
   services: readonly MarkedService[],
+  family: Family,
   balancing: BalancerObjects,
-  facts: Facts,
+  hidden: string | undefined,
 ): Table {
   return {
-    family: 'ip',
+    family: words[family].header,
     name: TABLE,
-    sets: [...markSets(services), ...balancing.sets],
+    sets: [...markSets(services, family), ...balancing.sets],
     chains: [
       {
         name: 'set_mark',
@@ -90,13 +124,25 @@ function ingressTable(
         rules: ['iifname "eth1" meta mark set meta l4proto . th dport map @marks'],
       },
       ...balancing.chains,
-      ...guardChains(balancing),
-      ...(facts.clientAddress === 'kept' ? [] : [sourceChain(addressOf(ingress.address))]),
+      ...guardChains(balancing, family),
+      ...(hidden === undefined ? [] : [sourceChain(hidden)]),
     ],
   };
 }
 
-function markSets(services: readonly MarkedService[]): NftSet[] {
+/** What the two families call things in nft(8). */
+const words = {
+  4: { header: 'ip', type: 'ipv4_addr', icmp: 'icmp', neighbours: [] },
+  // Without answers to these a neighbour is out of reach; connection tracking has no part in them.
+  6: {
+    header: 'ip6',
+    type: 'ipv6_addr',
+    icmp: 'icmpv6',
+    neighbours: ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'],
+  },
+} as const;
+
+function markSets(services: readonly MarkedService[], family: Family): NftSet[] {
   return [
     {
       name: 'marks',
@@ -107,17 +153,18 @@ function markSets(services: readonly MarkedService[]): NftSet[] {
     },
     {
       name: FLOWS_SET,
-      key: flowsType('ipv4_addr'),
+      key: flowsType(words[family].type),
       keep: 'journal',
       elements: services.flatMap((service) =>
-        ofFamily(service.backends, 4).map(({ address }) => flowKey(service, address)),
+        ofFamily(service.backends, family).map(({ address }) => flowKey(service, address)),
       ),
     },
   ];
 }
 
 /** Nothing but balanced connections passes; what no backend takes is refused at once instead of hanging. */
-function guardChains({ input, forward }: BalancerObjects): Chain[] {
+function guardChains({ input, forward }: BalancerObjects, family: Family): Chain[] {
+  const { icmp, neighbours } = words[family];
   return [
     {
       name: 'input',
@@ -127,8 +174,9 @@ function guardChains({ input, forward }: BalancerObjects): Chain[] {
         'ct state established,related accept',
         ...input,
         'meta mark != 0 meta l4proto 6 reject with tcp reset',
-        'meta mark != 0 reject with icmp port-unreachable',
-        'icmp type echo-request accept',
+        `meta mark != 0 reject with ${icmp} port-unreachable`,
+        `${icmp} type echo-request accept`,
+        ...neighbours,
       ],
     },
     {

@@ -132,6 +132,7 @@ export interface RouteBlueprint {
 }
 
 export interface RuleBlueprint {
+  readonly family: 4 | 6;
   readonly priority: number;
   readonly fwmark: number;
   readonly fwmask: number;

@@ -13,6 +13,8 @@ const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
 const IP = { 4: 'ip', 6: 'ip6' } as const;
 /** Sources that nobody else can answer. The kernel does not let ::1 leave the machine even when it is translated. */
 const LOOPBACK = { 4: ['127.0.0.0/8'], 6: [] } as const;
+/** Addresses of IPv6 that the kernel does not forward between: whoever calls them is refused, not left without an answer. */
+const NOT_ROUTED = '{ ::1, fe80::/10 }';
 
 const subnetsOf = (bridges: readonly RoutedBridge[], family: Family): string[] =>
   bridges
@@ -64,12 +66,12 @@ export function publishChains(before: readonly string[], family: Family): Chain[
       name: 'prerouting',
       base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
       // The kernel drops what neighbours send to loopback addresses, but only after it was translated.
-      rules: [`${ip} daddr != ${family === 4 ? '127.0.0.0/8' : '::1'} ${toLocal}`],
+      rules: [`${ip} daddr != ${family === 4 ? '127.0.0.0/8' : NOT_ROUTED} ${toLocal}`],
     },
     {
       name: 'output',
       base: { type: 'nat', hook: 'output', priority: priorities.dstnat, policy: 'accept' },
-      rules: [family === 4 ? toLocal : `ip6 daddr != ::1 ${toLocal}`],
+      rules: [family === 4 ? toLocal : `ip6 daddr != ${NOT_ROUTED} ${toLocal}`],
     },
   ];
 }

@@ -11,8 +11,9 @@ import {
   routedGatewayBridge,
 } from './bridges.js';
 import type { EnteredPort } from './entries.js';
-import { type Facts, ingressGatewayAddress } from './facts.js';
+import type { Facts } from './facts.js';
 import type { HostForward } from './forwards.js';
+import { ingressGatewayAddresses } from './ingress.js';
 import type { BridgeBlueprint, NamespaceBlueprint, Sysctl } from './model.js';
 import {
   forwardSets,
@@ -37,8 +38,11 @@ export interface NodeInput {
 export interface SwarmInput {
   readonly underlay: Underlay;
   readonly gatewayBridge: GatewayBridge;
-  readonly published: readonly EnteredPort[];
+  readonly published: readonly MeshPort[];
 }
+
+/** A port that every node answers on, over one family. */
+export type MeshPort = EnteredPort & { readonly family: 4 | 6 };
 
 export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprint {
   const { swarm, routed } = input;
@@ -83,24 +87,32 @@ const gatewayBlueprint = (gatewayBridge: GatewayBridge, facts: Facts): BridgeBlu
 function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBridge[], facts: Facts): Table[] {
   const of = (family: 4 | 6) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;
+  const swarm6 = swarm?.gatewayBridge.address6 === '' ? undefined : swarm;
   return [
     {
       family: 'ip',
       name: TABLE,
       sets: [
-        ...(swarm ? ingressSets(swarm) : []),
+        ...(swarm ? ingressSets(swarm, 4) : []),
         ...forwardSets(of(4), 4),
-        flows(swarm ? ingressFlows(swarm) : [], of(4), 4),
+        flows(swarm ? ingressFlows(swarm, 4) : [], of(4), 4),
       ],
-      chains: [loopbackGuard(bridges), ...chains(swarm ? ingressRules(swarm, bridges) : NO_RULES, bridges, 4)],
+      chains: [
+        loopbackGuard(bridges),
+        ...chains(swarm ? ingressRules(swarm, bridges, 4, facts) : NO_RULES, bridges, 4),
+      ],
     },
     ...(hasIpv6(bridges)
       ? [
           {
             family: 'ip6',
             name: TABLE,
-            sets: [...forwardSets(of(6), 6), flows([], of(6), 6)],
-            chains: chains(NO_RULES, bridges, 6),
+            sets: [
+              ...(swarm6 ? ingressSets(swarm6, 6) : []),
+              ...forwardSets(of(6), 6),
+              flows(swarm6 ? ingressFlows(swarm6, 6) : [], of(6), 6),
+            ],
+            chains: chains(swarm6 ? ingressRules(swarm6, bridges, 6, facts) : NO_RULES, bridges, 6),
           } as const,
         ]
       : []),
@@ -124,41 +136,62 @@ const chains = (before: Before, bridges: readonly RoutedBridge[], family: 4 | 6)
   sourceChain(before.postrouting, bridges, family),
 ];
 
+const words = { 4: { header: 'ip', type: 'ipv4_addr' }, 6: { header: 'ip6', type: 'ipv6_addr' } } as const;
+
+/** Address of ingress_sbox on the gateway bridge. @throws TypeError when the bridge does not have the family */
+function sandboxAddress({ gatewayBridge }: SwarmInput, family: 4 | 6): string {
+  const cidr = ingressGatewayAddresses(gatewayBridge, [family]).find((candidate) => familyOf(candidate) === family);
+  if (cidr === undefined) throw new TypeError(`ingress_sbox has no IPv${family} address on the gateway bridge`);
+  return addressOf(cidr);
+}
+
 /** What every node answers on goes to ingress_sbox, under an address that means something on every node. */
-function ingressRules({ underlay, gatewayBridge }: SwarmInput, bridges: readonly RoutedBridge[]): Before {
-  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
+function ingressRules(swarm: SwarmInput, bridges: readonly RoutedBridge[], family: 4 | 6, { address6 }: Facts): Before {
+  const { header } = words[family];
+  const own = family === 4 ? swarm.underlay.address : address6;
+  const local = `oifname "${GATEWAY_BRIDGE}" ct status dnat ${header} saddr ${localSources(bridges, family)}`;
   return {
     publish: [
-      `meta l4proto . th dport @ingress_ports dnat to ${sandbox}`,
-      'meta l4proto { 6, 17, 132 } dnat ip to ip daddr . meta l4proto . th dport map @ingress_ports_at',
+      `meta l4proto { 6, 17, 132 } dnat ${header} to meta l4proto . th dport map @ingress_ports`,
+      `meta l4proto { 6, 17, 132 } dnat ${header} to ${header} daddr . meta l4proto . th dport map @ingress_ports_at`,
     ],
-    postrouting: [
-      `oifname "${GATEWAY_BRIDGE}" ct status dnat ip saddr ${localSources(bridges, 4)} snat to ${underlay.address}`,
-    ],
+    // Without such an address they get the bridge's, as on all bridges: the way back is found by the mark.
+    postrouting: own === undefined ? [] : [`${local} snat to ${own}`],
   };
 }
 
-function ingressSets({ gatewayBridge, published }: SwarmInput): NftSet[] {
-  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
+function ingressSets(swarm: SwarmInput, family: 4 | 6): NftSet[] {
+  const sandbox = sandboxAddress(swarm, family);
+  const { type } = words[family];
   const ports = 'inet_proto . inet_service';
-  const everywhere = published.filter(({ hostAddress }) => hostAddress === '');
-  const atOne = published.filter(({ hostAddress }) => hostAddress !== '');
+  const value = `${type} . inet_service`;
+  const own = swarm.published.filter((port) => port.family === family);
+  const everywhere = own.filter(({ hostAddress }) => hostAddress === '');
+  const atOne = own.filter(({ hostAddress }) => hostAddress !== '');
   return [
-    { name: 'ingress_ports', key: ports, keep: 'exact', elements: everywhere.map(portKey) },
+    {
+      name: 'ingress_ports',
+      key: ports,
+      value,
+      keep: 'exact',
+      elements: everywhere.map((port) => `${portKey(port)} : ${sandbox} . ${port.entry}`),
+    },
     {
       name: 'ingress_ports_at',
-      key: `ipv4_addr . ${ports}`,
-      value: 'ipv4_addr . inet_service',
+      key: `${type} . ${ports}`,
+      value,
       keep: 'exact',
       elements: atOne.map((port) => `${portAtKey(port)} : ${sandbox} . ${port.entry}`),
     },
-    { name: FLOWS_AT_SET, key: `ipv4_addr . ${ports}`, keep: 'journal', elements: atOne.map(portAtKey) },
+    { name: FLOWS_AT_SET, key: `${type} . ${ports}`, keep: 'journal', elements: atOne.map(portAtKey) },
   ];
 }
 
-function ingressFlows({ gatewayBridge, published }: SwarmInput): string[] {
-  const sandbox = addressOf(ingressGatewayAddress(gatewayBridge.address));
-  return published.filter(({ hostAddress }) => hostAddress === '').map((port) => flowKey(port, sandbox));
+function ingressFlows(swarm: SwarmInput, family: 4 | 6): string[] {
+  const sandbox = sandboxAddress(swarm, family);
+  return swarm.published
+    .filter((port) => port.family === family && port.hostAddress === '')
+    .map((port) => flowKey(port, sandbox));
 }
 
 const flows = (others: readonly string[], forwards: readonly HostForward[], family: 4 | 6): NftSet => ({

@@ -1,3 +1,4 @@
+import { canonicalAddress, familyOf } from '../../lib/ip.js';
 import { protocolNumbers } from '../nft/table.js';
 import type { TransportProtocol } from '../state.js';
 
@@ -8,6 +9,20 @@ interface Port {
 
 /** A port as nft's sets have it: `6 . 8080`. */
 export const portKey = ({ protocol, published }: Port): string => `${protocolNumbers[protocol]} . ${published}`;
+
+/** All local addresses of one family; an empty text is all of both. */
+export const ANY = { 4: '0.0.0.0', 6: '::' } as const;
+
+/**
+ * Where a published port is to answer over one family: an address of it, or empty for all of them; undefined when
+ * nowhere.
+ */
+export function hostAddressOver(hostAddress: string, family: 4 | 6): string | undefined {
+  if (hostAddress === '') return '';
+  if (familyOf(hostAddress) !== family) return undefined;
+  const address = canonicalAddress(hostAddress);
+  return address === ANY[family] ? '' : address;
+}
 
 /** A port on one address. */
 export const portAtKey = (port: Port & { readonly hostAddress: string }): string =>

@@ -1,13 +1,14 @@
 /** A task's namespace. */
 import { invalidArgument } from '../../lib/errors.js';
-import { addressOf, type Cidr, familyOf } from '../../lib/ip.js';
+import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
 import { TABLE } from '../names.js';
 import type { Table } from '../nft/table.js';
 import type { Sandbox } from '../state.js';
 import { bridgeInterface } from './bridges.js';
-import { checkBackends, checkCidr, checkEndpoint, checkId, checkIp, checkPort, checkPublished } from './check.js';
+import { checkBackends, checkEndpoint, checkId, checkIp, checkPort, checkPublished } from './check.js';
 import type { Facts } from './facts.js';
-import { type IngressPlace, ingressPortObjects } from './ingress-ports.js';
+import { answeredFamilies, type IngressPlace } from './ingress-place.js';
+import { ingressPortObjects } from './ingress-ports.js';
 import {
   checkDisjoint,
   defaultRoute,
@@ -23,10 +24,10 @@ import { virtualObjects } from './virtual.js';
 import {
   type WayBackInput,
   wayBackChains,
-  wayBackNeighbour,
+  wayBackNeighbours,
   wayBackNetdevTable,
-  wayBackRoute,
-  wayBackRule,
+  wayBackRoutes,
+  wayBackRules,
   wayBackSysctls,
 } from './wayback.js';
 
@@ -74,10 +75,10 @@ export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts)
       ...defaultRoutes(layout, wayBack),
       ...layout.endpoints.flatMap(({ name, network, cidrs }) => subnetRoutes(network.gateways, cidrs, name)),
       ...layout.endpoints.flatMap(routedRoutes),
-      ...(wayBack ? [wayBackRoute(wayBack.interface)] : []),
+      ...(wayBack ? wayBackRoutes(wayBack) : []),
     ],
-    rules: wayBack ? [wayBackRule(wayBack.subnet)] : [],
-    neighbours: wayBack ? [wayBackNeighbour(wayBack.interface)] : [],
+    rules: wayBack ? wayBackRules(wayBack) : [],
+    neighbours: wayBack ? wayBackNeighbours(wayBack) : [],
     tables: sandboxTables(sandbox, { ingress, wayBack }, sandbox.resolver && facts.resolverPorts.get(sandbox.id)),
   };
 }
@@ -98,9 +99,10 @@ function sandboxInterfaces({ id }: Sandbox, layout: Layout, facts: Facts): Inter
 function defaultRoutes(layout: Layout, wayBack: WayBackInput | undefined): RouteBlueprint[] {
   // Replies are routed here before they have their mark, and take their segment size from this route.
   const ingressMtu = layout.endpoints.find(({ name }) => name === wayBack?.interface)?.network.mtu;
+  const answered = wayBack ? answeredFamilies(wayBack) : [];
   return ([4, 6] as const).flatMap((family) => {
     const way = wayOut(layout, family);
-    return way ? [defaultRoute(way.via, way.interface, family === 4 ? ingressMtu : undefined)] : [];
+    return way ? [defaultRoute(way.via, way.interface, answered.includes(family) ? ingressMtu : undefined)] : [];
   });
 }
 
@@ -113,13 +115,16 @@ function routedRoutes({ name, network, cidrs: [cidr] }: Place): RouteBlueprint[]
 /** Undefined for a task that is not in the ingress network. */
 function ingressPlace(sandbox: Sandbox, { endpoints, gateway }: Layout): IngressPlace | undefined {
   if (!sandbox.ingress || gateway === undefined) return undefined;
-  const { overlayId, subnet, ports } = sandbox.ingress;
-  const cidr: Cidr = checkCidr(subnet, 'ingress subnet');
+  const { overlayId, ports } = sandbox.ingress;
+  const subnets = sandbox.ingress.subnets.map(parseCidr);
+  if (!subnets.some(({ family }) => family === 4))
+    throw invalidArgument(`the ingress network ${overlayId} has no IPv4 subnet, which tasks know its nodes by`);
   const place = endpoints.find(({ endpoint }) => endpoint.networkId === overlayId);
   if (!place) throw invalidArgument(`sandbox ${sandbox.id} has no endpoint in the ingress network ${overlayId}`);
-  const address = place.endpoint.addresses.find((candidate) => familyOf(candidate) === 4);
-  if (address === undefined) throw invalidArgument(`sandbox ${sandbox.id} has no IPv4 address in the ingress network`);
-  return { interface: place.name, subnet: cidr, address, gatewayAddress: addressOf(gateway.cidrs[0]), ports };
+  const addresses = place.cidrs.map(addressOf);
+  if (!addresses.some((address) => familyOf(address) === 4))
+    throw invalidArgument(`sandbox ${sandbox.id} has no IPv4 address in the ingress network`);
+  return { interface: place.name, subnets, addresses, gatewayAddresses: gateway.cidrs.map(addressOf), ports };
 }
 
 function sandboxTables(
@@ -127,22 +132,24 @@ function sandboxTables(
   { ingress, wayBack }: { readonly ingress: IngressPlace | undefined; readonly wayBack: WayBackInput | undefined },
   resolver: ResolverPorts | undefined,
 ): Table[] {
-  const ports = ingress && ingressPortObjects(ingress, wayBack !== undefined);
-  const [ip, ip6] = [virtualObjects(virtualServices, 4), virtualObjects(virtualServices, 6)];
+  const objectsOf = (family: 4 | 6) => {
+    const ports = ingress && ingressPortObjects(ingress, wayBack !== undefined, family);
+    const virtual = virtualObjects(virtualServices, family);
+    return {
+      sets: [...(ports?.sets ?? []), ...virtual.sets],
+      chains: [...(ports?.chains ?? []), ...(wayBack ? wayBackChains(wayBack, family) : []), ...virtual.chains],
+    };
+  };
+  const ip = objectsOf(4);
   const tables: Table[] = [
     ...(wayBack ? [wayBackNetdevTable(wayBack)] : []),
     {
       family: 'ip',
       name: TABLE,
-      sets: [...(ports?.sets ?? []), ...ip.sets],
-      chains: [
-        ...(ports?.chains ?? []),
-        ...(wayBack ? wayBackChains(wayBack) : []),
-        ...ip.chains,
-        ...(resolver ? resolverChains(resolver) : []),
-      ],
+      sets: ip.sets,
+      chains: [...ip.chains, ...(resolver ? resolverChains(resolver) : [])],
     },
-    { family: 'ip6', name: TABLE, ...ip6 },
+    { family: 'ip6', name: TABLE, ...objectsOf(6) },
   ];
   return tables.filter(({ chains }) => chains.length > 0);
 }

@@ -61,7 +61,7 @@ export function planAddressing(
       .filter((route) => !actual.routes.some((now) => isRoute(now, route, indexOf(route.interface))))
       .map((route): Operation => ({ ...base, subject: route.subject ?? subject, kind: 'set-route', route })),
     ...wanted.rules
-      .filter((rule) => !actual.rules.some((now) => now.family === 4 && isRule(now, rule)))
+      .filter((rule) => !actual.rules.some((now) => isRule(now, rule)))
       .map((rule): Operation => ({ ...base, kind: 'add-rule', rule })),
   ];
 
@@ -88,6 +88,7 @@ const isRoute = (
   (protocol === undefined || now.protocol === protocol);
 
 const isRule = (now: ActualNamespace['rules'][number], rule: NamespaceBlueprint['rules'][number]): boolean =>
+  now.family === rule.family &&
   now.priority === rule.priority &&
   now.table === rule.table &&
   now.fwmark === rule.fwmark &&

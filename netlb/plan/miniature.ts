@@ -25,7 +25,7 @@ export const sandbox: Sandbox = {
   endpoints: [endpoint(11)],
   gateway: true,
   virtualServices: [{ address: '10.0.0.200', backends: [{ address: '10.0.0.11', weight: 1 }] }],
-  ingress: { subnet: '10.0.0.0/24', overlayId: NET, ports: [{ protocol: 'tcp', published: 8080, target: 80 }] },
+  ingress: { subnets: ['10.0.0.0/24'], overlayId: NET, ports: [{ protocol: 'tcp', published: 8080, target: 80 }] },
   hostPorts: [{ protocol: 'tcp', hostAddress: '', published: 8888, target: 80 }],
   resolver: undefined,
 };
@@ -47,7 +47,7 @@ export const desired: DesiredState = {
   zones: [],
   ingress: {
     overlayId: NET,
-    address: '10.0.0.2/24',
+    addresses: ['10.0.0.2/24'],
     mac: macOf('10.0.0.2'),
     services: [
       {
@@ -66,6 +66,7 @@ export const desired: DesiredState = {
 export const facts: Facts = {
   underlayMtu: 1500,
   underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
+  address6: undefined,
   bridgeNetfilter: new Set(),
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
@@ -154,7 +155,7 @@ export function made(of: Blueprint): ActualState {
       routes: ns.routes.map(({ interface: name, ...route }) => ({
         ...route,
         index: at(name),
-        family: 4,
+        family: familyOf(route.destination),
         scope: 0,
         type: 1,
         protocol: route.protocol ?? 3,
@@ -163,7 +164,6 @@ export function made(of: Blueprint): ActualState {
       })),
       rules: ns.rules.map((rule) => ({
         ...rule,
-        family: 4,
         source: undefined,
         destination: undefined,
         inputInterface: undefined,
@@ -171,7 +171,14 @@ export function made(of: Blueprint): ActualState {
       neighbours: [
         ...ns.neighbours.map(({ interface: name, address, mac }) => ({ name, address, mac })),
         ...ns.vxlans.flatMap(({ name, remotes }) => remotes.map(({ address, mac }) => ({ name, address, mac }))),
-      ].map(({ name, address, mac }) => ({ index: at(name), family: 4, address, mac, state: 0x80, permanent: true })),
+      ].map(({ name, address, mac }) => ({
+        index: at(name),
+        family: familyOf(address),
+        address,
+        mac,
+        state: 0x80,
+        permanent: true,
+      })),
       fdb: ns.vxlans.flatMap(({ name, bridge, remotes }) =>
         remotes.flatMap(({ mac, vtep }) => {
           const entry = { index: at(name), mac, vlan: undefined };

@@ -162,7 +162,7 @@ function performAddressing(operation: Addressing, handles: NamespaceHandles): vo
       );
       return;
     case 'add-rule':
-      ignoring(['EEXIST'], () => socket.apply(newRule({ family: 4, ...operation.rule })));
+      ignoring(['EEXIST'], () => socket.apply(newRule(operation.rule)));
       return;
     case 'set-neighbour': {
       const { interface: name, ...neighbour } = operation.neighbour;

@@ -1,6 +1,7 @@
 import { addressOf } from '../../lib/ip.js';
 import type { Facts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
+import { ANY } from '../blueprint/ports.js';
 import type { Listener } from '../kernel/listeners.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import {
@@ -32,6 +33,7 @@ export function factsOf(
   return {
     underlayMtu: underlayLink?.mtu,
     underlayLink: underlay && underlayLink && { name: underlayLink.name, cidr: underlay.cidr },
+    address6: globalAddress6(node, underlay?.index),
     bridgeNetfilter: new Set(([4, 6] as const).filter((family) => node.sysctls.get(BRIDGE_NETFILTER[family]) === '1')),
     clientAddress,
     gatewayAddresses: gatewayAddresses(gatewayInterfaces, actual),
@@ -41,10 +43,18 @@ export function factsOf(
     routerLearners: routerLearners(node),
     firewalls: node.firewalls,
     marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
-    entries: entriesIn(node.tables.get(`ip ${TABLE}`)),
+    entries: entriesIn(node.tables),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
   };
+}
+
+/** The first of the preferred link's, or else of the first link that has one. */
+function globalAddress6({ links, addresses }: ActualNamespace, preferred: number | undefined): string | undefined {
+  const foreign = new Set(links.filter((link) => !isOurs(link)).map(({ index }) => index));
+  const usable = addresses.filter((a) => a.family === 6 && a.scope === 0 && !a.tentative && foreign.has(a.index));
+  const [first] = [...usable.filter(({ index }) => index === preferred), ...usable];
+  return first && addressOf(first.cidr);
 }
 
 const BRIDGE_NETFILTER = {
@@ -119,12 +129,21 @@ export function marksIn(table: ActualTable | undefined): Map<string, number> {
   );
 }
 
-/** From the map `192.0.2.7 . 6 . 8080 : 172.18.0.2 . 8080` of the node's table. */
-export function entriesIn(table: ActualTable | undefined): Map<string, number> {
+/**
+ * From the maps `192.0.2.7 . 6 . 8080 : 172.18.0.2 . 8080` of the node's tables, and `6 . 8080 : 172.18.0.2 . 8080`,
+ * which is for all addresses of the family.
+ */
+export function entriesIn(tables: ReadonlyMap<string, ActualTable>): Map<string, number> {
   return new Map(
-    (table?.sets.get('ingress_ports_at')?.elements ?? []).map((element) => {
-      const [key = '', value = ''] = element.split(' : ');
-      return [key, Number(value.split(' . ')[1])];
+    ([4, 6] as const).flatMap((family) => {
+      const sets = tables.get(`${family === 4 ? 'ip' : 'ip6'} ${TABLE}`)?.sets;
+      const everywhere = sets?.get('ingress_ports')?.elements.map((element) => `${ANY[family]} . ${element}`);
+      return [...(everywhere ?? []), ...(sets?.get('ingress_ports_at')?.elements ?? [])].map(
+        (element): [string, number] => {
+          const [key = '', value = ''] = element.split(' : ');
+          return [key, Number(value.split(' . ')[1])];
+        },
+      );
     }),
   );
 }

@@ -40,6 +40,8 @@ const INGRESS_SYSCTLS = [
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.rp_filter',
   'net.ipv4.conf.default.rp_filter',
+  'net.ipv6.conf.all.forwarding',
+  'net.ipv6.conf.default.accept_dad',
   ...['conntrack', 'conn_reuse_mode', 'expire_nodest_conn', 'expire_quiescent_template'].map(
     (name) => `net.ipv4.vs.${name}`,
   ),

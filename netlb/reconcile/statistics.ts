@@ -31,7 +31,7 @@ export function* readStatistics(
   { balancer, node, sandbox }: StatisticsSource,
 ): Steps<PortStatistics[]> {
   if (!sandbox || ports.length === 0) return ports.map((port) => portStatistics(port, () => undefined));
-  const entered = withEntries(ports, entriesIn(node.tables.node().get(`ip ${TABLE}`)));
+  const entered = withEntries(ports, entriesIn(node.tables.node()));
   const used = FAMILIES.filter((family) =>
     ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
   );

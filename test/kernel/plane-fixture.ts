@@ -166,9 +166,15 @@ export class Machines {
     return child;
   }
 
-  /** A connection that is used all the time; its lines so far. */
-  hold(where: string, host: string, port: number): { readonly lines: string[]; readonly child: ChildProcess } {
-    const child = this.start(where, process.execPath, program('plane-peer'), 'hold', host, String(port));
+  /** A connection, or a socket of UDP, that is used all the time; its lines so far. */
+  hold(
+    where: string,
+    host: string,
+    port: number,
+    protocol: 'tcp' | 'udp' = 'tcp',
+  ): { readonly lines: string[]; readonly child: ChildProcess } {
+    const mode = protocol === 'tcp' ? 'hold' : 'hold-udp';
+    const child = this.start(where, process.execPath, program('plane-peer'), mode, host, String(port));
     const lines: string[] = [];
     if (child.stdout) createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
     return { lines, child };

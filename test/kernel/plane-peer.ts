@@ -1,7 +1,8 @@
 /**
  * Both ends of the tests' traffic. `serve NAME [PORT]` answers on TCP and UDP, 80 unless given, with its name
  * and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
- * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, ten times a second;
+ * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, `hold-udp HOST PORT` from one socket,
+ * ten times a second;
  * `survey 'udp|tcp HOST PORT'...` asks all at the same time and prints the answers in this order;
  * `clash udp|tcp PORT HOSTS` asks several hosts at once, separated by commas, from one source port.
  */
@@ -74,6 +75,16 @@ function hold(host: string, port: number): void {
   socket.on('close', () => clearInterval(timer));
 }
 
+/** Prints every answer to one socket, whoever gives it. */
+function holdUdp(host: string, port: number): void {
+  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
+  socket.on('message', (message) => say(message.toString()));
+  socket.on('error', (error: NodeJS.ErrnoException) => say(`error ${error.code}`));
+  socket.connect(port, host, () => {
+    setInterval(() => socket.send('?'), 100);
+  });
+}
+
 if (mode === 'serve') await serve(first, Number(second || 80));
 else if (mode === 'clash') {
   const ask = first === 'udp' ? askUdp : askTcp;
@@ -85,6 +96,7 @@ else if (mode === 'clash') {
   );
   for (const text of await Promise.all(answers)) say(text);
 } else if (mode === 'hold') hold(first, Number(second));
+else if (mode === 'hold-udp') holdUdp(first, Number(second));
 else {
   const ask = mode === 'udp' ? askUdp : askTcp;
   for (let i = 0; i < Number(third); i++) say(await ask(first, Number(second)));

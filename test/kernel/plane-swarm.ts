@@ -54,6 +54,8 @@ export interface Swarm {
     readonly tasks: readonly string[];
   }[];
   readonly ingress?: boolean;
+  /** Whether the ingress network has IPv6 too: fd00:6::/64, and hosts as in IPv4. */
+  readonly ipv6?: boolean;
 }
 
 const subnetOf = ({ networks = [] }: Swarm, network: string): string =>
@@ -65,12 +67,18 @@ export const addressIn = (swarm: Swarm, network: string, host: number): string =
 const inIngress = (task: Task): boolean => task.ingress !== false;
 const networksOf = (task: Task): string[] => [...(inIngress(task) ? ['ingress'] : []), ...(task.networks ?? [])];
 
+/** All addresses of an endpoint: the IPv4 one first, which its MAC is told from. */
+const addressesIn = (swarm: Swarm, network: string, host: number): readonly [string, ...string[]] => [
+  addressIn(swarm, network, host),
+  ...(network === 'ingress' && swarm.ipv6 ? [`fd00:6::${host}`] : []),
+];
+
 function backendsOf(swarm: Swarm, network: string, list: Service['backends']): Backend[] {
-  return list.map((entry) => {
+  return list.flatMap((entry) => {
     const { task: name, weight } = typeof entry === 'string' ? { task: entry, weight: 1 } : entry;
     const task = swarm.tasks.find((candidate) => candidate.name === name);
     if (!task) throw new TypeError(`no task ${name}`);
-    return { address: addressIn(swarm, network, task.host), weight };
+    return addressesIn(swarm, network, task.host).map((address) => ({ address, weight }));
   });
 }
 
@@ -81,13 +89,13 @@ function overlayOf(swarm: Swarm, network: string, node: number): Overlay {
   return {
     id: idOf(network),
     vni: network === 'ingress' ? 4096 : 4097 + (swarm.networks ?? []).indexOf(network),
-    gateways: [`${subnet}.1/24`],
+    gateways: [`${subnet}.1/24`, ...(network === 'ingress' && swarm.ipv6 ? ['fd00:6::1/64'] : [])],
     mtu: 0,
     remotes: [...sandboxes, ...members]
       .filter((member) => member.node !== node)
-      .map((member) => {
-        const address = `${subnet}.${member.host}`;
-        return { address, mac: macOf(address), vtep: nodeAddress(member.node) };
+      .flatMap((member) => {
+        const addresses = addressesIn(swarm, network, member.host);
+        return addresses.map((address) => ({ address, mac: macOf(addresses[0]), vtep: nodeAddress(member.node) }));
       }),
   };
 }
@@ -101,14 +109,20 @@ function sandboxOf(swarm: Swarm, task: Task): Sandbox {
   return {
     id: idOf(task.name),
     endpoints: networksOf(task).map((network) => {
-      const address = addressIn(swarm, network, task.host);
-      return { networkId: idOf(network), addresses: [address], mac: macOf(address) };
+      const addresses = addressesIn(swarm, network, task.host);
+      return { networkId: idOf(network), addresses, mac: macOf(addresses[0]) };
     }),
     gateway: task.gateway !== false,
     virtualServices: (swarm.virtual ?? [])
       .filter(({ network }) => task.networks?.includes(network))
       .map(({ network, address, tasks }) => ({ address, backends: backendsOf(swarm, network, tasks) })),
-    ingress: inIngress(task) ? { subnet: '10.0.0.0/24', overlayId: INGRESS, ports: portsOf(swarm, task) } : undefined,
+    ingress: inIngress(task)
+      ? {
+          subnets: ['10.0.0.0/24', ...(swarm.ipv6 ? ['fd00:6::/64'] : [])],
+          overlayId: INGRESS,
+          ports: portsOf(swarm, task),
+        }
+      : undefined,
     hostPorts: task.hostPorts ?? [],
     resolver: undefined,
   };
@@ -119,10 +133,10 @@ export function desiredState(swarm: Swarm, node: number): DesiredState {
   const tasks = swarm.tasks.filter((task) => task.node === node);
   const networks = ['ingress', ...(swarm.networks ?? [])];
   const local = networks.filter((name) => name === 'ingress' || tasks.some((task) => networksOf(task).includes(name)));
-  const address = `10.0.0.${node + 1}`;
+  const addresses = addressesIn(swarm, 'ingress', node + 1);
   return {
     underlay: { address: nodeAddress(node), vxlanPort: 4789 },
-    gatewayBridge: { address: '172.18.0.1/16', address6: '' },
+    gatewayBridge: { address: '172.18.0.1/16', address6: swarm.ipv6 ? 'fd00:7473::1/64' : '' },
     overlays: (swarm.ingress === false ? local.slice(1) : local).map((network) => overlayOf(swarm, network, node)),
     bridges: [],
     routed: [],
@@ -133,8 +147,8 @@ export function desiredState(swarm: Swarm, node: number): DesiredState {
         ? undefined
         : {
             overlayId: INGRESS,
-            address: `${address}/24`,
-            mac: macOf(address),
+            addresses: addresses.map((address) => (address.includes(':') ? `${address}/64` : `${address}/24`)),
+            mac: macOf(addresses[0]),
             services: (swarm.services ?? []).map(
               (service): PublishedPort => ({
                 protocol: service.protocol,

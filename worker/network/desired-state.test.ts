@@ -205,7 +205,7 @@ describe('desiredState - sandboxes', () => {
   it('has its interfaces in the order of its attachments', () => {
     const sandbox = sandboxOf(local('a', [attachment('ingress', '10.0.0.5'), attachment('front', '10.0.1.3')]));
     expect(sandbox?.endpoints.map((e) => e.networkId)).toEqual(['ingress', 'front']);
-    expect(sandbox?.ingress).toEqual({ subnet: '10.0.0.0/24', overlayId: 'ingress', ports: [] });
+    expect(sandbox?.ingress).toEqual({ subnets: ['10.0.0.0/24'], overlayId: 'ingress', ports: [] });
   });
 
   it('turns published ports into targets as the service has them now, or as its task had them', () => {
@@ -282,7 +282,7 @@ describe('desiredState - ingress', () => {
   it('sends a published port to the serving tasks of its service', () => {
     expect(state({ networks, endpoints, services: byId(web) }).ingress).toEqual({
       overlayId: 'ingress',
-      address: '10.0.0.2/24',
+      addresses: ['10.0.0.2/24'],
       mac: 'mac-10.0.0.2',
       services: [
         {

@@ -1,4 +1,4 @@
-import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
+import { addressOf, canonicalAddress, familyOf, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type {
   DesiredState,
@@ -104,7 +104,7 @@ export function* swarmStateSteps(
   const usedNetworks = [...used].sort().flatMap((id) => networks.get(id) ?? []);
   const state: DesiredState = {
     underlay: { address: node.dataPathAddress, vxlanPort: node.dataPathPort },
-    gatewayBridge: { ...node.gatewayBridge, ...(housed.some(hasIpv6) ? {} : { address6: '' }) },
+    gatewayBridge: { ...node.gatewayBridge, ...(needsIpv6(housed, ingress) ? {} : { address6: '' }) },
     overlays: usedNetworks
       .filter((network) => !isRouted(network))
       .map((network) => overlay(network, remotes.get(network.id) ?? [])),
@@ -203,9 +203,9 @@ function sandbox({ task, status }: LocalTask, { networks, virtualServices, servi
 }
 
 /** @param ports the service's as they are now; of a service that managers no longer mention, as its task has them */
-function sandboxIngress(network: NetworkRecord, ports: readonly PortConfig[]): SandboxIngress | undefined {
-  const subnet = network.ipam.map((ipam) => ipam.subnet).find(isV4);
-  if (subnet === undefined) return undefined;
+function sandboxIngress({ id, ipam }: NetworkRecord, ports: readonly PortConfig[]): SandboxIngress | undefined {
+  const subnets = ipam.map(({ subnet }) => subnet).filter((subnet) => subnet !== '');
+  if (!subnets.some(isV4)) return undefined;
   const byKey = new Map(
     ports.filter(isOnMesh).map((port): [string, IngressPort] => {
       const protocol = transport(port.protocol);
@@ -213,7 +213,7 @@ function sandboxIngress(network: NetworkRecord, ports: readonly PortConfig[]): S
       return [`${published}/${protocol}`, { protocol, published, target }];
     }),
   );
-  return { subnet, overlayId: network.id, ports: [...byKey.values()] };
+  return { subnets, overlayId: id, ports: [...byKey.values()] };
 }
 
 const isOnMesh = ({ publishMode, publishedPort }: PortConfig): boolean =>
@@ -227,9 +227,6 @@ function hostPort(port: LocalTask['status']['portStatus']['ports'][number]): Hos
     target: port.targetPort,
   };
 }
-
-/** The mesh is IPv4's alone. */
-const ANY_IPV4 = '0.0.0.0';
 
 type Backends = ReturnType<typeof backendsByService>;
 
@@ -259,8 +256,7 @@ function ingressOf(
   backends: Backends,
 ): Ingress | undefined {
   const attachment = node.attachments.find((candidate) => candidate.networkId === network?.id);
-  const address = attachment?.addresses.find(isV4);
-  if (!network || !attachment || address === undefined) return undefined;
+  if (!network || !attachment?.addresses.some(isV4)) return undefined;
   const published = new Map<string, PublishedPort>();
   for (const service of services) {
     for (const port of service.ports) {
@@ -272,15 +268,16 @@ function ingressOf(
         published: port.publishedPort,
         target: port.targetPort,
         hostAddress,
-        backends: backends(network.id, service.id, 4),
+        backends: ([4, 6] as const).flatMap((family) => backends(network.id, service.id, family)),
       });
     }
   }
-  return { overlayId: network.id, address, mac: attachment.mac, services: [...published.values()] };
+  const { addresses, mac } = attachment;
+  return { overlayId: network.id, addresses, mac, services: [...published.values()] };
 }
 
-/** The address that a port of the mesh is published on; empty: all. */
-export const meshAddress = ({ hostIp }: PortConfig): string => (hostIp === ANY_IPV4 ? '' : hostIp);
+/** The address that a port of the mesh is published on, in canonical form; empty: all. */
+export const meshAddress = ({ hostIp }: PortConfig): string => hostIp && canonicalAddress(hostIp);
 
 const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
   [Protocol.TCP]: 'tcp',
@@ -294,6 +291,11 @@ export function transport(protocol: Protocol): TransportProtocol {
 
 function isV4(cidr: string): boolean {
   return cidr !== '' && familyOf(cidr) === 4;
+}
+
+/** Of the way in and out: it makes the node forward IPv6, which it does not before a task or a published port asks for it. */
+function needsIpv6(housed: readonly LocalTask[], ingress: Ingress | undefined): boolean {
+  return housed.some(hasIpv6) || (ingress?.services.length ? ingress.addresses.some((cidr) => !isV4(cidr)) : false);
 }
 
 function hasIpv6({ task }: LocalTask): boolean {
