@@ -145,6 +145,7 @@ export class SwarmNode implements ControlSource {
     const worker = this.#worker?.part;
     return InfoResponse.create({
       ...machine,
+      problems: [...machine.problems, ...(worker?.unallocated ?? [])],
       state: this.#removed ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
       error: this.#removed
         ? 'the swarm does not know this node any more: "tsswarm leave" lets it go'

@@ -20,6 +20,7 @@ import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
 import { INGRESS_NAMESPACE, LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
+import { Contested } from './reconcile/contested.js';
 import { hasNetdevEgress } from './reconcile/egress.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
@@ -85,6 +86,7 @@ export class NetworkPlane {
   readonly #serial = new Serial();
   readonly #repairs: Repairs;
   readonly #resolvers: Resolvers;
+  readonly #contested = new Contested();
   #desired: DesiredState | undefined;
   /** What the kernel was brought to last, but for problems. */
   #reached: DesiredState | undefined;
@@ -250,7 +252,9 @@ export class NetworkPlane {
     const namespaceOf = (id: string) => (actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined);
     const unanswered = await this.#resolvers.apply(desired, namespaceOf, slices);
     const { ports } = this.#resolvers;
-    const listeners = publishes(desired) ? readListeners(this.#handles.get(NODE_NAMESPACE).namespace) : [];
+    const listeners = publishes(desired)
+      ? this.#contested.name(readListeners(this.#handles.get(NODE_NAMESPACE).namespace), desired)
+      : [];
     const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports);
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));

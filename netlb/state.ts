@@ -267,6 +267,8 @@ export interface ApplyProblem {
   readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'node'; readonly id: string };
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */
   readonly message: string;
+  /** The published port that this node does not answer on as asked, or not without another's loss. */
+  readonly port?: { readonly protocol: TransportProtocol; readonly published: number };
 }
 
 export interface ApplyReport {

@@ -10,6 +10,7 @@ import {
   Node,
   type NodeAnswer,
   type NodeDescription,
+  type NodeProblem,
   type NodeQuestion,
   type SessionMessage,
   type Task,
@@ -109,6 +110,11 @@ export class Worker {
   /** Whether a manager answers. */
   get connected(): boolean {
     return this.#agent?.connected ?? false;
+  }
+
+  /** What managers could not give this node. */
+  get unallocated(): readonly NodeProblem[] {
+    return this.#node.unallocated;
   }
 
   /** This machine as managers are told of it; undefined until it runs. */

@@ -23,9 +23,12 @@ export async function inspectServices(context: Context, refs: readonly string[],
   const control = await context.control();
   const found = await findEach(context, refs, async (ref) => (await control.getService({ ref })).service);
   if (flags.on('pretty')) {
-    const { networks } = await control.listNetworks({ filters: [] });
+    const [{ networks }, { nodes }] = await Promise.all([
+      control.listNetworks({ filters: [] }),
+      control.listNodes({ filters: [] }),
+    ]);
     const nameOf = (id: string) => networks.find((network) => network.id === id)?.spec.name ?? id;
-    context.io.out(found.map((service) => prettyService(service, nameOf)).join('\n'));
+    context.io.out(found.map((service) => prettyService(service, nameOf, nodes)).join('\n'));
   } else {
     const objects = found.map((service) => dockerService(service, { defaults: true }));
     context.io.out(renderInspected(objects, flags.text('format')));

@@ -1,10 +1,11 @@
 import type { Filter } from '../../proto/gen/control.js';
-import type { Node, Task } from '../../proto/gen/objects.js';
+import type { Node, Service, Task } from '../../proto/gen/objects.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { autoscaleNote } from '../format/autoscale.js';
 import { dockerTask } from '../format/docker-objects.js';
 import { renderInspected, renderList } from '../format/list.js';
+import { portNotes } from '../format/port-notes.js';
 import { scheduleNotes } from '../format/schedule.js';
 import { taskRows, taskView } from '../format/task-rows.js';
 import { nodeIdOf } from './nodes.js';
@@ -16,10 +17,19 @@ export async function listServiceTasks(context: Context, refs: readonly string[]
   const services = await findEach(context, refs, async (ref) => (await control.getService({ ref })).service);
   if (services.length === 0) return;
   // Beside the table, for a person: whoever reads the list by a program gets the list alone.
-  const notes = services.flatMap((service) => [autoscaleNote(service) ?? [], scheduleNotes(service)].flat());
-  if (!flags.on('quiet') && !flags.has('format')) for (const note of notes) context.io.err(`${note}\n`);
+  if (!flags.on('quiet') && !flags.has('format'))
+    for (const note of await notesOn(context, services)) context.io.err(`${note}\n`);
   const values = services.map((service) => service.id);
   await showTasks(context, [...filtersOf(flags), { key: 'service', values }], flags);
+}
+
+async function notesOn(context: Context, services: readonly Service[]): Promise<string[]> {
+  const { nodes } = await (await context.control()).listNodes({ filters: [] });
+  return services.flatMap((service) => [
+    ...[autoscaleNote(service) ?? []].flat(),
+    ...scheduleNotes(service),
+    ...portNotes(service, nodes),
+  ]);
 }
 
 export async function listNodeTasks(context: Context, refs: readonly string[], flags: Flags): Promise<void> {

@@ -125,7 +125,9 @@ export function dockerNode(node: Node) {
         }
       : undefined,
     DataPathAddr: nonBlank(node.dataPathAddress),
-    Problems: nonEmpty(node.problems.map(({ subject, message }) => ({ Subject: subject, Message: message }))),
+    Problems: nonEmpty(
+      [...node.problems, ...node.unallocated].map(({ subject, message }) => ({ Subject: subject, Message: message })),
+    ),
   };
 }
 

@@ -6,6 +6,7 @@ import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 /** `node inspect --pretty`. */
 export function prettyNode(node: Node): string {
   const { description, status, managerStatus: manager } = node;
+  const problems = [...node.problems, ...node.unallocated];
   const lines: PrettyLine[] = [
     ['ID', node.id],
     ['Name', node.spec.name || undefined],
@@ -36,8 +37,8 @@ export function prettyNode(node: Node): string {
     ['Engine Version', description.engine.version, 1],
     ['Runtime', description.engine.runtime || undefined, 1],
     ['Balancer', description.engine.balancer || undefined, 1],
-    ['Problems', node.problems.length > 0 ? '' : undefined],
-    ...node.problems.map((problem): PrettyLine => [problem.subject, problem.message, 1]),
+    ['Problems', problems.length > 0 ? '' : undefined],
+    ...problems.map((problem): PrettyLine => [problem.subject, problem.message, 1]),
   ];
   return prettyLines(lines);
 }

@@ -1,4 +1,4 @@
-import { RebalanceStateName, type Service, UpdateState, UpdateStateName } from '../../proto/gen/objects.js';
+import { type Node, RebalanceStateName, type Service, UpdateState, UpdateStateName } from '../../proto/gen/objects.js';
 import {
   FailureActionName,
   type HealthConfig,
@@ -15,13 +15,19 @@ import {
 import { autoscaleLines } from './autoscale.js';
 import { dashed } from './docker-common.js';
 import { goDuration, humanBytes, rfc3339 } from './human.js';
+import { portNotes } from './port-notes.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 import { modeOf } from './rows.js';
 import { scheduleLines } from './schedule.js';
 
-/** `service inspect --pretty`. @param networkName of a network's id */
-export function prettyService(service: Service, networkName: (id: string) => string): string {
+/** `service inspect --pretty`. @param networkName of a network's id; @param nodes of the swarm */
+export function prettyService(
+  service: Service,
+  networkName: (id: string) => string,
+  nodes: readonly Node[] = [],
+): string {
   const { spec } = service;
+  const problems = [...service.problems, ...portNotes(service, nodes)];
   const lines: PrettyLine[] = [
     ['ID', service.id],
     ['Name', spec.name],
@@ -45,8 +51,8 @@ export function prettyService(service: Service, networkName: (id: string) => str
     ['Endpoint Mode', spec.endpoint.mode === 0 ? 'vip' : 'dnsrr'],
     ['Ports', service.endpoint.ports.length > 0 ? '' : undefined],
     ...service.endpoint.ports.map((port): PrettyLine => ['PublishedPort', portLine(port), 1]),
-    ['Problems', service.problems.length > 0 ? '' : undefined],
-    ...service.problems.map((problem, i): PrettyLine => [String(i + 1), problem, 1]),
+    ['Problems', problems.length > 0 ? '' : undefined],
+    ...problems.map((problem, i): PrettyLine => [String(i + 1), problem, 1]),
   ];
   return prettyLines(lines);
 }

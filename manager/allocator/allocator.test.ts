@@ -137,6 +137,33 @@ test('nodes - each gets an endpoint in the ingress network', async () => {
   ]);
 });
 
+test('nodes - one for which the ingress network has no room says so until it has', async () => {
+  const { store, settle } = await runLoops(Allocator);
+  const small = ingressNetwork();
+  const spec = { ...small.spec, ipam: [IPAMConfig.create({ subnet: '10.9.0.0/29' })] };
+  const nodes = [1, 2, 3, 4, 5, 6].map((i) => testNode(`node${i}`));
+  await store.update((draft) => {
+    draft.create('cluster', testCluster());
+    draft.create('network', { ...small, spec });
+    for (const node of nodes) draft.create('node', node);
+  });
+  await settle();
+  const without = () => [...store.view().list('node')].filter(({ attachments }) => attachments.length === 0);
+  const [last, ...others] = without();
+  expect(others).toEqual([]);
+  expect(last?.unallocated).toMatchObject([
+    {
+      subject: 'network ingress',
+      message:
+        'no free address in network "ingress" (10.9.0.0/29: 5 of 5 used): this node answers on no published port',
+    },
+  ]);
+  await store.update((draft) => draft.remove('node', nodes.find(({ id }) => id !== last?.id)?.id ?? ''));
+  await settle();
+  expect(without()).toEqual([]);
+  expect(store.view().get('node', last?.id ?? '')?.unallocated).toEqual([]);
+});
+
 test('nodes - one that came before the ingress network gets its endpoint when that is there', async () => {
   const { store, settle } = await runLoops(Allocator);
   const node = testNode('node1');

@@ -1,6 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Cluster, Network, NetworkAttachment, Node, Service, Task } from '../../proto/gen/index.js';
-import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { NodeProblem, Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isRouted } from '../common/routed-options.js';
 import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress } from '../common/tasks.js';
@@ -254,12 +255,14 @@ export class Allocator implements Reaction {
       return network && !(isRouted(network) && hasLeft(node));
     });
     const own = this.#ingressAttachment(node);
-    if (own || kept.length < node.attachments.length)
-      draft.update('node', { ...node, attachments: [...kept, ...(own ? [own] : [])] });
+    const attachments = [...kept, ...(own && !isNodeProblem(own) ? [own] : [])];
+    const unallocated = own && isNodeProblem(own) ? [own] : [];
+    if (attachments.length !== node.attachments.length || own || !isDeepStrictEqual(unallocated, node.unallocated))
+      draft.update('node', { ...node, attachments, unallocated });
   }
 
-  /** Undefined when the node has it, or cannot have it yet. */
-  #ingressAttachment({ id, attachments }: Node): NetworkAttachment | undefined {
+  /** Undefined when the node has it, or there is no ingress network yet; or why it cannot have it. */
+  #ingressAttachment({ id, attachments }: Node): NetworkAttachment | NodeProblem | undefined {
     const ingress = this.#networks.ingress();
     if (!ingress) {
       this.#waiting.add(INGRESS, { kind: 'node', id });
@@ -271,8 +274,10 @@ export class Allocator implements Reaction {
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error;
       this.#waiting.add(ingress.id, { kind: 'node', id });
-      this.#options.log.warn({ node: id, err: error }, `node gets no ingress address: ${messageOf(error)}`);
-      return undefined;
+      return NodeProblem.create({
+        subject: `network ${ingress.spec.name}`,
+        message: `${messageOf(error)}: this node answers on no published port`,
+      });
     }
   }
 
@@ -386,6 +391,8 @@ const changesIn = (networkId: string) => `changes in ${networkId}`;
 function isPlacedWithout(task: Task): boolean {
   return task.status.state === TaskState.ASSIGNED && lacksAddress(task);
 }
+
+const isNodeProblem = (given: NetworkAttachment | NodeProblem): given is NodeProblem => 'subject' in given;
 
 /** Where a manager listens; 0 for a worker. */
 function controlPort({ managerStatus }: Node): number {

@@ -7,6 +7,7 @@ import {
   type EndpointRecord,
   EndpointState,
   NetworkAttachmentConfig,
+  NodeProblem,
   NodeState,
   PortConfig,
   type Task,
@@ -184,9 +185,9 @@ test('problems - what a node cannot do is kept with it until it can', async () =
   const swarm = await TestSwarm.start(1);
   const [agent] = swarm.agents;
   const problems = () => swarm.store.view().get('node', agent?.nodeId ?? '')?.problems;
-  if (agent) agent.problems = [{ subject: 'network ingress', message: 'vxlan0: File exists' }];
+  if (agent) agent.problems = [NodeProblem.create({ subject: 'network ingress', message: 'vxlan0: File exists' })];
   await agent?.acknowledge();
-  expect(problems()).toEqual([{ subject: 'network ingress', message: 'vxlan0: File exists' }]);
+  expect(problems()).toMatchObject([{ subject: 'network ingress', message: 'vxlan0: File exists' }]);
   if (agent) agent.problems = [];
   await agent?.acknowledge();
   expect(problems()).toEqual([]);

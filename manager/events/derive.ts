@@ -86,6 +86,9 @@ function describeNode(attributes: Attributes, node: Node, old: Node | undefined)
     .change('reachability', old.managerStatus?.reachable, node.managerStatus?.reachable, (reachable) =>
       reachable ? 'reachable' : 'unreachable',
     );
+  // What a node lacks from now on; that it lacks it no more is told by the event alone.
+  if (!isDeepStrictEqual(node.unallocated, old.unallocated))
+    attributes.set('problem', node.unallocated.map(({ subject, message }) => `${subject}: ${message}`).join('; '));
 }
 
 /** People follow what becomes of a task, not its addresses; the containers of nodes in networks are the nodes' own. */

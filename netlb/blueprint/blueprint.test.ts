@@ -192,7 +192,13 @@ describe('problems - in words, each for itself', () => {
   ] as const)('a port that %s', (_, protocol, address, held, messages, elements) => {
     const occupation = { listeners: [{ protocol, family: 4 as const, address, port: 8080 }], held };
     const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);
-    expect(made.problems).toEqual(messages.map((message) => ({ subject: { kind: 'ingress', id: 'net' }, message })));
+    expect(made.problems).toEqual(
+      messages.map((message) => ({
+        subject: { kind: 'ingress', id: 'net' },
+        message,
+        port: { protocol, published: 8080 },
+      })),
+    );
     const sets = made.namespaces?.[0]?.tables[0]?.sets;
     expect(sets?.find(({ name }) => name === 'ingress_ports')?.elements).toEqual(elements);
   });

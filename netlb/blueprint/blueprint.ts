@@ -143,21 +143,26 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
+  /** Once, when both families have the same to say. */
+  const tellPort = (subject: Subject, port: Pick<PublishedPort, 'protocol' | 'published'>, message: string): void => {
+    const isTold = problems.some((told) => told.message === message && told.subject.id === subject.id);
+    if (!isTold) problems.push({ subject, message, port: { protocol: port.protocol, published: port.published } });
+  };
   const open = unoccupied(
     families.flatMap((family) => published.flatMap((port) => meshPort(port, family))),
     facts.occupation,
-    (_, message) => tell(ingressSubject)(message),
+    (port, message) => tellPort(ingressSubject, port, message),
   );
   const ofSandbox = ({ sandbox: id }: HostForward): Subject => ({ kind: 'sandbox', id });
   const free = unoccupied(forwards, facts.occupation, (forward, message, kept) =>
     // What is published all the same is no reason to stop the sandbox.
-    tell(kept ? ingressSubject : ofSandbox(forward))(message),
+    tellPort(kept ? ingressSubject : ofSandbox(forward), forward, message),
   );
   const losers = lost([...open.map(meshClaim), ...free.map(forwardClaim)], facts.occupation);
   const granted = <T extends (typeof open)[number] | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
     ports.filter((port) => {
       const reason = losers.get(port);
-      if (reason !== undefined) tell(subject(port))(reason);
+      if (reason !== undefined) tellPort(subject(port), port, reason);
       return reason === undefined;
     });
   const input = {

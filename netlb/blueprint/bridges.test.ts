@@ -181,7 +181,7 @@ describe('host ports', () => {
   test('who has it already keeps it', () => {
     expect(led(both, [['ip 6 . 8080', '172.17.0.3 . 80']])).toEqual({
       elements: ['6 . 8080 : 172.17.0.3 . 80'],
-      problems: ['c1: port 8080/tcp is published by container c2 already'],
+      problems: ['c1: port 8080/tcp of 192.0.2.1 is published by container c2 already'],
     });
   });
 
@@ -205,10 +205,15 @@ describe('host ports', () => {
       {
         subject: { kind: 'sandbox', id: 'c2' },
         message: 'port 8080/tcp is published by a service of the swarm already',
+        port: { protocol: 'tcp', published: 8080 },
       },
     ]);
     expect(problems([['ip 6 . 8080', '172.17.0.3 . 80']])).toEqual([
-      { subject: { kind: 'ingress', id: 'net' }, message: 'port 8080/tcp is published by container c2 already' },
+      {
+        subject: { kind: 'ingress', id: 'net' },
+        message: 'port 8080/tcp is published by container c2 already',
+        port: { protocol: 'tcp', published: 8080 },
+      },
     ]);
   });
 

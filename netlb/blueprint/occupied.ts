@@ -17,7 +17,8 @@ export interface Occupation {
 const heldKey = (port: Port): string =>
   `${port.family === 4 ? 'ip' : 'ip6'} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`;
 
-const nameOf = ({ published, protocol }: Port): string => `port ${published}/${protocol}`;
+const nameOf = ({ published, protocol, hostAddress }: Port): string =>
+  `port ${published}/${protocol}${hostAddress === '' ? '' : ` of ${hostAddress}`}`;
 
 /** Whether both would take the same packets. */
 const clash = (a: Port, b: Port): boolean =>
@@ -36,16 +37,15 @@ export function unoccupied<T extends Port>(
   tell: (port: T, message: string, kept: boolean) => void,
 ): T[] {
   return ports.filter((port) => {
-    const taken = listeners.some(({ address, port: published, ...listener }) =>
+    const other = listeners.find(({ address, port: published, ...listener }) =>
       clash(port, { ...listener, published, hostAddress: address }),
     );
-    if (!taken) return true;
+    if (!other) return true;
+    const use = `${nameOf(port)} is in use by ${other.owner ?? 'a process'} of this node`;
     const stays = held.has(heldKey(port));
     tell(
       port,
-      stays
-        ? `${nameOf(port)} is in use by a process of this node too: it was published first, the process gets nothing`
-        : `${nameOf(port)} is in use by a process of this node: it is not published here`,
+      stays ? `${use} too: it was published first, the process gets nothing` : `${use}: it is not published here`,
       stays,
     );
     return stays;

@@ -10,6 +10,13 @@ export interface Listener {
   /** Empty: all local addresses of the family. */
   readonly address: string;
   readonly port: number;
+  /** Which process has it, where that was looked for: "nginx (pid 812)". */
+  readonly owner?: string;
+}
+
+export interface ListeningSocket extends Listener {
+  /** No two of one machine have the same. */
+  readonly inode: number;
 }
 
 /** TCP_LISTEN and TCP_CLOSE (net/tcp_states.h); UDP sockets that are not connected have the latter. */
@@ -21,7 +28,7 @@ const CHUNK = 64 * 1024;
  * The sockets of a namespace that wait for clients, from /proc/net/{tcp,tcp6,udp,udp6}.
  * @throws Error of the file system when a file cannot be read
  */
-export function readListeners(namespace: NetNamespace): Listener[] {
+export function readListeners(namespace: NetNamespace): ListeningSocket[] {
   return namespace.run(() =>
     (['tcp', 'udp'] as const).flatMap((protocol) =>
       ['', '6'].flatMap((family) => parseListeners(protocol, linesOf(`/proc/thread-self/net/${protocol}${family}`))),
@@ -33,14 +40,15 @@ export function readListeners(namespace: NetNamespace): Listener[] {
  * Lines as in proc_net_tcp.rst of the kernel. IPv6 sockets on all addresses take IPv4 too, unless they are set
  * not to, which the file does not tell. Pure.
  */
-export function parseListeners(protocol: Listener['protocol'], lines: Iterable<string>): Listener[] {
-  const listeners: Listener[] = [];
+export function parseListeners(protocol: Listener['protocol'], lines: Iterable<string>): ListeningSocket[] {
+  const listeners: ListeningSocket[] = [];
   for (const line of lines) {
-    const [, local, , state] = line.trim().split(/\s+/);
+    const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
     if (local === undefined || !local.includes(':')) continue;
     if (state === WAITING[protocol]) {
       const [hex = '', port = ''] = local.split(':');
-      for (const place of placesOf(hex)) listeners.push({ protocol, ...place, port: Number.parseInt(port, 16) });
+      for (const place of placesOf(hex))
+        listeners.push({ protocol, ...place, port: Number.parseInt(port, 16), inode: Number(inode) });
     } else if (protocol === 'tcp') break; // All listening sockets come before the connections, which may be many.
   }
   return listeners;

@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { execAt, runningTasks, spawnAt, tasksOf, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
-import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
 
 useLab(2);
 
@@ -104,4 +105,50 @@ test('host mode - each task has a port of the range, and says which; the rest wa
   const [port] = (await tsswarmInspect<{ Endpoint: { Ports: object[] } }>('service', 'inspect', 'ranged')).Endpoint
     .Ports;
   expect(port).toMatchObject({ PublishedPort: 8085, PublishedPortLast: 8086, PublishMode: 'host' });
+});
+
+/** A process of a node that has a port to itself; resolves when it listens. */
+async function listener(node: string, port: number) {
+  const script = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1)
+    or die $!; $| = 1; print "up\\n"; while (my $c = $s->accept) { print $c "HTTP/1.0 200 OK\\r\\n\\r\\nHostname: perl\\n"; close $c }`;
+  const child = spawnAt(node, ['perl', '-e', script]);
+  onTestFinished(() => void child.kill());
+  await once(child.stdout, 'data');
+  return child;
+}
+
+const notes = async (service: string) => (await tsswarmOutcome(['service', 'ps', service])).stderr;
+const hears = (what: string, words: string, of: () => Promise<string>) =>
+  until(what, 15, async () => ((await of()).includes(words) ? true : undefined));
+
+test('a port that a process of one node has is named there, and published when it is free', async () => {
+  const foreign = await listener('node2', 8087);
+  await create('web', '--publish', '8087:80', IMAGE);
+  const words = `port 8087/tcp is in use by perl (pid ${foreign.pid}) of this node: it is not published here`;
+  await hears('service ps names it', `web on node2: ${words}`, () => notes('web'));
+  expect(await notes('web')).not.toContain('node1');
+  expect(await tsswarm('service', 'inspect', '--pretty', 'web')).toContain(`web on node2: ${words}`);
+  expect((await onNode(2, 'doctor')).stdout).toContain(words);
+  expect(await opens(addressOf(1), 8087)).not.toBe('perl');
+  expect(await answers(addressOf(2), 8087)).toBe('perl');
+  foreign.kill();
+  await until('node2 answers', 15, async () => ((await answers(addressOf(2), 8087)) === 'perl' ? undefined : true));
+  await opens(addressOf(2), 8087);
+  await until('nothing is to be said', 15, async () => ((await notes('web')) === '' ? true : undefined));
+
+  const late = await listener('node1', 8087);
+  const shadowed = `port 8087/tcp is in use by perl (pid ${late.pid}) of this node too: it was published first`;
+  await hears('the shadowed process is named', `web on node1: ${shadowed}`, () => notes('web'));
+  expect(await answers(addressOf(1), 8087)).not.toBe('perl');
+});
+
+test('host mode - a task waits for its port while a process has it, which is named', async () => {
+  const foreign = await listener('node1', 8088);
+  const here = ['--constraint', 'node.hostname==node1'];
+  await create('direct', '--detach', ...here, '--publish', 'published=8088,target=80,mode=host', IMAGE);
+  await hears('service ps names it', `8088/tcp is in use by perl (pid ${foreign.pid})`, () => notes('direct'));
+  expect(await runningTasks('direct')).toEqual([]);
+  foreign.kill();
+  await until('it runs', 15, async () => ((await runningTasks('direct')).length === 1 ? true : undefined));
+  expect(await answers(addressOf(1), 8088)).not.toBe('perl');
 });

@@ -104,10 +104,11 @@ test('what comes later is told, and takes nothing away from those who were first
 });
 
 test('ports - what a process or another container has is refused with the reason, whoever is in the list first', async () => {
-  await machines.serve(node, 'local', 8080);
+  const local = await machines.serve(node, 'local', 8080);
   const f8080 = container('f1', [endpoint(front, 2)], publish(8080));
   const taken = ['tcp', 'udp'].map(
-    (protocol) => `sandbox f1: port 8080/${protocol} is in use by a process of this node: it is not published here`,
+    (protocol) =>
+      `sandbox f1: port 8080/${protocol} is in use by node (pid ${local.pid}) of this node: it is not published here`,
   );
   const over = async (...sandboxes: Parameters<typeof alone>[1]) =>
     [...new Set(words((await driver.apply(alone([tsswarm0, front], sandboxes))).problems))].sort();
@@ -117,7 +118,7 @@ test('ports - what a process or another container has is refused with the reason
   const first = container('f1', [endpoint(front, 2)], publish(8090));
   expect(await over(first)).toEqual([]);
   const contested = ['tcp', 'udp'].map(
-    (protocol) => `sandbox a1: port 8090/${protocol} is published by container ${first.id} already`,
+    (protocol) => `sandbox a1: port 8090/${protocol} of ${NODE} is published by container ${first.id} already`,
   );
   expect(await over({ ...a1, hostPorts: publish(8090, NODE) }, first)).toEqual(contested);
   await machines.serve(sandboxOf(first.id), 'f1');

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { HostPort } from '../../netlb/state.js';
@@ -10,10 +11,11 @@ const services = hostPorts.map(({ protocol }) => ({ ...port, protocol, backends:
 const mesh: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11 }], services };
 const host: Swarm = { nodes: [1], tasks: [{ name: 't1', node: 1, host: 11, hostPorts }] };
 const INGRESS_SUBJECT = { kind: 'ingress', id: INGRESS };
-const problems = (subject: object, words: string) =>
+const problems = (subject: object, { pid }: ChildProcess, words: string) =>
   ['tcp', 'udp'].map((protocol) => ({
     subject,
-    message: `port 8080/${protocol} is in use by a process of this node${words}`,
+    message: `port 8080/${protocol} is in use by node (pid ${pid}) of this node${words}`,
+    port: { protocol, published: 8080 },
   }));
 let machines: Machines;
 
@@ -35,7 +37,7 @@ test.each<[string, Swarm, object]>([
   const local = await machines.serve('node1', 'local', 8080);
   const driver = await machines.driver('node1', { driftIntervalMs: 500 });
   expect((await driver.apply(desiredState(swarm, 1))).problems).toEqual(
-    problems(subject, ': it is not published here'),
+    problems(subject, local, ': it is not published here'),
   );
   await machines.serve(machines.sandbox('node1', idOf('t1')), 't1');
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`local ${CLIENT}`]));
@@ -49,8 +51,10 @@ test.each<[string, Swarm, object]>([
     return true;
   });
 
-  await machines.serve('node1', 'late', 8080);
+  const lateProcess = await machines.serve('node1', 'late', 8080);
   const { problems: late } = await driver.apply(desiredState(swarm, 1));
-  expect(late).toEqual(problems(INGRESS_SUBJECT, ' too: it was published first, the process gets nothing'));
+  expect(late).toEqual(
+    problems(INGRESS_SUBJECT, lateProcess, ' too: it was published first, the process gets nothing'),
+  );
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
 });

@@ -1,5 +1,5 @@
 import type { ApplyProblem, Repair } from '../../netlb/state.js';
-import { NetworkRepair, NodeProblem } from '../../proto/gen/index.js';
+import { NetworkRepair, NodeProblem, Protocol } from '../../proto/gen/index.js';
 import type { LocalTask } from '../agent/local-task.js';
 import { taskName } from '../agent/template.js';
 
@@ -27,8 +27,17 @@ export function subjectNames({ networks, containers, tasks }: NamedParts): Subje
   };
 }
 
+const PROTOCOL = { tcp: Protocol.TCP, udp: Protocol.UDP, sctp: Protocol.SCTP } as const;
+
 export function nodeProblems(problems: readonly ApplyProblem[], names: SubjectNames): readonly NodeProblem[] {
-  return problems.map(({ subject, message }) => NodeProblem.create({ subject: names(subject), message }));
+  return problems.map(({ subject, message, port }) =>
+    NodeProblem.create({
+      subject: names(subject),
+      message,
+      publishedPort: port?.published ?? 0,
+      protocol: port && PROTOCOL[port.protocol],
+    }),
+  );
 }
 
 export function networkRepairs(repairs: readonly Repair[], names: SubjectNames): readonly NetworkRepair[] {

@@ -1,0 +1,23 @@
+import type { Node, Service } from '../../proto/gen/objects.js';
+import { PublishMode } from '../../proto/gen/specs.js';
+
+/**
+ * Why nodes do not answer on a service's published ports as it asks, one line for each:
+ * `web on node2: port 8080/tcp is in use by nginx (pid 812) of this node: it is not published here`.
+ */
+export function portNotes({ spec, endpoint }: Service, nodes: readonly Node[]): string[] {
+  const publishesEverywhere = endpoint.ports.some(({ publishMode }) => publishMode === PublishMode.INGRESS);
+  const concerns = (problem: Node['problems'][number]): boolean =>
+    endpoint.ports.some(
+      ({ publishedPort, publishedLast, protocol }) =>
+        problem.publishedPort !== 0 &&
+        problem.protocol === protocol &&
+        publishedPort <= problem.publishedPort &&
+        problem.publishedPort <= Math.max(publishedPort, publishedLast),
+    );
+  return nodes.flatMap((node) =>
+    [...node.problems.filter(concerns), ...(publishesEverywhere ? node.unallocated : [])].map(
+      ({ message }) => `${spec.name} on ${node.description.hostname || node.id}: ${message}`,
+    ),
+  );
+}
