@@ -15,7 +15,10 @@ export interface Affinity {
 }
 
 /** @param service its backends are all of that family */
-export function affinityOf({ mark, backends, affinity }: MarkedService, family: 4 | 6): Affinity {
+export function affinityOf(service: MarkedService, family: 4 | 6): Affinity {
+  const { mark, backends, affinity, entry, published } = service;
+  const to = (address: string) =>
+    entry === published ? address : `${family === 4 ? address : `[${address}]`}:${published}`;
   const header = family === 4 ? 'ip' : 'ip6';
   const active = backends.filter(({ weight }) => weight > 0).map(({ address }) => address);
   // A set cannot get another time-out: its name says which it has.
@@ -29,7 +32,7 @@ export function affinityOf({ mark, backends, affinity }: MarkedService, family: 
       keep: 'learned',
       elements: [],
     })),
-    known: active.map((address) => `${header} saddr @${setOf(address)} dnat ${header} to ${address}`),
+    known: active.map((address) => `${header} saddr @${setOf(address)} dnat ${header} to ${to(address)}`),
     chain: {
       name: `affinity_${mark.toString(16)}`,
       rules: active.map((address) => `${header} daddr ${address} update @${setOf(address)} { ${header} saddr }`),

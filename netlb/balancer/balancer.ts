@@ -7,6 +7,8 @@ export interface MarkedService {
   readonly mark: number;
   readonly protocol: TransportProtocol;
   readonly published: number;
+  /** The port under which its packets come in, by which the sandbox knows them: the published one, or another's stand-in. */
+  readonly entry: number;
   /** Of both families. */
   readonly backends: readonly Backend[];
   /** One that the balancer has. */
@@ -26,7 +28,7 @@ export type BalancerKind = 'nft' | 'ipvs';
  * - A connection stays with its backend while it lasts, whatever happens to the others.
  * - A backend of weight 0 gets no new connections and keeps those that it has; clients with affinity to it go elsewhere.
  * - The client's source address and port are not changed.
- * - The destination becomes the backend's address; the port stays the published one, which the task's own
+ * - The destination becomes the backend's address, and the port is the published one, which the task's own
  *   namespace turns into its target port.
  * - A mark without a backend of positive weight is left alone: the sandbox then refuses the packet.
  * - A change of one service changes no object of another.

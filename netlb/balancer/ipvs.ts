@@ -64,7 +64,8 @@ const serviceOf = (service: MarkedService, family: 4 | 6): IpvsServiceBlueprint 
   settings: ipvsSettings(schedulerOf(service, service.backends), service.affinity),
   destinations: service.backends.map(({ address, weight }) => ({
     address,
-    port: 0,
+    // 0: as it was.
+    port: service.entry === service.published ? 0 : service.published,
     weight,
     masquerade: true,
     limit: 0,

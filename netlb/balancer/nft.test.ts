@@ -6,6 +6,7 @@ const service: MarkedService = {
   mark: 256,
   protocol: 'tcp',
   published: 8080,
+  entry: 8080,
   scheduler: 'rr',
   affinity: 0,
   backends: [
@@ -22,5 +23,16 @@ describe('nft balancer', () => {
     expect(rules(4)).toEqual(['dnat ip to numgen inc mod 2 map { 0 : 10.0.0.11, 1 : 10.0.0.12 }']);
     expect(rules(6)).toEqual(['dnat ip6 to numgen inc mod 1 map { 0 : fd00::11 }']);
     expect(nftBalancer.objects([service], 6).sets[0]?.elements).toEqual(['256 : goto service_100']);
+  });
+
+  test('what comes in by a stand-in gets the published port', () => {
+    const standIn = { ...service, entry: 65535, affinity: 60 };
+    const chainsOf = (family: 4 | 6) => nftBalancer.objects([standIn], family).chains[0]?.rules;
+    expect(chainsOf(4)).toEqual([
+      'meta l4proto 6 ip saddr @clients_100_60s_10_0_0_11 dnat ip to 10.0.0.11:8080',
+      'meta l4proto 6 ip saddr @clients_100_60s_10_0_0_12 dnat ip to 10.0.0.12:8080',
+      'meta l4proto 6 dnat ip to numgen inc mod 2 map { 0 : 10.0.0.11 . 8080, 1 : 10.0.0.12 . 8080 }',
+    ]);
+    expect(chainsOf(6)?.[0]).toContain('dnat ip6 to [fd00::11]:8080');
   });
 });

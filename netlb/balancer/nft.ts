@@ -1,6 +1,6 @@
 /** Balancing by nftables: a count or a hash of each new connection, and an anonymous map that turns it into a backend. */
 import { familyOf } from '../../lib/ip.js';
-import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend, Scheduler } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
 import type { Balancer, MarkedService } from './balancer.js';
@@ -17,10 +17,12 @@ const SEED = '0x74737377';
  */
 export const roundRobin = (backends: readonly Backend[]): string | undefined => spread(backends, 'rr');
 
-function spread(backends: readonly Backend[], scheduler: Scheduler): string | undefined {
+/** @param port undefined: as it was */
+function spread(backends: readonly Backend[], scheduler: Scheduler, port?: number): string | undefined {
   const turns = scheduler === 'mh' ? maglev(backends) : slots(backends);
   if (turns.length === 0) return undefined;
-  const map = turns.map((turn, i) => `${i} : ${turn}`).join(', ');
+  const to = port === undefined ? '' : ` . ${port}`;
+  const map = turns.map((turn, i) => `${i} : ${turn}${to}`).join(', ');
   const header = backends.some(({ address }) => familyOf(address) === 6) ? 'ip6' : 'ip';
   const isHash = scheduler === 'sh' || scheduler === 'mh';
   const number = isHash ? `jhash ${header} saddr mod ${turns.length} seed ${SEED}` : `numgen inc mod ${turns.length}`;
@@ -65,10 +67,14 @@ const servicesMap = (services: readonly MarkedService[]): NftSet => ({
   elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
 });
 
-function chainOf({ mark, backends, scheduler }: MarkedService, affinities: readonly Affinity[]): Chain {
-  const rule = spread(backends, scheduler);
+function chainOf(service: MarkedService, affinities: readonly Affinity[]): Chain {
+  const { mark, protocol, published, entry, backends, scheduler } = service;
+  const rule = spread(backends, scheduler, entry === published ? undefined : published);
   const known = affinities.find((affinity) => affinity.mark === mark)?.known ?? [];
-  return { name: serviceChain(mark), rules: rule === undefined ? [] : [...known, rule] };
+  const rules = rule === undefined ? [] : [...known, rule];
+  // nft translates ports for a protocol that it knows.
+  const of = entry === published ? '' : `meta l4proto ${protocolNumbers[protocol]} `;
+  return { name: serviceChain(mark), rules: rules.map((text) => `${of}${text}`) };
 }
 
 function affinitySets(affinities: readonly Affinity[]): NftSet[] {

@@ -132,8 +132,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     sandbox = attempt(ingressSubject, () => {
       if (!swarm) throw failedPrecondition(`ingress network ${ingress.overlayId}: this node is in no swarm`);
       const network = checkIngress(ingress, networks, swarm.gatewayBridge);
-      const entered = published.map((port) => ({ ...port, published: port.entry }));
-      return ingressBlueprint(ingress, entered, network, swarm.gatewayBridge, balancer, facts);
+      return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
     for (const port of published) {

@@ -5,6 +5,7 @@ import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
 import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
+import type { EnteredPort } from './entries.js';
 import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
 import type { Family } from './ingress-place.js';
 import {
@@ -20,7 +21,7 @@ import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
 /** @param published of `ingress.services`, those that are well-formed */
 export function ingressBlueprint(
   ingress: Ingress,
-  published: readonly PublishedPort[],
+  published: readonly EnteredPort[],
   network: OverlayNetwork,
   gatewayBridge: GatewayBridge,
   balancer: Balancer,
@@ -84,10 +85,14 @@ export function ingressGatewayAddresses(bridge: GatewayBridge, families: readonl
   return [cidr, ...(families.includes(6) ? [gatewayAddress6(bridge, cidr)] : [])];
 }
 
-function markedServices(published: readonly PublishedPort[], balancer: Balancer, facts: Facts): MarkedService[] {
-  const marks = assignMarks(published.map(portKey), facts.marks);
+/** What its packets show in the sandbox. */
+const entryKey = ({ protocol, entry }: Pick<EnteredPort, 'protocol' | 'entry'>): string =>
+  portKey({ protocol, published: entry });
+
+function markedServices(published: readonly EnteredPort[], balancer: Balancer, facts: Facts): MarkedService[] {
+  const marks = assignMarks(published.map(entryKey), facts.marks);
   return published.flatMap((port): MarkedService[] => {
-    const mark = marks.get(portKey(port));
+    const mark = marks.get(entryKey(port));
     const { scheduler = 'rr', affinity = 0 } = port;
     const backends = port.backends.map((backend) => ({ ...backend, address: canonicalAddress(backend.address) }));
     return mark === undefined
@@ -149,14 +154,16 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
       key: 'inet_proto . inet_service',
       value: 'mark',
       keep: 'exact',
-      elements: services.map((service) => `${portKey(service)} : ${service.mark}`),
+      elements: services.map((service) => `${entryKey(service)} : ${service.mark}`),
     },
     {
       name: FLOWS_SET,
       key: flowsType(words[family].type),
       keep: 'journal',
       elements: services.flatMap((service) =>
-        ofFamily(service.backends, family).map(({ address }) => flowKey(service, address)),
+        ofFamily(service.backends, family).map(({ address }) =>
+          flowKey({ ...service, published: service.entry }, address),
+        ),
       ),
     },
   ];

@@ -27,13 +27,26 @@ export function checkEndpointSpec(endpoint: EndpointSpec): void {
         },
       );
     }
-    const twin = endpoint.ports.slice(0, index).find((other) => areTwins(other, port));
+    const others = endpoint.ports.slice(0, index);
+    const split = others.find((other) => isSplit(other, port));
+    if (split)
+      throw invalidArgument(
+        `port ${publishedText(port)} leads to port ${port.targetPort} of the tasks, and ${publishedText(split)} to their port ${split.targetPort}`,
+        { value: publishedText(port), hint: 'One published port has one target, on whatever addresses of the nodes.' },
+      );
+    const twin = others.find((other) => areTwins(other, port));
     if (twin)
       throw invalidArgument(`port ${publishedText(port)} is published twice by this service`, {
         value: publishedText(port),
         hint: `It is published for its port ${twin.targetPort} already: take that away first, or publish another one.`,
       });
   }
+}
+
+/** Tasks are told the published port by the mesh, and not on which address of a node it was called. */
+function isSplit(a: PortConfig, b: PortConfig): boolean {
+  if (isHostMode(a) || isHostMode(b) || a.publishedPort === 0 || mayClash(a, b)) return false;
+  return a.protocol === b.protocol && a.publishedPort === b.publishedPort && a.targetPort !== b.targetPort;
 }
 
 /** A task that may choose from a range finds two. */

@@ -83,6 +83,10 @@ describe('service specs that are refused', () => {
       ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.1' }),
       'port 10.0.0.1:80/tcp is published twice',
     ],
+    [
+      ports({ publishedPort: 80, hostIp: '10.0.0.1' }, { publishedPort: 80, hostIp: '10.0.0.2', targetPort: 81 }),
+      'port 10.0.0.2:80/tcp leads to port 81 of the tasks, and 10.0.0.1:80/tcp to their port 80',
+    ],
     [ports({ publishedPort: 80, publishedLast: 79, publishMode: 1 }), '80-79 is not a range of ports'],
     [ports({ publishedPort: 80, publishedLast: 89 }), 'port 80 cannot be published on one of 80-89 on all nodes'],
     [
