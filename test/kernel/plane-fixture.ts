@@ -1,14 +1,16 @@
 /** Nodes on one machine: a switch, a client, and one namespace per node with a NetworkPlane process in it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
 import type { ApplyReport, DesiredState } from '../../netlb/state.js';
+import { PACE } from './pace.js';
 import type { DriverRequest } from './plane-driver.js';
+import { LastingPeer } from './plane-lasting-peer.js';
 import { program } from './programs.js';
 
 export interface TimedReport extends ApplyReport {
@@ -86,6 +88,8 @@ export class Machines {
   readonly #names: string[] = [];
   readonly #children = new Set<ChildProcess>();
   readonly #drivers = new Set<Driver>();
+  /** By inode of their namespace. */
+  readonly #peers = new Map<number, LastingPeer>();
 
   constructor() {
     this.add('switch');
@@ -155,9 +159,23 @@ export class Machines {
   }
 
   #peer(where: string, ...args: string[]): string[] {
+    if (PACE > 1) return this.#lastingPeer(where).ask(args);
     return this.inside(where, process.execPath, program('plane-peer'), ...args)
       .trim()
       .split('\n');
+  }
+
+  #lastingPeer(where: string): LastingPeer {
+    const file = this.path(where);
+    const { ino } = statSync(file);
+    const peer =
+      this.#peers.get(ino) ??
+      new LastingPeer(join(this.directory, `peer-${ino}`), [
+        ...(['nsenter', `--net=${file}`] as const),
+        ...[process.execPath, program('plane-peer'), 'lasting'],
+      ]);
+    this.#peers.set(ino, peer);
+    return peer;
   }
 
   async serve(where: string, name: string, port = 80): Promise<ChildProcess> {
@@ -189,6 +207,7 @@ export class Machines {
   async close(): Promise<void> {
     for (const driver of this.#drivers) await driver.kill();
     for (const child of this.#children) child.kill('SIGKILL');
+    for (const peer of this.#peers.values()) peer.close();
     for (const node of readdirSync(this.directory)) {
       const netns = join(this.runRoot(node), 'netns');
       for (const file of list(netns)) removeNamespace(join(netns, file));
@@ -207,7 +226,7 @@ function list(directory: string): string[] {
 }
 
 /** Polls until `check` returns something true. @throws with its last word when it does not in time */
-export async function eventually<T>(check: () => T | undefined | false, milliseconds = 10_000): Promise<T> {
+export async function eventually<T>(check: () => T | undefined | false, milliseconds = 10_000 * PACE): Promise<T> {
   const deadline = Date.now() + milliseconds;
   for (;;) {
     let failure: unknown;

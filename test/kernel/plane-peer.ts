@@ -4,15 +4,18 @@
  * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, `hold-udp HOST PORT` from one socket,
  * ten times a second;
  * `survey 'udp|tcp HOST PORT'...` asks all at the same time and prints the answers in this order;
- * `clash udp|tcp PORT HOSTS` asks several hosts at once, separated by commas, from one source port.
+ * `clash udp|tcp PORT HOSTS` asks several hosts at once, separated by commas, from one source port;
+ * `lasting` does each of the asking modes that a line of standard input has as a JSON list, and prints one of answers.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, isIPv6 } from 'node:net';
+import { createInterface } from 'node:readline';
 import { setTimeout as after } from 'node:timers/promises';
+import { PACE } from './pace.js';
 
-const [mode, first = '', second = '', third = '1'] = process.argv.slice(2);
-const PATIENCE = 2000;
+const [mode = '', first = '', second = ''] = process.argv.slice(2);
+const PATIENCE = 2000 * PACE;
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
 async function serve(name: string, port: number): Promise<void> {
@@ -85,19 +88,28 @@ function holdUdp(host: string, port: number): void {
   });
 }
 
-if (mode === 'serve') await serve(first, Number(second || 80));
-else if (mode === 'clash') {
-  const ask = first === 'udp' ? askUdp : askTcp;
-  for (const text of await Promise.all(third.split(',').map((host) => ask(host, Number(second), 45_678)))) say(text);
-} else if (mode === 'survey') {
-  const targets = process.argv.slice(3).map((target) => target.split(' '));
-  const answers = targets.map(([protocol, host = '', port]) =>
-    (protocol === 'udp' ? askUdp : askTcp)(host, Number(port)),
-  );
-  for (const text of await Promise.all(answers)) say(text);
-} else if (mode === 'hold') hold(first, Number(second));
-else if (mode === 'hold-udp') holdUdp(first, Number(second));
-else {
-  const ask = mode === 'udp' ? askUdp : askTcp;
-  for (let i = 0; i < Number(third); i++) say(await ask(first, Number(second)));
+/** What there is to say of an asking mode. */
+async function ask([mode, ...args]: readonly string[]): Promise<string[]> {
+  const [first = '', second = '', third = '1'] = args;
+  if (mode === 'clash') {
+    const one = first === 'udp' ? askUdp : askTcp;
+    return Promise.all(third.split(',').map((host) => one(host, Number(second), 45_678)));
+  }
+  if (mode === 'survey') {
+    const targets = args.map((target) => target.split(' '));
+    return Promise.all(
+      targets.map(([protocol, host = '', port]) => (protocol === 'udp' ? askUdp : askTcp)(host, Number(port))),
+    );
+  }
+  const answers: string[] = [];
+  for (let i = 0; i < Number(third); i++) answers.push(await (mode === 'udp' ? askUdp : askTcp)(first, Number(second)));
+  return answers;
 }
+
+if (mode === 'serve') await serve(first, Number(second || 80));
+else if (mode === 'hold') hold(first, Number(second));
+else if (mode === 'hold-udp') holdUdp(first, Number(second));
+else if (mode === 'lasting') {
+  for await (const line of createInterface({ input: process.stdin }))
+    say(JSON.stringify(await ask(JSON.parse(line) as string[])));
+} else for (const text of await ask(process.argv.slice(2))) say(text);

@@ -8,6 +8,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 /** The machine is switched off after this time, whatever it does: a test that hangs there fails. */
 const LIMIT_MS = 15 * 60_000;
 
+/** How much longer things may take there (test/kernel/pace.ts). */
+const PACE = '5';
+
 /** Runs test files with all that they import in a virtual machine, or here when this kernel has all it takes. */
 export const vmPool: PoolRunnerInitializer = {
   name: 'vm',
@@ -94,8 +97,8 @@ class Guest implements PoolWorker {
     const { project, env, execArgv } = this.#options;
     const guest = `${project.getProvidedContext().programs}/test/vm/guest.js`;
     const command = [process.execPath, ...execArgv, guest] as const;
-    const what = { command, cwd: root, env };
-    return ground.kind === 'machine' ? runInMachine(ground.folder, what) : runHere(what);
+    if (ground.kind !== 'machine') return runHere({ command, cwd: root, env });
+    return runInMachine(ground.folder, { command, cwd: root, env: { ...env, TSSWARM_TEST_PACE: PACE } });
   }
 
   #receive(message: unknown): void {
