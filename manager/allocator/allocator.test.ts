@@ -154,8 +154,9 @@ test('nodes - one for which the ingress network has no room says so until it has
   expect(last?.unallocated).toMatchObject([
     {
       subject: 'network ingress',
-      message:
-        'no free address in network "ingress" (10.9.0.0/29: 5 of 5 used): this node answers on no published port',
+      message: expect.stringMatching(
+        /^no free address in network "ingress" \(10\.9\.0\.0\/29: 5 of 5 used\): this node answers on no published port\. For a larger/,
+      ),
     },
   ]);
   await store.update((draft) => draft.remove('node', nodes.find(({ id }) => id !== last?.id)?.id ?? ''));

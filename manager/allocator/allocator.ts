@@ -276,7 +276,7 @@ export class Allocator implements Reaction {
       this.#waiting.add(ingress.id, { kind: 'node', id });
       return NodeProblem.create({
         subject: `network ${ingress.spec.name}`,
-        message: `${messageOf(error)}: this node answers on no published port`,
+        message: `${messageOf(error)}: this node answers on no published port. ${LARGER}`,
       });
     }
   }
@@ -381,6 +381,8 @@ export class Allocator implements Reaction {
   }
 }
 
+const LARGER =
+  'For a larger one, take the published ports from all services, then "network rm" it and "network create -d overlay --ingress --subnet CIDR NAME"';
 /** Names of what can be waited for that is no object. */
 const INGRESS = 'ingress network';
 const PORTS = 'published ports';

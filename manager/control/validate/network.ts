@@ -32,6 +32,7 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
       value: spec.name,
     });
   }
+  if (spec.ingress) checkIngressSubnets(spec);
   if (isRouted({ spec })) checkRoutedSpec(spec);
   else checkOverlayOptions(spec);
   checkFamilies(spec);
@@ -46,6 +47,18 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
       });
     }
     own.push(subnet);
+  }
+}
+
+/** Tasks tell clients from the mesh's own packets by the one subnet of each family. */
+function checkIngressSubnets({ name, ipam }: NetworkSpec): void {
+  for (const family of [4, 6] as const) {
+    const subnets = ipam.map(({ subnet }) => subnet).filter((text) => text !== '' && parseCidr(text).family === family);
+    if (subnets.length > 1)
+      throw invalidArgument(`an ingress network has one subnet of IPv${family}, not ${subnets.join(' and ')}`, {
+        value: name,
+        hint: 'Give it one that is large enough for all nodes and all tasks with published ports, as a /16.',
+      });
   }
 }
 

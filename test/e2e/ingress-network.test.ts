@@ -1,0 +1,117 @@
+import { once } from 'node:events';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { execAt, execute, nodeOf, spawnAt, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
+import { until } from '../../demo/steps.js';
+import { requests } from '../../demo/traffic.js';
+import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+
+useLab(2);
+
+const NODES = [1, 2];
+const created: string[] = [];
+afterEach(async () => {
+  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
+});
+
+async function create(name: string, ...args: readonly string[]): Promise<void> {
+  created.push(name);
+  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
+}
+
+const removeIngress = (name: string) =>
+  execute('sh', ['-c', `echo y | "$0" network rm ${name}`, 'bin/tsswarm'], { TSSWARM_HOST: nodeOf(1).host });
+const refused = async (...args: readonly string[]) => (await tsswarmOutcome(args)).stderr;
+const MINE = ['network', 'create', '-d', 'overlay', '--ingress'] as const;
+
+/** Address of a node's ingress_sbox in the ingress network. */
+async function ingressAddress(node: number): Promise<string | undefined> {
+  const sandbox = `--net=${nodeOf(node).runRoot}/netns/ingress_sbox`;
+  const { code, stdout } = await execute('nsenter', [sandbox, 'ip', '-j', '-4', 'address', 'show', 'dev', 'eth0']);
+  if (code !== 0) return undefined;
+  const [link] = JSON.parse(stdout) as { mtu: number; addr_info: { local: string; prefixlen: number }[] }[];
+  const [address] = link?.addr_info ?? [];
+  return address && `${address.local}/${address.prefixlen} mtu ${link?.mtu}`;
+}
+
+test('the ingress network can be another, which nodes get new addresses in', async () => {
+  await create('before', '--publish', '8080:80', IMAGE);
+  expect((await removeIngress('ingress')).stderr).toContain('network ingress is in use by service before');
+  await tsswarm('service', 'rm', ...created.splice(0));
+  expect((await removeIngress('ingress')).code).toBe(0);
+  expect(await refused('service', 'create', '--name', 'no', '--publish', '8080:80', IMAGE)).toContain(
+    'ports cannot be published on all nodes: the swarm has no ingress network',
+  );
+
+  expect(await refused(...MINE, '--subnet', '10.11.0.0/16,10.12.0.0/16', 'two')).toContain(
+    'an ingress network has one subnet of IPv4',
+  );
+  const mtu = ['--opt', 'com.docker.network.driver.mtu=1200'];
+  await tsswarm(...MINE, '--subnet', '10.11.0.0/16', '--gateway', '10.11.0.2', ...mtu, 'my-ingress');
+  expect(await refused(...MINE, 'another')).toContain('the swarm has an ingress network already: "my-ingress"');
+  expect(await tsswarmInspect('network', 'inspect', 'my-ingress')).toMatchObject({
+    Ingress: true,
+    IPAM: { Config: [{ Subnet: '10.11.0.0/16', Gateway: '10.11.0.2' }] },
+  });
+  const addresses = await until('both nodes have addresses', 15, async () => {
+    const found = await Promise.all(NODES.map(ingressAddress));
+    return found.every((address) => address?.startsWith('10.11.')) ? found : undefined;
+  });
+  expect(new Set(addresses).size).toBe(2);
+  for (const address of addresses) expect(address).toMatch(/^10\.11\.0\.\d+\/16 mtu 1200$/);
+
+  await create('web', '--replicas', '2', '--publish', '8080:80', IMAGE);
+  for (const node of NODES) {
+    const answers = await requests(`http://${addressOf(node)}:8080/`, 4);
+    expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
+    expect(new Set(answers.map(({ hostname }) => hostname)).size).toBe(2);
+  }
+});
+
+/** Answers a POST with the number of bytes that it has got, and anything else with half a megabyte. */
+const COUNTING = `cat > /www/cgi-bin/count <<'END'
+#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+if [ "$REQUEST_METHOD" = POST ]; then wc -c; else head -c 500000 /dev/zero; fi
+END
+chmod +x /www/cgi-bin/count; trap 'exit 0' TERM; httpd -f -p 80 -h /www & wait`;
+
+test('segments fit into an ingress network of a small MTU, where no router may say so', async () => {
+  // The task is on the other node: both ways go over the overlay.
+  const far = ['--constraint', 'node.hostname==node2'];
+  await create('store', ...far, '--publish', '8081:80', IMAGE, 'sh', '-c', COUNTING);
+  const url = `http://${addressOf(1)}:8081/cgi-bin/count`;
+  for (const station of ['client', 'node1', 'node2']) {
+    const table = 'add table ip silent; add chain ip silent unheard { type filter hook prerouting priority -400; };';
+    const rule = 'add rule ip silent unheard icmp type destination-unreachable drop';
+    expect((await execAt(station, ['nft', `${table} ${rule}`])).code).toBe(0);
+    onTestFinished(async () => void (await execAt(station, ['nft', 'delete table ip silent'])));
+  }
+  const filter = 'tcp port 8081 and tcp[tcpflags] & (tcp-syn|tcp-ack) == (tcp-syn|tcp-ack)';
+  const capture = spawnAt('client', ['tcpdump', '-lnni', 'eth0', '-c', '1', filter]);
+  onTestFinished(() => void capture.kill());
+  let captured = '';
+  capture.stdout.on('data', (data: Buffer) => {
+    captured += data.toString();
+  });
+  const asked = () => execAt('client', ['curl', '--silent', '--max-time', '5', '--output', '/dev/null', url]);
+  await until('a SYN-ACK is seen', 15, async () => ((await asked()).code === 0 && captured !== '' ? true : undefined));
+  if (capture.exitCode === null) await once(capture, 'exit');
+  expect(captured).toContain('mss 1160,');
+
+  const body = ['--data-binary', '@/bin/busybox', '--header', 'Content-Type: application/octet-stream'];
+  const up = await execAt('client', ['curl', '--silent', '--max-time', '10', ...body, url]);
+  const { stdout: size } = await execute('stat', ['--format', '%s', '/bin/busybox']);
+  expect([up.code, up.stdout.trim()]).toEqual([0, size.trim()]);
+  const down = await execAt('client', [
+    'curl',
+    '--silent',
+    '--max-time',
+    '10',
+    '--write-out',
+    '%{size_download}',
+    '--output',
+    '/dev/null',
+    url,
+  ]);
+  expect([down.code, down.stdout]).toEqual([0, '500000']);
+});
