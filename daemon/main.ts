@@ -5,6 +5,7 @@ import { systemClock } from '../lib/clock.js';
 import { messageOf, SwarmError } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { packageVersion } from '../lib/package.js';
+import { chooseBalancer } from '../netlb/balancer/choose.js';
 import { prewarmThreadPool } from '../netlb/kernel/namespace.js';
 import { probeFeatures } from '../netlb/probe.js';
 import {
@@ -62,9 +63,10 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
     process.exit(EXIT_ERROR);
   };
   process.on('uncaughtException', fatal);
-  const description = describeNode({ ...options, version, runtime: '', balancer: 'nft', features });
+  const balancer = chooseBalancer(options.balancer).kind;
+  const description = describeNode({ ...options, version, runtime: '', balancer, features });
   const engine = new Running(
-    new Engine({ ...options, images, events, log: log.child({ part: 'engine' }), clock: systemClock }),
+    new Engine({ ...options, balancer, images, events, log: log.child({ part: 'engine' }), clock: systemClock }),
     fatal,
   );
   const inspector = new Inspector(async () => {

@@ -37,6 +37,7 @@ async function open(before: (dataRoot: string) => Promise<unknown> = async () =>
     engine: new Engine({
       events: new LocalEvents(systemClock),
       ...daemon,
+      balancer: 'nft',
       images,
       log: silentLogger,
       clock: systemClock,

@@ -29,6 +29,7 @@ test('parseOptions - images follow the data root; labels are collected', () => {
 test.each([
   [['--data-root', 'relative'], 'Must be an absolute path'],
   [['--cgroup-parent', '/a/../b'], 'Must look like /tsswarm'],
+  [['--balancer', 'lvs'], 'Allowed choices are auto, ipvs, nft'],
   [['--log-level', 'loud'], 'Allowed choices are debug, info, warn, error, silent'],
   [['--label', '=x'], 'Must look like key=value'],
   [['--unknown'], "unknown option '--unknown'"],

@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { LogLevel } from '../lib/log.js';
+import type { BalancerChoice } from '../netlb/balancer/choose.js';
 
 /** Settings of one daemon. Several can share a machine when no folder, cgroup or network namespace of theirs is the same. */
 export interface DaemonOptions {
@@ -16,7 +17,7 @@ export interface DaemonOptions {
   /** Of the engine: what `engine.labels.*` constraints look at. */
   readonly labels: Readonly<Record<string, string>>;
   readonly logLevel: LogLevel;
-  readonly balancer: 'auto' | 'nft';
+  readonly balancer: BalancerChoice;
   /** CIDR of swarm_gwbridge's own address; undefined: the first that is free. */
   readonly gatewayBridge?: string | undefined;
 }
@@ -40,8 +41,8 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
     .option('--label <key=value>', 'label of the engine, for constraints; can be repeated', label, {})
     .addOption(new Option('--log-level <level>', 'least severity that is logged').choices(LOG_LEVELS).default('info'))
     .addOption(
-      new Option('--balancer <kind>', 'what spreads published ports over tasks')
-        .choices(['auto', 'nft'])
+      new Option('--balancer <kind>', 'what spreads published ports over tasks; auto: ipvs where the kernel has it')
+        .choices(['auto', 'ipvs', 'nft'])
         .default('auto'),
     )
     .option(

@@ -2,8 +2,8 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failedPrecondition } from '../lib/errors.js';
+import { ipvsSchedulers } from './balancer/choose.js';
 import { listFlows } from './kernel/conntrack.js';
-import { genericFamily } from './kernel/genetlink.js';
 import { mountOverlay, mountTmpfs, unmount } from './kernel/mounts.js';
 import type { NetNamespace } from './kernel/namespace.js';
 import { NETLINK_XFRM, NetlinkSocket } from './kernel/netlink.js';
@@ -257,13 +257,15 @@ const systemFeatures: readonly Feature[] = [
   },
   {
     name: 'ipvs',
-    meaning: 'IPVS can balance published ports. This version does not use it: nftables balances them.',
+    meaning:
+      'IPVS balances published ports, also to the task with the fewest connections (scheduler=lc, wlc). ' +
+      'nftables does it without, in turn or by client address.',
     remedy: kernelRemedy('ip_vs ip_vs_rr', 'CONFIG_IP_VS and CONFIG_IP_VS_RR'),
     required: false,
     attempt({ namespace }) {
-      const family = genericFamily(namespace, 'IPVS');
-      if (!family) throw failedPrecondition('the kernel has no generic netlink family IPVS');
-      return `generic netlink family IPVS has number ${family.id}`;
+      const schedulers = ipvsSchedulers(namespace);
+      if (schedulers.size === 0) throw failedPrecondition('the kernel has no generic netlink family IPVS');
+      return `made services by mark with the schedulers ${[...schedulers].join(', ')}`;
     },
   },
   {

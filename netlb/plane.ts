@@ -6,8 +6,8 @@ import { type Clock, systemClock } from '../lib/clock.js';
 import { errnoOf, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { Slices } from '../lib/slices.js';
-import type { Balancer } from './balancer/balancer.js';
-import { nftBalancer } from './balancer/nft.js';
+import type { Balancer, BalancerKind } from './balancer/balancer.js';
+import { type BalancerChoice, chooseBalancer } from './balancer/choose.js';
 import type { PortStatistics } from './balancer/statistics.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
@@ -36,8 +36,8 @@ export interface NetworkPlaneOptions {
   /** Namespaces are files under `<runRoot>/netns/`. Two planes in one node need two. */
   readonly runRoot: string;
   readonly log: Logger;
-  /** What spreads connections over backends. */
-  readonly balancer?: 'nft';
+  /** What spreads connections over backends; `nft` unless given. */
+  readonly balancer?: BalancerChoice;
   /** Called after every pass of `apply` that does not throw, and after all that look for drift. */
   readonly onReport?: (report: ApplyReport) => void;
   /** Milliseconds between two looks for drift; 3000 unless given. */
@@ -64,8 +64,6 @@ interface Round {
   /** A sandbox's namespace is new: its resolver can only be made now. */
   readonly unresolved: boolean;
 }
-
-const balancers: Readonly<Record<'nft', Balancer>> = { nft: nftBalancer };
 
 /**
  * Makes a node's network what a DesiredState says, and keeps it so. The node is the network namespace of
@@ -94,19 +92,22 @@ export class NetworkPlane {
   /** Problems of the last pass as one text: they are logged when they change. */
   #known = '[]';
 
-  /** @throws KernelError without the right to make namespaces, FAILED_PRECONDITION without libnftables */
+  /**
+   * @throws KernelError without the right to make namespaces, FAILED_PRECONDITION without libnftables, or for the
+   * balancer `ipvs` on a kernel without it
+   */
   static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {
     await prewarmThreadPool();
     const directory = join(options.runRoot, NAMESPACE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o755 });
-    return new NetworkPlane(options, directory, hasNetdevEgress());
+    return new NetworkPlane(options, directory, chooseBalancer(options.balancer ?? 'nft'), hasNetdevEgress());
   }
 
-  private constructor(options: NetworkPlaneOptions, directory: string, hasEgress: boolean) {
+  private constructor(options: NetworkPlaneOptions, directory: string, balancer: Balancer, hasEgress: boolean) {
     this.#log = options.log;
     this.#handles = new NamespaceHandles(directory);
     this.#memory = new Memory(this.#handles);
-    this.#balancer = balancers[options.balancer ?? 'nft'];
+    this.#balancer = balancer;
     this.#clientAddress = options.keepClientAddress === false ? 'hidden' : hasEgress ? 'kept' : 'lost';
     this.#onReport = options.onReport ?? (() => undefined);
     const clock = options.clock ?? systemClock;
@@ -116,8 +117,8 @@ export class NetworkPlane {
     this.#resolvers = new Resolvers(options.log, options.nodeResolvConf ?? '/etc/resolv.conf');
   }
 
-  /** What spreads connections over backends. */
-  get balancer(): Balancer['kind'] {
+  /** What spreads the connections to published ports. */
+  get balancer(): BalancerKind {
     return this.#balancer.kind;
   }
 

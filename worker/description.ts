@@ -1,5 +1,6 @@
 import { availableParallelism, hostname as systemHostname, totalmem } from 'node:os';
 import { LOG_DRIVERS } from '../lib/log-drivers.js';
+import type { BalancerKind } from '../netlb/balancer/balancer.js';
 import { EngineDescription, type KernelFeature, NodeDescription, Platform, Resources } from '../proto/gen/index.js';
 
 export interface DescriptionOptions {
@@ -10,7 +11,7 @@ export interface DescriptionOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** "runc 1.1.5" */
   readonly runtime: string;
-  readonly balancer: 'nft' | 'ipvs';
+  readonly balancer: BalancerKind;
   readonly features: readonly KernelFeature[];
 }
 

@@ -3,6 +3,7 @@ import { deferred } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import type { Steps } from '../lib/steps.js';
+import type { BalancerKind } from '../netlb/balancer/balancer.js';
 import { NetworkPlane } from '../netlb/plane.js';
 import type { DesiredState, GatewayBridge } from '../netlb/state.js';
 import type { NetworkRepair, NodeProblem } from '../proto/gen/index.js';
@@ -28,6 +29,7 @@ export interface EngineOptions {
   readonly cgroupParent: string;
   /** CIDR of the gateway bridge's address, which no local network may overlap; the first that is free when left out. */
   readonly gatewayBridge?: string | undefined;
+  readonly balancer: BalancerKind;
   /** Where it is told what happens here. */
   readonly events: LocalEvents;
   readonly log: Logger;
@@ -151,11 +153,11 @@ export class Engine {
   }
 
   async #open(): Promise<EngineParts> {
-    const { dataRoot, runRoot, images, cgroupParent, events, log, clock } = this.#options;
+    const { dataRoot, runRoot, images, cgroupParent, balancer, events, log, clock } = this.#options;
     const folders = { dataRoot: join(dataRoot, 'containers'), runRoot: join(runRoot, 'containers') };
     const volumes = await Volumes.open({ root: join(dataRoot, 'volumes'), clock, log });
     const [plane, oci] = await Promise.all([
-      NetworkPlane.open({ runRoot, log, onReport: (report) => this.#opened?.network.reported(report) }),
+      NetworkPlane.open({ runRoot, balancer, log, onReport: (report) => this.#opened?.network.reported(report) }),
       OciExecutor.open({ ...folders, images, volumes, cgroupParent, log, clock }),
     ]);
     const executor = new TellingExecutor(oci, {

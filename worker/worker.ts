@@ -153,7 +153,7 @@ export class Worker {
     const { database, executor } = parts;
     this.#assignments = await database.assignments();
     this.#node = (await database.node()) ?? this.#node;
-    const description = await this.#describe(executor.runtime);
+    const description = this.#describe(parts);
     this.#description = description;
 
     const tasks = this.#taskSet(parts, description);
@@ -181,9 +181,9 @@ export class Worker {
     ]);
   }
 
-  async #describe(runtime: string): Promise<NodeDescription> {
+  #describe({ executor: { runtime }, plane: { balancer } }: EngineParts): NodeDescription {
     const { hostname, labels, version } = this.#options;
-    return describeNode({ hostname, labels, version, runtime, balancer: 'nft', features: probeFeatures() });
+    return describeNode({ hostname, labels, version, runtime, balancer, features: probeFeatures() });
   }
 
   #taskSet({ executor, health, database, plane, network, containers }: Parts, description: NodeDescription): TaskSet {

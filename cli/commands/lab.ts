@@ -23,7 +23,7 @@ export function registerLab(program: Command, context: Context): void {
       '1s',
     )
     .addOption(logLevel())
-    .addOption(new Option('--balancer <KIND>', 'What spreads published ports').choices(['auto', 'nft']));
+    .addOption(new Option('--balancer <KIND>', 'What spreads published ports').choices(['auto', 'ipvs', 'nft']));
   listOption(up, '--label <KEY=VALUE>', 'Engine label of the nodes').action(async (flags: UpFlags) =>
     (await actions()).labUpAction(context, flags),
   );

@@ -56,7 +56,7 @@ describe('parsePublish - long syntax', () => {
   it('takes all fields', () => {
     expect(
       parsePublish(
-        'published=8080,target=80,protocol=udp,mode=host,name=dns,host-ip=10.0.0.1,scheduler=lc,affinity-timeout=5m',
+        'published=8080,target=80,protocol=udp,mode=host,name=dns,host-ip=10.0.0.1,scheduler=lc,affinity=5m',
       ),
     ).toEqual([
       port({

@@ -97,7 +97,7 @@ const FIELDS: Readonly<Record<string, (value: string) => Partial<PortConfig>>> =
   name: (name) => ({ name }),
   ip: (value) => ({ hostIp: hostIp(value) }),
   scheduler: (value) => ({ scheduler: schedulerOf(value) }),
-  'affinity-timeout': (value) => ({ affinityTimeout: parseDuration(value) }),
+  affinity: (value) => ({ affinityTimeout: parseDuration(value) }),
 };
 
 /** What fields are called elsewhere: by `docker run`'s own words, and by compose files. */

@@ -57,13 +57,15 @@ export function prettyService(
   return prettyLines(lines);
 }
 
-/** `192.0.2.7:8080 -> 80/tcp (ingress)`; in host mode also `8080-8090 -> …` and `any -> …`. */
+/** `192.0.2.7:8080 -> 80/tcp (ingress, lc, affinity 10m0s)`; in host mode also `8080-8090 -> …` and `any -> …`. */
 function portLine(port: PortConfig): string {
   const mode = port.publishMode === PublishMode.HOST ? 'host' : 'ingress';
   const last = port.publishedLast === 0 ? '' : `-${port.publishedLast}`;
   const published = port.publishedPort === 0 ? 'any' : `${port.publishedPort}${last}`;
   const at = port.hostIp === '' ? '' : `${port.hostIp.includes(':') ? `[${port.hostIp}]` : port.hostIp}:`;
-  return `${at}${published} -> ${port.targetPort}/${dashed(ProtocolName[port.protocol])} (${mode})`;
+  const how = [mode, port.scheduler, port.affinityTimeout > 0 ? `affinity ${goDuration(port.affinityTimeout)}` : ''];
+  const words = how.filter((word) => word !== '').join(', ');
+  return `${at}${published} -> ${port.targetPort}/${dashed(ProtocolName[port.protocol])} (${words})`;
 }
 
 function updateStatusLines({ updateStatus: status }: Service): PrettyLine[] {

@@ -87,11 +87,19 @@ function allocatePort(service: Service, port: PortConfig, previous: PortConfig[]
     return port;
   }
   const kept = previous.findIndex(
-    (p) => isDeepStrictEqual({ ...p, publishedPort: 0 }, port) && ports.claim(service.id, p),
+    (p) => isDeepStrictEqual(spreadAside(p), spreadAside(port)) && ports.claim(service.id, p),
   );
   const [same] = kept < 0 ? [] : previous.splice(kept, 1);
-  return same ?? { ...port, publishedPort: ports.assign(service.id, port) };
+  return { ...port, publishedPort: same?.publishedPort ?? ports.assign(service.id, port) };
 }
+
+/** What makes a port the same one: not its number, which the swarm chooses, nor how its connections are spread. */
+const spreadAside = (port: PortConfig): PortConfig => ({
+  ...port,
+  publishedPort: 0,
+  scheduler: '',
+  affinityTimeout: 0,
+});
 
 /** Networks in which the service is to have virtual addresses, with the one asked for; empty: any. */
 function vipNetworks(service: Service, { network }: ServiceResources): ReadonlyMap<string, string> {

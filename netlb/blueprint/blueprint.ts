@@ -16,7 +16,7 @@ import { checkAddress, checkBackends, checkCidr, checkIp, checkMac, checkPublish
 import { type EnteredPort, withEntries } from './entries.js';
 import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
-import { ingressBlueprint, ingressFamilies, schedulerProblem } from './ingress.js';
+import { ingressBlueprint, ingressFamilies } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
@@ -26,6 +26,7 @@ import { overlayBlueprint } from './overlay.js';
 import { hostAddressOver, portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
+import { spreadOf } from './spread.js';
 
 /**
  * The desired state in the kernel's terms. Pure. What is not well-formed is left out and named in the
@@ -135,10 +136,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    for (const port of published) {
-      const problem = schedulerProblem(port, balancer);
-      if (problem !== undefined) tell(ingressSubject)(problem);
-    }
+    for (const port of published) spreadOf(port, balancer).problems.forEach(tell(ingressSubject));
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];

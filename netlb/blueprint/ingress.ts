@@ -4,7 +4,7 @@ import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balan
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
-import type { GatewayBridge, Ingress, PublishedPort } from '../state.js';
+import type { GatewayBridge, Ingress } from '../state.js';
 import type { EnteredPort } from './entries.js';
 import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
 import type { Family } from './ingress-place.js';
@@ -17,6 +17,7 @@ import {
 } from './interfaces.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
+import { spreadOf } from './spread.js';
 
 /** @param published of `ingress.services`, those that are well-formed */
 export function ingressBlueprint(
@@ -93,22 +94,10 @@ function markedServices(published: readonly EnteredPort[], balancer: Balancer, f
   const marks = assignMarks(published.map(entryKey), facts.marks);
   return published.flatMap((port): MarkedService[] => {
     const mark = marks.get(entryKey(port));
-    const { scheduler = 'rr', affinity = 0 } = port;
+    const { scheduler, affinity } = spreadOf(port, balancer);
     const backends = port.backends.map((backend) => ({ ...backend, address: canonicalAddress(backend.address) }));
-    return mark === undefined
-      ? []
-      : [{ ...port, backends, mark, affinity, scheduler: balancer.schedulers.has(scheduler) ? scheduler : 'rr' }];
+    return mark === undefined ? [] : [{ ...port, backends, mark, affinity, scheduler }];
   });
-}
-
-/** What a port asks for and this node does otherwise, in words; undefined: nothing. */
-export function schedulerProblem({ protocol, published, scheduler }: PublishedPort, balancer: Balancer) {
-  if (scheduler === undefined || balancer.schedulers.has(scheduler)) return undefined;
-  const lack =
-    balancer.kind === 'nft'
-      ? `which the balancer nft does not have: use a kernel with IPVS, and --balancer auto or ipvs`
-      : `which this kernel does not have: run "modprobe ip_vs_${scheduler}"`;
-  return `port ${published}/${protocol} is balanced in turn (rr) on this node; it asks for ${scheduler}, ${lack}`;
 }
 
 /** @param hidden the address that clients get, where they cannot keep theirs */

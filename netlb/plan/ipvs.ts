@@ -64,7 +64,7 @@ type DestinationsKind = 'add-ipvs-destinations' | 'set-ipvs-destinations' | 'rem
 const some = (kind: DestinationsKind, service: IpvsServiceId, destinations: readonly IpvsDestination[]): Action[] =>
   destinations.length > 0 ? [{ kind, service, destinations }] : [];
 
-/** One address can be there with several ports; ours have none. */
+/** One address can be there with several ports. */
 const destinationKey = ({ address, port }: IpvsDestination): string => `${address} ${port}`;
 
 const same = (a: ActualIpvs['timeouts'], b: ActualIpvs['timeouts']): boolean =>

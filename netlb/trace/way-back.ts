@@ -64,7 +64,9 @@ export function sourceUndone(walk: Walk, place: Place, packet: HookPacket): Hook
   const change = changeAt(
     walk,
     place,
-    (after, before) => after.destination === packet.source && before.destination !== after.destination,
+    (after, before) =>
+      after.destination === packet.source &&
+      (before.destination !== after.destination || before.destinationPort !== after.destinationPort),
   );
   if (!change) return packet;
   const { destination, destinationPort } = change.before;

@@ -14,7 +14,14 @@ import type { ContainersProcessOptions } from './containers-fixture.js';
 const options = JSON.parse(process.argv[2] ?? '') as ContainersProcessOptions;
 const log = createLogger('debug', 'containers');
 const images = await OciImageStore.open({ root: options.images, log });
-const engine = new Engine({ events: new LocalEvents(systemClock), ...options, images, log, clock: systemClock });
+const engine = new Engine({
+  balancer: 'nft',
+  events: new LocalEvents(systemClock),
+  ...options,
+  images,
+  log,
+  clock: systemClock,
+});
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 const server = new RpcServer(log);

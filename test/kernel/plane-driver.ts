@@ -12,6 +12,7 @@ export type DriverRequest =
   /** Answered when the drift watch has started. */
   | { readonly watch: true }
   | { readonly statistics: true }
+  | { readonly repair: true }
   | { readonly destroy: true };
 
 const [runRoot, options] = process.argv.slice(2);
@@ -39,6 +40,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   } else if ('watch' in request) {
     void plane.run(stop.signal);
     answer({ watching: true });
+  } else if ('repair' in request) {
+    answer(await plane.repair());
   } else {
     await plane.destroy();
     answer({ destroyed: true });

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
-import type { ApplyReport, DesiredState } from '../../netlb/state.js';
+import type { ApplyProblem, ApplyReport, DesiredState, Repair } from '../../netlb/state.js';
 import { PACE } from './pace.js';
 import type { DriverRequest } from './plane-driver.js';
 import { LastingPeer } from './plane-lasting-peer.js';
@@ -57,6 +57,11 @@ export class Driver {
 
   statistics(): Promise<PortStatistics[]> {
     return this.#ask<PortStatistics[]>({ statistics: true });
+  }
+
+  /** Looks for drift now, and puts it right. */
+  repair(): Promise<{ readonly repairs: readonly Repair[]; readonly problems: readonly ApplyProblem[] }> {
+    return this.#ask({ repair: true });
   }
 
   async destroy(): Promise<void> {

@@ -8,6 +8,7 @@ import type {
   Overlay,
   PublishedPort,
   Sandbox,
+  Scheduler,
   TransportProtocol,
 } from '../../netlb/state.js';
 
@@ -37,6 +38,9 @@ export interface Service {
   readonly published: number;
   readonly target?: number;
   readonly hostAddress?: string;
+  readonly scheduler?: Scheduler;
+  /** Seconds. */
+  readonly affinity?: number;
   /** Names of tasks, or with a weight. */
   readonly backends: readonly (string | { readonly task: string; readonly weight: number })[];
 }
@@ -156,6 +160,8 @@ export function desiredState(swarm: Swarm, node: number): DesiredState {
                 target: service.target ?? 80,
                 hostAddress: service.hostAddress ?? '',
                 backends: backendsOf(swarm, 'ingress', service.backends),
+                ...(service.scheduler && { scheduler: service.scheduler }),
+                ...(service.affinity && { affinity: service.affinity }),
               }),
             ),
           },

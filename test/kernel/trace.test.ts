@@ -139,8 +139,10 @@ describe('a whole way', () => {
       .map(({ title }) => title);
     expect(translations).toEqual([
       'destination 192.0.2.1:8080 → 172.18.0.2:8080',
-      'destination 172.18.0.2:8080 → 10.0.0.12:80',
-      'source 10.0.0.12:80 → 172.18.0.2:8080 (as it was)',
+      'destination 172.18.0.2:8080 → 10.0.0.12:8080',
+      'destination 10.0.0.12:8080 → 10.0.0.12:80',
+      'source 10.0.0.12:80 → 10.0.0.12:8080 (as it was)',
+      'source 10.0.0.12:8080 → 172.18.0.2:8080 (as it was)',
       'source 172.18.0.2:8080 → 192.0.2.1:8080 (as it was)',
     ]);
     const back = hops.find(({ leg, owner, kind }) => leg === 'back' && owner === 'a2' && kind === 'route');

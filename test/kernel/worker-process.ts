@@ -13,7 +13,14 @@ import type { WorkerProcessOptions } from './worker-fixture.js';
 const options = JSON.parse(process.argv[2] ?? '') as WorkerProcessOptions;
 const log = createLogger('debug', 'worker');
 const images = await OciImageStore.open({ root: options.images, log });
-const engine = new Engine({ events: new LocalEvents(systemClock), ...options, images, log, clock: systemClock });
+const engine = new Engine({
+  balancer: 'nft',
+  events: new LocalEvents(systemClock),
+  ...options,
+  images,
+  log,
+  clock: systemClock,
+});
 const worker = new Worker({
   ...options,
   engine,

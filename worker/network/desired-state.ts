@@ -1,5 +1,6 @@
 import { addressOf, canonicalAddress, familyOf, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
+import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import type {
   DesiredState,
   GatewayBridge,
@@ -216,6 +217,12 @@ function sandboxIngress({ id, ipam }: NetworkRecord, ports: readonly PortConfig[
   return { subnets, overlayId: id, ports: [...byKey.values()] };
 }
 
+/** Managers have refused schedulers that there are not. */
+function spreadOf({ scheduler: name, affinityTimeout }: PortConfig): Pick<PublishedPort, 'scheduler' | 'affinity'> {
+  const scheduler = SCHEDULERS.find((known) => known === name);
+  return { ...(scheduler && { scheduler }), ...(affinityTimeout > 0 && { affinity: affinityTimeout / 1e9 }) };
+}
+
 const isOnMesh = ({ publishMode, publishedPort }: PortConfig): boolean =>
   publishMode === PublishMode.INGRESS && publishedPort !== 0;
 
@@ -268,6 +275,7 @@ function ingressOf(
         published: port.publishedPort,
         target: port.targetPort,
         hostAddress,
+        ...spreadOf(port),
         backends: ([4, 6] as const).flatMap((family) => backends(network.id, service.id, family)),
       });
     }

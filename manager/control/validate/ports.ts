@@ -75,6 +75,27 @@ function checkPort(port: PortConfig): void {
       hint: 'One of rr, wrr, lc, wlc, sh, mh.',
     });
   }
+  checkSpread(port);
+}
+
+const SECOND = 1e9;
+const WEEK = 7 * 24 * 3600 * SECOND;
+
+/** What of a port says how its connections are spread is for ports that lead to several tasks. */
+function checkSpread({ publishMode, scheduler, affinityTimeout, publishedPort, targetPort }: PortConfig): void {
+  const port = publishedPort || targetPort;
+  if (affinityTimeout !== 0 && (affinityTimeout < SECOND || affinityTimeout > WEEK || affinityTimeout % SECOND !== 0)) {
+    throw invalidArgument(`affinity ${affinityTimeout / SECOND}s of port ${port} is out of range`, {
+      value: `${affinityTimeout / SECOND}s`,
+      hint: 'A client keeps its task for whole seconds, from 1s to 168h; 0 is not at all.',
+    });
+  }
+  if (publishMode === PublishMode.HOST && (scheduler !== '' || affinityTimeout > 0)) {
+    throw invalidArgument(`port ${port} with mode=host leads to one task: it has no scheduler and no affinity`, {
+      value: scheduler || `${affinityTimeout / SECOND}s`,
+      hint: 'Leave them out, or use mode=ingress.',
+    });
+  }
 }
 
 function range(what: string, port: number, least: number): void {

@@ -32,8 +32,6 @@ describe('services', () => {
     [container({ privileges: Privileges.create({ seccomp: '{}' }) }), 'seccomp profiles'],
     [container({ privileges: Privileges.create({ apparmor: 'unconfined' }) }), 'AppArmor profiles'],
     [port({ hostIp: '::1', publishedPort: 80 }), 'port 80: publishing on an IPv6 address is not supported'],
-    [port({ scheduler: 'lc', publishedPort: 80 }), 'port 80: spreading connections by "lc" is not supported'],
-    [port({ affinityTimeout: 1e9 }), 'port 80: affinity is not supported'],
     [attached({ driverOptions: { a: 'b' } }), 'options of an attachment to a network are not supported'],
   ])('%#: %j is refused', (refused, message) => {
     expect(() => checkServiceIsSupported(refused)).toThrow(expect.objectContaining({ code: 'UNIMPLEMENTED' }));
@@ -46,7 +44,7 @@ describe('services', () => {
     [health({ test: ['CMD-SHELL', 'true'], retries: 3 })],
     [health({ test: ['NONE'] })],
     [container({ isolation: 'default', privileges: Privileges.create({ noNewPrivileges: true }) })],
-    [port({ hostIp: '203.0.113.1', scheduler: 'rr' })],
+    [port({ hostIp: '203.0.113.1', scheduler: 'lc', affinityTimeout: 60e9 })],
     [attached({ aliases: ['www'] })],
     [spec({ dependsOn: [{ service: 'db', condition: 'healthy' }] })],
     [spec({ endpoint: EndpointSpec.create({ mode: 1 }) })],

@@ -8,8 +8,8 @@ import type { ContainerSpec, NetworkSpec, PortConfig, ServiceSpec } from '../../
  * left out in silence. A feature that is added takes its line away here.
  */
 
-const unsupported = (what: string, value: string, hint?: string) =>
-  new SwarmError('UNIMPLEMENTED', `${what} by this version`, { value, hint });
+const unsupported = (what: string, value: string) =>
+  new SwarmError('UNIMPLEMENTED', `${what} by this version`, { value });
 
 /** @throws UNIMPLEMENTED that names the first such thing */
 export function checkServiceIsSupported(spec: ServiceSpec): void {
@@ -33,13 +33,9 @@ function checkContainerIsSupported(container: ContainerSpec): void {
   }
 }
 
-function checkPortIsSupported({ publishedPort, targetPort, hostIp, scheduler, affinityTimeout }: PortConfig): void {
+function checkPortIsSupported({ publishedPort, targetPort, hostIp }: PortConfig): void {
   const port = publishedPort || targetPort;
   if (isIPv6(hostIp)) throw unsupported(`port ${port}: publishing on an IPv6 address is not supported`, hostIp);
-  if (scheduler !== '' && scheduler !== 'rr') {
-    throw unsupported(`port ${port}: spreading connections by "${scheduler}" is not supported`, scheduler, 'Use rr.');
-  }
-  if (affinityTimeout > 0) throw unsupported(`port ${port}: affinity is not supported`, String(affinityTimeout));
 }
 
 /** What is asked for and passed over. */

@@ -94,6 +94,10 @@ describe('service specs that are refused', () => {
       'port 85/tcp is published twice',
     ],
     [ports({ publishedPort: 80, hostIp: 'lo' }), '"lo" is not an address to publish port 80 on'],
+    [ports({ publishedPort: 80, scheduler: 'lblc' }), '"lblc" is not a way to spread connections'],
+    [ports({ publishedPort: 80, affinityTimeout: 1.5e9 }), 'affinity 1.5s of port 80 is out of range'],
+    [ports({ publishedPort: 80, affinityTimeout: 8 * 86_400e9 }), 'affinity 691200s of port 80 is out of range'],
+    [ports({ publishMode: PublishMode.HOST, scheduler: 'lc' }), 'port 80 with mode=host leads to one task'],
     [
       spec({ endpoint: EndpointSpec.create({ mode: 1, ports: [PortConfig.create({ targetPort: 80 })] }) }),
       'port 80 cannot be published on all nodes with dnsrr',
@@ -148,6 +152,7 @@ test('service specs that are accepted', () => {
       { publishedPort: 80, hostIp: '10.0.0.1', publishMode: PublishMode.HOST },
       { publishedPort: 80, hostIp: '10.0.0.2', publishMode: PublishMode.HOST },
     ),
+    ports({ publishedPort: 80, scheduler: 'wlc', affinityTimeout: 600e9 }),
     ports({ publishedPort: 80, publishMode: PublishMode.HOST }),
     container({ env: ['A=', 'B=c=d', 'C'], stopSignal: 'SIGRTMIN+3', hostname: '{{.Node.Hostname}}-{{.Task.Slot}}' }),
     container({ stopSignal: 'term', hosts: ['10.0.0.1 a b'] }),

@@ -1,0 +1,3 @@
+import { describeBalancer } from './balancer-behaviour.js';
+
+describeBalancer('nft', 60);
