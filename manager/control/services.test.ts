@@ -14,6 +14,8 @@ import {
   type ServiceSpec,
   TaskSpec,
   TaskState,
+  UpdateConfig,
+  UpdateOrder,
   UpdateServiceRequest,
   UpdateState,
 } from '../../proto/gen/index.js';
@@ -78,9 +80,10 @@ describe('services', () => {
     await create({ name: 'b', ports: [{ publishedPort: 80, hostIp: '203.0.113.2' }] });
     const same = create({ name: 'c', ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
     await expect(same).rejects.toThrow(`port '203.0.113.1:80/tcp' is already in use by service 'web' (${id})`);
+    // Whichever of the two is found first is named.
     for (const hostIp of ['', '0.0.0.0'])
       await expect(create({ name: 'd', ports: [{ publishedPort: 80, hostIp }] })).rejects.toThrow(
-        `is already in use by service 'web' (${id}) as an ingress port (203.0.113.1:80/tcp)`,
+        /is already in use by service '(web|b)' \(\w+\) as an ingress port \(203\.0\.113\.[12]:80\/tcp\)/,
       );
   });
 
@@ -105,6 +108,22 @@ describe('services', () => {
   ])('ports - %j would cut the swarm off', async (port, message) => {
     const { create } = await openControl();
     await expect(create({ ports: [port] })).rejects.toThrow(message);
+  });
+
+  test('ports - start-first is refused where a node would have a port twice, and warned of where it may', async () => {
+    const { control } = await openControl();
+    const update = UpdateConfig.create({ order: UpdateOrder.START_FIRST });
+    const port = { publishedPort: 8080, publishMode: PublishMode.HOST };
+    const asked = (fields: Parameters<typeof specOf>[0]) =>
+      control.createService({ spec: specOf({ update, ...fields }) }, context);
+    await expect(asked({ ports: [port], replicated: undefined, global: {} })).rejects.toThrow(
+      "a global service with the host-mode port 8080/tcp cannot start a node's new task before the old one has stopped",
+    );
+    expect((await asked({ ports: [port] })).warnings).toEqual([
+      expect.stringContaining('a node has the host-mode port 8080/tcp once'),
+    ]);
+    const range = { ...port, publishedPort: 9000, publishedLast: 9009 };
+    expect((await asked({ name: 'b', ports: [range], replicated: undefined, global: {} })).warnings).toEqual([]);
   });
 
   test('create - what is not supported is refused, what is passed over is told', async () => {

@@ -10,10 +10,12 @@ import {
   PublishMode,
   Service,
   type ServiceSpec,
+  UpdateOrder,
   UpdateState,
   UpdateStatus,
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
+import { onceOnANode, publishedText } from '../common/published-ports.js';
 import { checkRoutedAddresses, isRouted } from '../common/routed-options.js';
 import { atPresentScale } from '../common/scale.js';
 import { firstStatus, statusOfChanged } from '../jobs/runs.js';
@@ -269,10 +271,16 @@ function isJob(spec: ServiceSpec): boolean {
 
 function warningsFor(spec: ServiceSpec): string[] {
   const { limits } = spec.task.resources;
+  const single = onceOnANode(spec.endpoint.ports);
   const late = spec.update?.monitor !== undefined && spec.update.delay >= spec.update.monitor && spec.update.delay > 0;
   return [
     ...(late
       ? ['the update delay is not shorter than the monitor period: failures are seen only after the next step']
+      : []),
+    ...(single && spec.update?.order === UpdateOrder.START_FIRST
+      ? [
+          `a node has the host-mode port ${publishedText(single)} once: with the update order start-first a new task needs a node on which the service has none`,
+        ]
       : []),
     ...(limits.pids > 0 && limits.pids < 10 ? [`a limit of ${limits.pids} processes is too low for most images`] : []),
     ...autoscaleWarnings(spec),

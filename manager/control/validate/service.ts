@@ -1,6 +1,7 @@
 import { invalidArgument } from '../../../lib/errors.js';
 import { logSettings } from '../../../lib/log-drivers.js';
-import { type Placement, ServiceSpec } from '../../../proto/gen/index.js';
+import { type Placement, ServiceSpec, UpdateOrder } from '../../../proto/gen/index.js';
+import { onceOnANode, publishedText } from '../../common/published-ports.js';
 import { checkSchedule } from '../../jobs/schedule.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
 import { checkAutoscale } from './autoscale.js';
@@ -49,6 +50,7 @@ export function checkServiceSpec(spec: ServiceSpec): void {
   for (const { aliases } of spec.task.networks) aliases.forEach(checkAlias);
   if (spec.update) checkUpdateConfig('update', spec.update);
   if (spec.rollback) checkUpdateConfig('rollback', spec.rollback);
+  if (mode === 'global') checkOrder(spec);
   if (mode === 'replicated-job' || mode === 'global-job') checkJob(spec, mode);
   else if (spec.schedule) throw invalidArgument(`a schedule is for jobs, not for a ${mode} service`, { value: mode });
   if (mode === 'replicated') checkReplicas('replicas', spec.replicated?.replicas ?? 0);
@@ -63,6 +65,25 @@ export function checkServiceSpec(spec: ServiceSpec): void {
     });
   }
   checkSize(spec);
+}
+
+/** Each node has the port once, and its task is nowhere else. */
+function checkOrder({ endpoint, update, rollback }: ServiceSpec): void {
+  const port = onceOnANode(endpoint.ports);
+  if (port === undefined) return;
+  for (const [what, config] of [
+    ['update', update],
+    ['rollback', rollback],
+  ] as const) {
+    if (config?.order !== UpdateOrder.START_FIRST) continue;
+    throw invalidArgument(
+      `a global service with the host-mode port ${publishedText(port)} cannot start a node's new task before the old one has stopped`,
+      {
+        value: `--${what}-order start-first`,
+        hint: `Use --${what}-order stop-first, or give a range of ports to choose from.`,
+      },
+    );
+  }
 }
 
 /** A service object holds two specs and must fit into one transaction of the log, as each of its tasks must. */
