@@ -277,13 +277,7 @@ const systemFeatures: readonly Feature[] = [
       const socket = new NetlinkSocket({ namespace, protocol: NETLINK_XFRM });
       const ends = { source: '192.0.2.1', destination: '192.0.2.2' };
       try {
-        const association = newSecurityAssociation({
-          ...ends,
-          spi: 4096,
-          reqid: 1,
-          key: Buffer.alloc(20, 7),
-          icvBits: 64,
-        });
+        const association = newSecurityAssociation({ ...ends, spi: 4096, reqid: 1, icvBits: 128 }, Buffer.alloc(20, 7));
         socket.execute(association, 'add security association esp rfc4106(gcm(aes))');
       } finally {
         socket.close();

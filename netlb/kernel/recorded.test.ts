@@ -7,7 +7,14 @@ import { decodeAcknowledgement, decodeMessages, type NetlinkMessage, type Netlin
 import { newFdb, newNeighbour, parseFdb, parseNeighbour } from './neighbours.js';
 import { newRoute, parseRoute } from './routes.js';
 import { newRule, parseRule } from './rules.js';
-import { newSecurityAssociation } from './xfrm.js';
+import {
+  deleteSecurityAssociation,
+  deleteSecurityPolicy,
+  newSecurityAssociation,
+  parseSecurityAssociation,
+  parseSecurityPolicy,
+  setSecurityPolicy,
+} from './xfrm.js';
 
 const recorded = JSON.parse(readFileSync(new URL('testdata/recorded.json', import.meta.url), 'utf8')) as {
   requests: Record<string, { command: string; bytes: string }>;
@@ -57,6 +64,11 @@ interface Comparison {
   readonly header: number;
   readonly levels?: readonly Level[];
 }
+
+const REQID = 0x74737377;
+const xfrmKey = Buffer.alloc(20, 7);
+const association = { source: '192.0.2.1', destination: '192.0.2.2', spi: 0x1001 };
+const policy = { ...association, port: 4789, mark: REQID, reqid: REQID };
 
 const requests: Record<string, Comparison> = {
   bridge: {
@@ -113,16 +125,16 @@ const requests: Record<string, Comparison> = {
   },
   fdbm: { request: newFdb({ index: 4, mac: '02:42:0a:00:01:05' }).request, header: 12 },
   xfrm: {
-    request: newSecurityAssociation({
-      source: '192.0.2.1',
-      destination: '192.0.2.2',
-      spi: 0x1000,
-      reqid: 1,
-      key: Buffer.alloc(20, 7),
-      icvBits: 64,
-    }),
+    request: newSecurityAssociation(
+      { source: '192.0.2.1', destination: '192.0.2.2', spi: 0x1000, reqid: 1, icvBits: 64 },
+      xfrmKey,
+    ),
     header: 224,
   },
+  xfrm128: { request: newSecurityAssociation({ ...association, reqid: REQID, icvBits: 128 }, xfrmKey), header: 224 },
+  'xfrm delete': { request: deleteSecurityAssociation(association), header: 24 },
+  policy: { request: setSecurityPolicy(policy), header: 168 },
+  'policy delete': { request: deleteSecurityPolicy(policy), header: 64 },
 };
 
 describe('requests', () => {
@@ -205,6 +217,15 @@ describe('replies', () => {
     expect(parseNeighbour(reply('forwarding entry of a vxlan device'))).toBeUndefined();
     expect(parseAddressMessage(reply('address'))).toMatchObject({ index: 2, family: 4, cidr: '10.0.1.5/24' });
     expect(parseAddressMessage(reply('address IPv6'))).toMatchObject({ index: 2, family: 6, cidr: 'fd00:1::5/64' });
+  });
+
+  test('security association, with the packets that it has sent and without its key', () => {
+    const seen = parseSecurityAssociation(reply('security association'));
+    expect(seen).toEqual({ ...association, reqid: REQID, icvBits: 128, sent: 5, ordinary: true });
+  });
+
+  test('security policy', () => {
+    expect(parseSecurityPolicy(reply('security policy'))).toEqual(policy);
   });
 
   test("refusal - has the kernel's words after the echoed request", () => {
