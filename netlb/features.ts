@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failedPrecondition } from '../lib/errors.js';
 import { ipvsSchedulers } from './balancer/choose.js';
+import { tryEncryption } from './esp-probe.js';
 import { listFlows } from './kernel/conntrack.js';
 import { mountOverlay, mountTmpfs, unmount } from './kernel/mounts.js';
 import type { NetNamespace } from './kernel/namespace.js';
-import { NETLINK_XFRM, NetlinkSocket } from './kernel/netlink.js';
 import { Nftables } from './kernel/nftables.js';
 import {
   newBridge,
@@ -19,7 +19,6 @@ import {
   setLink,
 } from './kernel/rtnetlink.js';
 import { readSysctl, sysctlPath, writeSysctl } from './kernel/sysctl.js';
-import { newSecurityAssociation } from './kernel/xfrm.js';
 
 /** Where features are tried. */
 export interface ProbeGround {
@@ -270,18 +269,11 @@ const systemFeatures: readonly Feature[] = [
   },
   {
     name: 'esp',
-    meaning: 'Encrypted overlay networks (--opt encrypted) need ESP. This version has no such networks yet.',
-    remedy: kernelRemedy('esp4 xfrm_user', 'CONFIG_INET_ESP, CONFIG_XFRM_USER and CONFIG_CRYPTO_GCM'),
+    meaning: 'Encrypted overlay networks (--opt encrypted) carry their traffic between nodes as ESP (IPsec).',
+    remedy: kernelRemedy('esp4 xfrm_user gcm', 'CONFIG_INET_ESP, CONFIG_XFRM_USER and CONFIG_CRYPTO_GCM'),
     required: false,
     attempt({ namespace }) {
-      const socket = new NetlinkSocket({ namespace, protocol: NETLINK_XFRM });
-      const ends = { source: '192.0.2.1', destination: '192.0.2.2' };
-      try {
-        const association = newSecurityAssociation({ ...ends, spi: 4096, reqid: 1, icvBits: 128 }, Buffer.alloc(20, 7));
-        socket.execute(association, 'add security association esp rfc4106(gcm(aes))');
-      } finally {
-        socket.close();
-      }
+      tryEncryption(namespace);
       return 'made a security association with rfc4106(gcm(aes))';
     },
   },

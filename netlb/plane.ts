@@ -12,6 +12,7 @@ import type { PortStatistics } from './balancer/statistics.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
 import type { Facts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
+import { whyNoEncryption } from './esp-probe.js';
 import { isKernelError } from './kernel/errors.js';
 import { readListeners } from './kernel/listeners.js';
 import { namespaceInode, prewarmThreadPool } from './kernel/namespace.js';
@@ -61,7 +62,7 @@ interface Round {
   readonly current: boolean;
   /** The kernel was not as it was thought to be, or is not as it shall be. */
   readonly doubtful: boolean;
-  /** A sandbox's namespace is new: its resolver can only be made now. */
+  /** A sandbox's namespace is new, or the rules of an encrypted overlay are: its resolver, or it, can only be made now. */
   readonly unresolved: boolean;
 }
 
@@ -88,6 +89,7 @@ export class NetworkPlane {
   #desired: DesiredState | undefined;
   /** What the kernel was brought to last, but for problems. */
   #reached: DesiredState | undefined;
+  #hasEncryption = false;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
   #known = '[]';
@@ -198,10 +200,13 @@ export class NetworkPlane {
       // Their sockets keep namespaces alive.
       await this.#resolvers.close();
       const { actual } = await this.#memory.read(slices);
-      const nothing = { namespaces: [], spared: new Set<string>(), problems: [] };
+      const encryption = { associations: [], policies: [] };
+      const nothing = { namespaces: [], spared: new Set<string>(), encryption, problems: [] };
       const { operations } = await slices.run(planSteps(nothing, actual));
       // The node's own namespace is not ours to remove: it is cleared below.
-      const others = operations.filter(({ namespace }) => namespace !== NODE_NAMESPACE);
+      const others = operations.filter(
+        ({ namespace, subject }) => namespace !== NODE_NAMESPACE || subject.kind === 'encryption',
+      );
       const { problems } = await execute(others, this.#handles, this.#memory, slices);
       for (const { message } of problems) this.#log.warn({ message }, 'namespace not removed');
       this.#clearNode([...(actual.namespaces.get(NODE_NAMESPACE)?.tables.keys() ?? [])]);
@@ -256,7 +261,7 @@ export class NetworkPlane {
     const listeners = publishes(desired)
       ? this.#contested.name(readListeners(this.#handles.get(NODE_NAMESPACE).namespace), desired)
       : [];
-    const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports);
+    const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports, this.#noEncryption(desired));
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
@@ -266,9 +271,9 @@ export class NetworkPlane {
       done,
       complete: failures.length === 0,
       current,
-      unresolved: desired.sandboxes.some(
-        ({ id, resolver }) => resolver && !ports.has(id) && !actual.namespaces.has(id),
-      ),
+      unresolved:
+        desired.sandboxes.some(({ id, resolver }) => resolver && !ports.has(id) && !actual.namespaces.has(id)) ||
+        awaitsRules(desired, facts),
       doubtful:
         unanswered.length > 0 ||
         wanted.namespaces === undefined ||
@@ -276,6 +281,14 @@ export class NetworkPlane {
         failures.length > 0 ||
         (desired.underlay !== undefined && facts.underlayMtu === undefined),
     };
+  }
+
+  /** Tried when it is first needed, and again while the kernel has not what it takes: modules are loaded later. */
+  #noEncryption({ overlays }: DesiredState): string | undefined {
+    if (this.#hasEncryption || !overlays.some(({ encrypted }) => encrypted)) return undefined;
+    const reason = whyNoEncryption();
+    this.#hasEncryption = reason === undefined;
+    return reason;
   }
 
   #clearNode(tables: readonly string[]): void {
@@ -299,6 +312,10 @@ export class NetworkPlane {
     if (problems.length === 0) this.#log.info({}, 'network problems are solved');
   }
 }
+
+const awaitsRules = ({ overlays }: DesiredState, { encryption }: Facts): boolean =>
+  encryption?.missing === undefined &&
+  overlays.some(({ encrypted, vni }) => encrypted && !encryption?.guarded.has(vni));
 
 function publishes({ ingress, sandboxes }: DesiredState): boolean {
   return (ingress?.services.length ?? 0) > 0 || sandboxes.some(({ hostPorts }) => hostPorts.length > 0);

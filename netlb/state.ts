@@ -1,3 +1,5 @@
+import type { Secret } from '../lib/secret.js';
+
 /**
  * The whole network state that a node shall have. It is always given whole; NetworkPlane compares it
  * with what the kernel shows and makes the difference. Addresses are text (`10.0.1.5`, `fd00:1::5`), subnets
@@ -7,7 +9,8 @@
  *
  *   node's namespace   swarm_gwbridge 172.18.0.1/16 with one isolated port per sandbox; tsswarm0 172.17.0.1/16 and
  *                      br-<network, 12> with one port per endpoint; routed.<VNI> of a routed network with a /32, one
- *                      neighbour and FDB entry per other node, and one route (proto 115); table `ip tsswarm`
+ *                      neighbour and FDB entry per other node, and one route (proto 115); table `ip tsswarm`; of
+ *                      encrypted overlays, security associations and policies with each other node (reqid 0x74737377)
  *   1-<network, 10>    br0 with the gateway addresses, vxlan0 with FDB and neighbours, one veth per local endpoint
  *   ingress_sbox       eth0 in the ingress overlay, eth1 172.18.0.2/16 on the gateway bridge; tables `ip tsswarm` and
  *                      `ip6 tsswarm`: mangle marks by protocol and port, and the balancer
@@ -28,6 +31,23 @@ export interface DesiredState {
   readonly ingress: Ingress | undefined;
   /** Names for the sandboxes' resolvers. */
   readonly zones: readonly Zone[];
+  /** Keys of encrypted overlays. Undefined: not known (yet); what the kernel has of them stays as it is. */
+  readonly encryption?: Encryption | undefined;
+}
+
+/** The swarm's keys. Those that packets travel under are derived from them, one for each direction between two nodes. */
+export interface Encryption {
+  /** Those that packets may come with. */
+  readonly keys: readonly EncryptionKey[];
+  /** The time of the one that packets are sent with. */
+  readonly sending: number;
+}
+
+export interface EncryptionKey {
+  /** Tells keys apart; of a Lamport clock. */
+  readonly time: number;
+  /** 32 bytes. */
+  readonly secret: Secret;
 }
 
 export interface Underlay {
@@ -50,10 +70,12 @@ export interface Overlay {
   readonly vni: number;
   /** CIDR of the gateway address on br0, one per subnet of either family: 10.0.1.1/24, fd00:1::1/64. */
   readonly gateways: readonly string[];
-  /** 0: the underlay's less the encapsulation (50 bytes). */
+  /** 0: the underlay's less the encapsulation (50 bytes, encrypted 84 to 87). */
   readonly mtu: number;
   /** Endpoints on other nodes, each once. */
   readonly remotes: readonly RemoteEndpoint[];
+  /** Its packets go between nodes as ESP, or not at all. */
+  readonly encrypted?: boolean;
 }
 
 export interface RemoteEndpoint {
@@ -261,10 +283,13 @@ export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {
   /**
-   * What it concerns: a sandbox, a network (a routed one is a `bridge`), or the node as a whole. What keeps a sandbox from being made as it was
+   * What it concerns: a sandbox, a network (a routed one is a `bridge`), all encrypted overlays, or the node as a whole. What keeps a sandbox from being made as it was
    * asked for is a problem of its own, too: one of a bridge alone (a firewall, a route that came later) stops nobody.
    */
-  readonly subject: { readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'node'; readonly id: string };
+  readonly subject: {
+    readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'encryption' | 'node';
+    readonly id: string;
+  };
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */
   readonly message: string;
   /** The published port that this node does not answer on as asked, or not without another's loss. */

@@ -13,8 +13,9 @@ import {
   subjectOf,
 } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkIp, checkMac, checkPublished, problemOf } from './check.js';
+import { encryptedVnis, encryptionBlueprint, mtuOfOverlay } from './encryption.js';
 import { type EnteredPort, withEntries } from './entries.js';
-import { assignGatewayAddresses, type Facts, overlayMtu } from './facts.js';
+import { assignGatewayAddresses, type Facts } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
 import { ingressBlueprint, ingressFamilies } from './ingress.js';
 import type { OverlayNetwork } from './interfaces.js';
@@ -62,7 +63,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     if (swarm) checkGatewayBridge(swarm.gatewayBridge, facts, tell({ kind: 'bridge', id: GATEWAY_BRIDGE }));
     return { swarm };
   });
-  if (checked === undefined) return { namespaces: undefined, spared, problems };
+  if (checked === undefined) return { namespaces: undefined, spared, encryption: undefined, problems };
   const { swarm } = checked;
   if (swarm && facts.underlayMtu === undefined)
     tell(node)(`underlay address ${swarm.underlay.address} is on no interface of this node`);
@@ -80,8 +81,10 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       continue;
     }
     overlays.push(made);
-    networks.set(overlay.id, { ...overlay, kind: 'overlay', mtu: overlayMtu(overlay.mtu, facts.underlayMtu) });
+    networks.set(overlay.id, { ...overlay, kind: 'overlay', mtu: mtuOfOverlay(overlay, facts) });
   }
+  const encryption = encryptionBlueprint(desired, facts);
+  if (encryption === undefined) tell({ kind: 'encryption', id: '' })(NO_KEYS);
   const bridges: BridgeNetwork[] = [];
   for (const bridge of desired.bridges) {
     const others = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
@@ -163,13 +166,17 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       return reason === undefined;
     });
   const input = {
-    swarm: swarm && { ...swarm, published: granted(open, () => ingressSubject) },
+    swarm: swarm && {
+      ...swarm,
+      published: granted(open, () => ingressSubject),
+      encrypted: facts.encryption?.missing === undefined ? encryptedVnis(desired.overlays) : [],
+    },
     bridges,
     routed,
     forwards: granted(free, ofSandbox),
   };
   const home = nodeBlueprint(input, facts);
-  return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, problems };
+  return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, encryption, problems };
 }
 
 function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
@@ -227,6 +234,8 @@ function gatewayOf(bridge: GatewayBridge | undefined, cidr: string | undefined) 
     throw new Error(`no address is left on the gateway bridge (${formatCidr(parseCidr(bridge.address))})`);
   return { bridge, cidr };
 }
+
+const NO_KEYS = 'this node has no keys for encrypted networks yet: it waits for a manager';
 
 const SOURCE_HIDDEN =
   "this kernel has no netdev egress hook (Linux 5.16): tasks see this node's ingress address instead of the client's";

@@ -1,5 +1,6 @@
 import { addressOf, contains, formatAddress, parseAddress, parseCidr } from '../../lib/ip.js';
 import type { Firewall } from '../nft/firewall.js';
+import type { EncryptionFacts } from './encryption.js';
 import type { Foreign } from './foreign.js';
 import type { Occupation } from './occupied.js';
 import type { ResolverPorts } from './resolver.js';
@@ -37,6 +38,8 @@ export interface Facts {
   /** Ports by which those of one address enter ingress_sbox, by `address . protocol . published`, as they are now. */
   readonly entries: ReadonlyMap<string, number>;
   readonly occupation: Occupation;
+  /** Undefined when there are no encrypted overlays. */
+  readonly encryption?: EncryptionFacts | undefined;
   /** Where resolvers listen, by sandbox; a namespace that is not there yet has none. */
   readonly resolverPorts: ReadonlyMap<string, ResolverPorts>;
 }

@@ -6,6 +6,7 @@
 import type { IpvsDestination, IpvsService, IpvsTimeouts } from '../kernel/ipvs.js';
 import type { Table } from '../nft/table.js';
 import type { ApplyProblem } from '../state.js';
+import type { EncryptionBlueprint } from './encryption.js';
 
 export type Subject = ApplyProblem['subject'];
 
@@ -20,6 +21,8 @@ export interface Blueprint {
    * description is not well-formed or cannot be followed: they are left as they are.
    */
   readonly spared: ReadonlySet<string>;
+  /** In the node's own namespace. Undefined: left as it is. */
+  readonly encryption: EncryptionBlueprint | undefined;
   readonly problems: readonly ApplyProblem[];
 }
 

@@ -10,6 +10,7 @@ import {
   type RoutedBridge,
   routedGatewayBridge,
 } from './bridges.js';
+import { encryptionChains } from './encryption.js';
 import type { EnteredPort } from './entries.js';
 import type { Facts } from './facts.js';
 import type { HostForward } from './forwards.js';
@@ -39,6 +40,8 @@ export interface SwarmInput {
   readonly underlay: Underlay;
   readonly gatewayBridge: GatewayBridge;
   readonly published: readonly MeshPort[];
+  /** VNIs whose packets shall not pass in clear. */
+  readonly encrypted: readonly number[];
 }
 
 /** A port that every node answers on, over one family. */
@@ -100,6 +103,7 @@ function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBrid
       chains: [
         loopbackGuard(bridges),
         ...chains(swarm ? ingressRules(swarm, bridges, 4, facts) : NO_RULES, bridges, 4),
+        ...(swarm ? encryptionChains(swarm.encrypted, swarm.underlay.vxlanPort) : []),
       ],
     },
     ...(hasIpv6(bridges)

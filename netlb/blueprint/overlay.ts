@@ -3,7 +3,8 @@ import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { Overlay, Underlay } from '../state.js';
 import { checkAddress, checkId, checkMac, checkMtu, checkPort, checkVni } from './check.js';
-import { type Facts, overlayMtu } from './facts.js';
+import { checkEncryption, mtuOfOverlay } from './encryption.js';
+import type { Facts } from './facts.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 
 const sysctls: readonly Sysctl[] = [
@@ -13,9 +14,10 @@ const sysctls: readonly Sysctl[] = [
   { key: 'net.ipv6.conf.default.addr_gen_mode', value: '1' },
 ].map((sysctl) => ({ ...sysctl, optional: true }));
 
-/** @throws INVALID_ARGUMENT */
+/** @throws INVALID_ARGUMENT, FAILED_PRECONDITION when it shall be encrypted and cannot be */
 export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Facts): NamespaceBlueprint {
-  const mtu = overlayMtu(overlay.mtu, facts.underlayMtu);
+  checkEncryption(overlay, facts.encryption);
+  const mtu = mtuOfOverlay(overlay, facts);
   const gateways = overlay.gateways.map(canonicalCidr);
   checkId(overlay.id);
   checkVni(overlay.vni);

@@ -4,6 +4,7 @@ import type { IpvsTimeouts } from '../kernel/ipvs.js';
 import type { FdbEntry, InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
 import type { Firewall } from '../nft/firewall.js';
 import type { ActualTable } from '../nft/table.js';
+import type { ActualEncryption } from './encryption.js';
 
 export interface ActualState {
   /** By name, the node's own included. */
@@ -29,6 +30,8 @@ export interface ActualNamespace {
   readonly tables: ReadonlyMap<string, ActualTable>;
   /** Others' chains that drop what is forwarded; of the node's namespace. */
   readonly firewalls: readonly Firewall[];
+  /** IPsec; of the node's namespace. */
+  readonly encryption: ActualEncryption;
   /** Of the ingress sandbox; undefined: the kernel has no IPVS, or nobody has looked. */
   readonly ipvs: ActualIpvs | undefined;
 }
@@ -51,4 +54,5 @@ export const NOTHING_ACTUAL: ActualNamespace = {
   tables: new Map(),
   firewalls: [],
   ipvs: undefined,
+  encryption: { associations: [], policies: [] },
 };

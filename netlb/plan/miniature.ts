@@ -2,11 +2,12 @@
 import { familyOf, macOf } from '../../lib/ip.js';
 import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
+import { ENCRYPTION_MARK, ICV_BITS } from '../blueprint/encryption.js';
 import type { Facts } from '../blueprint/facts.js';
 import type { Blueprint, InterfaceBlueprint } from '../blueprint/model.js';
 import { ipvsServiceName } from '../kernel/ipvs.js';
 import type { Link } from '../kernel/rtnetlink.js';
-import { LINK_GROUP } from '../names.js';
+import { LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { keyOf, ruleDigest } from '../nft/table.js';
 import type { DesiredState, Sandbox } from '../state.js';
 import type { ActualNamespace, ActualState } from './actual.js';
@@ -81,6 +82,17 @@ export const facts: Facts = {
   occupation: { listeners: [], held: new Map() },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
+
+const madeEncryption = (of: Blueprint['encryption']): ActualNamespace['encryption'] => ({
+  associations: (of?.associations ?? []).map(({ groupKey: _, ...id }) => ({
+    ...id,
+    reqid: ENCRYPTION_MARK,
+    icvBits: ICV_BITS,
+    sent: 0,
+    ordinary: true,
+  })),
+  policies: of?.policies ?? [],
+});
 
 /** What the kernel shows when a blueprint has been made: every link gets an index of its own. */
 export function made(of: Blueprint): ActualState {
@@ -193,6 +205,7 @@ export function made(of: Blueprint): ActualState {
         timeouts: ns.ipvs.timeouts,
         services: new Map(ns.ipvs.services.map((service) => [ipvsServiceName(service.id), service])),
       },
+      encryption: ns.name === NODE_NAMESPACE ? madeEncryption(of.encryption) : { associations: [], policies: [] },
       tables: new Map(
         ns.tables.map((table) => [
           keyOf(table),

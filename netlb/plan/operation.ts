@@ -2,6 +2,7 @@
  * One difference between what shall be and what is. Operations name objects by name: the indexes of
  * things that are made on the way are not known yet.
  */
+import type { AssociationBlueprint } from '../blueprint/encryption.js';
 import type {
   BridgeBlueprint,
   InterfaceBlueprint,
@@ -15,6 +16,7 @@ import type {
 } from '../blueprint/model.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
 import type { IpvsDestination, IpvsService, IpvsServiceId, IpvsTimeouts } from '../kernel/ipvs.js';
+import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
 import type { Transaction } from '../nft/diff.js';
 import type { ActualTable } from '../nft/table.js';
 
@@ -56,6 +58,10 @@ export type Action =
       readonly service: IpvsServiceId;
       readonly destinations: readonly IpvsDestination[];
     }
+  | { readonly kind: 'add-associations'; readonly associations: readonly AssociationBlueprint[] }
+  | { readonly kind: 'remove-associations'; readonly associations: readonly AssociationId[] }
+  /** Makes them, or lets those of the same addresses ask for another association. */
+  | { readonly kind: 'set-policies' | 'remove-policies'; readonly policies: readonly SecurityPolicy[] }
   | { readonly kind: 'run-nft'; readonly commands: Transaction; readonly leaves: TablesChange }
   | {
       readonly kind: 'forget-flows';

@@ -1,9 +1,10 @@
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Blueprint, NamespaceBlueprint, Subject, Sysctl } from '../blueprint/model.js';
-import { isOverlayNamespace, VXLAN_DEVICE } from '../names.js';
+import { isOverlayNamespace, NODE_NAMESPACE, VXLAN_DEVICE } from '../names.js';
 import type { ApplyProblem } from '../state.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
 import { planAddressing } from './addressing.js';
+import { planEncryption } from './encryption.js';
 import { planIpvs } from './ipvs.js';
 import { type LinkPlan, planLinks, staleLinks } from './links.js';
 import type { Operation } from './operation.js';
@@ -41,8 +42,15 @@ export function* planSteps(blueprint: Blueprint, actual: ActualState): Steps<Pla
     if (actual.nameless.has(namespace.name))
       operations.push({ kind: 'name-namespace', subject: namespace.subject, namespace: namespace.name });
     operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links, spared));
+    // After the rules that need it, and before the overlays that need both.
+    if (namespace.name === NODE_NAMESPACE) operations.push(...planNodeEncryption());
   }
+  if (!namespaces.some(({ name }) => name === NODE_NAMESPACE)) operations.push(...planNodeEncryption());
   return { operations, problems };
+
+  function planNodeEncryption(): Operation[] {
+    return planEncryption(blueprint.encryption, (actual.namespaces.get(NODE_NAMESPACE) ?? NOTHING_ACTUAL).encryption);
+  }
 }
 
 const subjectOf = (name: string): Subject => ({ kind: isOverlayNamespace(name) ? 'overlay' : 'sandbox', id: name });

@@ -54,6 +54,11 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
     case 'set-ipvs-destinations':
     case 'remove-ipvs-destinations':
       return [{ namespace, parts: ['ipvs'] }];
+    case 'add-associations':
+    case 'remove-associations':
+    case 'set-policies':
+    case 'remove-policies':
+      return [{ namespace, parts: ['encryption'] }];
     case 'run-nft':
     case 'forget-flows':
       return [{ namespace, parts: ['tables'] }];

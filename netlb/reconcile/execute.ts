@@ -43,7 +43,8 @@ export async function execute(
       done.push(operation);
     } catch (error) {
       problems.push({ subject, message: messageOf(error) });
-      if (subject.kind !== 'node') failed.add(key);
+      // One node's association is no other's.
+      if (subject.kind !== 'node' && subject.kind !== 'encryption') failed.add(key);
     }
     await slices.pause();
   }
@@ -93,6 +94,12 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
     case 'add-remotes':
     case 'remove-remotes':
       await changeRemotes(handles.get(name).route, operation, slices);
+      return;
+    case 'add-associations':
+    case 'remove-associations':
+    case 'set-policies':
+    case 'remove-policies':
+      handles.get(name).encryption.change(operation);
       return;
     case 'run-nft': {
       const { tables, nft } = handles.get(name);

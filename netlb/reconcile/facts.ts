@@ -1,4 +1,5 @@
 import { addressOf } from '../../lib/ip.js';
+import { guardedVnis } from '../blueprint/encryption.js';
 import type { Facts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import { ANY } from '../blueprint/ports.js';
@@ -25,6 +26,7 @@ export function factsOf(
   clientAddress: Facts['clientAddress'],
   listeners: readonly Listener[],
   resolverPorts: Facts['resolverPorts'],
+  noEncryption: string | undefined,
 ): Facts {
   const node = actual.namespaces.get(NODE_NAMESPACE) ?? NOTHING_ACTUAL;
   const underlay = node.addresses.find(({ cidr }) => addressOf(cidr) === desired.underlay?.address);
@@ -46,6 +48,7 @@ export function factsOf(
     entries: entriesIn(node.tables),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
+    encryption: { missing: noEncryption, guarded: guardedVnis(desired, node.tables.get(`ip ${TABLE}`)) },
   };
 }
 

@@ -3,6 +3,7 @@ import { NetNamespace, namespaceInode } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { RouteSocket } from '../kernel/rtnetlink.js';
 import { NODE_NAMESPACE } from '../names.js';
+import { EncryptionSocket } from './encryption.js';
 import { IpvsState } from './ipvs.js';
 import { TableReader } from './tables.js';
 
@@ -13,6 +14,7 @@ export class NamespaceHandle {
   readonly tables: TableReader;
   readonly ipvs: IpvsState;
   #nft: Nftables | undefined;
+  #encryption: EncryptionSocket | undefined;
 
   constructor(namespace: NetNamespace) {
     this.namespace = namespace;
@@ -27,8 +29,14 @@ export class NamespaceHandle {
     return this.#nft;
   }
 
+  get encryption(): EncryptionSocket {
+    this.#encryption ??= new EncryptionSocket(this.namespace);
+    return this.#encryption;
+  }
+
   close(): void {
     this.#nft?.close();
+    this.#encryption?.close();
     this.tables.close();
     this.ipvs.close();
     this.route.close();

@@ -46,6 +46,9 @@ const INGRESS_SYSCTLS = [
     (name) => `net.ipv4.vs.${name}`,
   ),
 ];
+/** What of a namespace can be read by itself. */
+export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'encryption';
+export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables', 'encryption'];
 
 /** What of a namespace can be read by itself. */
 export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'ipvs';
@@ -97,6 +100,9 @@ const readers: { readonly [P in Part]: Reader } = {
     tables: kind === 'overlay' ? new Map() : kind === 'node' ? tables.node() : tables.sandbox(),
   }),
   ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
+  encryption: (handle, kind) => ({
+    encryption: kind === 'node' ? handle.encryption.read() : NOTHING_ACTUAL.encryption,
+  }),
 };
 
 /**

@@ -1,0 +1,152 @@
+/**
+ * Encrypted overlays: what goes between nodes leaves as ESP in transport mode (RFC 4303, AES-GCM by RFC 4106), or not
+ * at all. In the node's namespace rules mark the VXLAN packets of such a network, and a policy by that mark sends them
+ * with a security association; other rules drop what would leave, or has come, in clear all the same. An overlay is
+ * only made where the kernel shows its rules.
+ */
+import { failedPrecondition } from '../../lib/errors.js';
+import { isAddress } from '../../lib/ip.js';
+import { spisOf } from '../../lib/overlay-keys.js';
+import type { Secret } from '../../lib/secret.js';
+import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
+import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/table.js';
+import type { DesiredState, Overlay, Underlay } from '../state.js';
+import { type Facts, overlayMtu } from './facts.js';
+
+/** Of packets that are to be encrypted; also the request id of our associations and policies: by it they are known. */
+export const ENCRYPTION_MARK = 0x74737377;
+
+/**
+ * 128 bits: a forger's chance is 2^-64 with the 64 that Docker has, and NIST SP 800-38D advises against them where
+ * many packets are checked. The other 8 bytes are half a percent of a packet.
+ */
+export const ICV_BITS = 128;
+
+/** What of the machine matters to encrypted overlays. */
+export interface EncryptionFacts {
+  /** Why this kernel cannot do it; undefined when it can. */
+  readonly missing: string | undefined;
+  /** VNIs whose rules the kernel shows. */
+  readonly guarded: ReadonlySet<number>;
+}
+
+export interface AssociationBlueprint extends AssociationId {
+  /** The swarm's key that this one's is derived from. */
+  readonly groupKey: Secret;
+}
+
+export interface EncryptionBlueprint {
+  readonly associations: readonly AssociationBlueprint[];
+  readonly policies: readonly SecurityPolicy[];
+}
+
+/** The rules of one encrypted network, by chain. */
+const rulesOf = (vni: number, port: number) => {
+  // The VNI is in bytes 4 to 6 of what follows the UDP header (RFC 7348).
+  const packet = `udp dport ${port} @th,96,24 ${vni}`;
+  return {
+    esp_mark: `${packet} meta mark set ${ENCRYPTION_MARK}`,
+    esp_out: `${packet} rt ipsec missing drop`,
+    esp_in: `${packet} meta ipsec missing drop`,
+  };
+};
+
+const bases: readonly { readonly name: keyof ReturnType<typeof rulesOf>; readonly base: NonNullable<Chain['base']> }[] =
+  [
+    // The type `route`: who marks a packet has its way looked up again, and with it the policy.
+    { name: 'esp_mark', base: { type: 'route', hook: 'output', priority: priorities.mangle, policy: 'accept' } },
+    { name: 'esp_out', base: { type: 'filter', hook: 'postrouting', priority: priorities.mangle, policy: 'accept' } },
+    { name: 'esp_in', base: { type: 'filter', hook: 'input', priority: priorities.mangle, policy: 'accept' } },
+  ];
+
+/** @param vnis of encrypted overlays; none: there are no such chains */
+export function encryptionChains(vnis: readonly number[], port: number): Chain[] {
+  if (vnis.length === 0) return [];
+  // Most packets are none of VXLAN's.
+  const others = ['meta l4proto != 17 return', `udp dport != ${port} return`];
+  return bases.map(({ name, base }) => ({
+    name,
+    base,
+    rules: [...others, ...vnis.map((vni) => rulesOf(vni, port)[name])],
+  }));
+}
+
+/** VNIs of encrypted overlays whose packets cannot pass in clear, as the node's table is. */
+export function guardedVnis({ overlays, underlay }: DesiredState, table: ActualTable | undefined): Set<number> {
+  if (!underlay) return new Set();
+  const shows = (vni: number) => {
+    const rules = rulesOf(vni, underlay.vxlanPort);
+    return bases.every(({ name, base }) => {
+      const chain = table?.chains.get(name);
+      return chain?.base?.hook === base.hook && chain.rules.includes(ruleDigest(rules[name]));
+    });
+  };
+  return new Set(encryptedVnis(overlays).filter(shows));
+}
+
+export const encryptedVnis = (overlays: readonly Overlay[]): number[] =>
+  [...new Set(overlays.filter(({ encrypted }) => encrypted).map(({ vni }) => vni))].sort((a, b) => a - b);
+
+/** @throws FAILED_PRECONDITION where the overlay cannot be had, or not yet: it is never made in clear instead */
+export function checkEncryption({ encrypted, vni }: Overlay, facts: EncryptionFacts | undefined): void {
+  if (!encrypted) return;
+  if (facts?.missing !== undefined)
+    throw failedPrecondition(`the network is encrypted, and this kernel has no ESP: ${facts.missing}`, {
+      value: 'esp',
+      hint: 'See: tsswarm doctor',
+    });
+  if (!facts?.guarded.has(vni))
+    throw failedPrecondition(`the rules that keep packets of VNI ${vni} from leaving in clear are not there`);
+}
+
+/**
+ * Associations with every other node that has an endpoint in an encrypted overlay of this one: one for each key that
+ * it may send with, and one to send with.
+ * @returns undefined while keys are not known: what the kernel has stays
+ */
+export function encryptionBlueprint(desired: DesiredState, facts: Facts): EncryptionBlueprint | undefined {
+  const { underlay, overlays, encryption } = desired;
+  const encrypted = overlays.filter((overlay) => overlay.encrypted);
+  if (!underlay || encrypted.length === 0 || facts.encryption?.missing !== undefined)
+    return { associations: [], policies: [] };
+  if (!encryption) return undefined;
+  const peers = peersOf(encrypted, underlay);
+  const self = underlay.address;
+  const keys = encryption.keys.map(({ time, secret }) => ({ time, secret, spi: spisOf(secret.reveal()) }));
+  const sending = keys.find(({ time }) => time === encryption.sending);
+  const incoming = keys.flatMap(({ secret, spi }) =>
+    peers.map((peer) => ({ source: peer, destination: self, spi: spi(peer), groupKey: secret })),
+  );
+  if (!sending) return { associations: incoming, policies: [] };
+  const outgoing = peers.map((peer) => ({ source: self, destination: peer, spi: sending.spi(self) }));
+  return {
+    associations: [...incoming, ...outgoing.map((id) => ({ ...id, groupKey: sending.secret }))],
+    policies: outgoing.map((id) => ({
+      ...id,
+      port: underlay.vxlanPort,
+      mark: ENCRYPTION_MARK,
+      reqid: ENCRYPTION_MARK,
+    })),
+  };
+}
+
+/** Addresses that are none are problems of their overlays. */
+function peersOf(encrypted: readonly Overlay[], { address }: Underlay): string[] {
+  const vteps = encrypted.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep));
+  return [...new Set(vteps)].filter((vtep) => vtep !== address && isAddress(vtep)).sort();
+}
+
+/** MTU of an overlay: what is asked for, or what one packet of the underlay holds. */
+export function mtuOfOverlay({ mtu, encrypted }: Overlay, { underlayMtu }: Facts): number {
+  if (mtu !== 0 || !encrypted) return overlayMtu(mtu, underlayMtu);
+  return encryptedMtu(underlayMtu ?? 1500);
+}
+
+/**
+ * IPv4 header 20, ESP header 8, IV 8, integrity check value 16; what is encrypted is a multiple of 4 bytes: UDP 8,
+ * VXLAN 8, Ethernet 14, the packet, up to 3 of padding, and 2 of ESP's trailer. 1500 leaves 1416.
+ */
+export function encryptedMtu(underlayMtu: number): number {
+  const encrypted = (underlayMtu - 20 - 8 - 8 - ICV_BITS / 8) & ~3;
+  return encrypted - 2 - 8 - 8 - 14;
+}
