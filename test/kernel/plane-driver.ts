@@ -4,11 +4,12 @@
  */
 import { createInterface } from 'node:readline';
 import { createLogger } from '../../lib/log.js';
+import { Secret } from '../../lib/secret.js';
 import { NetworkPlane } from '../../netlb/plane.js';
 import type { DesiredState } from '../../netlb/state.js';
 
 export type DriverRequest =
-  | { readonly apply: DesiredState }
+  | { readonly apply: DesiredState; readonly keys?: readonly { readonly time: number; readonly hex: string }[] }
   /** Answered when the drift watch has started. */
   | { readonly watch: true }
   | { readonly statistics: true }
@@ -28,12 +29,20 @@ const answer = (value: object): void => {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 };
 
+/** JSON does not show secrets: they come beside the state. */
+function withKeys(state: DesiredState, keys: readonly { readonly time: number; readonly hex: string }[]): DesiredState {
+  const { encryption } = state;
+  if (!encryption) return state;
+  const secrets = keys.map(({ time, hex }) => ({ time, secret: new Secret(Buffer.from(hex, 'hex')) }));
+  return { ...state, encryption: { ...encryption, keys: secrets } };
+}
+
 answer({ ready: true });
 for await (const line of createInterface({ input: process.stdin })) {
   const request = JSON.parse(line) as DriverRequest;
   if ('apply' in request) {
     const start = performance.now();
-    const report = await plane.apply(request.apply);
+    const report = await plane.apply(withKeys(request.apply, request.keys ?? []));
     answer({ ...report, milliseconds: performance.now() - start });
   } else if ('statistics' in request) {
     answer(await plane.statistics());

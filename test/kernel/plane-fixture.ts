@@ -48,7 +48,11 @@ export class Driver {
   }
 
   apply(desired: DesiredState): Promise<TimedReport> {
-    return this.#ask<TimedReport>({ apply: desired });
+    const keys = desired.encryption?.keys.map(({ time, secret }) => ({
+      time,
+      hex: Buffer.from(secret.reveal()).toString('hex'),
+    }));
+    return this.#ask<TimedReport>({ apply: desired, ...(keys ? { keys } : {}) });
   }
 
   async watch(): Promise<void> {
