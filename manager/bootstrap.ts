@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync } from 'node:crypto';
 import { alreadyExists, invalidArgument } from '../lib/errors.js';
 import { newId } from '../lib/ids.js';
 import { overlaps, parseCidr } from '../lib/ip.js';
@@ -101,8 +101,6 @@ export async function bootstrapSwarm(store: Store, options: BootstrapOptions, no
       certificate,
       digest,
     }),
-    networkKeys: [{ subsystem: 'networking:ipsec', key: randomBytes(16), lamportTime: 1 }],
-    encryptionKeyClock: 1,
   });
   return store.update((draft) => {
     for (const existing of draft.list('cluster')) {

@@ -30,6 +30,7 @@ import { leadersInspections, operatorsInspections, routedInspections } from './i
 import { JobStarter } from './jobs/job-starter.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
+import { NetworkKeys } from './keys/network-keys.js';
 import { LeaderDuties } from './leader-duties.js';
 import { LogBroker } from './logbroker/broker.js';
 import { LogReader } from './logbroker/reader.js';
@@ -300,6 +301,7 @@ export class Manager {
       rebalancer: new Rebalancer({ ...common, log: part(log, 'rebalancer') }),
       reaper: new TaskReaper({ ...common, log: part(log, 'reaper') }),
       autoscaler: new Autoscaler({ ...common, usage: this.#usage, log: part(log, 'autoscaler') }),
+      keys: new NetworkKeys({ ...common, log: part(log, 'keys') }),
       dispatcher: this.#dispatcher,
       logbroker: this.#broker,
     };

@@ -37,6 +37,8 @@ export interface DesiredState {
 
 /** The swarm's keys. Those that packets travel under are derived from them, one for each direction between two nodes. */
 export interface Encryption {
+  /** Tells whoever has made the state which keys these are; nothing to the data plane. */
+  readonly version: number;
   /** Those that packets may come with. */
   readonly keys: readonly EncryptionKey[];
   /** The time of the one that packets are sent with. */

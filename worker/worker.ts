@@ -220,6 +220,7 @@ export class Worker {
         dataPathAddress,
         statuses: this.#statuses,
         problems: () => this.#options.engine.problems(),
+        networkKeyClock: () => network.networkKeyClock,
         measure: (services) => meter.measure(services),
         usage: () => meter.usage(),
         onAssignments: (assignments) => this.#assigned(assignments, database, network, tasks),

@@ -76,7 +76,7 @@ class SimulatedNode {
       if (message.type === AssignmentsMessageType.COMPLETE) connected++;
       const updates = this.#apply(message);
       const answer = { sessionId: this.#sessionId };
-      this.#acknowledgements.push({ ...answer, sequence: message.resultsIn, problems: [] });
+      this.#acknowledgements.push({ ...answer, sequence: message.resultsIn, problems: [], networkKeyClock: 0 });
       if (updates.length > 0) await this.#stubs.updateTaskStatus({ ...answer, updates });
     }
   }

@@ -1,34 +1,34 @@
-import { failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import { ENCRYPTED_OPTION } from '../../lib/encrypted-option.js';
+import { failedPrecondition, invalidArgument, type SwarmError } from '../../lib/errors.js';
 import type { Network, NetworkSpec } from '../../proto/gen/index.js';
 
 export const MTU_OPTION = 'com.docker.network.driver.mtu';
 export const VNI_OPTION = 'com.docker.network.driver.overlay.vxlanid_list';
-const ENCRYPTED = 'encrypted';
-const KNOWN: readonly string[] = [MTU_OPTION, VNI_OPTION];
+const KNOWN: readonly string[] = [MTU_OPTION, VNI_OPTION, ENCRYPTED_OPTION];
+const ENCRYPTED_VALUES: readonly string[] = ['', 'true', 'false'];
 
 export const LAST_VNI = 2 ** 24 - 1;
 /** What every link must carry: RFC 791, 3.2 and RFC 8200, 5. */
 const LEAST_MTU = { ipv4: 68, ipv6: 1280 };
 const MOST_MTU = 65_535;
 
-/** @throws INVALID_ARGUMENT for an option or value that does not exist, UNIMPLEMENTED for encryption */
+/** @throws INVALID_ARGUMENT for an option or value that does not exist */
 export function checkOverlayOptions({ driverOptions, ipv6 }: NetworkSpec): void {
   for (const [option, value] of Object.entries(driverOptions)) {
-    if (option === ENCRYPTED && value === 'false') continue;
-    if (option === ENCRYPTED) {
-      throw new SwarmError('UNIMPLEMENTED', 'encrypted networks are not supported by this version', {
-        value: ENCRYPTED,
-        hint: 'Without it the traffic between nodes is not encrypted.',
-      });
-    }
     if (!KNOWN.includes(option)) {
       throw invalidArgument(`"${option}" is not an option of overlay networks`, {
         value: option,
-        hint: `There are ${KNOWN.join(' and ')}.`,
+        hint: `There are ${KNOWN.slice(0, -1).join(', ')} and ${KNOWN.at(-1)}.`,
       });
     }
     if (option === MTU_OPTION) checkMtuOption(value, ipv6);
-    else parseVni(value);
+    else if (option === VNI_OPTION) parseVni(value);
+    else if (!ENCRYPTED_VALUES.includes(value)) {
+      throw invalidArgument(`"${value}" does not say whether the network is encrypted`, {
+        value,
+        hint: `Give "${ENCRYPTED_OPTION}" without a value, or with true or false.`,
+      });
+    }
   }
 }
 

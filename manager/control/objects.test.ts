@@ -5,6 +5,7 @@ import {
   ExternalCA,
   type Filter,
   ListTasksRequest,
+  NetworkKeyRing,
   NodeRole,
   NodeState,
   NodeStateName,
@@ -99,10 +100,14 @@ describe('tasks', () => {
 
 describe('cluster', () => {
   test('get - without keys; update - rotates a token', async () => {
-    const { control } = await openControl();
+    const { store, control } = await openControl();
+    const keys = [{ key: Buffer.alloc(32, 7), time: 1, createdAt: 0 }];
+    await store.update((draft) =>
+      draft.update('cluster', { ...draft.cluster(), networkKeys: { clock: 1, keys, sending: 1 } }),
+    );
     const { cluster } = await control.getCluster({}, context);
     expect(cluster.rootCa.key).toHaveLength(0);
-    expect(cluster.networkKeys).toEqual([]);
+    expect(cluster.networkKeys).toEqual(NetworkKeyRing.create());
     expect(cluster.spec).toMatchObject({ taskHistoryLimit: 5, dispatcherHeartbeat: 5e9 });
     const request = UpdateClusterRequest.create({
       version: cluster.meta.version,

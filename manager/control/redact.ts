@@ -1,4 +1,13 @@
-import type { Cluster, Node, Secret, Service, ServiceSpec, Task, TaskSpec } from '../../proto/gen/index.js';
+import {
+  type Cluster,
+  NetworkKeyRing,
+  type Node,
+  type Secret,
+  type Service,
+  type ServiceSpec,
+  type Task,
+  type TaskSpec,
+} from '../../proto/gen/index.js';
 import type { Kind, ObjectTypes } from '../store/store.js';
 
 /** Objects as operators may see them: without what proves identity, decrypts, or opens registries. */
@@ -17,7 +26,7 @@ const REDACT: { readonly [K in Kind]?: (object: ObjectTypes[K]) => ObjectTypes[K
   cluster: (cluster: Cluster) => ({
     ...cluster,
     rootCa: { ...cluster.rootCa, key: NOTHING, rotation: undefined },
-    networkKeys: [],
+    networkKeys: NetworkKeyRing.create(),
     unlockKeys: [],
   }),
   node: (node: Node) => ({ ...node, credentialDigest: NOTHING }),

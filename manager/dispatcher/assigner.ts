@@ -1,10 +1,12 @@
 import type { Clock } from '../../lib/clock.js';
 import type { Logger } from '../../lib/log.js';
 import {
+  type Cluster,
   type Config,
   EndpointState,
   HealthState,
   type Network,
+  NetworkKeyRing,
   type Node,
   type Secret,
   type Service,
@@ -50,12 +52,14 @@ export class Assigner implements AssignmentSource {
   readonly #streams = new Map<string, AssignmentStream>();
   readonly #subscribers = new Map<string, Set<AssignmentStream>>();
   readonly #touched = new Set<AssignmentStream>();
+  #networkKeys = NetworkKeyRing.create();
   #ingress: string | undefined;
   #cancelTimer: () => void = () => {};
 
   constructor(options: AssignerOptions, view: ReadView) {
     this.#options = options;
     this.#drains = new Drains(options.drainTimeout ?? DRAIN_TIMEOUT);
+    for (const cluster of view.list('cluster')) this.#clusterSeen(cluster);
     for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);
     for (const service of view.list('service')) this.#serviceSeen(service);
@@ -78,6 +82,10 @@ export class Assigner implements AssignmentSource {
 
   config(id: string): Config | undefined {
     return this.#options.store.view().get('config', id);
+  }
+
+  networkKeys(): NetworkKeyRing {
+    return this.#networkKeys;
   }
 
   // ---- streams -------------------------------------------------------------------------------
@@ -186,6 +194,7 @@ export class Assigner implements AssignmentSource {
     else if (isEvent(event, 'service'))
       removed ? this.directory.setService(event.object.id, undefined, []) : this.#serviceSeen(event.object);
     else if (isEvent(event, 'network')) removed ? this.#networkGone(event.object) : this.#networkSeen(event.object);
+    else if (isEvent(event, 'cluster')) this.#clusterSeen(event.object);
     else if (isEvent(event, 'secret') || isEvent(event, 'config'))
       this.#fileSeen(event.kind as 'secret' | 'config', event.object.id);
   }
@@ -280,6 +289,12 @@ export class Assigner implements AssignmentSource {
 
   #serviceSeen(service: Service): void {
     this.directory.setService(service.id, serviceRecord(service), serviceNetworks(service, this.#ingress));
+  }
+
+  #clusterSeen({ networkKeys }: Cluster): void {
+    if (networkKeys.clock === this.#networkKeys.clock) return;
+    this.#networkKeys = networkKeys;
+    for (const stream of this.#streams.values()) this.#changed(stream, () => stream.keysChanged());
   }
 
   #networkSeen(network: Network): void {

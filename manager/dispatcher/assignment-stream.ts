@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deferred } from '../../lib/async.js';
+import { isEncrypted } from '../../lib/encrypted-option.js';
 import {
   Assignment,
   type AssignmentChange,
@@ -8,6 +9,7 @@ import {
   AssignmentsMessageType,
   Config,
   EndpointRecord,
+  NetworkKeyRing,
   NetworkRecord,
   Secret,
   ServiceRecord,
@@ -24,6 +26,8 @@ export interface AssignmentSource {
   task(id: string): Task | undefined;
   secret(id: string): Secret | undefined;
   config(id: string): Config | undefined;
+  /** Keys of encrypted networks. */
+  networkKeys(): NetworkKeyRing;
 }
 
 /** Counts the messages of a session, through all its streams. */
@@ -32,6 +36,7 @@ export interface Sequence {
 }
 
 type Key = `${ItemKind}:${string}`;
+const NETWORK = 'network:';
 
 /**
  * What one connected node has to know: its tasks with their secrets and configs, and all of the
@@ -49,6 +54,8 @@ export class AssignmentStream {
   readonly #given = new Map<string, readonly Key[]>();
   readonly #sentTasks = new Map<string, Task>();
   readonly #changed = new Set<Key>();
+  /** Clock of the key ring that the node has; 0: none. */
+  #sentKeys = 0;
   #signal = deferred<void>();
   #ended = false;
 
@@ -99,6 +106,12 @@ export class AssignmentStream {
 
   changed(kind: ItemKind, id: string): void {
     this.#changed.add(`${kind}:${id}`);
+    if (kind === 'network') this.keysChanged();
+  }
+
+  /** The keys of encrypted networks, or whether the node needs them, may be others now. */
+  keysChanged(): void {
+    this.#changed.add('keys:');
   }
 
   knows(kind: 'network' | 'secret' | 'config', id: string): boolean {
@@ -157,6 +170,7 @@ export class AssignmentStream {
   #change(kind: ItemKind, id: string): AssignmentChange | undefined {
     const { directory } = this.#source;
     if (kind === 'task') return this.#taskChange(id);
+    if (kind === 'keys') return this.#keysChange();
     if (kind === 'network') {
       const network = this.knows('network', id) ? directory.network(id) : undefined;
       return changeOf(network, { network: network ?? NetworkRecord.create({ id }) });
@@ -191,6 +205,20 @@ export class AssignmentStream {
     return changeOf(task, { task });
   }
 
+  /** Only who has an endpoint in an encrypted network gets them. */
+  #keysChange(): AssignmentChange | undefined {
+    const networks = [...this.#reasons.keys()].flatMap((key) =>
+      key.startsWith(NETWORK) ? (this.#source.directory.network(key.slice(NETWORK.length)) ?? []) : [],
+    );
+    const isNeeded = networks.some(({ driverOptions }) => isEncrypted(driverOptions));
+    const clock = isNeeded ? this.#source.networkKeys().clock : 0;
+    if (clock === this.#sentKeys) return undefined;
+    this.#sentKeys = clock;
+    return clock === 0
+      ? changeOf(undefined, { networkKeys: NetworkKeyRing.create() })
+      : changeOf(clock, { networkKeys: this.#source.networkKeys() });
+  }
+
   /** Replaces the reasons that an owner gives. What gets its first or loses its last one has changed. */
   #giveReasons(owner: string, keys: readonly Key[]): void {
     const before = this.#given.get(owner) ?? [];
@@ -216,8 +244,9 @@ export class AssignmentStream {
 
   #flip(key: Key, known: boolean): void {
     this.#changed.add(key);
-    if (!key.startsWith('network:')) return;
-    const networkId = key.slice('network:'.length);
+    if (!key.startsWith(NETWORK)) return;
+    const networkId = key.slice(NETWORK.length);
+    this.keysChanged();
     for (const [kind, id] of this.#source.directory.itemsOf(networkId)) this.changed(kind, id);
     this.#onSubscription(networkId, known);
   }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { EndpointRecord, NetworkRecord, ServiceRecord } from '../../proto/gen/index.js';
 
 /** What a stream can be told of. An endpoint's id begins with its network's. */
-export type ItemKind = 'task' | 'network' | 'endpoint' | 'service' | 'secret' | 'config';
+export type ItemKind = 'task' | 'network' | 'endpoint' | 'service' | 'secret' | 'config' | 'keys';
 
 /** Called for each record that has changed, with the network whose nodes have to know. */
 export type OnChange = (networkId: string, kind: ItemKind, id: string) => void;

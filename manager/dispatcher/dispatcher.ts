@@ -304,10 +304,10 @@ export class Dispatcher implements Reaction {
     context: CallContext,
   ): Promise<AcknowledgeResponse> {
     let session: Session | undefined;
-    for await (const { sessionId, sequence, problems } of acknowledgements) {
+    for await (const { sessionId, sequence, ...shown } of acknowledgements) {
       session = this.#still(session, sessionId, context);
       this.#assigner?.acknowledged(session.nodeId, Math.min(sequence, session.sequence.value));
-      await this.#nodes.setProblems(session.nodeId, problems);
+      await this.#nodes.setApplied(session.nodeId, shown);
     }
     return {};
   }

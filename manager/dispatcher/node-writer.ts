@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
-import { type Node, type NodeProblem, NodeState, type SessionRequest } from '../../proto/gen/index.js';
+import { type AcknowledgeRequest, type Node, NodeState, type SessionRequest } from '../../proto/gen/index.js';
 import type { Store } from '../store/store.js';
 import { Batcher } from './batcher.js';
 
@@ -48,9 +48,14 @@ export class NodeWriter {
     return this.#batcher.add({ nodeId, apply: (node) => (still() ? this.#inState(node, state, message, '') : node) });
   }
 
-  async setProblems(nodeId: string, problems: readonly NodeProblem[]): Promise<void> {
-    if (isDeepStrictEqual(this.#store.view().get('node', nodeId)?.problems, problems)) return;
-    await this.#batcher.add({ nodeId, apply: (node) => ({ ...node, problems }) });
+  /** What the node has said of what its kernel shows. */
+  async setApplied(
+    nodeId: string,
+    { problems, networkKeyClock }: Pick<AcknowledgeRequest, 'problems' | 'networkKeyClock'>,
+  ): Promise<void> {
+    const known = this.#store.view().get('node', nodeId);
+    if (known?.networkKeyClock === networkKeyClock && isDeepStrictEqual(known.problems, problems)) return;
+    await this.#batcher.add({ nodeId, apply: (node) => ({ ...node, problems, networkKeyClock }) });
   }
 
   #inState(node: Node, state: NodeState, message: string, address: string): Node {

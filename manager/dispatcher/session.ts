@@ -54,7 +54,6 @@ export function sessionMessage(
     sessionId: session.id,
     node: forAgent(node),
     managers,
-    networkKeys: cluster.networkKeys,
     rootCa: cluster.rootCa.certificate,
     heartbeatPeriod: heartbeatPeriod(view),
     dataPathPort: cluster.dataPathPort,

@@ -1,3 +1,4 @@
+import { isEncrypted } from '../../lib/encrypted-option.js';
 import { SwarmError } from '../../lib/errors.js';
 import type { Task } from '../../proto/gen/index.js';
 import { isWanted } from '../common/tasks.js';
@@ -10,8 +11,8 @@ import { groupKey, hostPortsOf, NodeInfo } from './node-info.js';
 export function demandOf(view: ReadView, task: Task): Demand | SwarmError {
   const constraints = parseConstraints(task.spec.placement.constraints);
   if (constraints instanceof SwarmError) return constraints;
-  const encrypted = task.networks.some(
-    (n) => 'encrypted' in (view.get('network', n.networkId)?.spec.driverOptions ?? {}),
+  const encrypted = task.networks.some(({ networkId }) =>
+    isEncrypted(view.get('network', networkId)?.spec.driverOptions ?? {}),
   );
   return {
     serviceId: task.serviceId || task.id,

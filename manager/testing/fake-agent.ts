@@ -11,6 +11,7 @@ import {
   DispatcherService,
   type HealthState,
   type HeartbeatRequest,
+  type NetworkKeyRing,
   NodeDescription,
   type NodeProblem,
   Resources,
@@ -46,6 +47,7 @@ export class FakeAgent {
   /** When false, tasks stay as they are. */
   runs = true;
   problems: readonly NodeProblem[] = [];
+  networkKeys: NetworkKeyRing | undefined;
   /** Told with every heartbeat. */
   usage: readonly TaskUsage[] = [];
   /** As of the last heartbeat's answer. */
@@ -100,7 +102,9 @@ export class FakeAgent {
   }
 
   async acknowledge(sequence = this.sequence): Promise<void> {
-    await this.#stubs.acknowledge(only({ sessionId: this.#sessionId, sequence, problems: this.problems }));
+    const { problems, networkKeys } = this;
+    const networkKeyClock = networkKeys?.clock ?? 0;
+    await this.#stubs.acknowledge(only({ sessionId: this.#sessionId, sequence, problems, networkKeyClock }));
   }
 
   attach(fields: Partial<AttachNetworkRequest>): Promise<AttachNetworkResponse> {
@@ -157,10 +161,16 @@ export class FakeAgent {
   #apply(message: AssignmentsMessage): void {
     this.messages.push(message);
     const isComplete = message.type === AssignmentsMessageType.COMPLETE;
-    if (isComplete) this.assigned.clear();
-    else if (message.appliesTo !== this.sequence) throw new RangeError(`gap: ${this.sequence}, ${message.appliesTo}`);
+    if (isComplete) {
+      this.assigned.clear();
+      this.networkKeys = undefined;
+    } else if (message.appliesTo !== this.sequence) throw new RangeError(`gap: ${this.sequence}, ${message.appliesTo}`);
     this.sequence = message.resultsIn;
     for (const { action, assignment } of message.changes) {
+      if (assignment.networkKeys) {
+        this.networkKeys = action === AssignmentChangeAction.REMOVE ? undefined : assignment.networkKeys;
+        continue;
+      }
       const [key, item] = itemOf(assignment);
       if (action === AssignmentChangeAction.REMOVE) this.assigned.delete(key);
       else this.assigned.set(key, item);

@@ -16,6 +16,7 @@ import { plan } from './plan.js';
 const secrets = new Map([1, 2, 3].map((time) => [time, Buffer.alloc(32, time)]));
 const keyOf = (time: number): Buffer => secrets.get(time) ?? Buffer.alloc(0);
 const ring = (times: readonly number[], sending: number): Encryption => ({
+  version: 1,
   keys: times.map((time) => ({ time, secret: new Secret(keyOf(time)) })),
   sending,
 });

@@ -46,13 +46,19 @@ const INGRESS_SYSCTLS = [
     (name) => `net.ipv4.vs.${name}`,
   ),
 ];
-/** What of a namespace can be read by itself. */
-export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'encryption';
-export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables', 'encryption'];
 
 /** What of a namespace can be read by itself. */
-export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'ipvs';
-export const PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'fdb', 'sysctls', 'tables', 'ipvs'];
+export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'ipvs' | 'encryption';
+export const PARTS: readonly Part[] = [
+  'links',
+  'addressing',
+  'neighbours',
+  'fdb',
+  'sysctls',
+  'tables',
+  'ipvs',
+  'encryption',
+];
 
 type Kind = 'node' | 'overlay' | 'ingress' | 'sandbox';
 

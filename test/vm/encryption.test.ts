@@ -26,6 +26,7 @@ const VNI = { hidden: 4097, plain: 4098 } as const;
 const [address1, address2] = [nodeAddress(1), nodeAddress(2)] as const;
 const keyOf = (time: number): Buffer => Buffer.alloc(32, time);
 const ring = (times: readonly number[], sending: number): Encryption => ({
+  version: 1,
   keys: times.map((time) => ({ time, secret: new Secret(keyOf(time)) })),
   sending,
 });

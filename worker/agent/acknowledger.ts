@@ -4,6 +4,8 @@ import { Wake } from '../wake.js';
 export interface Acknowledgement {
   readonly sequence: number;
   readonly problems: readonly NodeProblem[];
+  /** Of the key ring that the kernel shows; 0: none. */
+  readonly networkKeyClock: number;
 }
 
 /** Tells a manager the newest sequence that the kernel shows, and again when its problems change. */
@@ -12,17 +14,16 @@ export class Acknowledger {
   #newest: Acknowledgement | undefined;
 
   /** An older sequence that comes late, and one that was told already in the same words, are not told. */
-  put(sequence: number, problems: readonly NodeProblem[]): void {
-    const newest = this.#newest;
-    if (newest && (sequence < newest.sequence || (sequence === newest.sequence && same(problems, newest.problems))))
-      return;
-    this.#newest = { sequence, problems };
+  put(newest: Acknowledgement): void {
+    const told = this.#newest;
+    if (told && (newest.sequence < told.sequence || same(newest, told))) return;
+    this.#newest = newest;
     this.#wake.notify();
   }
 
-  /** The same sequence with other problems; before the first one, 0 stands for none. */
-  problems(problems: readonly NodeProblem[]): void {
-    if (this.#newest || problems.length > 0) this.put(this.#newest?.sequence ?? 0, problems);
+  /** The same sequence with other news of the kernel; before the first one, 0 stands for none. */
+  update(news: Omit<Acknowledgement, 'sequence'>): void {
+    if (this.#newest || news.problems.length > 0) this.put({ ...news, sequence: this.#newest?.sequence ?? 0 });
   }
 
   /** What is to be told, until the signal aborts; for one reader, who is told the newest whenever it asks. */
@@ -39,6 +40,11 @@ export class Acknowledger {
   }
 }
 
-function same(a: readonly NodeProblem[], b: readonly NodeProblem[]): boolean {
-  return a.length === b.length && a.every((p, i) => p.subject === b[i]?.subject && p.message === b[i]?.message);
+function same(a: Acknowledgement, b: Acknowledgement): boolean {
+  return (
+    a.sequence === b.sequence &&
+    a.networkKeyClock === b.networkKeyClock &&
+    a.problems.length === b.problems.length &&
+    a.problems.every((p, i) => p.subject === b.problems[i]?.subject && p.message === b.problems[i]?.message)
+  );
 }

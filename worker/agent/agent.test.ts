@@ -49,6 +49,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     problems: [] as NodeProblem[],
     served: [] as string[],
     applyAtOnce: true,
+    networkKeyClock: 0,
     measured: [] as (readonly string[])[],
     usage: [] as TaskUsage[],
   };
@@ -65,6 +66,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
       dataPathAddress: '203.0.113.1',
       statuses: world.statuses,
       problems: () => world.problems,
+      networkKeyClock: () => world.networkKeyClock,
       measure: (services) => world.measured.push(services),
       usage: () => world.usage,
       onAssignments: (assignments) => {
@@ -164,9 +166,10 @@ describe('agent - assignments', () => {
     await until('second set', () => world.assigned.length === 2);
     expect([...(world.assigned[1]?.assignments.tasks.keys() ?? [])]).toEqual(['a']);
     world.problems = [NodeProblem.create({ subject: 'network web', message: 'no vxlan' })];
+    world.networkKeyClock = 3;
     world.assigned[1]?.applied.resolve();
     await until('acknowledged', () => dispatcher.acknowledged.length === 1);
-    expect(dispatcher.acknowledged[0]).toMatchObject({ sequence, problems: world.problems });
+    expect(dispatcher.acknowledged[0]).toMatchObject({ sequence, problems: world.problems, networkKeyClock: 3 });
     // The older one comes back late: the newer acknowledgement stands.
     world.assigned[0]?.applied.resolve();
     await until('a heartbeat later', () => dispatcher.heartbeats > 2);
@@ -181,6 +184,10 @@ describe('agent - assignments', () => {
     agent.problemsChanged();
     await until('told', () => dispatcher.acknowledged.length === 2);
     expect(dispatcher.acknowledged[1]?.problems).toEqual(world.problems);
+    world.networkKeyClock = 4;
+    agent.problemsChanged();
+    await until('told of keys', () => dispatcher.acknowledged.length === 3);
+    expect(dispatcher.acknowledged[2]).toMatchObject({ problems: world.problems, networkKeyClock: 4 });
   });
 
   it('tells problems of a set that the kernel does not show yet without acknowledging it', async () => {

@@ -6,6 +6,7 @@ import {
   AssignmentsMessageType,
   type Config,
   type EndpointRecord,
+  type NetworkKeyRing,
   type NetworkRecord,
   type Secret,
   type ServiceRecord,
@@ -20,6 +21,8 @@ export interface Assignments {
   readonly services: ReadonlyMap<string, ServiceRecord>;
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly configs: ReadonlyMap<string, Config>;
+  /** Undefined while no network here is encrypted, and after a restart until a manager is heard. */
+  readonly networkKeys?: NetworkKeyRing | undefined;
 }
 
 export const noAssignments: Assignments = {
@@ -85,7 +88,10 @@ function applyChanges(base: Assignments, changes: readonly AssignmentChange[]): 
   const services = new CopyOnWrite(base.services);
   const secrets = new CopyOnWrite(base.secrets);
   const configs = new CopyOnWrite(base.configs);
+  let { networkKeys } = base;
   for (const { action, assignment } of changes) {
+    if (assignment.networkKeys)
+      networkKeys = action === AssignmentChangeAction.REMOVE ? undefined : assignment.networkKeys;
     tasks.change(action, assignment.task);
     networks.change(action, assignment.network);
     endpoints.change(action, assignment.endpoint);
@@ -100,12 +106,13 @@ function applyChanges(base: Assignments, changes: readonly AssignmentChange[]): 
     services: services.map,
     secrets: secrets.map,
     configs: configs.map,
+    networkKeys,
   };
 }
 
 /**
  * What of a set is kept on disk, as a COMPLETE message: all that the data plane is made from. Tasks
- * have records of their own, and secrets are never written to a worker's disk.
+ * have records of their own, and secrets and keys are never written to a worker's disk.
  */
 export function toSavedMessage({ networks, endpoints, services, configs }: Assignments): AssignmentsMessage {
   const items = [

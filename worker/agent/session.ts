@@ -25,6 +25,8 @@ export interface SessionNode {
   /** Resolves when the kernel shows what the set asks for, but for `problems()`. */
   onAssignments(assignments: Assignments): Promise<void>;
   problems(): readonly NodeProblem[];
+  /** Of the keys of encrypted networks that the kernel has; 0: none. */
+  networkKeyClock(): number;
   /** Services, by id, whose tasks managers want measured from now on. */
   measure(services: readonly string[]): void;
   /** What those tasks use. A heartbeat waits for it. */
@@ -68,9 +70,9 @@ export class Session {
     return this.#id;
   }
 
-  /** The problems of the sequence that was acknowledged last are others now. */
+  /** What the kernel shows of the sequence that was acknowledged last is something else now. */
   problemsChanged(): void {
-    this.#acknowledger.problems(this.#options.node.problems());
+    this.#acknowledger.update(this.#shown());
   }
 
   /**
@@ -108,6 +110,11 @@ export class Session {
       opened();
     }
     throw unavailable('the manager ended the session');
+  }
+
+  #shown() {
+    const { node } = this.#options;
+    return { problems: node.problems(), networkKeyClock: node.networkKeyClock() };
   }
 
   /** @throws UNAVAILABLE when the manager took the connection but says nothing */
@@ -170,7 +177,7 @@ export class Session {
   #apply(assignments: Assignments, sequence: number): void {
     const { node, log } = this.#options;
     node.onAssignments(assignments).then(
-      () => this.#acknowledger.put(sequence, node.problems()),
+      () => this.#acknowledger.put({ sequence, ...this.#shown() }),
       (error) => log.error({ sequence, err: error }, `assignments: ${messageOf(error)}`),
     );
   }

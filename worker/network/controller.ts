@@ -50,6 +50,9 @@ export class NetworkController {
   #waiting: Deferred<void> = deferred();
   /** Those that the plane was given last, with the networks of their endpoints. */
   #sandboxes: ReadonlyMap<string, ReadonlySet<string>> = new Map();
+  /** Networks that the plane was given as encrypted. */
+  #encrypted: ReadonlySet<string> = new Set();
+  #keyVersion = 0;
   #problems: readonly ApplyProblem[] = [];
   /** When each present problem was first seen, by its subject. */
   #since: ReadonlyMap<string, number> = new Map();
@@ -70,6 +73,11 @@ export class NetworkController {
 
   get problems(): readonly ApplyProblem[] {
     return this.#problems;
+  }
+
+  /** Which keys of encrypted networks the kernel has, all of them; 0: none. */
+  get networkKeyClock(): number {
+    return this.#problems.some(({ subject }) => subject.kind === 'encryption') ? 0 : this.#keyVersion;
   }
 
   /** A later report of the plane's own repairs. */
@@ -94,6 +102,7 @@ export class NetworkController {
   view({ sandbox, networks, running }: Housed): SandboxView {
     const relevant = ({ subject: { kind, id } }: ApplyProblem) => {
       if (kind === 'sandbox') return id === sandbox;
+      if (kind === 'encryption') return !running && networks.some((network) => this.#encrypted.has(network));
       return !running && (kind === 'node' || (kind !== 'ingress' && networks.includes(id)));
     };
     const problem = this.#problems.find(relevant);
@@ -137,6 +146,8 @@ export class NetworkController {
       this.#sandboxes = new Map(
         state.sandboxes.map(({ id, endpoints }) => [id, new Set(endpoints.map(({ networkId }) => networkId))]),
       );
+      this.#encrypted = new Set(state.overlays.filter(({ encrypted }) => encrypted).map(({ id }) => id));
+      this.#keyVersion = state.encryption?.version ?? 0;
       this.#setProblems(report.problems);
       this.#backoff.reset();
       return true;

@@ -29,6 +29,7 @@ import {
 import type { Assignments } from '../agent/assignments.js';
 import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
+import { encryptedOf, encryptionOf } from './encryption.js';
 import { zonesSteps } from './names.js';
 import { isRouted, mtuOf, routedNetwork } from './routed.js';
 
@@ -114,6 +115,7 @@ export function* swarmStateSteps(
     sandboxes,
     ingress,
     zones: yield* zonesSteps(usedNetworks, alive, services),
+    encryption: assignments.networkKeys && encryptionOf(assignments.networkKeys),
   };
   return { state, attached };
 }
@@ -145,7 +147,7 @@ function overlay(network: NetworkRecord, remotes: readonly RemoteEndpoint[]): Ov
   const gateways = network.ipam
     .filter(({ gateway }) => gateway !== '')
     .map(({ subnet, gateway }) => `${addressOf(gateway)}/${parseCidr(subnet).prefix}`);
-  return { id: network.id, vni: network.vni, gateways, mtu: mtuOf(network), remotes };
+  return { id: network.id, vni: network.vni, gateways, mtu: mtuOf(network), remotes, ...encryptedOf(network) };
 }
 
 function remotesByNetwork(

@@ -42,5 +42,6 @@ export function union(local: LocalState, swarm: SwarmState | undefined): Desired
     sandboxes: [...sandboxes, ...(swarm?.state.sandboxes ?? [])],
     ingress: swarm?.state.ingress,
     zones,
+    encryption: swarm?.state.encryption,
   };
 }

@@ -188,7 +188,7 @@ describe('network specs that are refused', () => {
     [network({ driver: 'macvlan' }), 'network driver "macvlan" is not known'],
     [network({ driver: 'bridge' }), 'network driver "bridge" makes networks of one node'],
     [network({ driver: 'null' }), 'network driver "null" makes networks of one node'],
-    [network({ driverOptions: { encrypted: '' } }), 'encrypted networks are not supported by this version'],
+    [network({ driverOptions: { encrypted: 'yes' } }), '"yes" does not say whether the network is encrypted'],
     [network({ driverOptions: { mtu: '1400' } }), '"mtu" is not an option of overlay networks'],
     [network({ driverOptions: { [MTU_OPTION]: 'big' } }), '"big" is not an MTU'],
     [network({ driverOptions: { [MTU_OPTION]: '67' } }), '"67" is not an MTU'],
@@ -220,13 +220,14 @@ describe('network specs that are refused', () => {
 });
 
 test('network specs that are accepted', () => {
-  for (const fields of [
+  const accepted: readonly Partial<NetworkSpec>[] = [
     { internal: true, driverOptions: { [MTU_OPTION]: '1400', [VNI_OPTION]: '5000', encrypted: 'false' } },
+    { driverOptions: { encrypted: '' } },
+    { driverOptions: { encrypted: 'true' } },
     { ipv6: true },
     { ipv6: true, disableIpv4: true },
     { ipv6: true, ipam: [IPAMConfig.create({ subnet: 'fd00:9::/64', gateway: 'fd00:9::ff' })] },
     { ipam: ['10.9.0.0/24', '10.9.1.0/24'].map((subnet) => IPAMConfig.create({ subnet })) },
-  ]) {
-    checkNetworkSpec(NetworkSpec.create({ name: 'n', ...fields }));
-  }
+  ];
+  for (const fields of accepted) checkNetworkSpec(NetworkSpec.create({ name: 'n', ...fields }));
 });

@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { isIPv4 } from 'node:net';
+import { isEncrypted } from '../../lib/encrypted-option.js';
+import { GROUP_KEY_BYTES, spisCollide } from '../../lib/overlay-keys.js';
+import { type Cluster, type NetworkKeyRing, type Node, NodeState } from '../../proto/gen/index.js';
+import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
+import { occupiesNode } from '../common/tasks.js';
+import type { Commit, Kind, ReadView } from '../store/store.js';
+import { isPrepared, nextLook, nextRing } from './ring.js';
+
+/** While nodes are waited for, milliseconds after which is looked whether they still need keys. */
+const LOOK_AGAIN = 30_000;
+
+/** Makes the keys of encrypted overlays and lets nodes change over from one to the next. */
+export class NetworkKeys implements Reaction {
+  readonly kinds: readonly Kind[] = ['cluster', 'node'];
+  readonly #options: LoopOptions;
+  readonly #loop: ControlLoop;
+  #cancel: () => void = () => {};
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#loop = new ControlLoop(options);
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    await this.#loop.run(signal, this);
+    this.#cancel();
+  }
+
+  // The state is looked at when it is acted on.
+  start(): void {}
+
+  observe(_: Commit): void {}
+
+  async act(): Promise<void> {
+    const { store, log } = this.#options;
+    if (this.#next(store.view())) {
+      const changed = await store.update((draft) => {
+        const cluster = clusterOf(draft);
+        const next = this.#next(draft);
+        if (!cluster || !next) return undefined;
+        const forgotten = isPrepared(cluster.networkKeys) ? behind(draft) : [];
+        return { ring: draft.update('cluster', { ...cluster, networkKeys: next }).networkKeys, forgotten };
+      });
+      if (changed) {
+        const { ring, forgotten } = changed;
+        const details = { clock: ring.clock, keys: ring.keys.map(({ time }) => time), sending: ring.sending };
+        log.info(details, isPrepared(ring) ? 'nodes are told a new network key' : 'nodes send under a new network key');
+        if (forgotten.length > 0)
+          log.warn(
+            { nodes: forgotten },
+            'these nodes have not applied the new network key, and are no longer waited for',
+          );
+      }
+    }
+    this.#arm(store.view());
+  }
+
+  #next(view: ReadView): NetworkKeyRing | undefined {
+    const ring = clusterOf(view)?.networkKeys;
+    if (!ring) return undefined;
+    const addresses = [...view.list('node')].map(({ dataPathAddress }) => dataPathAddress).filter(isIPv4);
+    const keys = ring.keys.map(({ key }) => key);
+    return nextRing(ring, {
+      now: this.#options.clock.now(),
+      behind: isPrepared(ring) ? behind(view) : [],
+      // A node has come whose address makes the same SPI with two keys.
+      forced: keys.some((key, i) => spisCollide(key, keys.slice(0, i), addresses)),
+      newKey: () => newKey(keys, addresses),
+    });
+  }
+
+  #arm(view: ReadView): void {
+    this.#cancel();
+    const ring = clusterOf(view)?.networkKeys;
+    if (!ring) return;
+    const { clock } = this.#options;
+    const wait = Math.max(0, nextLook(ring) - clock.now());
+    this.#cancel = clock.after(isPrepared(ring) ? Math.min(wait, LOOK_AGAIN) : wait, () => this.#loop.wake());
+  }
+}
+
+function clusterOf(view: ReadView): Cluster | undefined {
+  for (const cluster of view.list('cluster')) return cluster;
+  return undefined;
+}
+
+function newKey(others: readonly Uint8Array[], addresses: readonly string[]): Uint8Array {
+  for (;;) {
+    const key = randomBytes(GROUP_KEY_BYTES);
+    if (!spisCollide(key, others, addresses)) return key;
+  }
+}
+
+/** Nodes that are in an encrypted network and have not applied the ring: those that are down are not waited for. */
+function behind(view: ReadView): string[] {
+  const clock = clusterOf(view)?.networkKeys.clock ?? 0;
+  const encrypted = new Set<string>();
+  for (const { id, spec } of view.list('network')) if (isEncrypted(spec.driverOptions)) encrypted.add(id);
+  if (encrypted.size === 0) return [];
+  const needing = new Set<string>();
+  for (const task of view.list('task'))
+    if (occupiesNode(task) && task.networks.some(({ networkId }) => encrypted.has(networkId))) needing.add(task.nodeId);
+  const isBehind = ({ id, attachments, status, networkKeyClock }: Node) =>
+    status.state !== NodeState.DOWN &&
+    networkKeyClock < clock &&
+    (needing.has(id) || attachments.some(({ networkId }) => encrypted.has(networkId)));
+  return [...view.list('node')].filter(isBehind).map(({ id }) => id);
+}
