@@ -7,6 +7,7 @@ import {
   AssignmentsMessageType,
   Config,
   EndpointRecord,
+  NetworkKeyRing,
   NetworkRecord,
   Secret,
   Task,
@@ -55,19 +56,31 @@ describe('assignments', () => {
     expect(() => applyMessage(first, sequence, incremental(1))).toThrow(SequenceGap);
   });
 
-  it('what is saved has neither secrets nor tasks', () => {
+  it('keys come, change and go like what is named', () => {
+    const ring = (clock: number) => NetworkKeyRing.create({ clock });
+    const known = applyMessage(first, 1, incremental(1, put({ networkKeys: ring(1) })));
+    expect(applyMessage(known, 2, incremental(2)).networkKeys?.clock).toBe(1);
+    expect(applyMessage(known, 2, incremental(2, put({ networkKeys: ring(2) }))).networkKeys?.clock).toBe(2);
+    const gone = incremental(2, remove({ networkKeys: NetworkKeyRing.create() }));
+    expect(applyMessage(known, 2, gone).networkKeys).toBeUndefined();
+  });
+
+  it('what is saved has neither secrets nor keys nor tasks', () => {
     const set = applyMessage(
       first,
       1,
       incremental(
         1,
         put({ secret: Secret.create({ id: 's' }) }),
+        put({ networkKeys: NetworkKeyRing.create({ clock: 1 }) }),
         put({ config: Config.create({ id: 'c', spec: { ...Config.create().spec, data: new Uint8Array([1]) } }) }),
       ),
     );
     const bytes = AssignmentsMessage.encode(toSavedMessage(set));
     const loaded = applyMessage(noAssignments, undefined, AssignmentsMessage.decode(bytes));
     expect(loaded.tasks.size + loaded.secrets.size).toBe(0);
+    expect(set.networkKeys?.clock).toBe(1);
+    expect(loaded.networkKeys).toBeUndefined();
     expect(loaded.networks).toEqual(set.networks);
     expect(loaded.endpoints).toEqual(set.endpoints);
     expect(loaded.configs.get('c')?.spec.data[0]).toBe(1);

@@ -47,6 +47,7 @@ function ground(wanted: string[] = []) {
     stop,
     wanted,
     changes: 0,
+    state: {} as Partial<DesiredState>,
     computing: (): Iterable<void> => [],
     answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0 }),
   };
@@ -59,7 +60,7 @@ function ground(wanted: string[] = []) {
     },
     desired: function* () {
       yield* world.computing();
-      return { ...desiredState(noAssignments, [], node), sandboxes: world.wanted.map(sandbox) };
+      return { ...desiredState(noAssignments, [], node), sandboxes: world.wanted.map(sandbox), ...world.state };
     },
     onChange: () => world.changes++,
     clock,
@@ -131,6 +132,30 @@ describe('NetworkController', () => {
       await end();
     },
   );
+
+  it('a problem of encryption keeps what is to start in an encrypted network, and no keys are told to be there', async () => {
+    const { world, controller, end } = ground(['t']);
+    const overlay = { vni: 4097, gateways: ['10.0.1.1/24'], mtu: 0, remotes: [] };
+    const encryption = { version: 3, keys: [], sending: 1 };
+    world.state = {
+      overlays: [
+        { ...overlay, id: 'net', encrypted: true },
+        { ...overlay, id: 'clear' },
+      ],
+      encryption,
+    };
+    world.answer = async () => ({ problems: [problem('encryption', '')], operations: 0 });
+    await controller.changed();
+    const view = (state: TaskState, network: string) => controller.sandbox(local('t', state, network)).state;
+    expect(view(TaskState.PREPARING, 'net')).toBe('problem');
+    expect(view(TaskState.PREPARING, 'clear')).not.toBe('problem');
+    expect(view(TaskState.RUNNING, 'net')).not.toBe('problem');
+    expect(controller.networkKeyClock).toBe(0);
+    world.answer = async () => ({ problems: [], operations: 0 });
+    await controller.changed();
+    expect(controller.networkKeyClock).toBe(3);
+    await end();
+  });
 
   it('loses patience with a problem that lasts, and forgets one that was mended', async () => {
     const { world, controller, end } = ground(['t']);

@@ -7,6 +7,7 @@ import {
   EndpointState,
   IPAMConfig,
   NetworkAttachment,
+  NetworkKeyRing,
   NetworkRecord,
   PortConfig,
   PortStatus,
@@ -394,4 +395,28 @@ describe('desiredState - any swarm', () => {
     ];
     for (const backend of backends) expect(silent.has(backend.address), `seed ${seed}`).toBe(false);
   }
+});
+
+describe('encrypted networks', () => {
+  const secret = network('secret', '5', { driverOptions: { encrypted: '' } });
+  const clear = network('clear', '6', { driverOptions: { encrypted: 'false' } });
+  const tasks = [local('t', [attachment('secret', '10.0.5.3'), attachment('clear', '10.0.6.3')])];
+  const key = { key: new Uint8Array(32).fill(7), time: 4, createdAt: 0 };
+
+  it('are marked as such; keys are those that managers have given', () => {
+    const ring = NetworkKeyRing.create({ clock: 9, keys: [key], sending: 4 });
+    const { overlays, encryption } = state({ networks: byId(secret, clear), networkKeys: ring }, tasks);
+    expect(overlays.map(({ id, encrypted }) => [id, encrypted])).toEqual([
+      ['clear', undefined],
+      ['secret', true],
+    ]);
+    expect(encryption).toMatchObject({ version: 9, keys: [{ time: 4 }], sending: 4 });
+    expect(encryption?.keys[0]?.secret.reveal()).toEqual(key.key);
+  });
+
+  it('stay encrypted while no keys are known', () => {
+    const { overlays, encryption } = state({ networks: byId(secret, clear) }, tasks);
+    expect(overlays.filter(({ encrypted }) => encrypted).map(({ id }) => id)).toEqual(['secret']);
+    expect(encryption).toBeUndefined();
+  });
 });
