@@ -37,6 +37,19 @@ const follow = (
   hook: 'input' | 'prerouting' = 'input',
 ) => followHook(parseRuleset(entries), ['ip', 'inet'], hook, packet(changes));
 
+test('a packet of VXLAN in clear meets the rules of its network, and one that is ESP does not', () => {
+  const clear = [
+    match({ payload: { base: 'th', offset: 96, len: 24 } }, 4096),
+    match({ meta: { key: 'ipsec' } }, false),
+    { drop: null },
+  ];
+  const entries = [chain('in'), rule('in', ...clear)];
+  const vxlan = { protocol: 'udp', destinationPort: 4789, vni: 4096, ipsec: false } as const;
+  expect(follow(entries, vxlan).verdict).toBe('drop');
+  expect(follow(entries, { ...vxlan, ipsec: true })).toMatchObject({ verdict: 'accept', suspicions: [] });
+  expect(follow(entries, { ...vxlan, vni: 4097 })).toMatchObject({ verdict: 'accept', suspicions: [] });
+});
+
 describe('verdicts', () => {
   test.each([
     ['a port', match(dport, 8080)],

@@ -325,6 +325,7 @@ class Follower {
       return parts.includes(undefined) ? undefined : parts.map(String).join(' . ');
     }
     if (!isObject(argument)) return undefined;
+    if ((name === 'meta' || name === 'rt') && argument.key === 'ipsec') return this.#ipsec();
     if (name === 'meta') return this.#meta(String(argument.key));
     if (name === 'payload') return this.#payload(argument);
     if (name === 'ct') return this.#connection(String(argument.key));
@@ -359,8 +360,15 @@ class Follower {
     return protocol === 'icmp' && source.includes(':') ? 'ipv6-icmp' : protocol;
   }
 
-  #payload({ protocol, field }: { readonly [key: string]: Json }): Value {
+  #ipsec(): Value {
+    const { ipsec } = this.#packet;
+    return ipsec === undefined ? undefined : String(ipsec);
+  }
+
+  #payload({ protocol, field, base, offset, len }: { readonly [key: string]: Json }): Value {
     const packet = this.#packet;
+    // The VNI, after the UDP header (RFC 7348).
+    if (base === 'th' && offset === 96 && len === 24) return packet.vni === undefined ? undefined : String(packet.vni);
     const isSix = packet.source.includes(':');
     if (protocol === 'ip' || protocol === 'ip6') {
       if (isSix !== (protocol === 'ip6')) return ABSENT;

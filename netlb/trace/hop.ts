@@ -13,6 +13,7 @@ export type HopKind =
   | 'fdb'
   | 'vxlan'
   | 'underlay'
+  | 'esp'
   | 'interface'
   | 'socket'
   | 'outside'

@@ -23,4 +23,8 @@ export interface HookPacket {
   readonly local: boolean;
   /** What masquerading makes the source; empty when it is not known. */
   readonly outputAddress: string;
+  /** Of VXLAN: the network's identifier. */
+  readonly vni?: number;
+  /** Whether it leaves as ESP, or has come so; left out where that is not known. */
+  readonly ipsec?: boolean;
 }

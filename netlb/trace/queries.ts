@@ -37,6 +37,7 @@ export interface Answers {
   readonly capture: CaptureAnswer;
   readonly send: SendAnswer;
   readonly sightings: readonly Sighting[];
+  readonly security: SecurityAnswer;
 }
 
 export type Kind = keyof Answers;
@@ -61,6 +62,7 @@ export type Query =
   | ({ readonly kind: 'sysctls'; readonly keys: readonly string[] } & In)
   | ({ readonly kind: 'hook' } & HookQuestion & In)
   | ({ readonly kind: 'resolve'; readonly name: string } & In)
+  | { readonly kind: 'security'; readonly source: string; readonly destination: string; readonly port: number }
   | { readonly kind: 'capture'; readonly id: string; readonly taps: readonly Tap[]; readonly tokens: readonly number[] }
   | ({ readonly kind: 'send'; readonly packet: ProbePacket } & In)
   | { readonly kind: 'sightings'; readonly id: string; readonly waitMs: number };
@@ -119,6 +121,14 @@ export interface HookQuestion {
   readonly packet: HookPacket;
   /** Address to take where a rule has a choice; empty: the first. */
   readonly prefer: string;
+}
+
+/** What there is of encrypted overlays for packets from one node to another. */
+export interface SecurityAnswer {
+  /** SPI that they are sent under; null: there is no policy. */
+  readonly policy: number | null;
+  /** SPIs of associations. */
+  readonly associations: readonly number[];
 }
 
 export interface WayBackAnswer {

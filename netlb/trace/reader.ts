@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path';
 import { yieldToLoop } from '../../lib/async.js';
 import { messageOf } from '../../lib/errors.js';
+import { ENCRYPTION_MARK } from '../blueprint/encryption.js';
 import { isKernelError, KernelError } from '../kernel/errors.js';
 import { readListeners } from '../kernel/listeners.js';
 import { listNamespaces, NetNamespace } from '../kernel/namespace.js';
@@ -9,12 +10,25 @@ import { NO_MAC } from '../kernel/neighbours.js';
 import { NETLINK_ROUTE, NetlinkSocket } from '../kernel/netlink.js';
 import { type Link, RouteSocket } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
+import type { AssociationId } from '../kernel/xfrm.js';
 import { NAMESPACE_DIRECTORY, NODE_NAMESPACE } from '../names.js';
+import { EncryptionSocket } from '../reconcile/encryption.js';
 import { TableReader } from '../reconcile/tables.js';
 import { followHook } from './evaluate.js';
 import { Captures } from './probe/captures.js';
 import { sendProbe } from './probe/send.js';
-import type { Answers, Fact, Holder, Kind, Peer, Query, QueryOf, RouteAnswer, WayBackAnswer } from './queries.js';
+import type {
+  Answers,
+  Fact,
+  Holder,
+  Kind,
+  Peer,
+  Query,
+  QueryOf,
+  RouteAnswer,
+  SecurityAnswer,
+  WayBackAnswer,
+} from './queries.js';
 import { askResolvers, parseResolvConf } from './resolve.js';
 import { parseRouteLookup, routeLookup } from './route-lookup.js';
 import { Rulesets } from './rulesets.js';
@@ -91,6 +105,7 @@ export class KernelReader {
     },
     capture: ({ id, taps, tokens }) => this.#captures.open(id, taps, tokens),
     send: ({ namespace, packet }) => this.#in(namespace, (inside) => ({ bytes: sendProbe(inside, packet) })),
+    security: (query) => this.#in(NODE_NAMESPACE, (inside) => readSecurity(inside, query)),
     sightings: ({ id, waitMs }) => this.#captures.collect(id, waitMs),
   };
 
@@ -186,6 +201,18 @@ function holdersIn(namespace: string, route: RouteSocket, address: string): Hold
 }
 
 const ENODEV = 19;
+
+function readSecurity(namespace: NetNamespace, { source, destination, port }: QueryOf<'security'>): SecurityAnswer {
+  const socket = new EncryptionSocket(namespace);
+  try {
+    const { associations, policies } = socket.read();
+    const isBetween = (item: AssociationId) => item.source === source && item.destination === destination;
+    const policy = policies.find((item) => isBetween(item) && item.port === port && item.mark === ENCRYPTION_MARK);
+    return { policy: policy?.spi ?? null, associations: associations.filter(isBetween).map(({ spi }) => spi) };
+  } finally {
+    socket.close();
+  }
+}
 
 function readWayBack(namespace: NetNamespace): WayBackAnswer | null {
   const reader = new TableReader(namespace);

@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { ENCRYPTION_MARK } from '../blueprint/encryption.js';
 import { FactBook, keyOf, Missing } from './facts.js';
 import type { Hop, Trace } from './hop.js';
-import type { Answers, Fact, Kind, Query } from './queries.js';
+import type { Answers, Fact, Kind, Query, SecurityAnswer } from './queries.js';
 import type { Directory, Question } from './question.js';
 import { trace } from './trace.js';
 
@@ -139,6 +140,72 @@ describe('questions', () => {
       () => new Error('open …: No such file or directory (ENOENT)'),
     );
     expect(lost(gone)).toBe('node1 a1 node: node1 has no network namespace a100000000000000000000000, that of a1');
+  });
+});
+
+describe('encrypted', () => {
+  const [one, two] = ['192.0.2.1', '192.0.2.2'] as const;
+  const SPI = { [one]: 0x1001, [two]: 0x1002 } as const;
+
+  /** As if the network were encrypted. @param missing a node without a policy or association for packets of a sender */
+  function encrypted(missing?: {
+    readonly node: string;
+    readonly source: string;
+    readonly what: keyof SecurityAnswer;
+  }) {
+    const facts = taskToTask.facts.map(([key, fact]) => {
+      const { node, ...query } = asked(key);
+      if (query.kind !== 'hook' || query.packet.vni === undefined || !('answer' in fact)) return [key, fact] as const;
+      const answer = fact.answer as Answers['hook'];
+      const marked = { ...answer, packet: { ...answer.packet, mark: ENCRYPTION_MARK } };
+      if (query.hook === 'output') return [key, { answer: marked }] as const;
+      const mark = query.hook === 'postrouting' ? ENCRYPTION_MARK : 0;
+      return [keyOf(node, { ...query, packet: { ...query.packet, mark, ipsec: true } }), fact] as const;
+    });
+    const security = ['node1', 'node2'].flatMap((node) =>
+      ([one, two] as const).map((source) => {
+        const query = { kind: 'security', source, destination: source === one ? two : one, port: 4789 } as const;
+        const whole: SecurityAnswer = { policy: SPI[source], associations: [SPI[source]] };
+        const without = missing?.what === 'policy' ? { ...whole, policy: null } : { ...whole, associations: [] };
+        const answer = missing?.node === node && missing.source === source ? without : whole;
+        return [keyOf(node, query), { answer }] as const;
+      }),
+    );
+    const all: Recording['facts'] = [...facts, ...security];
+    return { ...taskToTask, facts: JSON.parse(JSON.stringify(all).replaceAll('"mtu":1450', '"mtu":1416')) };
+  }
+
+  test('task to task', () => {
+    const { complete, hops } = run(encrypted());
+    expect(complete).toBe(true);
+    expect(hops.filter(({ kind }) => kind === 'esp').map(({ node, title }) => `${node} ${title}`)).toEqual([
+      `node1 ${one} → ${two}: ESP, SPI 0x00001001`,
+      `node2 ${two} → ${one}: ESP, SPI 0x00001002`,
+    ]);
+  });
+
+  test('with the MTU of one that is not encrypted', () => {
+    const { facts, ...rest } = encrypted();
+    const large = JSON.parse(JSON.stringify(facts).replaceAll('"mtu":1416', '"mtu":1450'));
+    expect(lost({ ...rest, facts: large })).toMatch(/1534 bytes \(1450 and 84 of headers\) do not fit the MTU 1500/);
+  });
+
+  test.each([
+    [{ node: 'node1', source: one, what: 'policy' }, /^node1 - esp: .* node1 has no security policy for 192\.0\.2\.2/],
+    [
+      { node: 'node1', source: one, what: 'associations' },
+      /^node1 - esp: node1 has no security association 0x00001001 to/,
+    ],
+    [
+      { node: 'node2', source: one, what: 'associations' },
+      /^node2 - esp: node2 has no security association 0x00001001 from/,
+    ],
+    [
+      { node: 'node1', source: two, what: 'associations' },
+      /^node1 - esp: node1 has no security association 0x00001002 from/,
+    ],
+  ] as const)('without its part: %j', (missing, reason) => {
+    expect(lost(encrypted(missing))).toMatch(reason);
   });
 });
 

@@ -1,6 +1,7 @@
 /** From a VXLAN device over the underlay to the device of the same network on another node. */
 
 import { NO_MAC } from '../kernel/neighbours.js';
+import { checkOpened, sealedWith } from './esp.js';
 import { inside, stateName } from './neighbour.js';
 import type { HookPacket } from './packet.js';
 import type { Answers } from './queries.js';
@@ -18,6 +19,8 @@ export interface VxlanPort {
 
 /** Ethernet, IPv4, UDP and VXLAN headers (RFC 7348). */
 const OVERHEAD = 50;
+/** With ESP: at least; up to 3 bytes of padding come to it. */
+const ENCRYPTED_OVERHEAD = 84;
 
 /** Where a frame comes out of a tunnel. */
 export interface TunnelEnd {
@@ -152,12 +155,16 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
     output: link?.name ?? '',
     local: false,
     outputAddress: source,
+    vni: vxlan.vni,
+    ipsec: false,
   };
-  walk.hook(node, 'output', outer);
-  walk.hook(node, 'postrouting', outer);
+  const marked = walk.hook(node, 'output', outer);
+  const spi = sealedWith(walk, node, marked);
+  walk.hook(node, 'postrouting', { ...outer, mark: marked.mark, ipsec: spi !== undefined });
   const title = `${source} → ${endOf(vtep, vxlan.port)} by ${link?.name ?? `link ${route.index}`}`;
   const all = { ...details, device: link?.name ?? '', via: route.via ?? '', mtu: String(link?.mtu ?? '') };
-  const size = walk.size + OVERHEAD;
+  const overhead = spi === undefined ? OVERHEAD : ENCRYPTED_OVERHEAD;
+  const size = walk.size + overhead;
   if (!link?.up || !link.running)
     walk.lose(node, { kind: 'underlay', title, details: all, reason: `${link?.name ?? 'the interface'} is down` });
   const room = Math.min(route.mtu ?? link.mtu, link.mtu);
@@ -166,8 +173,8 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
       kind: 'underlay',
       title,
       details: { ...all, size: String(size) },
-      reason: `VXLAN packets of up to ${size} bytes (${walk.size} and ${OVERHEAD} of headers) do not fit the MTU ${room} of ${link.name}`,
-      hint: `Make the MTU of the network ${room - OVERHEAD}, or that of ${link.name} ${size}.`,
+      reason: `VXLAN packets of up to ${size} bytes (${walk.size} and ${overhead} of headers) do not fit the MTU ${room} of ${link.name}`,
+      hint: `Make the MTU of the network ${room - overhead}, or that of ${link.name} ${size}.`,
       tap: link.name,
     });
   const neighbour = walk.book
@@ -200,7 +207,8 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
       title: `${incoming.name} is down`,
       reason: `${incoming.name} of ${target.name} is down`,
     });
-  const arriving = { ...outer, input: incoming.name, output: '', local: true };
+  if (spi !== undefined) checkOpened(walk, far, outer, spi);
+  const arriving = { ...outer, input: incoming.name, output: '', local: true, ipsec: spi !== undefined };
   walk.hook(far, 'prerouting', arriving);
   walk.hook(far, 'input', arriving);
   walk.add(far, {
