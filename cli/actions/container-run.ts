@@ -5,6 +5,7 @@ import type { Context } from '../context.js';
 import { badFlag, type Flags, inFlag } from '../flags/flags.js';
 import { attachedStreams, containerConfig, type RunSources } from '../flags/run.js';
 import { withTag } from '../flags/service.js';
+import { isPassing } from '../retry.js';
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from '../terminal/detach-keys.js';
 import { checkTty, interact, type ProcessEnd } from '../terminal/interaction.js';
 import { isNamed } from './image-names.js';
@@ -58,6 +59,17 @@ export async function runContainer(
     onOpened: start,
   });
   finishWith(context, end);
+  if (end && config.autoRemove) await untilRemoved(context, id);
+}
+
+/** As docker's, a command with `--rm` ends when nothing is left of the container: its name is free, its volumes are gone. */
+async function untilRemoved(context: Context, id: string): Promise<void> {
+  try {
+    await (await context.containers()).waitForRemoval({ ref: id });
+  } catch (error) {
+    // The daemon went away: the next one removes what is on record to go. How the container ended is known.
+    if (!isPassing(error)) throw error;
+  }
 }
 
 export async function createContainer(

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ADDRESS, IMAGE, useMachine } from './machine.js';
 
-const machine = useMachine({ processes: true });
+const machine = useMachine();
 const SERVER = 'mkdir -p /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www';
 
 test('create, start -ai, wait, logs, restart, rm', async () => {

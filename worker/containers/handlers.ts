@@ -92,6 +92,12 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       return WaitContainerResponse.create({ exitCode: code, error });
     },
 
+    async waitForRemoval({ ref }, { signal }) {
+      const found = (await ready()).all().find(({ id, name }) => ref === id || ref === name);
+      if (found?.kind === 'local') await found.runner.removal(signal);
+      return {};
+    },
+
     async *containerLogs({ ref, options }, { signal }: CallContext) {
       const containers = await ready();
       const found = containers.find(ref);

@@ -5,6 +5,7 @@ import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/i
 import type { SandboxView } from '../agent/next-step.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
 import { ENDING_SIGNALS, parseSignal } from '../executor/signals.js';
+import { untilAborted } from '../group.js';
 import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
@@ -168,6 +169,12 @@ export class ContainerRunner {
   async wait(signal?: AbortSignal): Promise<EndOfRun> {
     const { phase, goal } = this.#record;
     return phase === RunPhase.IDLE && goal !== ContainerGoal.RUN ? this.#lastEnd() : this.#callers.end(signal);
+  }
+
+  /** Waits for its end, and when it is to be removed then, until nothing is left of it. @throws the signal's reason */
+  async removal(signal: AbortSignal): Promise<void> {
+    await this.wait(signal);
+    if (this.#record.goal === ContainerGoal.REMOVE) await Promise.race([this.#gone.promise, untilAborted(signal)]);
   }
 
   /** A change of its record between two steps, on disk when it resolves. */
