@@ -54,7 +54,7 @@ export class Machine {
     const roots = ['--data-root', `${this.folder}/data`, '--run-root', `${this.folder}/run`];
     const flags = [...roots, '--cgroup-parent', `/${this.namespace}`];
     this.#daemon = spawn('nsenter', [`--net=/run/netns/${this.namespace}`, DAEMON, ...flags], { stdio: 'ignore' });
-    await until('the daemon answers', 20, async () => (await this.outcome('info')).code === 0 || undefined);
+    await until('the daemon answers', 60, async () => (await this.outcome('info')).code === 0 || undefined);
   }
 
   /** Kills the daemon and starts it again. */
