@@ -67,7 +67,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
-          globalSetup: 'test/kernel/programs-setup.ts',
+          globalSetup: ['test/kernel/programs-setup.ts', 'test/vm/setup.ts'],
           pool: vmPool,
           isolate: false,
           fileParallelism: false,
