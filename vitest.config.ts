@@ -13,7 +13,11 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: [...rooms.map((room) => `${room}/**/*.test.ts`), 'test/linearizability/**/*.test.ts'],
+          include: [
+            ...rooms.map((room) => `${room}/**/*.test.ts`),
+            'test/linearizability/**/*.test.ts',
+            'test/vm/wire.test.ts',
+          ],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
@@ -67,6 +71,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
+          exclude: ['test/vm/wire.test.ts'],
           globalSetup: ['test/kernel/programs-setup.ts', 'test/vm/setup.ts'],
           pool: vmPool,
           isolate: false,

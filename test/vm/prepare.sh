@@ -88,7 +88,7 @@ make_folder() {
 [[ $EUID == 0 ]] || none 'it takes root'
 [[ $(uname -m) == x86_64 ]] || none "the machine's kernel is of x86-64; this machine is $(uname -m)"
 command -v apt-get >/dev/null || none 'this machine has no apt-get to install an emulator and a kernel with'
-mkdir -p "$CACHE"
+mkdir -p "$CACHE" 2>/dev/null || none "there is no making the folder $CACHE"
 exec 8>"$CACHE/lock"
 flock 8
 
