@@ -10,8 +10,8 @@ export const IMAGE = 'whoami:latest';
 /** Where it listens. */
 export const IMAGE_PORT = 80;
 
-/** The server's command line, as `ps` shows it. */
-export const IMAGE_SERVER = `httpd -f -p 0.0.0.0:${IMAGE_PORT} -h /www`;
+/** The server's command line, as `ps` shows it. It answers over both families. */
+export const IMAGE_SERVER = `httpd -f -p [::]:${IMAGE_PORT} -h /www`;
 
 /**
  * Dockerfile lines that make an image of the root filesystem. The first process of a container is
@@ -28,7 +28,9 @@ const ANSWER = `#!/bin/sh
 printf 'Content-Type: text/plain\\r\\n\\r\\n'
 echo "Hostname: $(hostname)"
 ip -4 -o address show scope global | while read -r _ _ _ address _; do echo "Address: \${address%/*}"; done
-echo "Client: $REMOTE_ADDR"
+client=\${REMOTE_ADDR#[}
+client=\${client%]}
+echo "Client: \${client#::ffff:}"
 `;
 
 /** What a replica answered. */

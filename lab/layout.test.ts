@@ -9,6 +9,7 @@ test('nodeLayout - everything follows from the lab and the number', () => {
     name: 'node2',
     namespace: 'lab-node2',
     address: '203.0.113.2',
+    address6: '2001:db8::2',
     host: 'unix:///run/tsswarm/lab/node2/tsswarm.sock',
     dataRoot: '/var/lib/tsswarm/lab/node2',
     cgroup: '/tsswarm/lab-node2',

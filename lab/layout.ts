@@ -26,9 +26,14 @@ export const HOST_LINK = 'lab-host';
 export const HOST_PORT = 'host';
 
 const NETWORK = '203.0.113';
+/** Of addresses for documentation (RFC 3849), as the other (RFC 5737). */
+const NETWORK6 = '2001:db8::';
 export const PREFIX_LENGTH = 24;
+export const PREFIX_LENGTH6 = 64;
 export const CLIENT_ADDRESS = `${NETWORK}.250`;
+export const CLIENT_ADDRESS6 = `${NETWORK6}250`;
 export const HOST_ADDRESS = `${NETWORK}.254`;
+export const HOST_ADDRESS6 = `${NETWORK6}254`;
 export const MAX_NODES = 200;
 const MAX_NAME = 32;
 
@@ -52,6 +57,8 @@ export interface NodeLayout {
   /** Name for `ip netns`. */
   readonly namespace: string;
   readonly address: string;
+  /** With the same digits at its end. */
+  readonly address6: string;
   readonly runRoot: string;
   readonly dataRoot: string;
   /** Path of the daemon's local socket. */
@@ -106,6 +113,7 @@ export function nodeLayout(lab: LabLayout, number: number): NodeLayout {
     number,
     namespace,
     address: `${NETWORK}.${number}`,
+    address6: `${NETWORK6}${number}`,
     runRoot,
     dataRoot,
     socket,

@@ -1,11 +1,13 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { errnoOf } from '../lib/errors.js';
 import { run } from './command.js';
 import { aliasOf } from './inventory.js';
 import {
   CLIENT,
   CLIENT_ADDRESS,
+  CLIENT_ADDRESS6,
   HOST_ADDRESS,
+  HOST_ADDRESS6,
   HOST_LINK,
   HOST_PORT,
   type LabLayout,
@@ -15,6 +17,7 @@ import {
   namespaceOf,
   owns,
   PREFIX_LENGTH,
+  PREFIX_LENGTH6,
   SWITCH,
   SWITCH_BRIDGE,
 } from './layout.js';
@@ -28,8 +31,8 @@ export async function createUnderlay(lab: LabLayout, nodes: readonly NodeLayout[
   const space = (station: string) => namespaceOf(lab, station);
   const inside = (station: string, commands: readonly string[]) => ip(commands, space(station));
   const stations = [
-    ...nodes.map((node) => ({ name: node.name, address: node.address })),
-    { name: CLIENT, address: CLIENT_ADDRESS },
+    ...nodes.map(({ name, address, address6 }) => ({ name, address, address6 })),
+    { name: CLIENT, address: CLIENT_ADDRESS, address6: CLIENT_ADDRESS6 },
   ];
   await ip([
     `netns add ${space(SWITCH)}`,
@@ -55,13 +58,19 @@ export async function createUnderlay(lab: LabLayout, nodes: readonly NodeLayout[
       `link set ${SWITCH_BRIDGE} up`,
       ...ports.map((port) => `link set ${port} master ${SWITCH_BRIDGE} up`),
     ]),
-    ...stations.map(({ name, address }) =>
-      inside(name, ['link set lo up', `address add ${address}/${PREFIX_LENGTH} dev eth0`, 'link set eth0 up']),
+    ...stations.map(({ name, address, address6 }) =>
+      inside(name, ['link set lo up', ...addressesOn('eth0', address, address6), 'link set eth0 up']),
     ),
   ]);
-  if (attachHost)
-    await ip([`address add ${HOST_ADDRESS}/${PREFIX_LENGTH} dev ${HOST_LINK}`, `link set ${HOST_LINK} up`]);
+  if (attachHost) await ip([...addressesOn(HOST_LINK, HOST_ADDRESS, HOST_ADDRESS6), `link set ${HOST_LINK} up`]);
 }
+
+/** On a kernel without IPv6 the lab has none. */
+const addressesOn = (link: string, address: string, address6: string): string[] => [
+  `address add ${address}/${PREFIX_LENGTH} dev ${link}`,
+  // Nobody else can have it: it works at once.
+  ...(existsSync('/proc/net/if_inet6') ? [`address add ${address6}/${PREFIX_LENGTH6} dev ${link} nodad`] : []),
+];
 
 /** Names without the prefix of all namespaces that are the lab's: node1, client, underlay … */
 export function labNamespaces(lab: LabLayout): readonly string[] {

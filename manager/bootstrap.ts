@@ -141,13 +141,18 @@ function firstNode(options: BootstrapOptions, now: number): Node {
   });
 }
 
-/** @param subnet left to the allocator when undefined: it takes the first of the pools given */
+/**
+ * Published ports answer over both families; a node without IPv6 addresses does so over IPv4 alone. The IPv6 subnet is
+ * the allocator's to choose.
+ * @param subnet left to the allocator when undefined: it takes the first of the pools given
+ */
 function ingressNetwork(subnet: string | undefined): Network {
   const spec = NetworkSpec.create({
     name: 'ingress',
     driver: 'overlay',
     scope: 'swarm',
     ingress: true,
+    ipv6: true,
     ipam: subnet === undefined ? [] : [IPAMConfig.create({ subnet })],
   });
   return Network.create({ id: newId(), spec });

@@ -92,7 +92,13 @@ test('manager - a published service gets a port and tasks that say why they wait
   const { service: allocated } = await first.control.getService({ ref: 'web' });
   expect(allocated.endpoint.ports[0]?.publishedPort).toBe(8080);
   const { networks } = await first.control.listNetworks({ filters: [] });
-  expect(networks).toMatchObject([{ spec: { name: 'ingress' }, vni: 4096, ipam: [{ subnet: '10.0.0.0/24' }] }]);
+  expect(networks).toMatchObject([
+    {
+      spec: { name: 'ingress' },
+      vni: 4096,
+      ipam: [{ subnet: '10.0.0.0/24' }, { subnet: expect.stringMatching(/^fd.*::\/64$/) }],
+    },
+  ]);
   await cleanups.pop()?.();
 
   const second = await start();

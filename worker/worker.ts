@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { allDone } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
@@ -300,6 +301,7 @@ export class Worker {
       id: nodeId,
       dataPathAddress,
       dataPathPort: this.#dataPathPort,
+      ipv6: existsSync('/proc/net/if_inet6'),
       gatewayBridge: engine.gatewayBridge,
       attachments: this.#node.attachments,
     });

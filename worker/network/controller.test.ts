@@ -13,6 +13,7 @@ const node = {
   id: 'n',
   dataPathAddress: '203.0.113.1',
   dataPathPort: 4789,
+  ipv6: true,
   gatewayBridge: { address: '172.18.0.1/16', address6: 'fd00:7473::1/64' },
   attachments: [],
 };

@@ -44,6 +44,7 @@ const node: NetworkNode = {
   id: 'here',
   dataPathAddress: '203.0.113.1',
   dataPathPort: 4789,
+  ipv6: true,
   gatewayBridge: { address: '172.18.0.1/16', address6: 'fd00:7473::1/64' },
   attachments: [attachment('ingress', '10.0.0.2')],
 };
@@ -297,6 +298,55 @@ describe('desiredState - ingress', () => {
           ],
         },
       ],
+    });
+  });
+
+  describe('with IPv6', () => {
+    const dual = NetworkRecord.create({
+      ...ingressNetwork,
+      ipam: [...ingressNetwork.ipam, IPAMConfig.create({ subnet: 'fd00:6::/64', gateway: 'fd00:6::1' })],
+    });
+    const both = (last: number) => [`10.0.0.${last}/24`, `fd00:6::${last}/64`];
+    const member = (taskId: string, last: number) =>
+      endpoint('ingress', taskId, `10.0.0.${last}`, { serviceId: 'web', addresses: both(last) });
+    const task = local('a', [
+      NetworkAttachment.create({ networkId: 'ingress', addresses: both(5), mac: 'mac-10.0.0.5' }),
+    ]);
+    const on = (ipv6: boolean, services: ServiceRecord[] = [web]) =>
+      state(
+        { networks: byId(dual), endpoints: byId(member('a', 5), member('b', 6)), services: byId(...services) },
+        services.length > 0 ? [task] : [],
+        { ...node, ipv6, attachments: [NetworkAttachment.create({ networkId: 'ingress', addresses: both(2) })] },
+      );
+
+    it('has addresses, subnets and backends of both families', () => {
+      const { ingress, sandboxes, overlays, gatewayBridge } = on(true);
+      expect(ingress?.addresses).toEqual(both(2));
+      expect(ingress?.services[0]?.backends.map(({ address }) => address)).toEqual([
+        '10.0.0.5',
+        '10.0.0.6',
+        'fd00:6::5',
+        'fd00:6::6',
+      ]);
+      expect(sandboxes[0]?.endpoints[0]?.addresses).toEqual(['10.0.0.5', 'fd00:6::5']);
+      expect(sandboxes[0]?.ingress?.subnets).toEqual(['10.0.0.0/24', 'fd00:6::/64']);
+      expect(overlays[0]?.gateways).toEqual(['10.0.0.1/24', 'fd00:6::1/64']);
+      expect(gatewayBridge?.address6).toBe('fd00:7473::1/64');
+    });
+
+    it('does not have the node forward IPv6 before a port is published', () => {
+      expect(on(true, []).gatewayBridge?.address6).toBe('');
+    });
+
+    it('is of IPv4 alone on a kernel that has no IPv6', () => {
+      const { ingress, sandboxes, overlays, gatewayBridge } = on(false);
+      expect(ingress?.addresses).toEqual(['10.0.0.2/24']);
+      expect(ingress?.services[0]?.backends.map(({ address }) => address)).toEqual(['10.0.0.5', '10.0.0.6']);
+      expect(sandboxes[0]?.endpoints[0]?.addresses).toEqual(['10.0.0.5']);
+      expect(sandboxes[0]?.ingress?.subnets).toEqual(['10.0.0.0/24']);
+      expect(overlays[0]?.gateways).toEqual(['10.0.0.1/24']);
+      expect(overlays[0]?.remotes.map(({ address }) => address)).toEqual(['10.0.0.5', '10.0.0.6']);
+      expect(gatewayBridge?.address6).toBe('');
     });
   });
 

@@ -32,13 +32,16 @@ import { backendsByService } from './backends.js';
 import { encryptedOf, encryptionOf } from './encryption.js';
 import { zonesSteps } from './names.js';
 import { isRouted, mtuOf, routedNetwork } from './routed.js';
+import { withoutIpv6 } from './without-ipv6.js';
 
 /** What of the node itself its network state depends on. */
 export interface NetworkNode {
   readonly id: string;
   readonly dataPathAddress: string;
   readonly dataPathPort: number;
-  /** Its IPv6 address is used while a task here has IPv6. */
+  /** Whether its kernel has IPv6. */
+  readonly ipv6: boolean;
+  /** Its IPv6 address is used while a task here has IPv6, or a port is published over it. */
   readonly gatewayBridge: GatewayBridge;
   /** The node's own endpoints: the one in the ingress network is ingress_sbox's. */
   readonly attachments: readonly NetworkAttachment[];
@@ -77,9 +80,14 @@ export function* swarmStateSteps(
   node: NetworkNode,
 ): Steps<SwarmState> {
   const local = [...localTasks].sort(byId((l) => l.task.id));
-  const housed = local.filter(needsSandbox);
-  const networks = networksById(assignments, housed);
-  const endpoints = [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id));
+  const tasks = local.filter(needsSandbox);
+  const told = {
+    networks: networksById(assignments, tasks),
+    endpoints: [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id)),
+    tasks,
+    attachments: node.attachments,
+  };
+  const { networks, endpoints, tasks: housed, attachments: nodeAttachments } = node.ipv6 ? told : withoutIpv6(told);
   const ended = new Set(local.filter((l) => isTerminal(l.status.state)).map((l) => l.task.id));
   yield;
   const alive = endpoints.filter((endpoint) => !ended.has(endpoint.taskId));
@@ -95,7 +103,7 @@ export function* swarmStateSteps(
   yield;
   const known: Known = { networks, virtualServices, services: assignments.services };
   const sandboxes = own.map((task) => sandbox(task, known)).filter((made) => made !== undefined);
-  const ingress = ingressOf(node, ingressNetwork, services, backends);
+  const ingress = ingressOf(nodeAttachments, ingressNetwork, services, backends);
   const attached = attachedBySandbox(attachments, networks, virtualServices);
 
   const used = new Set(sandboxes.flatMap((s) => s.endpoints.map((endpoint) => endpoint.networkId)));
@@ -259,12 +267,12 @@ function virtualServicesByNetwork(
 }
 
 function ingressOf(
-  node: NetworkNode,
+  attachments: readonly NetworkAttachment[],
   network: NetworkRecord | undefined,
   services: readonly ServiceRecord[],
   backends: Backends,
 ): Ingress | undefined {
-  const attachment = node.attachments.find((candidate) => candidate.networkId === network?.id);
+  const attachment = attachments.find((candidate) => candidate.networkId === network?.id);
   if (!network || !attachment?.addresses.some(isV4)) return undefined;
   const published = new Map<string, PublishedPort>();
   for (const service of services) {

@@ -22,6 +22,7 @@ const node: NetworkNode = {
   id: 'here',
   dataPathAddress: '203.0.113.1',
   dataPathPort: 4789,
+  ipv6: true,
   gatewayBridge: { address: '172.18.0.1/16', address6: '' },
   attachments: [NetworkAttachment.create({ networkId: 'net', addresses: ['10.1.1.1/24'] })],
 };

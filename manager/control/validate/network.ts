@@ -33,6 +33,12 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
     });
   }
   if (spec.ingress) checkIngressSubnets(spec);
+  if (spec.ingress && spec.disableIpv4) {
+    throw invalidArgument('the ingress network cannot be of IPv6 alone', {
+      value: spec.name,
+      hint: 'Leave --ipv4=false out: tasks know the nodes that connections come by by their IPv4 addresses there.',
+    });
+  }
   if (isRouted({ spec })) checkRoutedSpec(spec);
   else checkOverlayOptions(spec);
   checkFamilies(spec);

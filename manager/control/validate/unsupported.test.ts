@@ -31,7 +31,6 @@ describe('services', () => {
     [container({ isolation: 'hyperv' }), 'isolation "hyperv" is not supported by this version'],
     [container({ privileges: Privileges.create({ seccomp: '{}' }) }), 'seccomp profiles'],
     [container({ privileges: Privileges.create({ apparmor: 'unconfined' }) }), 'AppArmor profiles'],
-    [port({ hostIp: '::1', publishedPort: 80 }), 'port 80: publishing on an IPv6 address is not supported'],
     [attached({ driverOptions: { a: 'b' } }), 'options of an attachment to a network are not supported'],
   ])('%#: %j is refused', (refused, message) => {
     expect(() => checkServiceIsSupported(refused)).toThrow(expect.objectContaining({ code: 'UNIMPLEMENTED' }));
@@ -66,7 +65,6 @@ describe('services', () => {
 
 describe('networks', () => {
   test.each<[NetworkSpec, string]>([
-    [network({ ingress: true, ipv6: true }), 'an ingress network with IPv6 is not supported by this version'],
     [network({ configFrom: 'base' }), 'networks made from a configuration'],
     [network({ ipamOptions: { a: 'b' } }), 'options of address management'],
   ])('%#: %j is refused', (refused, message) => {

@@ -1,6 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { SwarmError } from '../../../lib/errors.js';
-import type { ContainerSpec, NetworkSpec, PortConfig, ServiceSpec } from '../../../proto/gen/index.js';
+import type { ContainerSpec, NetworkSpec, ServiceSpec } from '../../../proto/gen/index.js';
 
 /**
  * What specs can say and this version does not do. What a service is not itself without is refused;
@@ -14,7 +13,6 @@ const unsupported = (what: string, value: string) =>
 /** @throws UNIMPLEMENTED that names the first such thing */
 export function checkServiceIsSupported(spec: ServiceSpec): void {
   checkContainerIsSupported(spec.task.container);
-  for (const port of spec.endpoint.ports) checkPortIsSupported(port);
   for (const { driverOptions } of spec.task.networks) {
     const [option] = Object.keys(driverOptions);
     if (option !== undefined) throw unsupported('options of an attachment to a network are not supported', option);
@@ -33,11 +31,6 @@ function checkContainerIsSupported(container: ContainerSpec): void {
   }
 }
 
-function checkPortIsSupported({ publishedPort, targetPort, hostIp }: PortConfig): void {
-  const port = publishedPort || targetPort;
-  if (isIPv6(hostIp)) throw unsupported(`port ${port}: publishing on an IPv6 address is not supported`, hostIp);
-}
-
 /** What is asked for and passed over. */
 export function ignoredParts(spec: ServiceSpec): string[] {
   const { resources } = spec.task;
@@ -50,9 +43,6 @@ export function ignoredParts(spec: ServiceSpec): string[] {
 
 /** @throws UNIMPLEMENTED */
 export function checkNetworkIsSupported(spec: NetworkSpec): void {
-  if (spec.ingress && (spec.ipv6 || spec.disableIpv4)) {
-    throw unsupported('an ingress network with IPv6 is not supported', spec.name);
-  }
   if (spec.configFrom !== '')
     throw unsupported('networks made from a configuration are not supported', spec.configFrom);
   const [ipamOption] = Object.keys(spec.ipamOptions);

@@ -206,6 +206,7 @@ describe('network specs that are refused', () => {
       network({ ingress: true }, { subnet: '10.9.0.0/24' }, { subnet: '10.9.1.0/24' }),
       'an ingress network has one subnet of IPv4, not 10.9.0.0/24 and 10.9.1.0/24',
     ],
+    [network({ ingress: true, ipv6: true, disableIpv4: true }), 'the ingress network cannot be of IPv6 alone'],
     [network({}, { subnet: '10.9.0.0' }), '"10.9.0.0" is not a subnet'],
     [network({}, { subnet: '10.9.0.1/24' }), '"10.9.0.1/24" has bits set outside of its prefix'],
     [network({}, { subnet: '10.9.0.0/30' }), 'subnet 10.9.0.0/30 is too small'],

@@ -1,0 +1,98 @@
+import { afterEach, beforeAll, expect, test } from 'vitest';
+import { execAt, LAB, tsswarm, tsswarmInspect } from '../../demo/cli.js';
+import { parseAnswer } from '../../demo/image.js';
+import { until } from '../../demo/steps.js';
+import { requests, tally } from '../../demo/traffic.js';
+import { CLIENT_ADDRESS6, nodeLayout } from '../../lab/layout.js';
+import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
+
+useLab(2);
+
+const NODES = [1, 2];
+const address6 = (node: number) => nodeLayout(LAB, node).address6;
+const created: string[] = [];
+afterEach(async () => {
+  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
+});
+
+async function create(name: string, ...args: readonly string[]): Promise<void> {
+  created.push(name);
+  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
+}
+
+/** As `network inspect` prints it. */
+interface Network {
+  readonly EnableIPv6: boolean;
+  readonly IPAM: { readonly Config: readonly { readonly Subnet: string }[] };
+}
+const ingress = () => tsswarmInspect<Network>('network', 'inspect', 'ingress');
+const forwarding = async () => (await execAt('node2', ['cat', '/proc/sys/net/ipv6/conf/all/forwarding'])).stdout.trim();
+
+const UDP_SERVER = `use IO::Socket::IP; my $s = IO::Socket::IP->new(LocalHost => "::", LocalPort => 53, Proto => "udp", Type => SOCK_DGRAM) or die $@;
+my $h = qx(hostname); while (defined $s->recv(my $m, 512)) { $s->send("Hostname: \${h}Client: " . $s->peerhost . "\\n") }`;
+const UDP_CLIENT = `use IO::Socket::IP; my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1], Proto => "udp", Type => SOCK_DGRAM) or die $@;
+$s->send("?"); $SIG{ALRM} = sub { die "no answer\\n" }; alarm 2; $s->recv(my $m, 512); print $m`;
+
+let before = '';
+beforeAll(async () => {
+  before = await forwarding();
+});
+
+test('a new swarm - the ingress network has an IPv6 subnet of the swarm’s own; nodes do not forward before a port is published', async () => {
+  const { EnableIPv6, IPAM } = await ingress();
+  expect(EnableIPv6).toBe(true);
+  expect(IPAM.Config.map(({ Subnet }) => Subnet)).toEqual(['10.0.0.0/24', expect.stringMatching(/^fd[0-9a-f:]+\/64$/)]);
+  expect(before).toBe('0');
+});
+
+test('every node answers over both families, evenly, and shows the client’s own address', async () => {
+  await create('web', '--replicas', '3', '--publish', '8080:80', IMAGE);
+  for (const node of NODES) {
+    for (const [url, client] of [
+      [`http://[${address6(node)}]:8080/`, CLIENT_ADDRESS6],
+      [`http://${addressOf(node)}:8080/`, CLIENT],
+    ] as const) {
+      const answers = await requests(url, 9);
+      expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual([3, 3, 3]);
+      expect(new Set(answers.map((answer) => answer.client))).toEqual(new Set([client]));
+    }
+  }
+  const own = await execAt('node1', ['curl', '--silent', '--max-time', '3', `http://[${address6(1)}]:8080/`]);
+  expect(parseAnswer(own.stdout).client).toBe(address6(1));
+});
+
+test('UDP - answered by all replicas through every node', async () => {
+  const usr = 'type=bind,source=/usr,target=/usr,readonly';
+  const port = 'published=5353,target=53,protocol=udp';
+  const server = ['/usr/bin/perl', '-e', UDP_SERVER];
+  await create('echo', '--replicas', '2', '--publish', port, '--mount', usr, IMAGE, ...server);
+  for (const node of NODES) {
+    const answers = [];
+    for (let i = 0; i < 4; i++) {
+      const { stdout, stderr } = await execAt('client', ['perl', '-e', UDP_CLIENT, address6(node), '5353']);
+      expect(stderr).toBe('');
+      answers.push(parseAnswer(stdout));
+    }
+    expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual([2, 2]);
+    expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT_ADDRESS6]));
+  }
+});
+
+test('an ingress network of IPv4 alone - nobody answers over IPv6, all else goes on', async () => {
+  await tsswarm('network', 'rm', '--force', 'ingress');
+  await tsswarm('network', 'create', '--driver', 'overlay', '--ingress', 'ingress');
+  expect((await ingress()).EnableIPv6).toBe(false);
+  await create('web', '--publish', '8080:80', IMAGE);
+  for (const node of NODES) await requests(`http://${addressOf(node)}:8080/`, 1);
+  const { code } = await execAt('client', ['curl', '--silent', '--max-time', '3', `http://[${address6(1)}]:8080/`]);
+  expect(code).toBe(7);
+  await tsswarm('service', 'rm', ...created.splice(0));
+  // The way back: what was made before there was IPv6 gets it like this.
+  await until('the network is free', 10, async () => {
+    const { code: failed } = await onNode(1, 'network', 'rm', '--force', 'ingress');
+    return failed === 0 || undefined;
+  });
+  await tsswarm('network', 'create', '--driver', 'overlay', '--ingress', '--ipv6', 'ingress');
+  await create('web', '--publish', '8080:80', IMAGE);
+  for (const node of NODES) await requests(`http://[${address6(node)}]:8080/`, 1);
+});
