@@ -28,6 +28,7 @@ import { OciImageStore } from '../worker/executor/oci/index.js';
 import { Inspector } from '../worker/inspections/inspector.js';
 import { resolvConfOf } from '../worker/inspections/resolv-conf.js';
 import { volumesHandlers } from '../worker/volumes/handlers.js';
+import type { HostPort } from './addresses.js';
 import { controlGate, inspectionsGate, taskAccessGate } from './control-gate.js';
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
@@ -104,6 +105,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
       return tracingHandlers({ source: node, inspector, containers: running }).traceNetwork(request, context);
     },
   });
+  const metrics = options.metricsAddr && (await showMetrics(options.metricsAddr, version, engine.part, node, log));
   const socket = path.join(options.runRoot, 'tsswarm.sock');
   const pidFile = path.join(options.runRoot, 'tsswarmd.pid');
   await listenLocally(server, socket);
@@ -117,6 +119,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   const late = new Error(`it did not stop in ${STOP_DEADLINE / 1000} s`);
   setTimeout(() => fatal(late), STOP_DEADLINE).unref();
   server.close();
+  metrics?.close();
   await node.stop();
   await engine.stop();
   await inspector.close();
@@ -124,6 +127,18 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   await rm(socket, { force: true });
   await rm(pidFile, { force: true });
   for (const unlock of locks) unlock();
+}
+
+/** Its code is loaded where it is asked for. */
+async function showMetrics(address: HostPort, version: string, engine: Engine, node: SwarmNode, log: Logger) {
+  const { MetricsServer } = await import('./metrics/server.js');
+  const source = {
+    version,
+    engine: () => engine.figures(),
+    worker: async () => node.roles.worker?.figures(),
+    manager: () => node.roles.manager?.figures(),
+  };
+  return MetricsServer.listen(address, source, log.child({ part: 'metrics' }));
 }
 
 async function main(): Promise<number> {

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.js';
 import { codeOf, failedPrecondition, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
+import type { ManagerFigures } from '../manager/figures.js';
 import { forceNewGroup } from '../manager/force-new-group.js';
 import type { ManagerIdentity } from '../manager/identity.js';
 import { type BootstrapResult, Manager, type ManagerOptions } from '../manager/manager.js';
@@ -144,6 +145,10 @@ export class ManagerRole {
   /** Why operators get no answers here, in words; undefined while somebody leads. */
   get trouble(): string | undefined {
     return this.#manager.trouble;
+  }
+
+  figures(): ManagerFigures {
+    return this.#manager.figures();
   }
 
   /** What only managers know, for `info`. */

@@ -108,6 +108,11 @@ export class SwarmNode implements ControlSource {
     return this.#managing.role?.taskAccess;
   }
 
+  /** What it does in its swarm, for who measures it. */
+  get roles() {
+    return { worker: this.#worker?.part, manager: this.#managing.role };
+  }
+
   /** Empty outside of a swarm. */
   get nodeId(): string {
     return this.#state?.nodeId ?? '';

@@ -1,8 +1,13 @@
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { messageOf } from '../lib/errors.js';
 import type { LogLevel } from '../lib/log.js';
 import type { BalancerChoice } from '../netlb/balancer/choose.js';
+import { type HostPort, parseHostPort } from './addresses.js';
+
+/** Docker's. */
+const METRICS_PORT = 9323;
 
 /** Settings of one daemon. Several can share a machine when no folder, cgroup or network namespace of theirs is the same. */
 export interface DaemonOptions {
@@ -20,6 +25,8 @@ export interface DaemonOptions {
   readonly balancer: BalancerChoice;
   /** CIDR of swarm_gwbridge's own address; undefined: the first that is free. */
   readonly gatewayBridge?: string | undefined;
+  /** Where metrics are shown; undefined: nowhere. */
+  readonly metricsAddr?: HostPort | undefined;
 }
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -49,6 +56,11 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
       '--gateway-bridge <cidr>',
       "address of swarm_gwbridge, the tasks' way out (default: 172.18.0.1/16, or the next that is free)",
     )
+    .option(
+      '--metrics-addr <host:port>',
+      'address on which /metrics is shown to Prometheus, as 127.0.0.1:9323; who reaches it needs no password',
+      metricsAddress,
+    )
     .exitOverride();
   command.parse([...argv], { from: 'user' });
   const { label: labels, imageRoot, ...rest } = command.opts<Flags>();
@@ -59,6 +71,14 @@ export function parseOptions(argv: readonly string[], version: string): DaemonOp
 interface Flags extends Omit<DaemonOptions, 'labels' | 'imageRoot'> {
   readonly label: DaemonOptions['labels'];
   readonly imageRoot?: string;
+}
+
+function metricsAddress(value: string): HostPort {
+  try {
+    return parseHostPort(value, METRICS_PORT);
+  } catch (error) {
+    throw new InvalidArgumentError(`${messageOf(error)}.`);
+  }
 }
 
 function absolute(value: string): string {

@@ -24,6 +24,7 @@ import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
 import { Dependencies } from './dependencies/dependencies.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
+import { type ManagerFigures, storeFigures } from './figures.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
 import { leadersInspections, operatorsInspections, routedInspections } from './inspections/handlers.js';
@@ -185,6 +186,15 @@ export class Manager {
 
   get leads(): boolean {
     return this.#member.standing().leading;
+  }
+
+  figures(): ManagerFigures {
+    return {
+      leading: this.leads,
+      raft: this.#member.figures(),
+      sessions: this.#dispatcher.sessions,
+      ...storeFigures(this.#store.view()),
+    };
   }
 
   /**

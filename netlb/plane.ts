@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Serial } from '../lib/async.js';
 import { type Clock, systemClock } from '../lib/clock.js';
+import { Distribution, type DistributionCounts } from '../lib/distribution.js';
 import { errnoOf, messageOf } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import { Slices } from '../lib/slices.js';
@@ -53,6 +54,16 @@ export interface NetworkPlaneOptions {
   readonly clock?: Clock;
 }
 
+export interface PlaneFigures {
+  readonly passes: DistributionCounts;
+  /** Changes of the kernel. */
+  readonly operations: number;
+  /** Those of them that put back what others had changed. */
+  readonly repairs: number;
+}
+
+const PASS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
 interface Round {
   readonly problems: readonly ApplyProblem[];
   readonly done: readonly Operation[];
@@ -84,6 +95,8 @@ export class NetworkPlane {
   readonly #pace: Pace;
   readonly #serial = new Serial();
   readonly #repairs: Repairs;
+  readonly #passes = new Distribution(PASS_SECONDS);
+  #operations = 0;
   readonly #resolvers: Resolvers;
   readonly #contested = new Contested();
   #desired: DesiredState | undefined;
@@ -147,6 +160,11 @@ export class NetworkPlane {
   /** What others had changed and was put back, the newest last. */
   get repairs(): readonly Repair[] {
     return this.#repairs.recent;
+  }
+
+  /** Passes in seconds, and what they have changed, since this plane was opened. */
+  get figures(): PlaneFigures {
+    return { passes: this.#passes.counts(), operations: this.#operations, repairs: this.#repairs.total };
   }
 
   /**
@@ -216,7 +234,10 @@ export class NetworkPlane {
   }
 
   async #pass(): Promise<ApplyReport> {
+    const begun = performance.now();
     const report = await this.#watch.own(() => this.#reconcile());
+    this.#passes.observe((performance.now() - begun) / 1000);
+    this.#operations += report.operations;
     this.#logProblems(report.problems);
     this.#onReport(report);
     return report;

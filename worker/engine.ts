@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/log.js';
 import type { Steps } from '../lib/steps.js';
 import type { BalancerKind } from '../netlb/balancer/balancer.js';
-import { NetworkPlane } from '../netlb/plane.js';
+import { NetworkPlane, type PlaneFigures } from '../netlb/plane.js';
 import type { DesiredState, GatewayBridge } from '../netlb/state.js';
 import type { NetworkRepair, NodeProblem } from '../proto/gen/index.js';
 import { Containers, isRunning } from './containers/containers.js';
@@ -15,7 +15,7 @@ import type { LocalEvents } from './events/local-events.js';
 import { TellingExecutor } from './events/telling-executor.js';
 import { OciExecutor, type OciImageStore } from './executor/oci/index.js';
 import { runTogether } from './group.js';
-import { HealthMonitor } from './health/monitor.js';
+import { HealthMonitor, type HealthResults } from './health/monitor.js';
 import { NetworkController } from './network/controller.js';
 import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
 import { union } from './network/union.js';
@@ -34,6 +34,13 @@ export interface EngineOptions {
   readonly events: LocalEvents;
   readonly log: Logger;
   readonly clock: Clock;
+}
+
+export interface EngineFigures extends PlaneFigures {
+  readonly containers: { readonly running: number; readonly stopped: number };
+  readonly health: HealthResults;
+  /** What of the network cannot be had now. */
+  readonly problems: number;
 }
 
 /** What is open for as long as the engine runs. */
@@ -140,6 +147,15 @@ export class Engine {
   counts(): { readonly running: number; readonly total: number } {
     const all = this.#opened?.containers.all() ?? [];
     return { running: all.filter(isRunning).length, total: all.length };
+  }
+
+  /** Undefined before it is ready. */
+  figures(): EngineFigures | undefined {
+    if (!this.#opened) return undefined;
+    const { plane, network, health } = this.#opened;
+    const { running, total } = this.counts();
+    const problems = network.problems.length;
+    return { containers: { running, stopped: total - running }, health: health.results, ...plane.figures, problems };
   }
 
   #names(): SubjectNames {

@@ -13,8 +13,10 @@ import {
   type NodeDescription,
   type NodeProblem,
   type NodeQuestion,
+  type PortTraffic,
   type SessionMessage,
   type Task,
+  type TaskState,
 } from '../proto/gen/index.js';
 import type { Channel } from '../proto/rpc/client.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
@@ -66,6 +68,15 @@ export interface WorkerOptions {
   onRemoved?(): void;
 }
 
+export interface WorkerFigures {
+  /** Whether a manager answers. */
+  readonly connected: boolean;
+  readonly tasks: ReadonlyMap<TaskState, number>;
+  /** Sets of assignments that managers have sent. */
+  readonly assignments: number;
+  readonly ports: readonly PortTraffic[];
+}
+
 const LEAVE_GRACE_MS = 10_000;
 
 /** What is open for as long as a worker runs. */
@@ -88,6 +99,7 @@ export class Worker {
   #agent: Agent | undefined;
   #tunnels: Tunnels | undefined;
   #assignments: Assignments = noAssignments;
+  #applied = 0;
   #node: Node;
   #dataPathPort: number;
   #description: NodeDescription | undefined;
@@ -106,6 +118,15 @@ export class Worker {
     const running = this.#run(AbortSignal.any([signal, this.#stop.signal]));
     this.#running = running.catch(() => undefined);
     return running;
+  }
+
+  /** Undefined before it runs. @throws KernelError */
+  async figures(): Promise<WorkerFigures | undefined> {
+    if (!this.#tasks) return undefined;
+    const tasks = new Map<TaskState, number>();
+    for (const { status } of this.#tasks.local()) tasks.set(status.state, (tasks.get(status.state) ?? 0) + 1);
+    const { ports } = await this.ingress();
+    return { connected: this.connected, tasks, assignments: this.#applied, ports };
   }
 
   /** Whether a manager answers. */
@@ -284,6 +305,7 @@ export class Worker {
     tasks: TaskSet,
   ): Promise<void> {
     this.#assignments = assignments;
+    this.#applied++;
     void this.#logged(database.saveAssignments(assignments), 'assignments cannot be saved');
     tasks.assign(assignments);
     this.#parts?.containers.assigned(assignments.tasks.values());

@@ -106,6 +106,11 @@ export class Dispatcher implements Reaction {
     return this.#of(sessionId, context).nodeId;
   }
 
+  /** How many nodes have one. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     try {
       await this.#loop.run(signal, this);

@@ -12,6 +12,7 @@ const KEPT = 200;
 export class Repairs {
   readonly #clock: Clock;
   readonly #recent: Repair[] = [];
+  #total = 0;
   /** All that it asks for has been done. */
   #settled: DesiredState | undefined;
 
@@ -24,6 +25,11 @@ export class Repairs {
     return this.#recent;
   }
 
+  /** How many there were ever. */
+  get total(): number {
+    return this.#total;
+  }
+
   /**
    * @param done the operations that a pass towards `desired` has done
    * @param complete whether it did all that it had to
@@ -32,6 +38,7 @@ export class Repairs {
   note(desired: DesiredState, done: readonly Operation[], complete: boolean): readonly Repair[] {
     const repaired = this.#settled === desired ? this.#words(done) : [];
     this.#settled = complete ? desired : undefined;
+    this.#total += repaired.length;
     this.#recent.push(...repaired);
     if (this.#recent.length > KEPT) this.#recent.splice(0, this.#recent.length - KEPT);
     return repaired;

@@ -22,6 +22,11 @@ export interface HealthMonitorOptions {
   readonly log: Logger;
 }
 
+export interface HealthResults {
+  readonly passed: number;
+  readonly failed: number;
+}
+
 /** Checks the containers that run and have a check, and knows the health of each one's last run. */
 export class HealthMonitor {
   readonly #options: HealthMonitorOptions;
@@ -30,6 +35,7 @@ export class HealthMonitor {
   readonly #starts = new Limiter(PARALLEL_STARTS);
   readonly #known = new Map<string, StoredHealth>();
   readonly #checks = new Map<string, ContainerChecks>();
+  readonly #results = { passed: 0, failed: 0 };
 
   /** @param stored what was known before a restart of the daemon */
   constructor(options: HealthMonitorOptions, stored: readonly StoredHealth[]) {
@@ -58,6 +64,11 @@ export class HealthMonitor {
     return this.#known.get(id)?.health;
   }
 
+  /** Checks that have ended, since this monitor was opened. */
+  get results(): HealthResults {
+    return { ...this.#results };
+  }
+
   /**
    * Begins to check a container that runs; nothing happens without a check.
    * @param changed when its status is another, which is on record then
@@ -79,6 +90,7 @@ export class HealthMonitor {
       onHealth: async (next, before) => {
         const record = { id, startedAt, health: next };
         this.#known.set(id, record);
+        this.#results[next.log.at(-1)?.exitCode === 0 ? 'passed' : 'failed']++;
         if (next.status === before.status) return;
         await this.#save(record);
         this.#options.onStatus?.(id, HealthStateName[next.status].toLowerCase());

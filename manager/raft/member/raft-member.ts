@@ -2,10 +2,12 @@ import { timingSafeEqual } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { Serial } from '../../../lib/async.js';
 import type { Clock } from '../../../lib/clock.js';
+import { Distribution } from '../../../lib/distribution.js';
 import { internal, messageOf, type SwarmError, unavailable } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import type { NodeCredential } from '../../../proto/rpc/credentials.js';
 import type { CallContext } from '../../../proto/rpc/server.js';
+import type { RaftFigures } from '../../figures.js';
 import type { Proposer, Standing, StateMachine } from '../../store/proposer.js';
 import type { MemoryStorage } from '../core/log/memory-storage.js';
 import {
@@ -63,6 +65,8 @@ export interface RaftMemberOptions {
   readonly onFatal: (error: unknown) => void;
 }
 
+const PROPOSAL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
+
 /** Ticks between two looks at what needs no hurry: lost reads, addresses. */
 const SLOW = 5;
 
@@ -79,6 +83,7 @@ export class RaftMember implements Proposer {
   readonly #contact = new Contact();
   readonly #receiving = new Serial();
   readonly #transport: RaftTransport;
+  readonly #proposals = new Distribution(PROPOSAL_SECONDS);
   #parts: Parts | undefined;
   #cancelTick: () => void = () => {};
   #cancelCampaign: () => void = () => {};
@@ -151,7 +156,24 @@ export class RaftMember implements Proposer {
       applied = this.#pending.add(raw.raft.log.lastIndex(), raw.raft.term);
     });
     if (!taken || !applied) throw this.#notLeading();
-    return applied;
+    const begun = performance.now();
+    const index = await applied;
+    this.#proposals.observe((performance.now() - begun) / 1000);
+    return index;
+  }
+
+  figures(): RaftFigures {
+    const proposals = this.#proposals.counts();
+    if (!this.#parts) return { term: 0, committed: 0, applied: 0, voters: 0, proposals };
+    const { raw, applier } = this.#parts;
+    const { term, log } = raw.raft;
+    return {
+      term,
+      committed: log.committed,
+      applied: applier.index,
+      voters: applier.confState.voters.length,
+      proposals,
+    };
   }
 
   async barrier(): Promise<void> {

@@ -1,0 +1,51 @@
+import type { DistributionCounts } from '../lib/distribution.js';
+import { type Node, type NodeState, TaskState } from '../proto/gen/index.js';
+import { KINDS, type Kind, type ReadView } from './store/store.js';
+
+/** What a manager knows of itself in numbers. */
+export interface ManagerFigures extends StoreFigures {
+  readonly leading: boolean;
+  readonly raft: RaftFigures;
+  /** Nodes whose agents have a session with this manager: none where it does not lead. */
+  readonly sessions: number;
+}
+
+export interface RaftFigures {
+  readonly term: number;
+  readonly committed: number;
+  readonly applied: number;
+  readonly voters: number;
+  /** Seconds from a proposal to its effect on this manager's state; of this manager, while it leads. */
+  readonly proposals: DistributionCounts;
+}
+
+export interface StoreFigures {
+  readonly objects: ReadonlyMap<Kind, number>;
+  readonly tasks: ReadonlyMap<TaskState, number>;
+  readonly nodes: ReadonlyMap<NodeState, number>;
+  /** Tasks that wait for a node. */
+  readonly pending: number;
+}
+
+/** Counted anew: they are asked for some times a minute, and changed some thousand times a second. */
+export function storeFigures(view: ReadView): StoreFigures {
+  const tasks = new Map<TaskState, number>();
+  let pending = 0;
+  for (const { status, nodeId, desiredState } of view.list('task')) {
+    tasks.set(status.state, (tasks.get(status.state) ?? 0) + 1);
+    const isWanted = desiredState <= TaskState.COMPLETE;
+    if (isWanted && nodeId === '' && status.state === TaskState.PENDING) pending++;
+  }
+  return {
+    objects: new Map(KINDS.map((kind) => [kind, view.count(kind)])),
+    tasks,
+    nodes: nodesByState(view.list('node')),
+    pending,
+  };
+}
+
+function nodesByState(nodes: Iterable<Node>): Map<NodeState, number> {
+  const counts = new Map<NodeState, number>();
+  for (const { status } of nodes) counts.set(status.state, (counts.get(status.state) ?? 0) + 1);
+  return counts;
+}
