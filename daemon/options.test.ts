@@ -14,6 +14,12 @@ test('parseOptions - defaults', () => {
   });
 });
 
+test('parseOptions - metrics are shown where they are asked for, by docker’s port unless another is given', () => {
+  const { metricsAddr } = parseOptions(['--metrics-addr', '127.0.0.1'], '1');
+  expect(metricsAddr).toEqual({ host: '127.0.0.1', port: 9323 });
+  expect(parseOptions(['--metrics-addr', '[::1]:9000'], '1').metricsAddr).toEqual({ host: '::1', port: 9000 });
+});
+
 test('parseOptions - images follow the data root; labels are collected', () => {
   const options = parseOptions(
     ['--data-root', '/d/', '--label', 'disk=ssd', '--label', 'zone=a=b', '--label', 'bare'],
@@ -28,6 +34,7 @@ test('parseOptions - images follow the data root; labels are collected', () => {
 
 test.each([
   [['--data-root', 'relative'], 'Must be an absolute path'],
+  [['--metrics-addr', '127.0.0.1:x'], '"127.0.0.1:x" is not an address'],
   [['--cgroup-parent', '/a/../b'], 'Must look like /tsswarm'],
   [['--balancer', 'lvs'], 'Allowed choices are auto, ipvs, nft'],
   [['--log-level', 'loud'], 'Allowed choices are debug, info, warn, error, silent'],

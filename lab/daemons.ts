@@ -68,6 +68,8 @@ export async function startDaemon(
       ...['--image-root', node.lab.imageRoot],
       ...['--cgroup-parent', node.cgroup],
       ...['--hostname', node.name],
+      // Each node has a loopback interface of its own.
+      ...['--metrics-addr', '127.0.0.1:9323'],
       ...flags,
     ],
     { detached: true, stdio: ['ignore', log, log] },

@@ -103,6 +103,7 @@ describe('health monitor', () => {
       ['a', ['probe'], 3_000],
     ]);
     expect(world.monitor.of('a')).toMatchObject({ status: HEALTHY, since: STARTED + 10 * SECOND });
+    expect(world.monitor.results).toEqual({ passed: 1, failed: 0 });
     expect([world.changes, world.saved.map(({ health }) => health.status)]).toEqual([1, [HEALTHY]]);
     await world.clock.advance(25 * SECOND);
     expect([world.started.length, world.changes, world.saved.length]).toEqual([3, 1, 1]);
