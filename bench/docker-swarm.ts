@@ -4,12 +4,13 @@ import http from 'node:http';
 import path from 'node:path';
 import { inNetns, run, runAsync } from './run.js';
 import { type BenchSwarm, cmdline, pids, residentBytes, TASK_COMMAND, taskRootfs, until } from './swarm.js';
+import { Underlay } from './underlay.js';
 
-const NODES = [1, 2, 3] as const;
-const address = (node: number) => `198.51.100.${node}`;
+/** Milliseconds for a daemon to answer. */
+const PATIENCE = 30_000;
 
 /**
- * A real Docker Swarm (Debian's docker.io): one manager and two workers, each a dockerd with its own
+ * A real Docker Swarm (Debian's docker.io): one manager and workers, each a dockerd with its own
  * containerd in a network namespace of its own, joined by a bridge. The namespaces have no default
  * route, so that an attempt to reach a registry fails at once instead of timing out.
  */
@@ -17,37 +18,63 @@ export class DockerSwarm implements BenchSwarm {
   readonly name = 'docker swarm';
   readonly #folder = mkdtempSync('/var/tmp/bench-docker-');
   readonly #daemons: ChildProcess[] = [];
+  readonly #nodes: readonly number[];
+  readonly #patience: number;
+  readonly underlay: Underlay;
+
+  /** @param patience milliseconds for a daemon to answer */
+  constructor(nodes = 3, patience = PATIENCE) {
+    this.#nodes = Array.from({ length: nodes }, (_, index) => index + 1);
+    this.#patience = patience;
+    this.underlay = new Underlay('bench-docker', nodes);
+  }
 
   async up(): Promise<void> {
-    this.#underlay();
-    for (const node of NODES) this.#startDaemon(node);
-    for (const node of NODES) {
+    this.underlay.up();
+    for (const node of this.#nodes) this.#startDaemon(node);
+    for (const node of this.#nodes) {
       await until(
         () =>
           this.#get(node, '/_ping').then(
             () => true,
             () => false,
           ),
-        30_000,
+        this.#patience,
         `dockerd ${node}`,
       );
     }
     const image = path.join(this.#folder, 'image');
     run('sh', ['-c', taskRootfs(image)]);
     run('tar', ['-C', image, '-cf', `${image}.tar`, '.']);
-    for (const node of NODES) run('docker', this.#host(node, 'import', `${image}.tar`, 'bench:1'));
-    run('docker', this.#host(1, 'swarm', 'init', '--advertise-addr', address(1)));
-    const token = run('docker', this.#host(1, 'swarm', 'join-token', '-q', 'worker')).trim();
-    for (const node of NODES.slice(1)) {
-      run(
-        'docker',
-        this.#host(node, 'swarm', 'join', '--advertise-addr', address(node), '--token', token, `${address(1)}:2377`),
-      );
+    this.importImage(`${image}.tar`, 'bench:1');
+    const { underlay } = this;
+    this.docker(1, 'swarm', 'init', '--advertise-addr', underlay.address(1));
+    const token = this.docker(1, 'swarm', 'join-token', '-q', 'worker').trim();
+    for (const node of this.#nodes.slice(1)) {
+      const place = ['--advertise-addr', underlay.address(node), '--token', token, `${underlay.address(1)}:2377`];
+      this.docker(node, 'swarm', 'join', ...place);
     }
   }
 
+  /** Output of docker's command line, as a node's daemon answers it. */
+  docker(node: number, ...args: string[]): string {
+    return run('docker', this.#host(node, ...args));
+  }
+
+  /** Gives every node an image. */
+  importImage(archive: string, name: string): void {
+    for (const node of this.#nodes) this.docker(node, 'import', archive, name);
+  }
+
+  /** The last that the daemons logged. */
+  logs(): string {
+    return this.#nodes
+      .map((node) => run('tail', ['-n', '15', path.join(this.#folder, String(node), 'log')]))
+      .join('\n');
+  }
+
   async createNetwork(name: string): Promise<void> {
-    run('docker', this.#host(1, 'network', 'create', '-d', 'overlay', name));
+    this.docker(1, 'network', 'create', '-d', 'overlay', name);
   }
 
   async createService(name: string, replicas: number, network: string): Promise<void> {
@@ -101,7 +128,7 @@ export class DockerSwarm implements BenchSwarm {
   }
 
   async down(): Promise<void> {
-    for (const node of [...NODES].reverse()) {
+    for (const node of [...this.#nodes].reverse()) {
       await runAsync('docker', this.#host(node, 'swarm', 'leave', '--force')).catch(() => undefined);
     }
     const mine = () => pids().filter((pid) => cmdline(pid).includes(`${this.#folder}/`));
@@ -109,8 +136,7 @@ export class DockerSwarm implements BenchSwarm {
     await until(() => mine().length === 0, 15_000, 'docker down').catch(() => {
       for (const pid of mine()) process.kill(pid, 'SIGKILL');
     });
-    for (const name of ['bench-docker-sw', ...NODES.map((node) => `bench-docker${node}`)])
-      run('ip', ['netns', 'del', name]);
+    this.underlay.down();
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '');
@@ -118,28 +144,12 @@ export class DockerSwarm implements BenchSwarm {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #underlay(): void {
-    const ip = (...args: string[]) => run('ip', args);
-    ip('netns', 'add', 'bench-docker-sw');
-    ip('-n', 'bench-docker-sw', 'link', 'add', 'br0', 'type', 'bridge');
-    ip('-n', 'bench-docker-sw', 'link', 'set', 'br0', 'up');
-    for (const node of NODES) {
-      const netns = `bench-docker${node}`;
-      ip('netns', 'add', netns);
-      ip('-n', netns, 'link', 'set', 'lo', 'up');
-      ip('link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', `p${node}`, 'netns', 'bench-docker-sw');
-      ip('-n', 'bench-docker-sw', 'link', 'set', `p${node}`, 'master', 'br0', 'up');
-      ip('-n', netns, 'addr', 'add', `${address(node)}/24`, 'dev', 'eth0');
-      ip('-n', netns, 'link', 'set', 'eth0', 'up');
-    }
-  }
-
   #startDaemon(node: number): void {
     const folder = path.join(this.#folder, String(node));
     mkdirSync(folder);
     const log = openSync(path.join(folder, 'log'), 'w');
     const [command, args] = inNetns(
-      `bench-docker${node}`,
+      this.underlay.netns(node),
       'dockerd',
       '--data-root',
       `${folder}/data`,

@@ -3,11 +3,20 @@ import path from 'node:path';
 import { run } from './run.js';
 import { CLI } from './ts-swarm.js';
 
-/** Imports an image made of this machine's own programs, with the libraries that they need. */
+/** Imports an image made of this machine's own programs into the lab. */
 export function importPrograms(
   name: string,
   programs: readonly string[],
   files: Readonly<Record<string, string>>,
+): void {
+  withPacked(programs, files, (archive) => run(CLI, ['image', 'import', archive, name]));
+}
+
+/** Packs programs of this machine, with the libraries that they need, and files as the root of an image (tar). */
+export function withPacked(
+  programs: readonly string[],
+  files: Readonly<Record<string, string>>,
+  use: (archive: string) => void,
 ): void {
   const folder = mkdtempSync('/var/tmp/bench-image-');
   try {
@@ -23,7 +32,7 @@ export function importPrograms(
       writeFileSync(target, text);
     }
     run('tar', ['-C', path.join(folder, 'root'), '-cf', path.join(folder, 'image.tar'), '.']);
-    run(CLI, ['image', 'import', path.join(folder, 'image.tar'), name]);
+    use(path.join(folder, 'image.tar'));
   } finally {
     rmSync(folder, { recursive: true });
   }

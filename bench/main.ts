@@ -1,12 +1,21 @@
 import { convergence } from './convergence.js';
 import { mesh } from './mesh.js';
+import { meshDocker } from './mesh-docker/mesh-docker.js';
 import { network } from './network/network.js';
 import { overlay } from './overlay.js';
 import { raft } from './raft/raft.js';
 import { scale } from './scale/scale.js';
 
 /** Comparisons by name; `npm run bench` runs all, `npm run bench -- mesh` one. */
-const comparisons: Readonly<Record<string, () => Promise<void>>> = { convergence, mesh, network, overlay, raft, scale };
+const comparisons: Readonly<Record<string, () => Promise<void>>> = {
+  convergence,
+  mesh,
+  'mesh-docker': meshDocker,
+  network,
+  overlay,
+  raft,
+  scale,
+};
 
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !(name in comparisons));

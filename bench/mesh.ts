@@ -1,24 +1,14 @@
 import { LAB } from '../demo/cli.js';
 import { namespaceOf } from '../lab/layout.js';
 import { importPrograms } from './image.js';
-import { have, inNetns, keep, median, run, runAsync, table } from './run.js';
+import { NGINX, needPrograms } from './nginx.js';
+import { inNetns, keep, median, run, table } from './run.js';
 import { CLI, labAddress } from './ts-swarm.js';
+import { wrk } from './wrk.js';
 
 const ROUNDS = 3;
 const SECONDS = 3;
-const NGINX_CONF = `
-worker_processes 1;
-daemon off;
-error_log stderr crit;
-pid /nginx.pid;
-events { worker_connections 4096; }
-http {
-  access_log off;
-  keepalive_requests 100000000;
-  client_body_temp_path /t1; proxy_temp_path /t2; fastcgi_temp_path /t3; uwsgi_temp_path /t4; scgi_temp_path /t5;
-  server { listen 80 backlog=4096; location / { default_type text/plain; return 200 "ok\\n"; } }
-}
-`;
+const CLIENT = namespaceOf(LAB, 'client');
 
 /**
  * All paths end at one task, which sees the client's own address: each path needs client ports of its
@@ -35,19 +25,10 @@ interface MeasuredPath {
  * connections, kept alive and new for each request.
  */
 export async function mesh(): Promise<void> {
-  for (const tool of ['wrk', 'nginx']) {
-    if (!have(tool))
-      throw new Error(`the comparison needs ${tool}: apt-get install ${tool === 'nginx' ? 'nginx-light' : tool}`);
-  }
+  needPrograms({ wrk: 'wrk', nginx: 'nginx-light' });
   run(CLI, ['lab', 'up', '--nodes', '3']);
   try {
-    importPrograms('bench-nginx:1', ['/usr/sbin/nginx'], {
-      'etc/passwd': 'root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n',
-      'etc/group': 'root:x:0:\nnogroup:x:65534:\n',
-      'nginx.conf': NGINX_CONF,
-      'var/log/nginx/error.log': '',
-      'var/lib/nginx/.keep': '',
-    });
+    importPrograms(NGINX.image, NGINX.programs, NGINX.files);
     run(CLI, [
       'service',
       'create',
@@ -59,10 +40,8 @@ export async function mesh(): Promise<void> {
       '8080:80',
       '--publish',
       'mode=host,published=8081,target=80',
-      'bench-nginx:1',
-      '/usr/sbin/nginx',
-      '-c',
-      '/nginx.conf',
+      NGINX.image,
+      ...NGINX.command,
     ]);
     const paths: Record<string, MeasuredPath> = {
       direct: { url: `http://${labAddress('node2')}:8081/`, clientPorts: '1024 22000' },
@@ -74,23 +53,15 @@ export async function mesh(): Promise<void> {
     );
     for (let round = 0; round < ROUNDS; round++) {
       for (const [name, { url, clientPorts }] of Object.entries(paths)) {
-        run(...inNetns(namespaceOf(LAB, 'client'), 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${clientPorts}`));
-        figures[name]?.keepAlive.push(await requestsPerSecond(url));
-        figures[name]?.fresh.push(await requestsPerSecond(url, '-H', 'Connection: close'));
+        run(...inNetns(CLIENT, 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${clientPorts}`));
+        figures[name]?.keepAlive.push((await wrk(CLIENT, url, { seconds: SECONDS })).requestsPerSecond);
+        figures[name]?.fresh.push((await wrk(CLIENT, url, { seconds: SECONDS, close: true })).requestsPerSecond);
       }
     }
     report(figures);
   } finally {
     run(CLI, ['lab', 'down']);
   }
-}
-
-async function requestsPerSecond(url: string, ...extra: string[]): Promise<number> {
-  const [command, args] = inNetns(namespaceOf(LAB, 'client'), 'wrk', '-t1', '-c32', `-d${SECONDS}s`, ...extra, url);
-  const out = await runAsync(command, args);
-  const match = /Requests\/sec:\s+([\d.]+)/.exec(out);
-  if (!match || /Non-2xx|Socket errors: connect [1-9]/.test(out)) throw new Error(`wrk ${url}: ${out}`);
-  return Number(match[1]);
 }
 
 function report(figures: Record<string, { keepAlive: number[]; fresh: number[] }>): void {

@@ -1,0 +1,38 @@
+import { DockerSwarm } from '../docker-swarm.js';
+import { withPacked } from '../image.js';
+import { NGINX } from '../nginx.js';
+import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
+
+export class DockerMesh implements MeshSystem {
+  readonly name = 'docker';
+  readonly #swarm = new DockerSwarm(NODES, PATIENCE);
+
+  get client(): string {
+    return this.#swarm.underlay.client;
+  }
+
+  get paths(): MeshSystem['paths'] {
+    const { underlay } = this.#swarm;
+    const url = (node: number) => `http://${underlay.address(node)}:${PUBLISHED}/`;
+    return { local: url(2), remote: url(1) };
+  }
+
+  async up(): Promise<void> {
+    await this.#swarm.up();
+    withPacked(NGINX.programs, NGINX.files, (archive) => this.#swarm.importImage(archive, NGINX.image));
+    const where = ['--constraint', 'node.role==worker', '--publish', `${PUBLISHED}:80`];
+    const how = ['--detach', '--no-resolve-image', '--name', 'web'];
+    this.#swarm.docker(1, 'service', 'create', ...how, ...where, NGINX.image, ...NGINX.command);
+  }
+
+  async explain(): Promise<string> {
+    const swarm = this.#swarm;
+    return [swarm.docker(1, 'node', 'ls'), swarm.docker(1, 'service', 'ps', '--no-trunc', 'web'), swarm.logs()].join(
+      '\n',
+    );
+  }
+
+  down(): Promise<void> {
+    return this.#swarm.down();
+  }
+}

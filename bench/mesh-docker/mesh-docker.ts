@@ -1,0 +1,83 @@
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { prepareGround, runHere, runInMachine } from '../../test/vm/machine.js';
+import { needPrograms } from '../nginx.js';
+import { keep, median, root, table } from '../run.js';
+import type { WrkFigures } from '../wrk.js';
+
+/** What is measured in the virtual machine. */
+export interface MeshPlan {
+  readonly systems: readonly ('docker' | 'ipvs' | 'nft')[];
+  /** Each system is started anew in each. */
+  readonly rounds: number;
+  /** Of one run of wrk. */
+  readonly seconds: number;
+}
+
+export interface MeshFigures {
+  readonly runs: readonly {
+    readonly system: string;
+    /** By path (local, remote) and kind (keepAlive, fresh, large). */
+    readonly paths: Readonly<Record<string, Readonly<Record<string, WrkFigures>>>>;
+  }[];
+}
+
+const PLAN: MeshPlan = { systems: ['docker', 'ipvs', 'nft'], rounds: 3, seconds: 5 };
+
+/**
+ * The routing mesh against that of a real Docker Swarm, which needs IPVS: on a kernel that has it, in a virtual
+ * machine where this one's has not. Both have two nodes, one nginx task and the same client.
+ * TSSWARM_BENCH_MESH may change the plan, as JSON: {"systems":["docker","nft"],"rounds":1,"seconds":2}.
+ */
+export async function meshDocker(): Promise<void> {
+  needPrograms({ wrk: 'wrk', nginx: 'nginx-light', dockerd: 'docker.io', iptables: 'iptables' });
+  const plan: MeshPlan = { ...PLAN, ...(JSON.parse(process.env.TSSWARM_BENCH_MESH ?? '{}') as Partial<MeshPlan>) };
+  const ground = await prepareGround(root);
+  if (ground.kind === 'none') throw new Error(`no kernel for this comparison: ${ground.reason}`);
+  const inside = path.join(root, 'dist/bench/mesh-docker/inside.js');
+  // Mounts of its own, for it covers folders of the machine.
+  const command = ['unshare', '--mount', process.execPath, inside, JSON.stringify(plan)] as const;
+  const what = { command, cwd: root, env: process.env };
+  const program = ground.kind === 'machine' ? runInMachine(ground.folder, what, { memory: '4G' }) : runHere(what);
+  let figures: MeshFigures | undefined;
+  for await (const line of createInterface({ input: program.output })) {
+    if (line.startsWith('{')) figures = JSON.parse(line) as MeshFigures;
+    else console.log(line);
+  }
+  const words = await program.ended;
+  if (!figures) throw new Error(`the comparison came to no end:\n${words}`);
+  console.log(render(figures));
+  keep('mesh-docker', { ...plan, kernel: ground.kind, ...figures });
+}
+
+type Figure = (figures: WrkFigures) => number;
+
+const KINDS: readonly (readonly [title: string, kind: string, figure: Figure, unit: string, digits: number])[] = [
+  ['keep-alive', 'keepAlive', (f) => f.requestsPerSecond, '/s', 0],
+  ['p99', 'keepAlive', (f) => f.p99, ' ms', 1],
+  ['new connections', 'fresh', (f) => f.requestsPerSecond, '/s', 0],
+  ['p99', 'fresh', (f) => f.p99, ' ms', 1],
+  ['throughput', 'large', (f) => f.bytesPerSecond / 1e6, ' MB/s', 1],
+];
+
+/** Medians of all rounds, each with its ratio to the first system. */
+function render({ runs }: MeshFigures): string {
+  const systems = [...new Set(runs.map(({ system }) => system))];
+  const rows = Object.keys(runs[0]?.paths ?? {}).flatMap((name) =>
+    systems.map((system) => [
+      `${system}, ${name}`,
+      ...KINDS.map(([, kind, figure, unit, digits]) => {
+        const of = (which: string) =>
+          median(
+            runs.flatMap((each) => {
+              const figures = each.system === which ? each.paths[name]?.[kind] : undefined;
+              return figures ? [figure(figures)] : [];
+            }),
+          );
+        const value = of(system);
+        return `${value.toFixed(digits)}${unit} (${(value / of(systems[0] ?? '')).toFixed(2)})`;
+      }),
+    ]),
+  );
+  return table([['', ...KINDS.map(([title]) => title)], ...rows]);
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { withPacked } from '../image.js';
+import { NGINX } from '../nginx.js';
+import { inNetns, root, run, runAsync } from '../run.js';
+import { until } from '../swarm.js';
+import { CLI } from '../ts-swarm.js';
+import { Underlay } from '../underlay.js';
+import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
+
+/** Two tsswarmd on an underlay like that of Docker's. Not the lab, whose deadlines are for a real processor. */
+export class TsswarmMesh implements MeshSystem {
+  readonly name: string;
+  readonly #balancer: string;
+  readonly #underlay = new Underlay('bench-ts', NODES);
+  readonly #folder = mkdtempSync('/var/tmp/bench-tsswarm-');
+  readonly #daemons: ChildProcess[] = [];
+
+  constructor(balancer: 'ipvs' | 'nft') {
+    this.#balancer = balancer;
+    this.name = `tsswarm ${balancer}`;
+  }
+
+  get client(): string {
+    return this.#underlay.client;
+  }
+
+  get paths(): MeshSystem['paths'] {
+    const url = (node: number) => `http://${this.#underlay.address(node)}:${PUBLISHED}/`;
+    return { local: url(2), remote: url(1) };
+  }
+
+  async up(): Promise<void> {
+    this.#underlay.up();
+    for (let node = 1; node <= NODES; node++) this.#startDaemon(node);
+    for (let node = 1; node <= NODES; node++) {
+      const answers = () =>
+        this.#tsswarm(node, 'info').then(
+          () => true,
+          () => false,
+        );
+      await until(answers, PATIENCE, `tsswarmd ${node}`);
+    }
+    await this.#tsswarm(1, 'init', '--advertise-addr', this.#underlay.address(1));
+    const token = (await this.#tsswarm(1, 'join-token', '--quiet', 'worker')).trim();
+    const place = ['--advertise-addr', this.#underlay.address(2), '--token', token];
+    await this.#tsswarm(2, 'join', ...place, `${this.#underlay.address(1)}:2377`);
+    withPacked(NGINX.programs, NGINX.files, (archive) =>
+      run(CLI, [...this.#host(2), 'image', 'import', archive, NGINX.image]),
+    );
+    const where = ['--constraint', 'node.role==worker', '--publish', `${PUBLISHED}:80`];
+    await this.#tsswarm(1, 'service', 'create', '--detach', '--name', 'web', ...where, NGINX.image, ...NGINX.command);
+  }
+
+  async explain(): Promise<string> {
+    return `${await this.#tsswarm(1, 'node', 'ls')}\n${await this.#tsswarm(1, 'service', 'ps', '--no-trunc', 'web')}`;
+  }
+
+  async down(): Promise<void> {
+    await this.#tsswarm(1, 'service', 'rm', 'web');
+    for (let node = NODES; node >= 1; node--) await this.#tsswarm(node, 'leave', '--force');
+    for (const daemon of this.#daemons) daemon.kill('SIGTERM');
+    const ended = () => this.#daemons.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null);
+    await until(ended, PATIENCE, 'the end of tsswarmd');
+    this.#underlay.down();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #startDaemon(node: number): void {
+    const folder = path.join(this.#folder, String(node));
+    mkdirSync(folder);
+    const log = openSync(path.join(folder, 'log'), 'w');
+    const [command, args] = inNetns(
+      this.#underlay.netns(node),
+      path.join(root, 'bin/tsswarmd'),
+      ...['--data-root', path.join(folder, 'data'), '--run-root', path.join(folder, 'run')],
+      ...['--image-root', path.join(this.#folder, 'images'), '--cgroup-parent', `/tsswarm-bench-${node}`],
+      ...['--hostname', `node${node}`, '--balancer', this.#balancer],
+    );
+    this.#daemons.push(spawn(command, args, { stdio: ['ignore', log, log] }));
+  }
+
+  #host(node: number): string[] {
+    return ['-H', `unix://${this.#folder}/${node}/run/tsswarm.sock`];
+  }
+
+  #tsswarm(node: number, ...args: string[]): Promise<string> {
+    return runAsync(CLI, [...this.#host(node), ...args]);
+  }
+}
