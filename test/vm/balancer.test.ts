@@ -1,3 +1,3 @@
 import { describeBalancer } from '../kernel/balancer-behaviour.js';
 
-describeBalancer('ipvs', 240);
+describeBalancer('ipvs', 480);
