@@ -11,7 +11,7 @@ import type { Balancer, BalancerKind } from './balancer/balancer.js';
 import { type BalancerChoice, chooseBalancer } from './balancer/choose.js';
 import type { PortStatistics } from './balancer/statistics.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
-import type { Facts } from './blueprint/facts.js';
+import type { Facts, KernelFacts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
 import { whyNoEncryption } from './esp-probe.js';
 import { isKernelError } from './kernel/errors.js';
@@ -23,10 +23,10 @@ import { INGRESS_NAMESPACE, LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROU
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { Contested } from './reconcile/contested.js';
-import { hasNetdevEgress } from './reconcile/egress.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
+import { hasBridgeFilter, hasNetdevEgress } from './reconcile/hooks.js';
 import { Memory } from './reconcile/memory.js';
 import { Pace } from './reconcile/pace.js';
 import { Repairs } from './reconcile/repairs.js';
@@ -89,7 +89,7 @@ export class NetworkPlane {
   readonly #handles: NamespaceHandles;
   readonly #memory: Memory;
   readonly #balancer: Balancer;
-  readonly #clientAddress: Facts['clientAddress'];
+  readonly #kernel: KernelFacts;
   readonly #onReport: (report: ApplyReport) => void;
   readonly #watch: DriftWatch;
   readonly #pace: Pace;
@@ -115,15 +115,22 @@ export class NetworkPlane {
     await prewarmThreadPool();
     const directory = join(options.runRoot, NAMESPACE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o755 });
-    return new NetworkPlane(options, directory, chooseBalancer(options.balancer ?? 'nft'), hasNetdevEgress());
+    const has = { egress: hasNetdevEgress(), bridge: hasBridgeFilter() };
+    return new NetworkPlane(options, directory, chooseBalancer(options.balancer ?? 'nft'), has);
   }
 
-  private constructor(options: NetworkPlaneOptions, directory: string, balancer: Balancer, hasEgress: boolean) {
+  private constructor(
+    options: NetworkPlaneOptions,
+    directory: string,
+    balancer: Balancer,
+    has: { readonly egress: boolean; readonly bridge: boolean },
+  ) {
     this.#log = options.log;
     this.#handles = new NamespaceHandles(directory);
     this.#memory = new Memory(this.#handles);
     this.#balancer = balancer;
-    this.#clientAddress = options.keepClientAddress === false ? 'hidden' : hasEgress ? 'kept' : 'lost';
+    const clientAddress = options.keepClientAddress === false ? 'hidden' : has.egress ? 'kept' : 'lost';
+    this.#kernel = { clientAddress, bridgeFilter: has.bridge };
     this.#onReport = options.onReport ?? (() => undefined);
     const clock = options.clock ?? systemClock;
     this.#watch = new DriftWatch(clock, options.driftIntervalMs ?? 3000);
@@ -282,7 +289,7 @@ export class NetworkPlane {
     const listeners = publishes(desired)
       ? this.#contested.name(readListeners(this.#handles.get(NODE_NAMESPACE).namespace), desired)
       : [];
-    const facts = factsOf(desired, actual, this.#clientAddress, listeners, ports, this.#noEncryption(desired));
+    const facts = factsOf(desired, actual, this.#kernel, listeners, ports, this.#noEncryption(desired));
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);

@@ -85,6 +85,8 @@ export interface RemoteEndpoint {
   readonly mac: string;
   /** Data-path address of the node that has it. */
   readonly vtep: string;
+  /** It is that node's ingress_sbox: what it sends has sources outside the network. */
+  readonly sandbox?: boolean;
 }
 
 /** A network of which each node has a subnet, with routes to those of the others. IPv4 only. */

@@ -11,6 +11,7 @@ const facts: Facts = {
   underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
   address6: undefined,
   bridgeNetfilter: new Set(),
+  bridgeFilter: true,
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
   gatewayInterfaces: new Map(),

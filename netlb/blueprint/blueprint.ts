@@ -24,6 +24,7 @@ import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { type MeshPort, nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
+import { guarded } from './overlay-guard.js';
 import { hostAddressOver, portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
@@ -175,8 +176,9 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     routed,
     forwards: granted(free, ofSandbox),
   };
-  const home = nodeBlueprint(input, facts);
-  return { namespaces: [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks], spared, encryption, problems };
+  const home = nodeBlueprint({ ...input, overlays }, facts);
+  const namespaces = [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks];
+  return { namespaces: facts.bridgeFilter ? guarded(namespaces, desired) : namespaces, spared, encryption, problems };
 }
 
 function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {

@@ -9,6 +9,7 @@ const facts: Facts = {
   underlayLink: undefined,
   address6: undefined,
   bridgeNetfilter: new Set(),
+  bridgeFilter: true,
   clientAddress: 'kept',
   gatewayAddresses: new Map(),
   gatewayInterfaces: new Map(),

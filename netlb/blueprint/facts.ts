@@ -18,6 +18,8 @@ export interface Facts {
   readonly address6: string | undefined;
   /** For which family the node's bridge netfilter is on: frames between ports of a bridge pass the IP hooks. */
   readonly bridgeNetfilter: ReadonlySet<4 | 6>;
+  /** Whether this kernel has nftables for bridges: without it the sources of overlays' frames are not looked at. */
+  readonly bridgeFilter: boolean;
   /**
    * Whether tasks see the address of a published port's client. `lost`: this kernel lacks the netdev egress
    * hook (Linux 5.16) by which replies find their way back, so ingress_sbox hides it; `hidden`: as asked.
@@ -43,6 +45,9 @@ export interface Facts {
   /** Where resolvers listen, by sandbox; a namespace that is not there yet has none. */
   readonly resolverPorts: ReadonlyMap<string, ResolverPorts>;
 }
+
+/** What is found out once, when the plane is opened. */
+export type KernelFacts = Pick<Facts, 'clientAddress' | 'bridgeFilter'>;
 
 /** Marks of published ports start here, as Swarm's do. */
 export const FIRST_MARK = 0x100;

@@ -18,6 +18,7 @@ import {
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
 import { spreadOf } from './spread.js';
+import { ownTracking } from './tracking.js';
 
 /** @param published of `ingress.services`, those that are well-formed */
 export function ingressBlueprint(
@@ -41,6 +42,7 @@ export function ingressBlueprint(
       { key: 'net.ipv4.conf.all.rp_filter', value: '0' },
       { key: 'net.ipv4.conf.default.rp_filter', value: '0' },
       ...(families.includes(6) ? sysctls6 : []),
+      ...ownTracking,
       ...balancer.sysctls,
     ],
     bridges: [],
@@ -169,6 +171,8 @@ function guardChains({ input, forward }: BalancerObjects, family: Family): Chain
         'iifname "lo" accept',
         'ct state established,related accept',
         ...input,
+        // Of a connection that is balanced, but not recognised: no reason to reset it.
+        'ct state invalid drop',
         'meta mark != 0 meta l4proto 6 reject with tcp reset',
         `meta mark != 0 reject with ${icmp} port-unreachable`,
         `${icmp} type echo-request accept`,

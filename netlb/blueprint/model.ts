@@ -61,6 +61,8 @@ export interface Sysctl {
   readonly link?: string;
   /** Not every kernel has it (a module that is not loaded): nothing is missed then. */
   readonly optional?: true;
+  /** A number: a greater one that is there already stays. */
+  readonly atLeast?: true;
 }
 
 export interface BridgeBlueprint {

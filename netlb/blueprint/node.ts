@@ -27,6 +27,8 @@ import {
 } from './node-rules.js';
 import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 import type { RoutedParts } from './routed.js';
+import { nodeTracking, unrecognised } from './tracking.js';
+import { vtepGuard } from './vtep-guard.js';
 
 export interface NodeInput {
   /** Undefined in no swarm. */
@@ -34,6 +36,7 @@ export interface NodeInput {
   readonly bridges: readonly BridgeNetwork[];
   readonly routed: readonly RoutedParts[];
   readonly forwards: readonly HostForward[];
+  readonly overlays: readonly NamespaceBlueprint[];
 }
 
 export interface SwarmInput {
@@ -54,7 +57,7 @@ export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprin
   return {
     name: NODE_NAMESPACE,
     subject: { kind: 'node', id: '' },
-    sysctls: all.length > 0 ? [...forwarding(all, facts), ...all.flatMap(bridgeSysctls)] : [],
+    sysctls: all.length > 0 ? [...forwarding(all, facts), ...nodeTracking, ...all.flatMap(bridgeSysctls)] : [],
     bridges: [...(swarm ? [gatewayBlueprint(swarm.gatewayBridge, facts)] : []), ...bridges.map(bridgeBlueprint)],
     vxlans: routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
     interfaces: [],
@@ -87,7 +90,15 @@ const gatewayBlueprint = (gatewayBridge: GatewayBridge, facts: Facts): BridgeBlu
   addresses: routedGatewayBridge(gatewayBridge).gateways.map(canonicalCidr),
 });
 
-function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBridge[], facts: Facts): Table[] {
+function nodeTables(
+  { swarm, forwards, overlays, routed }: NodeInput,
+  bridges: readonly RoutedBridge[],
+  facts: Facts,
+): Table[] {
+  const vteps = vtepGuard([
+    ...overlays.flatMap(({ vxlans }) => vxlans),
+    ...routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
+  ]);
   const of = (family: 4 | 6) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;
   const swarm6 = swarm?.gatewayBridge.address6 === '' ? undefined : swarm;
@@ -99,9 +110,13 @@ function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBrid
         ...(swarm ? ingressSets(swarm, 4) : []),
         ...forwardSets(of(4), 4),
         flows(swarm ? ingressFlows(swarm, 4) : [], of(4), 4),
+        ...vteps.sets,
+        ...unrecognised(swarm, 4).sets,
       ],
       chains: [
         loopbackGuard(bridges),
+        ...vteps.chains,
+        ...unrecognised(swarm, 4).chains,
         ...chains(swarm ? ingressRules(swarm, bridges, 4, facts) : NO_RULES, bridges, 4),
         ...(swarm ? encryptionChains(swarm.encrypted, swarm.underlay.vxlanPort) : []),
       ],
@@ -115,8 +130,12 @@ function nodeTables({ swarm, forwards }: NodeInput, bridges: readonly RoutedBrid
               ...(swarm6 ? ingressSets(swarm6, 6) : []),
               ...forwardSets(of(6), 6),
               flows(swarm6 ? ingressFlows(swarm6, 6) : [], of(6), 6),
+              ...unrecognised(swarm6, 6).sets,
             ],
-            chains: chains(swarm6 ? ingressRules(swarm6, bridges, 6, facts) : NO_RULES, bridges, 6),
+            chains: [
+              ...unrecognised(swarm6, 6).chains,
+              ...chains(swarm6 ? ingressRules(swarm6, bridges, 6, facts) : NO_RULES, bridges, 6),
+            ],
           } as const,
         ]
       : []),

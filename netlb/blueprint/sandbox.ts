@@ -20,6 +20,7 @@ import {
 import { gatewayIn, type Layout, type Place, wayOut } from './layout.js';
 import type { InterfaceBlueprint, NamespaceBlueprint, RouteBlueprint, Sysctl } from './model.js';
 import { type ResolverPorts, resolverChains } from './resolver.js';
+import { ownTracking } from './tracking.js';
 import { virtualObjects } from './virtual.js';
 import {
   type WayBackInput,
@@ -67,7 +68,7 @@ export function sandboxBlueprint(sandbox: Sandbox, layout: Layout, facts: Facts)
   return {
     name: sandbox.id,
     subject: { kind: 'sandbox', id: sandbox.id },
-    sysctls: [...sysctls, ...(wayBack ? wayBackSysctls : [])],
+    sysctls: [...sysctls, ...(ingress ? ownTracking : []), ...(wayBack ? wayBackSysctls : [])],
     bridges: [],
     vxlans: [],
     interfaces,

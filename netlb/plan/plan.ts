@@ -77,6 +77,9 @@ function planRemovals(
   ];
 }
 
+const holds = (actual: string | undefined, wanted: string, atLeast = false): boolean =>
+  actual === wanted || (atLeast && Number(actual) > Number(wanted));
+
 function planNamespace(
   wanted: NamespaceBlueprint,
   existing: ActualNamespace | undefined,
@@ -86,8 +89,8 @@ function planNamespace(
   const { subject, name: namespace } = wanted;
   const actual = existing ?? NOTHING_ACTUAL;
   const sysctls = wanted.sysctls.filter(
-    ({ key, value, link = '', optional }) =>
-      (actual.sysctls.get(key) !== value || links.made.has(link)) &&
+    ({ key, value, link = '', optional, atLeast }) =>
+      (!holds(actual.sysctls.get(key), value, atLeast) || links.made.has(link)) &&
       !(optional && existing && !actual.sysctls.has(key)),
   );
   const setSysctl = ({ key, value, link = '', optional }: Sysctl): Operation => ({

@@ -1,6 +1,6 @@
 import { addressOf } from '../../lib/ip.js';
 import { guardedVnis } from '../blueprint/encryption.js';
-import type { Facts } from '../blueprint/facts.js';
+import type { Facts, KernelFacts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import { ANY } from '../blueprint/ports.js';
 import type { Listener } from '../kernel/listeners.js';
@@ -23,7 +23,7 @@ import { linksWithRouters } from './read.js';
 export function factsOf(
   desired: DesiredState,
   actual: ActualState,
-  clientAddress: Facts['clientAddress'],
+  kernel: KernelFacts,
   listeners: readonly Listener[],
   resolverPorts: Facts['resolverPorts'],
   noEncryption: string | undefined,
@@ -37,7 +37,7 @@ export function factsOf(
     underlayLink: underlay && underlayLink && { name: underlayLink.name, cidr: underlay.cidr },
     address6: globalAddress6(node, underlay?.index),
     bridgeNetfilter: new Set(([4, 6] as const).filter((family) => node.sysctls.get(BRIDGE_NETFILTER[family]) === '1')),
-    clientAddress,
+    ...kernel,
     gatewayAddresses: gatewayAddresses(gatewayInterfaces, actual),
     gatewayInterfaces,
     bridgeAddresses: bridgeAddresses(node),

@@ -16,6 +16,7 @@ const NODE_SYSCTLS = [
   'net.ipv6.conf.all.forwarding',
   'net/bridge/bridge-nf-call-iptables',
   'net/bridge/bridge-nf-call-ip6tables',
+  'net.netfilter.nf_conntrack_tcp_timeout_established',
 ];
 /** Settings of each bridge that is ours. */
 const bridgeSysctls = (name: string): string[] => [
@@ -32,11 +33,13 @@ const SANDBOX_SYSCTLS = [
   'net.ipv4.conf.default.rp_filter',
   'net.ipv4.tcp_fwmark_accept',
   'net.ipv4.tcp_early_demux',
+  'net.netfilter.nf_conntrack_tcp_be_liberal',
   'net.ipv6.conf.default.accept_dad',
   'net.ipv6.conf.default.accept_ra',
 ];
 
 const INGRESS_SYSCTLS = [
+  'net.netfilter.nf_conntrack_tcp_be_liberal',
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.rp_filter',
   'net.ipv4.conf.default.rp_filter',
@@ -103,7 +106,7 @@ const readers: { readonly [P in Part]: Reader } = {
   }),
   tables: ({ tables }, kind) => ({
     firewalls: kind === 'node' ? tables.firewalls() : [],
-    tables: kind === 'overlay' ? new Map() : kind === 'node' ? tables.node() : tables.sandbox(),
+    tables: kind === 'overlay' ? tables.overlay() : kind === 'node' ? tables.node() : tables.sandbox(),
   }),
   ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
   encryption: (handle, kind) => ({

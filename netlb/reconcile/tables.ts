@@ -62,6 +62,11 @@ export class TableReader {
     return this.read(['ip', 'ip6', 'bridge']);
   }
 
+  /** Those that an overlay's namespace may have. */
+  overlay(): ReadonlyMap<string, ActualTable> {
+    return this.read(['bridge']);
+  }
+
   /** Those that a sandbox may have. */
   sandbox(): ReadonlyMap<string, ActualTable> {
     return this.read(['ip', 'ip6', 'netdev']);

@@ -88,7 +88,7 @@ function backendsOf(swarm: Swarm, network: string, list: Service['backends']): B
 
 function overlayOf(swarm: Swarm, network: string, node: number): Overlay {
   const subnet = subnetOf(swarm, network);
-  const sandboxes = network === 'ingress' ? swarm.nodes.map((n) => ({ node: n, host: n + 1 })) : [];
+  const sandboxes = network === 'ingress' ? swarm.nodes.map((n) => ({ node: n, host: n + 1, sandbox: true })) : [];
   const members = swarm.tasks.filter((task) => networksOf(task).includes(network));
   return {
     id: idOf(network),
@@ -99,7 +99,9 @@ function overlayOf(swarm: Swarm, network: string, node: number): Overlay {
       .filter((member) => member.node !== node)
       .flatMap((member) => {
         const addresses = addressesIn(swarm, network, member.host);
-        return addresses.map((address) => ({ address, mac: macOf(addresses[0]), vtep: nodeAddress(member.node) }));
+        const sandbox = 'sandbox' in member ? { sandbox: true } : {};
+        const [first] = addresses;
+        return addresses.map((address) => ({ address, mac: macOf(first), vtep: nodeAddress(member.node), ...sandbox }));
       }),
   };
 }

@@ -166,8 +166,10 @@ function remotesByNetwork(
   for (const endpoint of endpoints) {
     if (endpoint.nodeId === nodeId || endpoint.vtep === '') continue;
     const inNetwork = remotes.get(endpoint.networkId) ?? new Map<string, RemoteEndpoint>();
+    // A node's own endpoint is its ingress_sbox's.
+    const sandbox = endpoint.taskId === '' ? { sandbox: true } : {};
     for (const address of endpoint.addresses.map(addressOf))
-      inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep });
+      inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep, ...sandbox });
     remotes.set(endpoint.networkId, inNetwork);
   }
   return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import type { NamespaceBlueprint, VxlanBlueprint } from './model.js';
+import { guarded } from './overlay-guard.js';
+import { vtepGuard } from './vtep-guard.js';
+
+const vxlan = (vni: number, ...vteps: string[]): VxlanBlueprint => ({
+  name: 'vxlan0',
+  subject: { kind: 'overlay', id: 'n' },
+  bridge: 'br0',
+  vni,
+  port: 4789,
+  local: '192.0.2.1',
+  mac: undefined,
+  mtu: 1450,
+  addresses: [],
+  remotes: vteps.map((vtep) => ({ address: '10.0.0.9', mac: '02:42:0a:00:00:09', vtep })),
+});
+
+test('VTEPs - those of all networks, told apart by port; nothing without a network', () => {
+  const { sets, chains } = vtepGuard([vxlan(4097, '192.0.2.3', '192.0.2.2'), vxlan(4096, '192.0.2.2')]);
+  expect(sets.map(({ elements }) => elements)).toEqual([['192.0.2.2', '192.0.2.3']]);
+  expect(chains[0]?.rules).toEqual(['udp dport 4789 ip saddr != @vteps @th,96,24 { 4096, 4097 } drop']);
+  expect(vtepGuard([])).toEqual({ sets: [], chains: [] });
+});
+
+const namespace = (name: string): NamespaceBlueprint => ({
+  name,
+  subject: { kind: 'overlay', id: name },
+  sysctls: [],
+  bridges: [],
+  vxlans: [],
+  interfaces: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  tables: [],
+});
+const overlay = { id: 'network', vni: 4096, gateways: ['10.0.0.1/24', 'fd00:1::1/64'], mtu: 0, remotes: [] };
+const rulesOf = ([first]: readonly NamespaceBlueprint[]) => first?.tables.flatMap(({ chains }) => chains[0]?.rules);
+
+test('sources - those of the network’s subnets, of both families, and a host’s that has no address yet', () => {
+  const made = guarded([namespace('1-network')], { overlays: [overlay], ingress: undefined });
+  expect(rulesOf(made)).toEqual([
+    'ether type ip ip saddr != 10.0.0.0/24 drop',
+    'ether type ip6 ip6 saddr != { ::, fe80::/10, fd00:1::/64 } drop',
+  ]);
+});
+
+test('sources - an ingress_sbox that is there and cannot be described goes on sending', () => {
+  const ingress = { overlayId: 'network', addresses: ['10.0.0.2/24'], mac: '02:42:0a:00:00:02', services: [] };
+  expect(rulesOf(guarded([namespace('1-network')], { overlays: [overlay], ingress }))).toEqual([]);
+});

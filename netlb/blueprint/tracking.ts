@@ -1,0 +1,54 @@
+/** How connections are tracked where they pass: for how long, and how strictly. */
+import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import type { Sysctl } from './model.js';
+import { portKey } from './ports.js';
+
+/**
+ * Seconds after which an idle TCP connection is forgotten, at the least: a day, as kube-proxy has it. Longer than
+ * the two hours after which a socket's own keep-alive speaks (tcp_keepalive_time).
+ */
+const ESTABLISHED = 86_400;
+
+/** In the node's namespace, where a hardened machine may forget connections after minutes. More stays more. */
+export const nodeTracking: readonly Sysctl[] = [
+  {
+    key: 'net.netfilter.nf_conntrack_tcp_timeout_established',
+    value: String(ESTABLISHED),
+    atLeast: true,
+    optional: true,
+  },
+];
+
+/**
+ * In namespaces of ours, which begin with the kernel's own time-outs (5 days). A segment outside the window as
+ * conntrack sees it belongs to its connection all the same: untranslated it would be answered with a reset.
+ */
+export const ownTracking: readonly Sysctl[] = [
+  { key: 'net.netfilter.nf_conntrack_tcp_be_liberal', value: '1', optional: true },
+];
+
+interface Mesh {
+  readonly published: readonly (Parameters<typeof portKey>[0] & { readonly family: 4 | 6 })[];
+}
+
+/**
+ * In the node's namespace: what is sent to a published port and was not recognised as its connection's is not
+ * translated, and the node itself would reset the connection.
+ */
+export function unrecognised(
+  mesh: Mesh | undefined,
+  family: 4 | 6,
+): { readonly sets: NftSet[]; readonly chains: Chain[] } {
+  if (mesh === undefined) return { sets: [], chains: [] };
+  const ports = mesh.published.filter((port) => port.family === family).map(portKey);
+  return {
+    sets: [{ name: 'mesh_ports', key: 'inet_proto . inet_service', keep: 'exact', elements: [...new Set(ports)] }],
+    chains: [
+      {
+        name: 'unrecognised',
+        base: { type: 'filter', hook: 'input', priority: priorities.filter, policy: 'accept' },
+        rules: ['ct state invalid meta l4proto . th dport @mesh_ports drop'],
+      },
+    ],
+  };
+}

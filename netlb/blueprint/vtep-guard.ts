@@ -1,0 +1,27 @@
+/**
+ * In the node's namespace: VXLAN packets with a VNI of ours are taken from the swarm's nodes alone, which the
+ * forwarding entries name. VXLAN of others on the same port is not ours to judge.
+ */
+import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import type { VxlanBlueprint } from './model.js';
+
+/** @param vxlans all devices of the node's; nothing without any */
+export function vtepGuard(vxlans: readonly VxlanBlueprint[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {
+  if (vxlans.length === 0) return { sets: [], chains: [] };
+  const vteps = new Set(vxlans.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep)));
+  const ports = [...new Set(vxlans.map(({ port }) => port))].sort((a, b) => a - b);
+  const vnis = (port: number) =>
+    [...new Set(vxlans.filter((vxlan) => vxlan.port === port).map(({ vni }) => vni))].sort((a, b) => a - b).join(', ');
+  return {
+    sets: [{ name: 'vteps', key: 'ipv4_addr', keep: 'exact', elements: [...vteps].sort() }],
+    chains: [
+      {
+        name: 'vtep_guard',
+        // Before connections are tracked: a forged packet shall leave nothing behind.
+        base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
+        // The VNI: three bytes after UDP's eight and VXLAN's flags.
+        rules: ports.map((port) => `udp dport ${port} ip saddr != @vteps @th,96,24 { ${vnis(port)} } drop`),
+      },
+    ],
+  };
+}
