@@ -97,6 +97,7 @@ export class Assigner implements AssignmentSource {
       this.#subscribe(stream, networkId, subscribed),
     );
     this.#streams.set(nodeId, stream);
+    this.#drainAtHome(nodeId);
     stream.setOwnNetworks(ownNetworks(this.#nodes.get(nodeId)));
     for (const id of this.#tasksOfNode.get(nodeId) ?? []) stream.taskChanged(id, this.#tasks.get(id));
     return stream;
@@ -226,6 +227,18 @@ export class Assigner implements AssignmentSource {
   #isServed(task: Task, before: Task | undefined): boolean {
     if (before === undefined) return task.status.state === TaskState.RUNNING;
     return this.directory.owned(task.id).some(({ state }) => state === EndpointState.SERVING);
+  }
+
+  /**
+   * Tasks that were to stop while their node was down: nobody has told it, and its own kernel sends to them. What it
+   * may know already, it acknowledges again.
+   */
+  #drainAtHome(nodeId: string): void {
+    for (const id of this.#tasksOfNode.get(nodeId) ?? []) {
+      const task = this.#tasks.get(id);
+      if (!task || isWanted(task) || task.status.state !== TaskState.RUNNING || task.networks.length === 0) continue;
+      this.#drains.begin(id, TaskState.RUNNING, [nodeId], this.#options.clock.now());
+    }
   }
 
   #drain(drains: Drains, task: Task, desiredState: TaskState): void {

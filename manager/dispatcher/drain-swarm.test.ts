@@ -128,6 +128,18 @@ test('a node that is down is not waited for', async () => {
   await s.swarm.until(() => s.told() === undefined || s.told()?.desiredState === TaskState.REMOVE);
 });
 
+test('a node that was down and is back stops sending to its own tasks before they stop', async () => {
+  const s = await scene(400);
+  await s.owner.vanish();
+  const isReplaced = () => s.swarm.store.view().get('task', s.task.id)?.desiredState !== TaskState.RUNNING;
+  await s.swarm.until(isReplaced);
+  s.owner.acknowledges = false;
+  await s.owner.connect();
+  expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
+  await s.owner.acknowledge();
+  await s.swarm.until(() => (s.told()?.desiredState ?? TaskState.REMOVE) > TaskState.COMPLETE);
+});
+
 test('a manager that takes over waits for all nodes, for it does not know what they were told', async () => {
   const s = await scene();
   s.other.acknowledges = false;
