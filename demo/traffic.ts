@@ -32,18 +32,25 @@ export interface Sample {
   readonly at: number;
   readonly ms: number;
   readonly url: string;
+  /** Whether it was sent on a connection that is kept. */
+  readonly kept: boolean;
   /** Of the replica that answered. */
   readonly hostname?: string;
   readonly error?: string;
 }
 
-/** A stream of requests from the client that goes on until `stop`. */
+/** Streams of requests from the client that go on until `stop`. */
 export class Load {
   readonly samples: Sample[] = [];
   readonly #child: ReturnType<typeof spawnAt>;
 
-  constructor(urls: readonly string[]) {
-    this.#child = spawnAt('client', [process.execPath, path.join(packageRoot(), 'dist/demo/load.js'), ...urls]);
+  /**
+   * @param keep how many connections to each address are kept, besides one stream of new connections to all of them
+   * @param timeout milliseconds after which a request that is not answered has failed
+   */
+  constructor(urls: readonly string[], { keep = 0, timeout = 1_000 } = {}) {
+    const program = path.join(packageRoot(), 'dist/demo/load.js');
+    this.#child = spawnAt('client', [process.execPath, program, String(keep), String(timeout), ...urls]);
     createInterface({ input: this.#child.stdout }).on('line', (line) => this.samples.push(JSON.parse(line) as Sample));
   }
 

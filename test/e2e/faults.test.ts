@@ -104,19 +104,6 @@ test('kill -9 of all daemons at once - the swarm goes on, no request is lost', a
   expect(load.failures).toEqual([]);
 });
 
-test('lab stop and start - as an upgrade of the daemon does, no request is lost', async () => {
-  await sameContainers(async () => {
-    await startLoad([1, 2, 3]);
-    for (const node of ['node1', 'node3']) {
-      await tsswarm('lab', 'stop', node);
-      await moreSamples(30);
-      await tsswarm('lab', 'start', node);
-    }
-    await moreSamples(100);
-  });
-  expect(load.failures).toEqual([]);
-});
-
 test('a machine starts anew - nothing of its tasks is left in the kernel, and they run again', async () => {
   await tsswarm('lab', 'kill', '--containers', 'node2');
   const { runRoot, dataRoot } = nodeOf(2);

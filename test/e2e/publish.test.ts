@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { execAt, runningTasks, tasksOf, tsswarm } from '../../demo/cli.js';
+import { execAt, runningTasks, tsswarm } from '../../demo/cli.js';
 import { parseAnswer } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
-import { Load, requests, tally } from '../../demo/traffic.js';
+import { requests, tally } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
 
 useLab(3);
@@ -118,28 +118,4 @@ test('global - one task on each node', async () => {
   await create('everywhere', '--mode', 'global', '--publish', '8091:80', IMAGE);
   const tasks = await runningTasks('everywhere');
   expect(tasks.map(({ Node }) => Node).sort()).toEqual(['node1', 'node2', 'node3']);
-});
-
-test('scale - up and down under load without a lost request', async () => {
-  await create('elastic', '--replicas', '2', '--publish', '8092:80', '--stop-grace-period', '2s', IMAGE);
-  const load = new Load(NODES.map((node) => `http://${addressOf(node)}:8092/`));
-  try {
-    await until('load runs', 10, async () => load.samples.length > 10 || undefined);
-    await tsswarm('service', 'scale', 'elastic=8');
-    expect(await runningTasks('elastic')).toHaveLength(8);
-    await until('new replicas serve', 10, async () => {
-      const recent = load.samples.slice(-60).map(({ hostname }) => hostname);
-      return new Set(recent).size === 8 || undefined;
-    });
-    await tsswarm('service', 'scale', 'elastic=1');
-    await until('one is left', 20, async () => {
-      const tasks = (await tasksOf('elastic')).filter(({ CurrentState }) => CurrentState.startsWith('Running'));
-      return tasks.length === 1 || undefined;
-    });
-    const after = load.samples.length;
-    await until('the last one serves', 10, async () => load.samples.length > after + 30 || undefined);
-  } finally {
-    await load.stop();
-  }
-  expect(load.failures).toEqual([]);
 });
