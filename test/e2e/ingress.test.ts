@@ -11,6 +11,7 @@ afterEach(() => tsswarm('service', 'rm', 'web'));
 interface Backend {
   readonly Node: string;
   readonly Task: string;
+  readonly Address: string;
   readonly State: string;
   readonly ActiveConnections: number;
   readonly Connections: number;
@@ -28,7 +29,8 @@ interface Port {
 async function inspect(port: number): Promise<Port> {
   const [found] = JSON.parse(await tsswarm('ingress', 'inspect', String(port), '--format', 'json')) as Port[];
   if (!found) throw new Error(`port ${port} is not shown`);
-  return found;
+  // Tasks have an address of each family; what is sent here is of IPv4.
+  return { ...found, Backends: found.Backends.filter(({ Address }) => !Address.includes(':')) };
 }
 
 /** As `node1 web.1`: how many. */
@@ -42,7 +44,7 @@ async function metric(node: number, name: string): Promise<Readonly<Record<strin
   const samples = stdout.matchAll(new RegExp(`^${name}\\{(.*)\\} (\\S+)$`, 'gm'));
   return Object.fromEntries(
     [...samples]
-      .filter(([, labels = '']) => labels.includes('port="8080"'))
+      .filter(([, labels = '']) => /port="8080".*address="[\d.]+"/.test(labels))
       .map(([, labels = '', value]) => [/task="([^"]*)"/.exec(labels)?.[1] ?? '', Number(value)]),
   );
 }
