@@ -49,12 +49,6 @@ const GRACE_PERIODS = 3;
 const START_GRACE = 10_000;
 /** When a node's state could not be written, milliseconds until that is tried again. */
 const RETRY = 5_000;
-/** Puts it on record with the task that it was stopped without them. */
-function nameUnconfirmed(draft: WriteView, { taskId, nodes }: Overdue): void {
-  const task = draft.get('task', taskId);
-  if (task) draft.update('task', { ...task, unconfirmedNodes: [...nodes] });
-}
-
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
 const JITTER = 0.1;
 
@@ -343,4 +337,10 @@ export class Dispatcher implements Reaction {
     if (session && session.id === sessionId) return session;
     throw failedPrecondition(`session ${sessionId} is not known: begin a new one`, { value: sessionId });
   }
+}
+
+/** Puts it on record with the task that it was stopped without them. */
+function nameUnconfirmed(draft: WriteView, { taskId, nodes }: Overdue): void {
+  const task = draft.get('task', taskId);
+  if (task) draft.update('task', { ...task, unconfirmedNodes: [...nodes] });
 }

@@ -16,6 +16,9 @@ export class NetworkKeys implements Reaction {
   readonly kinds: readonly Kind[] = ['cluster', 'node'];
   readonly #options: LoopOptions;
   readonly #loop: ControlLoop;
+  /** Addresses at which no two keys of the ring with this clock make the same SPI. */
+  readonly #apart = new Set<string>();
+  #apartClock = 0;
   #cancel: () => void = () => {};
 
   constructor(options: LoopOptions) {
@@ -65,10 +68,20 @@ export class NetworkKeys implements Reaction {
     return nextRing(ring, {
       now: this.#options.clock.now(),
       behind: isPrepared(ring) ? behind(view) : [],
-      // A node has come whose address makes the same SPI with two keys.
-      forced: keys.some((key, i) => spisCollide(key, keys.slice(0, i), addresses)),
+      forced: this.#collide(ring, addresses),
       newKey: () => newKey(keys, addresses),
     });
+  }
+
+  /** Whether a node has come whose address makes the same SPI with two keys. Nodes change often, their addresses hardly. */
+  #collide({ clock, keys }: NetworkKeyRing, addresses: readonly string[]): boolean {
+    if (this.#apartClock !== clock) this.#apart.clear();
+    this.#apartClock = clock;
+    if (addresses.every((address) => this.#apart.has(address))) return false;
+    const others = (i: number) => keys.slice(0, i).map(({ key }) => key);
+    if (keys.some(({ key }, i) => spisCollide(key, others(i), addresses))) return true;
+    for (const address of addresses) this.#apart.add(address);
+    return false;
   }
 
   #arm(view: ReadView): void {
