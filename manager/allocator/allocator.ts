@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
-import type { Cluster, Network, NetworkAttachment, Node, Service, Task } from '../../proto/gen/index.js';
-import { NodeProblem, Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import type { Cluster, Network, NetworkAttachment, Node, NodeProblem, Service, Task } from '../../proto/gen/index.js';
+import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isRouted } from '../common/routed-options.js';
 import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
-import { attach, attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
+import { attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
+import { ingressAddress, isNodeProblem } from './ingress-address.js';
 import { AddressLedger } from './ledger.js';
 import { givesAddresses } from './network.js';
 import { NetworkBook } from './network-book.js';
@@ -269,16 +270,9 @@ export class Allocator implements Reaction {
       return undefined;
     }
     if (attachments.some((a) => a.networkId === ingress.id)) return undefined;
-    try {
-      return attach(this.#ledger, nodeOwner(id), ingress);
-    } catch (error) {
-      if (!(error instanceof SwarmError)) throw error;
-      this.#waiting.add(ingress.id, { kind: 'node', id });
-      return NodeProblem.create({
-        subject: `network ${ingress.spec.name}`,
-        message: `${messageOf(error)}: this node answers on no published port. ${LARGER}`,
-      });
-    }
+    const given = ingressAddress(this.#ledger, id, ingress);
+    if (isNodeProblem(given)) this.#waiting.add(ingress.id, { kind: 'node', id });
+    return given;
   }
 
   /** The node's lease in a routed network, which it is given with its first task. @throws as AddressLedger.lease */
@@ -381,8 +375,6 @@ export class Allocator implements Reaction {
   }
 }
 
-const LARGER =
-  'For a larger one, take the published ports from all services, then "network rm" it and "network create -d overlay --ingress --subnet CIDR NAME"';
 /** Names of what can be waited for that is no object. */
 const INGRESS = 'ingress network';
 const PORTS = 'published ports';
@@ -393,8 +385,6 @@ const changesIn = (networkId: string) => `changes in ${networkId}`;
 function isPlacedWithout(task: Task): boolean {
   return task.status.state === TaskState.ASSIGNED && lacksAddress(task);
 }
-
-const isNodeProblem = (given: NetworkAttachment | NodeProblem): given is NodeProblem => 'subject' in given;
 
 /** Where a manager listens; 0 for a worker. */
 function controlPort({ managerStatus }: Node): number {

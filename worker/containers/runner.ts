@@ -10,13 +10,13 @@ import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
+import { lastEnd, restGoal, stopGrace } from './record.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
 /** How long a start waits while its network has a problem. */
 const START_PATIENCE_MS = 5_000;
-const DEFAULT_GRACE_NS = 10e9;
 /** Of a container that the executor has lost, and of one that could not be started. */
 const LOST_EXIT_CODE = 137;
 const NOT_STARTED_EXIT_CODE = 128;
@@ -115,7 +115,7 @@ export class ContainerRunner {
     try {
       await this.#rest();
       if (this.#container?.status === 'running') {
-        await this.#context.executor.stop(this.#record.id, signal, graceMs ?? this.#grace());
+        await this.#context.executor.stop(this.#record.id, signal, graceMs ?? stopGrace(this.#record));
       }
     } finally {
       this.#stops--;
@@ -168,7 +168,7 @@ export class ContainerRunner {
   /** How its last run ended; waits while it runs, or is to be started again. @throws the signal's reason */
   async wait(signal?: AbortSignal): Promise<EndOfRun> {
     const { phase, goal } = this.#record;
-    return phase === RunPhase.IDLE && goal !== ContainerGoal.RUN ? this.#lastEnd() : this.#callers.end(signal);
+    return phase === RunPhase.IDLE && goal !== ContainerGoal.RUN ? lastEnd(this.#record) : this.#callers.end(signal);
   }
 
   /** Waits for its end, and when it is to be removed then, until nothing is left of it. @throws the signal's reason */
@@ -188,26 +188,13 @@ export class ContainerRunner {
 
   async #rest(): Promise<void> {
     await this.#serial.run(async () => {
-      await this.#save({ goal: this.#restGoal(), stopped: true });
+      await this.#save({ goal: restGoal(this.#record), stopped: true });
       if (this.#record.phase !== RunPhase.IDLE) return;
       // Nothing follows that would tell them.
       this.#callers.notStarted(calledOff());
-      this.#callers.ended(this.#lastEnd());
+      this.#callers.ended(lastEnd(this.#record));
     });
     this.#wake.notify();
-  }
-
-  #lastEnd(): EndOfRun {
-    const { exitCode: code, error } = this.#record;
-    return { code, error };
-  }
-
-  #restGoal(): ContainerGoal {
-    return this.#record.goal === ContainerGoal.REMOVE ? ContainerGoal.REMOVE : ContainerGoal.REST;
-  }
-
-  #grace(): number {
-    return Math.round((this.#record.config.container.stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
   }
 
   /** @throws NOT_FOUND when it has been removed meanwhile: its record is not to come back */
@@ -305,7 +292,8 @@ export class ContainerRunner {
     this.#stops++;
     const { executor, log } = this.#context;
     const { id, goal } = this.#record;
-    const work = goal === ContainerGoal.REMOVE ? executor.kill(id, 'SIGKILL') : executor.stop(id, '', this.#grace());
+    const work =
+      goal === ContainerGoal.REMOVE ? executor.kill(id, 'SIGKILL') : executor.stop(id, '', stopGrace(this.#record));
     work
       .catch((error: unknown) => log.error({ container: id, err: error }, `cannot stop it: ${messageOf(error)}`))
       .finally(() => {
@@ -325,7 +313,7 @@ export class ContainerRunner {
     const asked = this.#callers.wantStart;
     const again = goal === ContainerGoal.RUN && (asked || restartsAfter(this.#record, exit.code));
     if (again && !asked) this.#postpone(exit.finishedAt - startedAt);
-    const rest = config.autoRemove && this.#restarts === 0 ? ContainerGoal.REMOVE : this.#restGoal();
+    const rest = config.autoRemove && this.#restarts === 0 ? ContainerGoal.REMOVE : restGoal(this.#record);
     await this.#vacate({
       goal: again ? ContainerGoal.RUN : rest,
       exitCode: exit.code,
@@ -345,7 +333,7 @@ export class ContainerRunner {
     // Nobody waits for it: it is started by its policy, which goes on trying.
     const again = goal === ContainerGoal.RUN && !this.#callers.wantStart && restartsAfter(this.#record, 1);
     if (again) this.#postpone(0);
-    const rest = config.autoRemove ? ContainerGoal.REMOVE : this.#restGoal();
+    const rest = config.autoRemove ? ContainerGoal.REMOVE : restGoal(this.#record);
     this.#failure = undefined;
     await this.#vacate({
       goal: again ? ContainerGoal.RUN : rest,
@@ -378,7 +366,7 @@ export class ContainerRunner {
     this.#removed = true;
     await gone(this.#record);
     this.#callers.notStarted(noSuchContainer(this.#record));
-    this.#callers.ended(this.#lastEnd());
+    this.#callers.ended(lastEnd(this.#record));
     this.#gone.resolve();
   }
 
