@@ -45,7 +45,7 @@ function snapshot(): Record<string, unknown> {
   const rules = (where: string, ...families: string[]) =>
     families.map((family) =>
       machines
-        .inside(where, 'nft', 'list', 'table', family, 'tsswarm')
+        .inside(where, 'nft', '--stateless', 'list', 'table', family, 'tsswarm')
         .replace(/priority \w+/g, '')
         .replace(/\s*elements = \{ 0x[^}]*02:42[^}]*\}/, ''),
     );
