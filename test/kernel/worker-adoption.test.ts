@@ -184,13 +184,16 @@ it("worker - leaves nothing behind but the machine's own network", async () => {
   expect(await readdir(join(ground.options.dataRoot, 'containers'))).toEqual([]);
   expect(existsSync(join(ground.options.dataRoot, 'worker'))).toBe(false);
   expect(await readdir(join(ground.options.runRoot, 'netns'))).toEqual([]);
-  const links = JSON.parse(execFileSync('ip', ['-n', ground.namespace, '-j', 'link'], { encoding: 'utf8' })) as {
-    ifname: string;
-  }[];
-  expect(links.map(({ ifname }) => ifname).sort()).toEqual(['data', 'lo', 'tsswarm0']);
+  // The kernel takes a namespace apart, with the veth pairs into it, only after its last name is gone.
+  await expect.poll(linkNames, { timeout: 5_000 }).toEqual(['data', 'lo', 'tsswarm0']);
   const rules = execFileSync('ip', ['netns', 'exec', ground.namespace, 'nft', 'list', 'ruleset'], { encoding: 'utf8' });
   expect(rules).not.toContain('swarm_gwbridge');
 });
+
+function linkNames(): string[] {
+  const links = execFileSync('ip', ['-n', ground.namespace, '-j', 'link'], { encoding: 'utf8' });
+  return (JSON.parse(links) as { ifname: string }[]).map(({ ifname }) => ifname).sort();
+}
 
 function exitOn(code: string) {
   return { args: ['sh', '-c', `trap "exit ${code}" USR1; while true; do sleep 0.05; done`] };
