@@ -60,6 +60,7 @@ export default defineConfig({
           retry: 1,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          globalSetup: 'test/e2e/leftovers.ts',
           setupFiles: 'test/e2e/setup.ts',
           maxWorkers: 2,
           sequence: { groupOrder: 3 },

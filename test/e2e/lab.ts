@@ -14,13 +14,11 @@ export const netnsOf = (node: number): string => namespaceFile(LAB, `node${node}
 
 /**
  * A lab for the tests of one file (setup.ts gives it a name), made by the command line, with the image in it. It is taken down
- * whatever becomes of the tests. One that is there already may be somebody's work: the tests fail,
- * but on a machine for tests, where it can only be what a broken run has left.
+ * whatever becomes of the tests; what a killed run has left goes before the next one (leftovers.ts).
  */
 export function useLab(nodes: number, ...flags: readonly string[]): void {
   let made = false;
   beforeAll(async () => {
-    if (process.env.CI) await takeDown(LAB);
     await tsswarm('lab', 'up', '--nodes', String(nodes), ...flags);
     made = true;
     await importImage();

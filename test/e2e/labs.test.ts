@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { BINARY, execute, LAB, type Outcome, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
 import { IMAGE_CHANGES, makeRootfsArchive } from '../../demo/image.js';
 import { describeInventory, labNames, takeInventory } from '../../lab/inventory.js';
@@ -10,9 +10,6 @@ const OTHER = labLayout(`${LAB.name}-other`);
 const SERVICE = ['service', 'create', '--quiet', '--name', 'web', '--publish', '8080:80', '--hostname'];
 
 useLab(1);
-beforeAll(async () => {
-  if (process.env.CI) await takeDown(OTHER);
-});
 afterAll(() => takeDown(OTHER));
 
 /** `tsswarm …` as in a shell that works with the other lab. */

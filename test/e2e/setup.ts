@@ -1,8 +1,10 @@
+import { LAB_OF_TESTS } from './leftovers.js';
+
 /**
- * Before any test file is loaded: names the lab of this worker of vitest, since files that run side by side have a
- * lab each (TSSWARM_LAB keeps two runs on one machine apart), and lets commands run in its process.
+ * Before any test file is loaded: names the lab of this file's process, since files that run side by side have a lab
+ * each (by the process, for two of vitest's workers may have one VITEST_POOL_ID), and lets commands run in its process.
  */
-process.env.TSSWARM_LAB = `${process.env.TSSWARM_LAB || 'e2e'}-${process.env.VITEST_POOL_ID}`;
+process.env.TSSWARM_LAB = `${LAB_OF_TESTS}-${process.pid}`;
 
 // Its module looks at the name when it is loaded.
 const [{ useCommandLine }, { runInProcess }] = await Promise.all([

@@ -17,7 +17,6 @@ const ping = (from: string, to: string) => inNamespace(from, 'busybox', 'ping', 
 
 let made = false;
 beforeAll(async () => {
-  if (process.env.CI) await takeDown(LAB);
   await createUnderlay(LAB, [node1, node2], false);
   made = true;
 });

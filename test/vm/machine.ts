@@ -117,8 +117,10 @@ function startScript({ command, cwd, env }: Command): string {
   return [
     ...set.map(([name, value]) => `export ${name}=${quoted(value)}`),
     'export PATH=$PATH:/usr/sbin:/sbin',
-    // Not in the layer over the host's root: an overlay cannot be the upper layer of another.
-    `mount -t tmpfs tmpfs ${quoted(tmpdir())}`,
+    // Not in the layer over the host's root: an overlay cannot be the upper layer of another. Nor over the host's own
+    // folder for such files: the checkout may be there.
+    'mkdir /run/tmp',
+    'export TMPDIR=/run/tmp',
     'ip link set lo up',
     `cd ${quoted(cwd)}`,
     `${command.map(quoted).join(' ')} 3<>/dev/vport*p1 </dev/null`,
