@@ -143,10 +143,17 @@ test('what comes in clear for this network is dropped, and what comes for anothe
     const inner = { source: addressOf(network, 1), destination, mac: macOf(destination), port: 7000, text: network };
     return vxlanPacket({ vni: VNI[network], ...inner }).toString('hex');
   });
-  // From neither node, whose own rules would encrypt it. In this order: the second is there after the first.
-  machines.inside('client', process.execPath, '-e', SEND, address2, ...forged);
+  // In a node's name, for others are not listened to, but not from it: its own rules would encrypt it.
+  const [port] = machines.json<{ address: string }>('node2', 'ip', 'link', 'show', 'eth0');
+  const name = ['address', 'add', `${address1}/32`, 'dev', 'lo'];
+  // Without asking for the way, which would tell node2 that node1 is here.
+  const way = ['neighbour', 'replace', address2, 'lladdr', port?.address ?? '', 'nud', 'permanent', 'dev', 'eth0'];
+  for (const command of [name, way]) machines.inside('client', 'ip', ...command);
+  // In this order: the second is there after the first.
+  machines.inside('client', process.execPath, '-e', SEND, address1, address2, ...forged);
   await eventually(() => received.includes('plain'));
   expect(received).toEqual(['ready', 'plain']);
+  machines.inside('client', 'ip', 'address', 'del', `${address1}/32`, 'dev', 'lo');
 });
 
 const RECEIVE = `
@@ -154,11 +161,11 @@ const RECEIVE = `
   socket.on('message', (message) => console.log(message.toString()));
   socket.bind(7000, () => console.log('ready'));`;
 const SEND = `
-  const [address, ...packets] = process.argv.slice(1);
+  const [source, address, ...packets] = process.argv.slice(1);
   const socket = require('node:dgram').createSocket('udp4');
   const send = ([packet, ...rest]) =>
     packet ? socket.send(Buffer.from(packet, 'hex'), 4789, address, () => send(rest)) : socket.close();
-  send(packets);`;
+  socket.bind(0, source, () => send(packets));`;
 
 test('no packet is lost while keys change', async () => {
   const pings = machines.start(sandbox(1), 'ping', '-i', '0.02', addressOf('hidden', 2));
