@@ -132,6 +132,14 @@ describe('questions', () => {
     );
   });
 
+  test('from outside - an address that no known node has is named', () => {
+    const { question } = outsideToPort;
+    const to = (address: string) =>
+      lost({ ...outsideToPort, question: { ...question, to: { ...question.to, address } } });
+    expect(to('192.0.2.77')).toMatch(/^- - outside: no node of the swarm has the address 192\.0\.2\.77$/);
+    expect(to('2001:db8::1')).toMatch(/only the IPv4 addresses are known: .* not by 2001:db8::1$/);
+  });
+
   test('a namespace that is gone is named with its owner', () => {
     const gone = changed(
       taskToTask,

@@ -3,6 +3,7 @@
  * nodes concerned answered; who is who is told from the directory. Pure: what it has to know and does not is
  * thrown as Missing, and it is begun anew when that has been asked.
  */
+import { isIPv6 } from 'node:net';
 import { RESOLVER_ADDRESS } from '../blueprint/resolver.js';
 import { type FactBook, Unreadable } from './facts.js';
 import type { Hop, Trace } from './hop.js';
@@ -183,7 +184,7 @@ function departure(
   if (start) return send(walk, start, packet, whyNot);
   const node = walk.nodeAt(address);
   if (!node) {
-    const why = whyNot(address) || `no node of the swarm has the address ${address}`;
+    const why = whyNot(address) || nobodyHas(address);
     walk.lose(undefined, { kind: 'outside', title: `${packet.source} → ${endOf(address, port)}`, reason: why });
   }
   walk.add(undefined, {
@@ -193,6 +194,11 @@ function departure(
   });
   return { arrival: arriveAt(walk, node.id, packet) };
 }
+
+const nobodyHas = (address: string): string =>
+  isIPv6(address)
+    ? `of nodes only the IPv4 addresses are known: ask for the same by one of those, not by ${address}`
+    : `no node of the swarm has the address ${address}`;
 
 function follow(walk: Walk, first: Next, whyNot: (address: string) => string): End {
   let next = first;
