@@ -43,11 +43,13 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   const problems: ApplyProblem[] = [];
   const spared = new Set<string>();
   const told = new Set<string>();
-  const tell = (subject: Subject) => (message: string) => {
+  const tell: Tell = (subject, port) => (message) => {
     // What is so over both families is one problem.
     const key = `${subject.kind} ${subject.id} ${message}`;
-    if (!told.has(key)) problems.push({ subject, message });
+    if (told.has(key)) return;
     told.add(key);
+    const about = port && { port: { protocol: port.protocol, published: port.published } };
+    problems.push({ subject, message, ...about });
   };
   const attempt: Attempt = (subject, make) => {
     try {
@@ -144,26 +146,21 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
-  /** Once, when both families have the same to say. */
-  const tellPort = (subject: Subject, port: Pick<PublishedPort, 'protocol' | 'published'>, message: string): void => {
-    const isTold = problems.some((told) => told.message === message && told.subject.id === subject.id);
-    if (!isTold) problems.push({ subject, message, port: { protocol: port.protocol, published: port.published } });
-  };
   const open = unoccupied(
     families.flatMap((family) => published.flatMap((port) => meshPort(port, family))),
     facts.occupation,
-    (port, message) => tellPort(ingressSubject, port, message),
+    (port, message) => tell(ingressSubject, port)(message),
   );
   const ofSandbox = ({ sandbox: id }: HostForward): Subject => ({ kind: 'sandbox', id });
   const free = unoccupied(forwards, facts.occupation, (forward, message, kept) =>
     // What is published all the same is no reason to stop the sandbox.
-    tellPort(kept ? ingressSubject : ofSandbox(forward), forward, message),
+    tell(kept ? ingressSubject : ofSandbox(forward), forward)(message),
   );
   const losers = lost([...open.map(meshClaim), ...free.map(forwardClaim)], facts.occupation);
   const granted = <T extends (typeof open)[number] | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
     ports.filter((port) => {
       const reason = losers.get(port);
-      if (reason !== undefined) tellPort(subject(port), port, reason);
+      if (reason !== undefined) tell(subject(port), port)(reason);
       return reason === undefined;
     });
   const input = {
@@ -187,10 +184,12 @@ function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
 }
 
 type Attempt = <T>(subject: Subject, make: () => T) => T | undefined;
+/** Makes a problem of the subject, or of a port of it. */
+type Tell = (subject: Subject, port?: Pick<PublishedPort, 'protocol' | 'published'>) => (message: string) => void;
 
 interface Reporting {
   readonly attempt: Attempt;
-  readonly tell: (subject: Subject) => (message: string) => void;
+  readonly tell: Tell;
   /** Gets the names of those that cannot be described. */
   readonly spared: Set<string>;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { emptyNamespace } from '../plan/miniature.js';
 import type { NamespaceBlueprint, VxlanBlueprint } from './model.js';
 import { guarded } from './overlay-guard.js';
 import { vtepGuard } from './vtep-guard.js';
@@ -23,18 +24,7 @@ test('VTEPs - those of all networks, told apart by port; nothing without a netwo
   expect(vtepGuard([])).toEqual({ sets: [], chains: [] });
 });
 
-const namespace = (name: string): NamespaceBlueprint => ({
-  name,
-  subject: { kind: 'overlay', id: name },
-  sysctls: [],
-  bridges: [],
-  vxlans: [],
-  interfaces: [],
-  routes: [],
-  rules: [],
-  neighbours: [],
-  tables: [],
-});
+const namespace = (name: string) => emptyNamespace(name, { kind: 'overlay', id: name });
 const overlay = { id: 'network', vni: 4096, gateways: ['10.0.0.1/24', 'fd00:1::1/64'], mtu: 0, remotes: [] };
 const rulesOf = ([first]: readonly NamespaceBlueprint[]) => first?.tables.flatMap(({ chains }) => chains[0]?.rules);
 

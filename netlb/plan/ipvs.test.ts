@@ -4,6 +4,7 @@ import type { IpvsBlueprint, IpvsServiceBlueprint, NamespaceBlueprint } from '..
 import { type IpvsServiceId, ipvsServiceName, ipvsSettings } from '../kernel/ipvs.js';
 import { type ActualIpvs, NOTHING_ACTUAL } from './actual.js';
 import { planIpvs } from './ipvs.js';
+import { emptyNamespace } from './miniature.js';
 import type { Operation } from './operation.js';
 
 const timeouts = { tcp: 432_000, tcpFin: 120, udp: 300 };
@@ -20,16 +21,7 @@ const service = (mark: number, hosts: readonly number[], scheduler = 'rr'): Ipvs
   destinations: hosts.map((host) => destination(host)),
 });
 const sandbox = (ipvs: IpvsBlueprint | undefined): NamespaceBlueprint => ({
-  name: 'ingress_sbox',
-  subject: { kind: 'ingress', id: 'net' },
-  sysctls: [],
-  bridges: [],
-  vxlans: [],
-  interfaces: [],
-  routes: [],
-  rules: [],
-  neighbours: [],
-  tables: [],
+  ...emptyNamespace('ingress_sbox', { kind: 'ingress', id: 'net' }),
   ...(ipvs && { ipvs }),
 });
 const wanted = (...services: IpvsServiceBlueprint[]) => sandbox({ timeouts, services });

@@ -4,7 +4,7 @@ import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
 import { ENCRYPTION_MARK, ICV_BITS } from '../blueprint/encryption.js';
 import type { Facts } from '../blueprint/facts.js';
-import type { Blueprint, InterfaceBlueprint } from '../blueprint/model.js';
+import type { Blueprint, InterfaceBlueprint, NamespaceBlueprint } from '../blueprint/model.js';
 import { ipvsServiceName } from '../kernel/ipvs.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { LINK_GROUP, NODE_NAMESPACE } from '../names.js';
@@ -83,6 +83,20 @@ export const facts: Facts = {
   occupation: { listeners: [], held: new Map() },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
+
+/** A namespace of which nothing is wanted. */
+export const emptyNamespace = (name: string, subject: NamespaceBlueprint['subject']): NamespaceBlueprint => ({
+  name,
+  subject,
+  sysctls: [],
+  bridges: [],
+  vxlans: [],
+  interfaces: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  tables: [],
+});
 
 const madeEncryption = (of: Blueprint['encryption']): ActualNamespace['encryption'] => ({
   associations: (of?.associations ?? []).map(({ groupKey: _, ...id }) => ({
