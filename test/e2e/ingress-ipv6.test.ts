@@ -1,24 +1,17 @@
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { execAt, LAB, tsswarm, tsswarmInspect } from '../../demo/cli.js';
 import { parseAnswer } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 import { requests, tally } from '../../demo/traffic.js';
 import { CLIENT_ADDRESS6, nodeLayout } from '../../lab/layout.js';
 import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
+import { useServices } from './services.js';
 
 useLab(2);
+const { create, remove } = useServices();
 
 const NODES = [1, 2];
 const address6 = (node: number) => nodeLayout(LAB, node).address6;
-const created: string[] = [];
-afterEach(async () => {
-  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
-});
-
-async function create(name: string, ...args: readonly string[]): Promise<void> {
-  created.push(name);
-  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
-}
 
 /** As `network inspect` prints it. */
 interface Network {
@@ -86,7 +79,7 @@ test('an ingress network of IPv4 alone - nobody answers over IPv6, all else goes
   for (const node of NODES) await requests(`http://${addressOf(node)}:8080/`, 1);
   const { code } = await execAt('client', ['curl', '--silent', '--max-time', '3', `http://[${address6(1)}]:8080/`]);
   expect(code).toBe(7);
-  await tsswarm('service', 'rm', ...created.splice(0));
+  await remove();
   // The way back: what was made before there was IPv6 gets it like this.
   await until('the network is free', 10, async () => {
     const { code: failed } = await onNode(1, 'network', 'rm', '--force', 'ingress');

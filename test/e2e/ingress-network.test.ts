@@ -1,22 +1,15 @@
 import { once } from 'node:events';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { execAt, execute, nodeOf, spawnAt, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+import { useServices } from './services.js';
 
 useLab(2);
+const { create, remove } = useServices();
 
 const NODES = [1, 2];
-const created: string[] = [];
-afterEach(async () => {
-  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
-});
-
-async function create(name: string, ...args: readonly string[]): Promise<void> {
-  created.push(name);
-  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
-}
 
 const removeIngress = (name: string) =>
   execute('sh', ['-c', `echo y | "$0" network rm ${name}`, 'bin/tsswarm'], { TSSWARM_HOST: nodeOf(1).host });
@@ -36,7 +29,7 @@ async function ingressAddress(node: number): Promise<string | undefined> {
 test('the ingress network can be another, which nodes get new addresses in', async () => {
   await create('before', '--publish', '8080:80', IMAGE);
   expect((await removeIngress('ingress')).stderr).toContain('network ingress is in use by service before');
-  await tsswarm('service', 'rm', ...created.splice(0));
+  await remove();
   expect((await removeIngress('ingress')).code).toBe(0);
   expect(await refused('service', 'create', '--name', 'no', '--publish', '8080:80', IMAGE)).toContain(
     'ports cannot be published on all nodes: the swarm has no ingress network',

@@ -1,22 +1,15 @@
-import { afterEach, describe, expect, test } from 'vitest';
-import { execAt, runningTasks, tsswarm } from '../../demo/cli.js';
+import { describe, expect, test } from 'vitest';
+import { execAt, runningTasks } from '../../demo/cli.js';
 import { parseAnswer } from '../../demo/image.js';
 import { until } from '../../demo/steps.js';
 import { requests, tally } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+import { useServices } from './services.js';
 
 useLab(3);
+const { create, remove } = useServices();
 
 const NODES = [1, 2, 3];
-const created: string[] = [];
-afterEach(async () => {
-  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
-});
-
-async function create(name: string, ...args: readonly string[]): Promise<void> {
-  created.push(name);
-  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
-}
 
 /** Answers with its host name and the client's address to each datagram; run by the machine's own perl. */
 const UDP_SERVER = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 53, Proto => "udp") or die $!;
@@ -92,7 +85,7 @@ describe('routing mesh', () => {
   test('a port is closed again when its service is gone', async () => {
     await create('gone', '--publish', '8083:80', IMAGE);
     await requests(`http://${addressOf(2)}:8083/`, 1);
-    await tsswarm('service', 'rm', ...created.splice(0));
+    await remove();
     await until('port 8083 refuses', 10, async () => {
       const { code } = await execAt('client', ['curl', '--silent', '--max-time', '1', `http://${addressOf(2)}:8083/`]);
       return code === 7 ? true : undefined;

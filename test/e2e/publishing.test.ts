@@ -1,22 +1,14 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { execAt, runningTasks, spawnAt, tasksOf, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
+import { useServices } from './services.js';
 
 useLab(2);
-
-const created: string[] = [];
-afterEach(async () => {
-  if (created.length > 0) await tsswarm('service', 'rm', ...created.splice(0));
-});
-
-async function create(name: string, ...args: readonly string[]): Promise<void> {
-  created.push(name);
-  await tsswarm('service', 'create', '--quiet', '--name', name, ...args);
-}
+const { create } = useServices();
 
 const idsOf = async (service: string) => (await runningTasks(service)).map(({ ID }) => ID).sort();
 

@@ -19,14 +19,11 @@ import {
 } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import type { EngineProcessOptions } from './engine.js';
 import { busyboxTar } from './executor-fixture.js';
 import { program } from './programs.js';
 
-export interface ContainersProcessOptions {
-  readonly dataRoot: string;
-  readonly runRoot: string;
-  readonly images: string;
-  readonly cgroupParent: string;
+export interface ContainersProcessOptions extends EngineProcessOptions {
   readonly socket: string;
 }
 

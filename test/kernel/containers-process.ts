@@ -1,27 +1,14 @@
 /** A machine's engine alone, in no swarm, with its containers' API on a socket, for tests that kill it. */
 
 import { rm } from 'node:fs/promises';
-import { systemClock } from '../../lib/clock.js';
-import { createLogger } from '../../lib/log.js';
 import { ContainersService } from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
 import { containersHandlers } from '../../worker/containers/handlers.js';
-import { Engine } from '../../worker/engine.js';
-import { LocalEvents } from '../../worker/events/local-events.js';
-import { OciImageStore } from '../../worker/executor/oci/index.js';
 import type { ContainersProcessOptions } from './containers-fixture.js';
+import { openEngine } from './engine.js';
 
 const options = JSON.parse(process.argv[2] ?? '') as ContainersProcessOptions;
-const log = createLogger('debug', 'containers');
-const images = await OciImageStore.open({ root: options.images, log });
-const engine = new Engine({
-  balancer: 'nft',
-  events: new LocalEvents(systemClock),
-  ...options,
-  images,
-  log,
-  clock: systemClock,
-});
+const { log, images, engine } = await openEngine(options, 'containers');
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
 const server = new RpcServer(log);

@@ -20,17 +20,14 @@ import {
 } from '../../proto/gen/index.js';
 import { TestDispatcher } from '../../worker/agent/testing.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import type { EngineProcessOptions } from './engine.js';
 import { busyboxTar } from './executor-fixture.js';
 import { program } from './programs.js';
 
 export const IMAGE = 'worker-test:busybox';
 export const NODE_ADDRESS = '203.0.113.1';
 
-export interface WorkerProcessOptions {
-  readonly dataRoot: string;
-  readonly runRoot: string;
-  readonly images: string;
-  readonly cgroupParent: string;
+export interface WorkerProcessOptions extends EngineProcessOptions {
   readonly managers: readonly string[];
   readonly dataPathAddress: string;
 }

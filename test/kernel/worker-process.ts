@@ -1,26 +1,14 @@
 /** A worker alone in a process of its own, for tests that kill it: `worker-process OPTIONS run|leave`. */
 
 import { systemClock } from '../../lib/clock.js';
-import { createLogger } from '../../lib/log.js';
 import { KernelReader } from '../../netlb/trace/reader.js';
-import { Engine } from '../../worker/engine.js';
-import { LocalEvents } from '../../worker/events/local-events.js';
-import { OciImageStore } from '../../worker/executor/oci/index.js';
 import { Inspector } from '../../worker/inspections/inspector.js';
 import { Worker } from '../../worker/worker.js';
+import { openEngine } from './engine.js';
 import type { WorkerProcessOptions } from './worker-fixture.js';
 
 const options = JSON.parse(process.argv[2] ?? '') as WorkerProcessOptions;
-const log = createLogger('debug', 'worker');
-const images = await OciImageStore.open({ root: options.images, log });
-const engine = new Engine({
-  balancer: 'nft',
-  events: new LocalEvents(systemClock),
-  ...options,
-  images,
-  log,
-  clock: systemClock,
-});
+const { log, images, engine } = await openEngine(options, 'worker');
 const worker = new Worker({
   ...options,
   engine,
