@@ -11,6 +11,7 @@ import type { Balancer, BalancerKind } from './balancer/balancer.js';
 import { type BalancerChoice, chooseBalancer } from './balancer/choose.js';
 import type { PortStatistics } from './balancer/statistics.js';
 import { blueprintSteps } from './blueprint/blueprint.js';
+import { encryptedVnis } from './blueprint/encryption.js';
 import type { Facts, KernelFacts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
 import { whyNoEncryption } from './esp-probe.js';
@@ -341,9 +342,8 @@ export class NetworkPlane {
   }
 }
 
-const awaitsRules = ({ overlays }: DesiredState, { encryption }: Facts): boolean =>
-  encryption?.missing === undefined &&
-  overlays.some(({ encrypted, vni }) => encrypted && !encryption?.guarded.has(vni));
+const awaitsRules = ({ overlays }: DesiredState, { encryption: { missing, guarded } }: Facts): boolean =>
+  missing === undefined && encryptedVnis(overlays).some((vni) => !guarded.has(vni));
 
 function publishes({ ingress, sandboxes }: DesiredState): boolean {
   return (ingress?.services.length ?? 0) > 0 || sandboxes.some(({ hostPorts }) => hostPorts.length > 0);

@@ -1,29 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../lib/ip.js';
 import { nftBalancer, roundRobin } from '../balancer/nft.js';
+import { facts } from '../plan/miniature.js';
 import type { DesiredState, Overlay, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';
 import { wayBackNetdevTable, wayBackRules } from './wayback.js';
 
-const facts: Facts = {
-  underlayMtu: 1500,
-  underlayLink: { name: 'eth0', cidr: '192.0.2.1/24' },
-  address6: undefined,
-  bridgeNetfilter: new Set(),
-  bridgeFilter: true,
-  clientAddress: 'kept',
-  gatewayAddresses: new Map(),
-  gatewayInterfaces: new Map(),
-  resolverPorts: new Map(),
-  bridgeAddresses: new Map(),
-  foreign: { links: new Map(), subnets: [] },
-  routerLearners: [],
-  firewalls: [],
-  marks: new Map(),
-  entries: new Map(),
-  occupation: { listeners: [], held: new Map() },
-};
 const desired: DesiredState = {
   underlay: { address: '192.0.2.1', vxlanPort: 4789 },
   gatewayBridge: { address: '172.18.0.1/16', address6: '' },

@@ -13,7 +13,7 @@ import {
   subjectOf,
 } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkIp, checkMac, checkPublished, problemOf } from './check.js';
-import { encryptedVnis, encryptionBlueprint, mtuOfOverlay } from './encryption.js';
+import { encryptionBlueprint, mtuOfOverlay, sealedVnis } from './encryption.js';
 import { type EnteredPort, withEntries } from './entries.js';
 import { assignGatewayAddresses, type Facts } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
@@ -87,7 +87,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     networks.set(overlay.id, { ...overlay, kind: 'overlay', mtu: mtuOfOverlay(overlay, facts) });
   }
   const encryption = encryptionBlueprint(desired, facts);
-  if (encryption === undefined) tell({ kind: 'encryption', id: '' })(NO_KEYS);
+  if (encryption === undefined && facts.encryption.missing === undefined) tell({ kind: 'encryption', id: '' })(NO_KEYS);
   const bridges: BridgeNetwork[] = [];
   for (const bridge of desired.bridges) {
     const others = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];
@@ -167,7 +167,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     swarm: swarm && {
       ...swarm,
       published: granted(open, () => ingressSubject),
-      encrypted: facts.encryption?.missing === undefined ? encryptedVnis(desired.overlays) : [],
+      encrypted: sealedVnis(desired.overlays, facts.encryption),
     },
     bridges,
     routed,

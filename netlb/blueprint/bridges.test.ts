@@ -1,27 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { nftBalancer } from '../balancer/nft.js';
+import { facts as swarmFacts } from '../plan/miniature.js';
 import type { DesiredState, LocalBridge, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';
 
-const facts: Facts = {
-  underlayMtu: undefined,
-  underlayLink: undefined,
-  address6: undefined,
-  bridgeNetfilter: new Set(),
-  bridgeFilter: true,
-  clientAddress: 'kept',
-  gatewayAddresses: new Map(),
-  gatewayInterfaces: new Map(),
-  bridgeAddresses: new Map(),
-  foreign: { links: new Map(), subnets: [] },
-  routerLearners: [],
-  firewalls: [],
-  marks: new Map(),
-  entries: new Map(),
-  occupation: { listeners: [], held: new Map() },
-  resolverPorts: new Map(),
-};
+/** Of a node in no swarm. */
+const facts: Facts = { ...swarmFacts, underlayMtu: undefined, underlayLink: undefined };
 const tsswarm0: LocalBridge = {
   id: 'bridge',
   name: 'tsswarm0',

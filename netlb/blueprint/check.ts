@@ -44,10 +44,11 @@ export function checkPort(port: number, what: string): void {
 
 const LAST_VNI = 2 ** 24 - 1;
 
+export const isVni = (vni: number): boolean => Number.isInteger(vni) && vni >= 1 && vni <= LAST_VNI;
+
 /** @throws INVALID_ARGUMENT */
 export function checkVni(vni: number): void {
-  if (!Number.isInteger(vni) || vni < 1 || vni > LAST_VNI)
-    throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
+  if (!isVni(vni)) throw invalidArgument(`VNI ${vni} is not a number from 1 to ${LAST_VNI}`, { value: String(vni) });
 }
 
 export function checkEndpoint({ addresses, mac }: Pick<SandboxEndpoint, 'addresses' | 'mac'>): void {

@@ -4,13 +4,14 @@
  * with a security association; other rules drop what would leave, or has come, in clear all the same. An overlay is
  * only made where the kernel shows its rules.
  */
+import { isIPv4 } from 'node:net';
 import { failedPrecondition } from '../../lib/errors.js';
-import { isAddress } from '../../lib/ip.js';
 import { spisOf } from '../../lib/overlay-keys.js';
 import type { Secret } from '../../lib/secret.js';
 import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
 import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/table.js';
 import type { DesiredState, Overlay, Underlay } from '../state.js';
+import { isVni } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
 
 /** Of packets that are to be encrypted; also the request id of our associations and policies: by it they are known. */
@@ -84,32 +85,41 @@ export function guardedVnis({ overlays, underlay }: DesiredState, table: ActualT
   return new Set(encryptedVnis(overlays).filter(shows));
 }
 
+/** VNIs that are none are problems of their overlays: a rule of them would take the whole table with it. */
 export const encryptedVnis = (overlays: readonly Overlay[]): number[] =>
-  [...new Set(overlays.filter(({ encrypted }) => encrypted).map(({ vni }) => vni))].sort((a, b) => a - b);
+  [...new Set(overlays.filter(({ encrypted, vni }) => encrypted && isVni(vni)).map(({ vni }) => vni))].sort(
+    (a, b) => a - b,
+  );
+
+/**
+ * VNIs whose packets shall not pass in clear. Where encryption cannot be had (any more, or for this moment) their
+ * overlays stay as they are, and so do the rules that the kernel shows: it would not take others.
+ */
+export const sealedVnis = (overlays: readonly Overlay[], { missing, guarded }: EncryptionFacts): number[] =>
+  encryptedVnis(overlays).filter((vni) => missing === undefined || guarded.has(vni));
 
 /** @throws FAILED_PRECONDITION where the overlay cannot be had, or not yet: it is never made in clear instead */
-export function checkEncryption({ encrypted, vni }: Overlay, facts: EncryptionFacts | undefined): void {
+export function checkEncryption({ encrypted, vni }: Overlay, { missing, guarded }: EncryptionFacts): void {
   if (!encrypted) return;
-  if (facts?.missing !== undefined)
-    throw failedPrecondition(`the network is encrypted, and this kernel has no ESP: ${facts.missing}`, {
+  if (missing !== undefined)
+    throw failedPrecondition(`the network is encrypted, and this kernel has no ESP: ${missing}`, {
       value: 'esp',
       hint: 'See: tsswarm doctor',
     });
-  if (!facts?.guarded.has(vni))
+  if (!guarded.has(vni))
     throw failedPrecondition(`the rules that keep packets of VNI ${vni} from leaving in clear are not there`);
 }
 
 /**
  * Associations with every other node that has an endpoint in an encrypted overlay of this one: one for each key that
  * it may send with, and one to send with.
- * @returns undefined while keys are not known: what the kernel has stays
+ * @returns undefined while keys are not known, or the kernel cannot do it: what it has stays
  */
 export function encryptionBlueprint(desired: DesiredState, facts: Facts): EncryptionBlueprint | undefined {
   const { underlay, overlays, encryption } = desired;
   const encrypted = overlays.filter((overlay) => overlay.encrypted);
-  if (!underlay || encrypted.length === 0 || facts.encryption?.missing !== undefined)
-    return { associations: [], policies: [] };
-  if (!encryption) return undefined;
+  if (!underlay || encrypted.length === 0) return { associations: [], policies: [] };
+  if (facts.encryption.missing !== undefined || !encryption) return undefined;
   const peers = peersOf(encrypted, underlay);
   const self = underlay.address;
   const keys = encryption.keys.map(({ time, secret }) => ({ time, secret, spi: spisOf(secret.reveal()) }));
@@ -130,10 +140,10 @@ export function encryptionBlueprint(desired: DesiredState, facts: Facts): Encryp
   };
 }
 
-/** Addresses that are none are problems of their overlays. */
+/** Addresses that are none, or not of IPv4, are problems of their overlays. */
 function peersOf(encrypted: readonly Overlay[], { address }: Underlay): string[] {
   const vteps = encrypted.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep));
-  return [...new Set(vteps)].filter((vtep) => vtep !== address && isAddress(vtep)).sort();
+  return [...new Set(vteps)].filter((vtep) => vtep !== address && isIPv4(vtep)).sort();
 }
 
 /** MTU of an overlay: what is asked for, or what one packet of the underlay holds. */

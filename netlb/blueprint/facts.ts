@@ -40,8 +40,7 @@ export interface Facts {
   /** Ports by which those of one address enter ingress_sbox, by `address . protocol . published`, as they are now. */
   readonly entries: ReadonlyMap<string, number>;
   readonly occupation: Occupation;
-  /** Undefined when there are no encrypted overlays. */
-  readonly encryption?: EncryptionFacts | undefined;
+  readonly encryption: EncryptionFacts;
   /** Where resolvers listen, by sandbox; a namespace that is not there yet has none. */
   readonly resolverPorts: ReadonlyMap<string, ResolverPorts>;
 }

@@ -16,7 +16,6 @@ const sysctls: readonly Sysctl[] = [
 
 /** @throws INVALID_ARGUMENT, FAILED_PRECONDITION when it shall be encrypted and cannot be */
 export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Facts): NamespaceBlueprint {
-  checkEncryption(overlay, facts.encryption);
   const mtu = mtuOfOverlay(overlay, facts);
   const gateways = overlay.gateways.map(canonicalCidr);
   checkId(overlay.id);
@@ -27,6 +26,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     checkAddress(vtep, 'tunnel endpoint');
     checkMac(mac);
   }
+  checkEncryption(overlay, facts.encryption);
   const [gateway] = gateways;
   const subject = { kind: 'overlay', id: overlay.id } as const;
   return {

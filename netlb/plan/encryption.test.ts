@@ -133,13 +133,46 @@ describe('associations and policies', () => {
 
 describe('an encrypted overlay', () => {
   const messages = (now: Facts) => wanted(secret(ring([1], 1)), now).problems.map(({ message }) => message);
+  const chainsOf = (now: Facts) =>
+    wanted(secret(ring([1], 1)), now).namespaces?.[0]?.tables.flatMap(({ chains }) => chains.map(({ name }) => name));
   const namespaces = (now: Facts) => wanted(secret(ring([1], 1)), now).namespaces?.map(({ name }) => name);
 
   test('is not made where the kernel has no ESP, and the reason is told', () => {
     const without = { ...facts, encryption: { missing: 'Protocol not supported', guarded: new Set<number>() } };
     expect(namespaces(without)).not.toContain(OVERLAY);
     expect(messages(without)).toContain('the network is encrypted, and this kernel has no ESP: Protocol not supported');
-    expect(wanted(secret(ring([1], 1)), without).encryption).toEqual({ associations: [], policies: [] });
+    expect(chainsOf(without)).not.toContain('esp_out');
+  });
+
+  test('goes on under its rules where the kernel cannot be asked for ESP for a moment', () => {
+    const unsure = { ...facts, encryption: { missing: 'Too many open files', guarded: new Set([4096]) } };
+    const made = wanted(secret(ring([1], 1)), unsure);
+    expect(made.spared).toContain(OVERLAY);
+    expect(made.encryption).toBeUndefined();
+    expect(chainsOf(unsure)).toEqual(expect.arrayContaining(['esp_mark', 'esp_out', 'esp_in']));
+    expect(messages(unsure)).not.toContainEqual(expect.stringContaining('no keys'));
+  });
+
+  test.each([
+    [
+      'a node with a data-path address of IPv6',
+      { vtep: 'fd00::2' },
+      {},
+      'tunnel endpoint "fd00::2" is not an IPv4 address',
+    ],
+    ['a VNI that is none', {}, { vni: 2 ** 24 }, 'VNI 16777216 is not a number from 1 to 16777215'],
+  ])('%s is a problem of the overlay alone', (_, remote, more, message) => {
+    const overlays = desired.overlays.map((overlay) => ({
+      ...overlay,
+      ...more,
+      encrypted: true,
+      remotes: overlay.remotes.map((one) => ({ ...one, ...remote })),
+    }));
+    const state = secret(ring([1], 1), { overlays, ingress: undefined, sandboxes: [] });
+    const made = wanted(state);
+    expect(made.problems).toEqual([{ subject: { kind: 'overlay', id: overlays[0]?.id }, message }]);
+    expect(made.namespaces?.[0]?.name).toBe(NODE_NAMESPACE);
+    expect(JSON.stringify(made.namespaces)).not.toContain('16777216');
   });
 
   test('is not made before the kernel shows the rules that keep it from leaving in clear', () => {

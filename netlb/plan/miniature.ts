@@ -81,6 +81,7 @@ export const facts: Facts = {
   entries: new Map(),
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
+  encryption: { missing: undefined, guarded: new Set() },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);
 
