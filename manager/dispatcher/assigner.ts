@@ -63,6 +63,8 @@ export class Assigner implements AssignmentSource {
     for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);
     for (const service of view.list('service')) this.#serviceSeen(service);
+    // Who may send to a task is known before one is drained.
+    for (const task of view.list('task')) this.#housed(task);
     for (const task of view.list('task')) this.#taskSeen(task);
   }
 
@@ -209,7 +211,7 @@ export class Assigner implements AssignmentSource {
     const onNode = this.#tasksOfNode.get(task.nodeId);
     if (onNode) onNode.add(task.id);
     else this.#tasksOfNode.set(task.nodeId, new Set([task.id]));
-    this.#members.set(task.id, task.nodeId, occupiesNode(task) ? networksOf(task) : []);
+    this.#housed(task);
     this.directory.setEndpoints(task.id, taskEndpoints(task, this.#nodes.get(task.nodeId)));
     if (isStopped(task)) for (const drains of this.#allDrains) drains.cancel(task.id);
     else if (wasServed) {
@@ -218,6 +220,12 @@ export class Assigner implements AssignmentSource {
     }
     const stream = this.#streams.get(task.nodeId);
     if (stream) this.#changed(stream, () => stream.taskChanged(task.id, task));
+  }
+
+  /** Takes note that the task's node has something in the task's networks. */
+  #housed(task: Task): void {
+    if (task.nodeId === '' || lacksAddress(task)) return;
+    this.#members.set(task.id, task.nodeId, occupiesNode(task) ? networksOf(task) : []);
   }
 
   /**

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { ManualClock } from '../../lib/clock.js';
+import { silentLogger } from '../../lib/log.js';
+import { NetworkAttachment, NodeState, NodeStatus, TaskState } from '../../proto/gen/index.js';
+import { newTask, withStatus } from '../common/tasks.js';
+import { openTestStore } from '../store/testing.js';
+import { testCluster, testNetwork, testNode, testService } from '../testing/objects.js';
+import { Assigner } from './assigner.js';
+
+test('who begins to lead knows all members of a network before a task of it is let go', async () => {
+  const store = await openTestStore();
+  const network = { ...testNetwork('back'), allocated: true };
+  const [own, other] = ['node1', 'node2'].map((name) =>
+    testNode(name, { status: NodeStatus.create({ state: NodeState.READY }) }),
+  );
+  if (!own || !other) throw new RangeError('two nodes');
+  const service = testService('web', 2);
+  // In the order of their ids: the one that is to stop comes first.
+  const tasks = [
+    ['a', own.id, TaskState.REMOVE],
+    ['b', other.id, TaskState.RUNNING],
+  ] as const;
+  await store.update((draft) => {
+    draft.create('cluster', testCluster());
+    draft.create('network', network);
+    for (const node of [own, other]) draft.create('node', node);
+    for (const [id, nodeId, desiredState] of tasks) {
+      const task = newTask(service, { id, slot: 1, nodeId, desiredState, now: 0 });
+      const networks = [
+        NetworkAttachment.create({ networkId: network.id, addresses: [`10.0.1.${id === 'a' ? 2 : 3}/24`] }),
+      ];
+      draft.create('task', { ...withStatus(task, { ...task.status, state: TaskState.RUNNING }), networks });
+    }
+  });
+  const clock = new ManualClock();
+  const assigner = new Assigner({ store, clock, log: silentLogger, wake: () => {} }, store.view());
+  for (const { id } of [own, other]) assigner.sent(assigner.open(id, { value: 0 }), 1);
+  assigner.acknowledged(own.id, 1);
+  expect(assigner.task('a')?.desiredState).toBe(TaskState.RUNNING);
+  assigner.acknowledged(other.id, 1);
+  expect(assigner.task('a')?.desiredState).toBe(TaskState.REMOVE);
+});
