@@ -279,6 +279,14 @@ describe('nextStep - health', () => {
     expect(nextStep(task(RUNNING, HealthState.HEALTHY), seen)).toMatchObject({ health: HealthState.UNHEALTHY });
     expect(nextStep(task(RUNNING, HealthState.UNHEALTHY), seen)).toEqual({ kind: 'wait' });
     expect(nextStep(task(STARTING, HealthState.UNHEALTHY), seen)).toEqual({ kind: 'stop' });
+    const recovered = healthOf(HealthState.HEALTHY);
+    for (const [out, kind] of [
+      [false, 'wait'],
+      [true, 'stop'],
+    ] as const) {
+      const again = observed({ container: running, health: recovered, withdrawn: out });
+      expect(nextStep(task(RUNNING, HealthState.UNHEALTHY), again)).toEqual({ kind });
+    }
     const ended = observed({ container: exited(137), health: unhealthy, withdrawn });
     expect(nextStep(task(RUNNING, HealthState.UNHEALTHY), ended)).toMatchObject({ state: FAILED });
     const told = local(RUNNING, SHUTDOWN, { status: task(RUNNING, HealthState.UNHEALTHY).status });

@@ -154,7 +154,9 @@ function keep(local: LocalTask, { container, sandbox, health, withdrawn }: Obser
   if (!container || container.status === 'prepared') return lost;
   const unreachable = networkFailure(sandbox);
   if (container.status === 'running') {
-    if (isUnhealthy(health)) return giveUp(local, withdrawn);
+    // What was told stands, whatever the check says meanwhile: the task is out of the balancers, and is replaced.
+    const isGivenUp = isUnhealthy(health) || local.status.health === HealthState.UNHEALTHY;
+    if (isGivenUp) return giveUp(local, withdrawn);
     return { kind: unreachable ? 'stop' : 'wait' };
   }
   if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };
