@@ -1,10 +1,8 @@
 import type { Service } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
+import { wakeAt } from '../common/wake-at.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { whenDue } from './due.js';
-
-/** Clocks are set now and then, and timers do not notice; milliseconds. */
-const LONGEST_WAIT = 60_000;
 
 /**
  * Begins the runs of jobs with a schedule. The time of the next run is part of the service, and what
@@ -67,8 +65,7 @@ export class JobStarter implements Reaction {
   #arm(): void {
     this.#cancel();
     if (this.#times.size === 0) return;
-    const now = this.#options.clock.now();
-    const wait = Math.min(...this.#times.values()) - now;
-    this.#cancel = this.#options.clock.after(Math.min(Math.max(wait, 0), LONGEST_WAIT), () => this.#loop.wake());
+    const next = Math.min(...this.#times.values());
+    this.#cancel = wakeAt(this.#options.clock, next, () => this.#loop.wake());
   }
 }

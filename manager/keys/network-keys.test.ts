@@ -10,6 +10,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { newTask, withStatus } from '../common/tasks.js';
+import { LONGEST_WAIT } from '../common/wake-at.js';
 import type { MemoryStore } from '../store/memory-store.js';
 import { runLoops, type TestLoops } from '../testing/loops.js';
 import { testCluster, testNode, testService } from '../testing/objects.js';
@@ -96,7 +97,7 @@ test('a node whose task has gone is not waited for', async () => {
   const loops = await swarm();
   await pass(loops, KEY_PERIOD);
   await loops.store.update((draft) => draft.remove('task', 'task'));
-  await pass(loops, 30_000);
+  await pass(loops, LONGEST_WAIT);
   expect(ring(loops.store).sending).toBe(2);
 });
 

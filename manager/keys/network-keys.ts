@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import { isEncrypted } from '../../lib/encrypted-option.js';
 import { GROUP_KEY_BYTES, spisCollide } from '../../lib/overlay-keys.js';
-import { type Cluster, type NetworkKeyRing, type Node, NodeState } from '../../proto/gen/index.js';
+import { type Cluster, type NetworkKeyRing, type Node, NodeState, type Task } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { occupiesNode } from '../common/tasks.js';
-import type { Commit, Kind, ReadView } from '../store/store.js';
+import { wakeAt } from '../common/wake-at.js';
+import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
 import { isPrepared, nextLook, nextRing } from './ring.js';
-
-/** While nodes are waited for, milliseconds after which is looked whether they still need keys. */
-const LOOK_AGAIN = 30_000;
 
 /** Makes the keys of encrypted overlays and lets nodes change over from one to the next. */
 export class NetworkKeys implements Reaction {
@@ -19,6 +17,8 @@ export class NetworkKeys implements Reaction {
   /** Addresses at which no two keys of the ring with this clock make the same SPI. */
   readonly #apart = new Set<string>();
   #apartClock = 0;
+  /** Whether something has changed that the keys depend on. */
+  #due = false;
   #cancel: () => void = () => {};
 
   constructor(options: LoopOptions) {
@@ -32,11 +32,18 @@ export class NetworkKeys implements Reaction {
   }
 
   // The state is looked at when it is acted on.
-  start(): void {}
+  start(): void {
+    this.#due = true;
+  }
 
-  observe(_: Commit): void {}
+  observe({ events }: Commit): void {
+    for (const event of events)
+      this.#due ||= !isEvent(event, 'node') || event.old === undefined || concern(event.old) !== concern(event.object);
+  }
 
   async act(): Promise<void> {
+    if (!this.#due) return;
+    this.#due = false;
     const { store, log } = this.#options;
     if (this.#next(store.view())) {
       const changed = await store.update((draft) => {
@@ -88,11 +95,16 @@ export class NetworkKeys implements Reaction {
     this.#cancel();
     const ring = clusterOf(view)?.networkKeys;
     if (!ring) return;
-    const { clock } = this.#options;
-    const wait = Math.max(0, nextLook(ring) - clock.now());
-    this.#cancel = clock.after(isPrepared(ring) ? Math.min(wait, LOOK_AGAIN) : wait, () => this.#loop.wake());
+    this.#cancel = wakeAt(this.#options.clock, nextLook(ring), () => {
+      this.#due = true;
+      this.#loop.wake();
+    });
   }
 }
+
+/** What of a node the keys depend on: the rest of it changes often. */
+const concern = ({ dataPathAddress, networkKeyClock, status }: Node): string =>
+  `${dataPathAddress} ${networkKeyClock} ${status.state}`;
 
 function clusterOf(view: ReadView): Cluster | undefined {
   for (const cluster of view.list('cluster')) return cluster;
@@ -112,12 +124,11 @@ function behind(view: ReadView): string[] {
   const encrypted = new Set<string>();
   for (const { id, spec } of view.list('network')) if (isEncrypted(spec.driverOptions)) encrypted.add(id);
   if (encrypted.size === 0) return [];
-  const needing = new Set<string>();
-  for (const task of view.list('task'))
-    if (occupiesNode(task) && task.networks.some(({ networkId }) => encrypted.has(networkId))) needing.add(task.nodeId);
+  const isIn = ({ networkId }: { readonly networkId: string }) => encrypted.has(networkId);
+  const needs = (task: Task) => occupiesNode(task) && task.networks.some(isIn);
   const isBehind = ({ id, attachments, status, networkKeyClock }: Node) =>
     status.state !== NodeState.DOWN &&
     networkKeyClock < clock &&
-    (needing.has(id) || attachments.some(({ networkId }) => encrypted.has(networkId)));
+    (attachments.some(isIn) || [...view.tasksOfNode(id)].some(needs));
   return [...view.list('node')].filter(isBehind).map(({ id }) => id);
 }
