@@ -152,9 +152,9 @@ export class Dispatcher implements Reaction {
   async act(): Promise<void> {
     const { store } = this.#options;
     const overdue = this.#assigner?.flush() ?? [];
-    const orphans = this.#orphans.take();
-    if (orphans.length > 0) await store.batch(orphans, (draft, id) => this.#orphans.orphan(draft, id));
-    if (overdue.length > 0) await store.batch(overdue, nameUnconfirmed);
+    const unconfirmed = await store.batch(overdue, nameUnconfirmed);
+    const orphaned = await store.batch(this.#orphans.take(), (draft, id) => this.#orphans.orphan(draft, id));
+    for (const { failed } of [unconfirmed, orphaned]) for (const error of failed.values()) throw error;
   }
 
   #stop(): void {

@@ -42,7 +42,12 @@ interface Scene {
   readonly isDrainingAt: (...agents: readonly FakeAgent[]) => boolean;
 }
 
-async function scene(heartbeat = HEARTBEAT, drainTimeout?: number): Promise<Scene> {
+interface Setting {
+  readonly heartbeat?: number;
+  readonly drainTimeout?: number;
+}
+
+async function scene({ heartbeat = HEARTBEAT, drainTimeout }: Setting = {}): Promise<Scene> {
   const swarm = await TestSwarm.start(3, heartbeat, silentLogger, drainTimeout);
   const web = await swarm.create('web', 3, published);
   await swarm.until(() => swarm.running(web.id).length === 3);
@@ -64,12 +69,10 @@ async function scene(heartbeat = HEARTBEAT, drainTimeout?: number): Promise<Scen
   };
 }
 
-const gone =
-  ({ swarm, web, owner, task }: Scene) =>
-  async () => {
-    await swarm.until(() => swarm.tasks(web.id).length === 2);
-    expect(owner.tasksSeen.at(-1)).toMatchObject({ id: task.id, desiredState: TaskState.REMOVE });
-  };
+async function gone({ swarm, web, owner, task }: Scene): Promise<void> {
+  await swarm.until(() => swarm.tasks(web.id).length === 2);
+  expect(owner.tasksSeen.at(-1)).toMatchObject({ id: task.id, desiredState: TaskState.REMOVE });
+}
 
 test('a task hears that it is to stop when every node has taken it out', async () => {
   const s = await scene();
@@ -78,7 +81,7 @@ test('a task hears that it is to stop when every node has taken it out', async (
   await s.swarm.until(() => s.isDrainingAt(...s.swarm.agents));
   expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
   await s.other.acknowledge();
-  await gone(s)();
+  await gone(s);
 });
 
 test('a node whose daemon restarts is waited for: its kernel goes on sending', async () => {
@@ -91,7 +94,7 @@ test('a node whose daemon restarts is waited for: its kernel goes on sending', a
   expect(s.isDrainingAt(s.other)).toBe(true);
   expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
   await s.other.acknowledge();
-  await gone(s)();
+  await gone(s);
 });
 
 test('a node that vanishes before it has acknowledged is waited for too', async () => {
@@ -103,7 +106,7 @@ test('a node that vanishes before it has acknowledged is waited for too', async 
   await s.other.connect();
   expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
   await s.other.acknowledge();
-  await gone(s)();
+  await gone(s);
 });
 
 test('the task’s own node, back after a restart, hears first that others are to be sent to', async () => {
@@ -116,11 +119,11 @@ test('the task’s own node, back after a restart, hears first that others are t
   expect(s.isDrainingAt(s.owner)).toBe(true);
   expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
   await s.owner.acknowledge();
-  await gone(s)();
+  await gone(s);
 });
 
 test('a node that is down is not waited for', async () => {
-  const s = await scene(400);
+  const s = await scene({ heartbeat: 400 });
   await s.other.vanish();
   await s.scaleDown();
   await s.swarm.until(() => s.isDrainingAt(s.owner));
@@ -129,7 +132,7 @@ test('a node that is down is not waited for', async () => {
 });
 
 test('a node that was down and is back stops sending to its own tasks before they stop', async () => {
-  const s = await scene(400);
+  const s = await scene({ heartbeat: 400 });
   await s.owner.vanish();
   const isReplaced = () => s.swarm.store.view().get('task', s.task.id)?.desiredState !== TaskState.RUNNING;
   await s.swarm.until(isReplaced);
@@ -150,11 +153,11 @@ test('a manager that takes over waits for all nodes, for it does not know what t
   for (const agent of s.swarm.agents) await agent.connect();
   expect(s.told()?.desiredState).toBe(TaskState.RUNNING);
   await s.other.acknowledge();
-  await gone(s)();
+  await gone(s);
 });
 
 test('who has not confirmed in time is named, and the task stops all the same', async () => {
-  const s = await scene(HEARTBEAT, 300);
+  const s = await scene({ drainTimeout: 300 });
   s.other.acknowledges = false;
   s.owner.runs = false;
   await s.scaleDown();

@@ -20,7 +20,7 @@ export class Pacer {
     return waiting >= FULL ? 0 : Math.max(0, this.#paidUntil - now - (BURST - 1) * this.#interval);
   }
 
-  /** @param streams how many there are beside this one */
+  /** @param streams of the manager, this one included */
   sent(now: number, streams: number): void {
     this.#interval = Math.max(INTERVAL, streams * INTERVAL_PER_STREAM);
     this.#paidUntil = Math.max(this.#paidUntil, now) + this.#interval;

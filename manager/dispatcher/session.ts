@@ -66,7 +66,10 @@ export function isNews(last: SessionMessage, next: SessionMessage): boolean {
 }
 
 function stable({ node, ...rest }: SessionMessage) {
-  return { ...rest, node: { ...node, meta: undefined, status: undefined, problems: undefined } };
+  return {
+    ...rest,
+    node: { ...node, meta: undefined, status: undefined, problems: undefined, networkKeyClock: undefined },
+  };
 }
 
 /** Without what the agent has said itself, and without what it must not see. */
