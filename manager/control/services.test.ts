@@ -81,6 +81,9 @@ describe('services', () => {
     const same = create({ name: 'c', ports: [{ publishedPort: 80, hostIp: '203.0.113.1' }] });
     await expect(same).rejects.toThrow(`port '203.0.113.1:80/tcp' is already in use by service 'web' (${id})`);
     // Whichever of the two is found first is named.
+    const six = await create({ name: 'six', ports: [{ publishedPort: 81, hostIp: 'FD00:0::1' }] });
+    expect(six.spec.endpoint.ports[0]?.hostIp).toBe('fd00::1');
+    await expect(create({ name: 'e', ports: [{ publishedPort: 81, hostIp: 'fd00:0:0::1' }] })).rejects.toThrow('81');
     for (const hostIp of ['', '0.0.0.0'])
       await expect(create({ name: 'd', ports: [{ publishedPort: 80, hostIp }] })).rejects.toThrow(
         /is already in use by service '(web|b)' \(\w+\) as an ingress port \(203\.0\.113\.[12]:80\/tcp\)/,

@@ -197,7 +197,9 @@ function withStoredAuth(asked: ServiceSpec, stored: ServiceSpec): ServiceSpec {
  * @throws NOT_FOUND for what does not exist, FAILED_PRECONDITION for a port that is taken
  */
 function resolveReferences(draft: WriteView, spec: ServiceSpec, service: Service | undefined): ServiceSpec {
-  checkPortsAreFree(draft, spec.endpoint.ports, service?.id);
+  // One address has many spellings; ports on it are compared by text.
+  const ports = spec.endpoint.ports.map((port) => ({ ...port, hostIp: port.hostIp && canonicalAddress(port.hostIp) }));
+  checkPortsAreFree(draft, ports, service?.id);
   checkIngress(draft, spec);
   const networks = spec.task.networks.map((attachment) => resolveNetwork(draft, attachment));
   checkVirtualAddresses(spec);
@@ -213,7 +215,8 @@ function resolveReferences(draft: WriteView, spec: ServiceSpec, service: Service
   };
   const files = { secrets: container.secrets.map(file('secret')), configs: container.configs.map(file('config')) };
   const dependsOn = resolveDependencies(draft, spec, service?.spec.dependsOn ?? []);
-  return { ...spec, dependsOn, task: { ...spec.task, networks, container: { ...container, ...files } } };
+  const task = { ...spec.task, networks, container: { ...container, ...files } };
+  return { ...spec, dependsOn, endpoint: { ...spec.endpoint, ports }, task };
 }
 
 /** Networks that each node has by itself, in Docker. */
