@@ -6,7 +6,7 @@ import {
   type PortConfig,
   type TaskSpec,
 } from '../../proto/gen/index.js';
-import { publishedText } from '../common/published-ports.js';
+import { isRange, mayClash, publishedText } from '../common/published-ports.js';
 import { type Constraint, meets, normalArchitecture } from './constraint.js';
 import type { NodeInfo } from './node-info.js';
 
@@ -98,7 +98,10 @@ function resources(info: NodeInfo, { spec }: Demand, { tasks }: Placed): Refusal
 }
 
 function hostPort(info: NodeInfo, { hostPorts }: Demand, { tasks }: Placed): Refusal | undefined {
-  const used = hostPorts.find((port) => info.roomForHostPort(port) <= tasks);
+  // Each of a task's own ranges takes one port, also where they are the same.
+  const each = (port: PortConfig) =>
+    isRange(port) ? hostPorts.filter((other) => isRange(other) && mayClash(other, port)).length : 1;
+  const used = hostPorts.find((port) => info.roomForHostPort(port) < (tasks + 1) * each(port));
   return used === undefined ? undefined : { filter: 'hostPort', detail: publishedText(used) };
 }
 

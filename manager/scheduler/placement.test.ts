@@ -128,6 +128,12 @@ test.each<[string, PortConfig, PortConfig, boolean]>([
   expect(placed).toHaveLength(fits ? 1 : 0);
 });
 
+test('place - each of a task’s own ranges takes a port, also where they are the same', () => {
+  const range = hostPort(8080, { publishedLast: 8084 });
+  const { nodes: placed } = place(demand({ hostPorts: [range, range] }), 9, [node('a')], never);
+  expect(placed).toHaveLength(2);
+});
+
 test('place - of a range a node has as many as are free, by what its tasks have chosen', () => {
   const range = hostPort(8080, { publishedLast: 8084 });
   const users = [user(range), user(range, hostPort(8081)), user(hostPort(8082)), user(hostPort(9000))];
