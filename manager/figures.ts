@@ -1,5 +1,6 @@
 import type { DistributionCounts } from '../lib/distribution.js';
 import { type Node, type NodeState, TaskState } from '../proto/gen/index.js';
+import { isWanted } from './common/tasks.js';
 import { KINDS, type Kind, type ReadView } from './store/store.js';
 
 /** What a manager knows of itself in numbers. */
@@ -31,10 +32,10 @@ export interface StoreFigures {
 export function storeFigures(view: ReadView): StoreFigures {
   const tasks = new Map<TaskState, number>();
   let pending = 0;
-  for (const { status, nodeId, desiredState } of view.list('task')) {
-    tasks.set(status.state, (tasks.get(status.state) ?? 0) + 1);
-    const isWanted = desiredState <= TaskState.COMPLETE;
-    if (isWanted && nodeId === '' && status.state === TaskState.PENDING) pending++;
+  for (const task of view.list('task')) {
+    const { state } = task.status;
+    tasks.set(state, (tasks.get(state) ?? 0) + 1);
+    if (isWanted(task) && task.nodeId === '' && state === TaskState.PENDING) pending++;
   }
   return {
     objects: new Map(KINDS.map((kind) => [kind, view.count(kind)])),

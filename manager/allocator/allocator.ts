@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import { failedPrecondition, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Cluster, Network, NetworkAttachment, Node, NodeProblem, Service, Task } from '../../proto/gen/index.js';
 import { Protocol, TaskState, TaskStatus } from '../../proto/gen/index.js';
@@ -258,8 +257,7 @@ export class Allocator implements Reaction {
     const own = this.#ingressAttachment(node);
     const attachments = [...kept, ...(own && !isNodeProblem(own) ? [own] : [])];
     const unallocated = own && isNodeProblem(own) ? [own] : [];
-    if (attachments.length !== node.attachments.length || own || !isDeepStrictEqual(unallocated, node.unallocated))
-      draft.update('node', { ...node, attachments, unallocated });
+    draft.update('node', { ...node, attachments, unallocated });
   }
 
   /** Undefined when the node has it, or there is no ingress network yet; or why it cannot have it. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { NodeProblem } from '../../proto/gen/index.js';
 import { Wake } from '../wake.js';
 
@@ -16,7 +17,7 @@ export class Acknowledger {
   /** An older sequence that comes late, and one that was told already in the same words, are not told. */
   put(newest: Acknowledgement): void {
     const told = this.#newest;
-    if (told && (newest.sequence < told.sequence || same(newest, told))) return;
+    if (told && (newest.sequence < told.sequence || isDeepStrictEqual(newest, told))) return;
     this.#newest = newest;
     this.#wake.notify();
   }
@@ -38,13 +39,4 @@ export class Acknowledger {
       }
     }
   }
-}
-
-function same(a: Acknowledgement, b: Acknowledgement): boolean {
-  return (
-    a.sequence === b.sequence &&
-    a.networkKeyClock === b.networkKeyClock &&
-    a.problems.length === b.problems.length &&
-    a.problems.every((p, i) => p.subject === b.problems[i]?.subject && p.message === b.problems[i]?.message)
-  );
 }
