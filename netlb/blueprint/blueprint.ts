@@ -173,7 +173,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     routed,
     forwards: granted(free, ofSandbox),
   };
-  const home = nodeBlueprint({ ...input, overlays }, facts);
+  const home = nodeBlueprint({ ...input, overlays: desired.overlays }, facts);
   const namespaces = [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks];
   return { namespaces: facts.bridgeFilter ? guarded(namespaces, desired) : namespaces, spared, encryption, problems };
 }

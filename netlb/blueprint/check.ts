@@ -36,9 +36,11 @@ export function checkId(id: string): void {
   if (!/^[0-9A-Za-z][0-9A-Za-z_-]*$/.test(id)) throw invalidArgument(`"${id}" cannot name a namespace`, { value: id });
 }
 
+export const isPort = (port: number): boolean => Number.isInteger(port) && port >= 1 && port <= 65_535;
+
 /** @throws INVALID_ARGUMENT */
 export function checkPort(port: number, what: string): void {
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+  if (!isPort(port))
     throw invalidArgument(`${what} ${port} is not a port`, { value: String(port), hint: 'Ports are 1 to 65535.' });
 }
 

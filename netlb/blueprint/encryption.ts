@@ -11,7 +11,7 @@ import type { Secret } from '../../lib/secret.js';
 import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
 import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/table.js';
 import type { DesiredState, Overlay, Underlay } from '../state.js';
-import { isVni } from './check.js';
+import { isPort, isVni } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
 
 /** Of packets that are to be encrypted; also the request id of our associations and policies: by it they are known. */
@@ -62,7 +62,8 @@ const bases: readonly { readonly name: keyof ReturnType<typeof rulesOf>; readonl
 
 /** @param vnis of encrypted overlays; none: there are no such chains */
 export function encryptionChains(vnis: readonly number[], port: number): Chain[] {
-  if (vnis.length === 0) return [];
+  // A port that is none is a problem of the overlays.
+  if (vnis.length === 0 || !isPort(port)) return [];
   // Most packets are none of VXLAN's.
   const others = ['meta l4proto != 17 return', `udp dport != ${port} return`];
   return bases.map(({ name, base }) => ({

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { emptyNamespace } from '../plan/miniature.js';
+import { nftBalancer } from '../balancer/nft.js';
+import { desired, emptyNamespace, facts, OVERLAY } from '../plan/miniature.js';
+import { blueprint } from './blueprint.js';
 import type { NamespaceBlueprint, VxlanBlueprint } from './model.js';
 import { guarded } from './overlay-guard.js';
-import { vtepGuard } from './vtep-guard.js';
+import { overlayTunnels, vtepGuard } from './vtep-guard.js';
 
 const vxlan = (vni: number, ...vteps: string[]): VxlanBlueprint => ({
   name: 'vxlan0',
@@ -22,6 +24,26 @@ test('VTEPs - those of all networks, told apart by port; nothing without a netwo
   expect(sets.map(({ elements }) => elements)).toEqual([['192.0.2.2', '192.0.2.3']]);
   expect(chains[0]?.rules).toEqual(['udp dport 4789 ip saddr != @vteps @th,96,24 { 4096, 4097 } drop']);
   expect(vtepGuard([])).toEqual({ sets: [], chains: [] });
+});
+
+test('VTEPs - of an overlay that stays as it is because it cannot be described, too; nothing that nft would not take', () => {
+  const asked = desired.overlays.map((one) => ({ ...one, mtu: 1 }));
+  const made = blueprint({ ...desired, overlays: asked }, facts, nftBalancer);
+  expect(made.spared).toContain(OVERLAY);
+  const table = made.namespaces?.[0]?.tables[0];
+  expect(table?.sets.find(({ name }) => name === 'vteps')?.elements).toEqual(['192.0.2.2']);
+  expect(table?.chains.find(({ name }) => name === 'vtep_guard')?.rules).toEqual([
+    'udp dport 4789 ip saddr != @vteps @th,96,24 { 4096 } drop',
+  ]);
+  const remotes = [{ address: '10.0.0.9', mac: '02:42:0a:00:00:09', vtep: 'fd00::2' }];
+  const wrong = [
+    { ...overlay, remotes },
+    { ...overlay, vni: 2 ** 24 },
+  ];
+  expect(overlayTunnels(wrong, { address: '192.0.2.1', vxlanPort: 4789 })).toEqual([
+    { vni: 4096, port: 4789, remotes: [] },
+  ]);
+  expect(overlayTunnels(wrong, { address: '192.0.2.1', vxlanPort: 70_000 })).toEqual([]);
 });
 
 const namespace = (name: string) => emptyNamespace(name, { kind: 'overlay', id: name });

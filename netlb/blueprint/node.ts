@@ -2,7 +2,7 @@
 import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
 import { acceptRouters, GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { Chain, NftSet, Table } from '../nft/table.js';
-import type { GatewayBridge, Underlay } from '../state.js';
+import type { GatewayBridge, Overlay, Underlay } from '../state.js';
 import {
   type BridgeNetwork,
   bridgeBlueprint,
@@ -28,7 +28,7 @@ import {
 import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 import type { RoutedParts } from './routed.js';
 import { nodeTracking, unrecognised } from './tracking.js';
-import { vtepGuard } from './vtep-guard.js';
+import { overlayTunnels, vtepGuard } from './vtep-guard.js';
 
 export interface NodeInput {
   /** Undefined in no swarm. */
@@ -36,7 +36,7 @@ export interface NodeInput {
   readonly bridges: readonly BridgeNetwork[];
   readonly routed: readonly RoutedParts[];
   readonly forwards: readonly HostForward[];
-  readonly overlays: readonly NamespaceBlueprint[];
+  readonly overlays: readonly Overlay[];
 }
 
 export interface SwarmInput {
@@ -96,7 +96,7 @@ function nodeTables(
   facts: Facts,
 ): Table[] {
   const vteps = vtepGuard([
-    ...overlays.flatMap(({ vxlans }) => vxlans),
+    ...(swarm ? overlayTunnels(overlays, swarm.underlay) : []),
     ...routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
   ]);
   const of = (family: 4 | 6) => forwards.filter((forward) => forward.family === family);

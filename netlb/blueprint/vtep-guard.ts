@@ -2,11 +2,31 @@
  * In the node's namespace: VXLAN packets with a VNI of ours are taken from the swarm's nodes alone, which the
  * forwarding entries name. VXLAN of others on the same port is not ours to judge.
  */
+import { isIPv4 } from 'node:net';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
-import type { VxlanBlueprint } from './model.js';
+import type { Overlay, Underlay } from '../state.js';
+import { isPort, isVni } from './check.js';
 
-/** @param vxlans all devices of the node's; nothing without any */
-export function vtepGuard(vxlans: readonly VxlanBlueprint[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {
+/** What takes VXLAN packets, and from whom. */
+export interface Tunnel {
+  readonly vni: number;
+  readonly port: number;
+  readonly remotes: readonly { readonly vtep: string }[];
+}
+
+/**
+ * Of all that are asked for: one that cannot be made, or not now, may be there from before, and takes packets. What is
+ * not well-formed is a problem of its overlay, and no word of nft's.
+ */
+export const overlayTunnels = (overlays: readonly Overlay[], { vxlanPort: port }: Underlay): Tunnel[] =>
+  isPort(port)
+    ? overlays
+        .filter(({ vni }) => isVni(vni))
+        .map(({ vni, remotes }) => ({ vni, port, remotes: remotes.filter(({ vtep }) => isIPv4(vtep)) }))
+    : [];
+
+/** @param vxlans all tunnels of the node's; nothing without any */
+export function vtepGuard(vxlans: readonly Tunnel[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {
   if (vxlans.length === 0) return { sets: [], chains: [] };
   const vteps = new Set(vxlans.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep)));
   const ports = [...new Set(vxlans.map(({ port }) => port))].sort((a, b) => a - b);
