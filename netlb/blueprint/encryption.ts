@@ -158,6 +158,12 @@ export function mtuOfOverlay({ mtu, encrypted }: Overlay, { underlayMtu }: Facts
  * VXLAN 8, Ethernet 14, the packet, up to 3 of padding, and 2 of ESP's trailer. 1500 leaves 1416.
  */
 export function encryptedMtu(underlayMtu: number): number {
-  const encrypted = (underlayMtu - 20 - 8 - 8 - ICV_BITS / 8) & ~3;
-  return encrypted - 2 - 8 - 8 - 14;
+  const encrypted = (underlayMtu - OUTSIDE_ESP) & ~3;
+  return encrypted - INSIDE_ESP;
 }
+
+/** What a packet of an encrypted overlay is in the underlay. */
+export const encryptedSize = (packet: number): number => OUTSIDE_ESP + ((packet + INSIDE_ESP + 3) & ~3);
+
+const OUTSIDE_ESP = 20 + 8 + 8 + ICV_BITS / 8;
+const INSIDE_ESP = 8 + 8 + 14 + 2;

@@ -195,7 +195,19 @@ describe('encrypted', () => {
   test('with the MTU of one that is not encrypted', () => {
     const { facts, ...rest } = encrypted();
     const large = JSON.parse(JSON.stringify(facts).replaceAll('"mtu":1416', '"mtu":1450'));
-    expect(lost({ ...rest, facts: large })).toMatch(/1534 bytes \(1450 and 84 of headers\) do not fit the MTU 1500/);
+    expect(lost({ ...rest, facts: large })).toMatch(/1536 bytes \(1450 and 86 of headers\) do not fit the MTU 1500/);
+  });
+
+  test('with a packet that only its padding makes too large', () => {
+    const { facts, ...rest } = encrypted();
+    const tight = JSON.parse(
+      JSON.stringify(facts).replaceAll('"mtu":1500', '"mtu":1499').replaceAll('"mtu":1416', '"mtu":1413'),
+    );
+    const { hops } = run({ ...rest, facts: tight });
+    expect(hops.at(-1)).toMatchObject({
+      reason: expect.stringContaining('1500 bytes (1413 and 87 of headers) do not fit the MTU 1499'),
+      hint: expect.stringContaining('Make the MTU of the network 1412,'),
+    });
   });
 
   test.each([

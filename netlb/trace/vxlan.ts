@@ -1,5 +1,6 @@
 /** From a VXLAN device over the underlay to the device of the same network on another node. */
 
+import { encryptedMtu, encryptedSize } from '../blueprint/encryption.js';
 import { NO_MAC } from '../kernel/neighbours.js';
 import { checkOpened, sealedWith } from './esp.js';
 import { inside, stateName } from './neighbour.js';
@@ -19,8 +20,6 @@ export interface VxlanPort {
 
 /** Ethernet, IPv4, UDP and VXLAN headers (RFC 7348). */
 const OVERHEAD = 50;
-/** With ESP: at least; up to 3 bytes of padding come to it. */
-const ENCRYPTED_OVERHEAD = 84;
 
 /** Where a frame comes out of a tunnel. */
 export interface TunnelEnd {
@@ -163,8 +162,7 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
   walk.hook(node, 'postrouting', { ...outer, mark: marked.mark, ipsec: spi !== undefined });
   const title = `${source} → ${endOf(vtep, vxlan.port)} by ${link?.name ?? `link ${route.index}`}`;
   const all = { ...details, device: link?.name ?? '', via: route.via ?? '', mtu: String(link?.mtu ?? '') };
-  const overhead = spi === undefined ? OVERHEAD : ENCRYPTED_OVERHEAD;
-  const size = walk.size + overhead;
+  const size = spi === undefined ? walk.size + OVERHEAD : encryptedSize(walk.size);
   if (!link?.up || !link.running)
     walk.lose(node, { kind: 'underlay', title, details: all, reason: `${link?.name ?? 'the interface'} is down` });
   const room = Math.min(route.mtu ?? link.mtu, link.mtu);
@@ -173,8 +171,8 @@ function crossUnderlay(walk: Walk, { place, vxlan }: VxlanPort, vtep: string, ta
       kind: 'underlay',
       title,
       details: { ...all, size: String(size) },
-      reason: `VXLAN packets of up to ${size} bytes (${walk.size} and ${overhead} of headers) do not fit the MTU ${room} of ${link.name}`,
-      hint: `Make the MTU of the network ${room - overhead}, or that of ${link.name} ${size}.`,
+      reason: `VXLAN packets of up to ${size} bytes (${walk.size} and ${size - walk.size} of headers) do not fit the MTU ${room} of ${link.name}`,
+      hint: `Make the MTU of the network ${spi === undefined ? room - OVERHEAD : encryptedMtu(room)}, or that of ${link.name} ${size}.`,
       tap: link.name,
     });
   const neighbour = walk.book
