@@ -8,7 +8,7 @@ import { isIPv4 } from 'node:net';
 import { failedPrecondition } from '../../lib/errors.js';
 import { spisOf } from '../../lib/overlay-keys.js';
 import type { Secret } from '../../lib/secret.js';
-import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
+import { type ActualAssociation, type AssociationId, associationName, type SecurityPolicy } from '../kernel/xfrm.js';
 import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/table.js';
 import type { DesiredState, Overlay, Underlay } from '../state.js';
 import { isPort, isVni } from './check.js';
@@ -29,7 +29,21 @@ export interface EncryptionFacts {
   readonly missing: string | undefined;
   /** VNIs whose rules the kernel shows. */
   readonly guarded: ReadonlySet<number>;
+  /** Associations of ours that have not many packets left. */
+  readonly worn: readonly AssociationId[];
 }
+
+/** As many as there are numbers for them: none may come twice under one key. */
+const PACKETS = 2 ** 32;
+const MANY = 0.75 * PACKETS;
+
+export const wornAssociations = (associations: readonly ActualAssociation[]): AssociationId[] =>
+  associations.filter(({ reqid, sent }) => reqid === ENCRYPTION_MARK && sent > MANY);
+
+/** Without the number itself: it is another one each time. */
+export const wornWords = (id: AssociationId): string =>
+  `${associationName(id)} has sent more than three quarters of the ${PACKETS} packets that a key is good for: ` +
+  `after the last one this node drops what goes to ${id.destination} in encrypted networks until the keys change`;
 
 export interface AssociationBlueprint extends AssociationId {
   /** The swarm's key that this one's is derived from. */

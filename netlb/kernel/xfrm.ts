@@ -50,6 +50,13 @@ export interface AssociationId {
   readonly spi: number;
 }
 
+/** As `ip xfrm` shows it. */
+export const spiName = (spi: number): string => `0x${spi.toString(16).padStart(8, '0')}`;
+
+/** "esp 192.0.2.1 → 192.0.2.2 (SPI 0x0a4f0e11)" */
+export const associationName = ({ source, destination, spi }: AssociationId): string =>
+  `esp ${source} → ${destination} (SPI ${spiName(spi)})`;
+
 /** A security association, without its key. */
 export interface SecurityAssociation extends AssociationId {
   readonly reqid: number;
@@ -59,7 +66,7 @@ export interface SecurityAssociation extends AssociationId {
 
 /** One as the kernel shows it. */
 export interface ActualAssociation extends SecurityAssociation {
-  /** Packets sent with it. */
+  /** The number of the last packet sent with it: they are counted from 1 (RFC 4303, 3.3.3). */
   readonly sent: number;
   /** ESP in transport mode with AES-GCM: what this module makes. */
   readonly ordinary: boolean;

@@ -3,7 +3,7 @@ import { directionKey, spisOf } from '../../lib/overlay-keys.js';
 import { Secret } from '../../lib/secret.js';
 import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
-import { encryptedMtu } from '../blueprint/encryption.js';
+import { ENCRYPTION_MARK, encryptedMtu, wornAssociations } from '../blueprint/encryption.js';
 import type { Facts } from '../blueprint/facts.js';
 import type { ActualAssociation } from '../kernel/xfrm.js';
 import { NODE_NAMESPACE } from '../names.js';
@@ -27,7 +27,7 @@ const secret = (encryption: Encryption | undefined, more: Partial<DesiredState> 
   encryption,
   ...more,
 });
-const ready: Facts = { ...facts, encryption: { missing: undefined, guarded: new Set([4096]) } };
+const ready: Facts = { ...facts, encryption: { missing: undefined, guarded: new Set([4096]), worn: [] } };
 const wanted = (state: DesiredState, now: Facts = ready) => blueprint(state, now, nftBalancer);
 const none: ActualEncryption = { associations: [], policies: [] };
 
@@ -117,6 +117,25 @@ describe('associations and policies', () => {
     expect(operations(desired, { ...foreign, policies: before.policies.map((p) => ({ ...p, mark: 7 })) })).toEqual([]);
   });
 
+  test('an association that has few packets left is told before it has none', () => {
+    const { associations } = shown(secret(ring([1], 1)));
+    const sent = (count: number, reqid = ENCRYPTION_MARK) =>
+      wornAssociations(associations.map((item) => (item.source === self ? { ...item, sent: count, reqid } : item)));
+    expect(sent(3 * 2 ** 30)).toEqual([]);
+    expect(sent(2 ** 32 - 1, 1)).toEqual([]);
+    const worn = sent(3 * 2 ** 30 + 1);
+    expect(worn).toHaveLength(1);
+    const { problems } = wanted(secret(ring([1], 1)), { ...ready, encryption: { ...ready.encryption, worn } });
+    expect(problems).toEqual([
+      {
+        subject: { kind: 'encryption', id: '' },
+        message: expect.stringMatching(
+          /^esp 192\.0\.2\.1 → 192\.0\.2\.2 \(SPI 0x[0-9a-f]{8}\) has sent more than three quarters of the 4294967296/,
+        ),
+      },
+    ]);
+  });
+
   test('a log of the operations shows no key', () => {
     const { operations } = plan(wanted(secret(ring([1], 1))), {
       namespaces: new Map([[NODE_NAMESPACE, NOTHING_ACTUAL]]),
@@ -138,14 +157,17 @@ describe('an encrypted overlay', () => {
   const namespaces = (now: Facts) => wanted(secret(ring([1], 1)), now).namespaces?.map(({ name }) => name);
 
   test('is not made where the kernel has no ESP, and the reason is told', () => {
-    const without = { ...facts, encryption: { missing: 'Protocol not supported', guarded: new Set<number>() } };
+    const without = {
+      ...facts,
+      encryption: { missing: 'Protocol not supported', guarded: new Set<number>(), worn: [] },
+    };
     expect(namespaces(without)).not.toContain(OVERLAY);
     expect(messages(without)).toContain('the network is encrypted, and this kernel has no ESP: Protocol not supported');
     expect(chainsOf(without)).not.toContain('esp_out');
   });
 
   test('goes on under its rules where the kernel cannot be asked for ESP for a moment', () => {
-    const unsure = { ...facts, encryption: { missing: 'Too many open files', guarded: new Set([4096]) } };
+    const unsure = { ...facts, encryption: { missing: 'Too many open files', guarded: new Set([4096]), worn: [] } };
     const made = wanted(secret(ring([1], 1)), unsure);
     expect(made.spared).toContain(OVERLAY);
     expect(made.encryption).toBeUndefined();
@@ -176,7 +198,7 @@ describe('an encrypted overlay', () => {
   });
 
   test('is not made before the kernel shows the rules that keep it from leaving in clear', () => {
-    const early = { ...facts, encryption: { missing: undefined, guarded: new Set<number>() } };
+    const early = { ...facts, encryption: { missing: undefined, guarded: new Set<number>(), worn: [] } };
     expect(namespaces(early)).not.toContain(OVERLAY);
     expect(wanted(secret(ring([1], 1)), early).spared).toContain(OVERLAY);
     expect(namespaces(ready)).toContain(OVERLAY);

@@ -1,6 +1,6 @@
 /** Differences between what shall be and what was found, in the words of `ip`, `bridge` and `nft`. */
 import { type IpvsService, ipvsServiceName } from '../kernel/ipvs.js';
-import type { AssociationId } from '../kernel/xfrm.js';
+import { associationName } from '../kernel/xfrm.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { Transaction } from '../nft/diff.js';
 import type { LinkAttributes, Operation, RemoteEntries } from './operation.js';
@@ -90,13 +90,16 @@ function found(operation: Operation): readonly string[] {
           `nothing asked for the destination ${address} of the IPVS service ${ipvsServiceName(operation.service)}`,
       );
     case 'add-associations':
-      return some(operation.associations, (item) => `the security association ${association(item)} was missing`);
+      return some(operation.associations, (item) => `the security association ${associationName(item)} was missing`);
     case 'remove-associations':
-      return some(operation.associations, (item) => `nothing asked for the security association ${association(item)}`);
+      return some(
+        operation.associations,
+        (item) => `nothing asked for the security association ${associationName(item)}`,
+      );
     case 'set-policies':
-      return some(operation.policies, (item) => `the security policy ${association(item)} was missing or another`);
+      return some(operation.policies, (item) => `the security policy ${associationName(item)} was missing or another`);
     case 'remove-policies':
-      return some(operation.policies, (item) => `nothing asked for the security policy ${association(item)}`);
+      return some(operation.policies, (item) => `nothing asked for the security policy ${associationName(item)}`);
     case 'run-nft':
       return [`nftables differed: ${commands(operation.commands)}`];
     case 'forget-flows':
@@ -106,8 +109,6 @@ function found(operation: Operation): readonly string[] {
 
 const settings = ({ settings: { scheduler, persistence } }: IpvsService): string =>
   `${scheduler}${persistence > 0 ? `, persistent for ${persistence} s` : ''}`;
-const association = ({ source, destination, spi }: AssociationId): string =>
-  `esp ${source} → ${destination} (SPI 0x${spi.toString(16)})`;
 
 function some<T>(items: readonly T[], words: (item: T) => string): string[] {
   const named = items.slice(0, NAMED).map(words);

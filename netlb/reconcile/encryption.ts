@@ -7,6 +7,7 @@ import type { NetNamespace } from '../kernel/namespace.js';
 import { kernelError, NETLINK_XFRM, NetlinkSocket } from '../kernel/netlink.js';
 import {
   deleteSecurityAssociation,
+  associationName,
   deleteSecurityPolicy,
   dumpSecurityAssociations,
   dumpSecurityPolicies,
@@ -67,12 +68,10 @@ const ENOENT = 2;
 const ESRCH = 3;
 
 function changesOf(operation: EncryptionOperation): { readonly request: NetlinkRequest; readonly words: string }[] {
-  const at = ({ source, destination, spi }: { source: string; destination: string; spi: number }) =>
-    `esp ${source} → ${destination} (SPI 0x${spi.toString(16)})`;
   switch (operation.kind) {
     case 'add-associations':
       return operation.associations.map(({ groupKey, ...id }) => ({
-        words: `add security association ${at(id)}`,
+        words: `add security association ${associationName(id)}`,
         request: newSecurityAssociation(
           { ...id, reqid: ENCRYPTION_MARK, icvBits: ICV_BITS },
           directionKey(groupKey.reveal(), id.source, id.destination),
@@ -80,17 +79,17 @@ function changesOf(operation: EncryptionOperation): { readonly request: NetlinkR
       }));
     case 'remove-associations':
       return operation.associations.map((id) => ({
-        words: `remove security association ${at(id)}`,
+        words: `remove security association ${associationName(id)}`,
         request: deleteSecurityAssociation(id),
       }));
     case 'set-policies':
       return operation.policies.map((policy) => ({
-        words: `set security policy ${at(policy)}`,
+        words: `set security policy ${associationName(policy)}`,
         request: setSecurityPolicy(policy),
       }));
     case 'remove-policies':
       return operation.policies.map((policy) => ({
-        words: `remove security policy ${at(policy)}`,
+        words: `remove security policy ${associationName(policy)}`,
         request: deleteSecurityPolicy(policy),
       }));
   }

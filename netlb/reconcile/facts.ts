@@ -1,5 +1,5 @@
 import { addressOf } from '../../lib/ip.js';
-import { guardedVnis } from '../blueprint/encryption.js';
+import { guardedVnis, wornAssociations } from '../blueprint/encryption.js';
 import type { Facts, KernelFacts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
 import { ANY } from '../blueprint/ports.js';
@@ -48,7 +48,11 @@ export function factsOf(
     entries: entriesIn(node.tables),
     occupation: { listeners, held: held(actual) },
     resolverPorts,
-    encryption: { missing: noEncryption, guarded: guardedVnis(desired, node.tables.get(`ip ${TABLE}`)) },
+    encryption: {
+      missing: noEncryption,
+      guarded: guardedVnis(desired, node.tables.get(`ip ${TABLE}`)),
+      worn: wornAssociations(node.encryption.associations),
+    },
   };
 }
 

@@ -1,9 +1,8 @@
 /** Packets of encrypted overlays between nodes: ESP by a policy and an association here, out of ESP by one there. */
 import { ENCRYPTION_MARK } from '../blueprint/encryption.js';
+import { spiName } from '../kernel/xfrm.js';
 import type { HookPacket } from './packet.js';
 import type { Place, Walk } from './walk.js';
-
-const named = (spi: number): string => `0x${spi.toString(16).padStart(8, '0')}`;
 
 /**
  * The SPI that an outgoing packet is sent under; undefined for one that no rule has marked: it is sent in clear.
@@ -22,14 +21,14 @@ export function sealedWith(walk: Walk, place: Place, packet: HookPacket): number
       reason: `the network is encrypted, and ${walk.nodeName(place.node)} has no security policy for ${destination}: what it sends there is dropped`,
       hint: 'Look: ip xfrm policy',
     });
-  const all = { ...details, spi: named(policy) };
-  const title = `${source} → ${destination}: ESP, SPI ${named(policy)}`;
+  const all = { ...details, spi: spiName(policy) };
+  const title = `${source} → ${destination}: ESP, SPI ${spiName(policy)}`;
   if (!associations.includes(policy))
     walk.lose(place, {
       kind: 'esp',
       title,
       details: all,
-      reason: `${walk.nodeName(place.node)} has no security association ${named(policy)} to ${destination}: what it sends there is dropped`,
+      reason: `${walk.nodeName(place.node)} has no security association ${spiName(policy)} to ${destination}: what it sends there is dropped`,
       hint: 'Look: ip xfrm state',
     });
   walk.add(place, { kind: 'esp', title, details: all });
@@ -43,9 +42,9 @@ export function checkOpened(walk: Walk, far: Place, packet: HookPacket, spi: num
   if (associations.includes(spi)) return;
   walk.lose(far, {
     kind: 'esp',
-    title: `ESP, SPI ${named(spi)}`,
-    details: { source, destination, spi: named(spi) },
-    reason: `${walk.nodeName(far.node)} has no security association ${named(spi)} from ${source}: it drops what comes under it`,
+    title: `ESP, SPI ${spiName(spi)}`,
+    details: { source, destination, spi: spiName(spi) },
+    reason: `${walk.nodeName(far.node)} has no security association ${spiName(spi)} from ${source}: it drops what comes under it`,
     hint: 'Look: ip xfrm state; cat /proc/net/xfrm_stat',
   });
 }
