@@ -91,7 +91,6 @@ describe('replies', () => {
       ...destination,
       weight: 0,
       activeConnections: 0,
-      inactiveConnections: 0,
       counters: { connections: 0n, packetsIn: 0n, packetsOut: 0n, bytesIn: 0n, bytesOut: 0n },
     });
   });

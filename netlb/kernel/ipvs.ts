@@ -55,7 +55,6 @@ const IPVS_DEST_ATTR_WEIGHT = 4;
 const IPVS_DEST_ATTR_U_THRESH = 5;
 const IPVS_DEST_ATTR_L_THRESH = 6;
 const IPVS_DEST_ATTR_ACTIVE_CONNS = 7;
-const IPVS_DEST_ATTR_INACT_CONNS = 8;
 const IPVS_DEST_ATTR_STATS64 = 12;
 
 const IPVS_STATS_ATTR_CONNS = 1;
@@ -111,7 +110,6 @@ export interface IpvsService {
 
 export interface IpvsDestinationState extends IpvsDestination {
   readonly activeConnections: number;
-  readonly inactiveConnections: number;
   readonly counters: IpvsCounters;
 }
 
@@ -307,7 +305,6 @@ export function parseIpvsDestination(message: NetlinkMessage, family: 4 | 6): Ip
     masquerade: ((destination.u32(IPVS_DEST_ATTR_FWD_METHOD) ?? 0) & IP_VS_CONN_F_FWD_MASK) === IP_VS_CONN_F_MASQ,
     limit: destination.u32(IPVS_DEST_ATTR_U_THRESH) ?? 0,
     activeConnections: destination.u32(IPVS_DEST_ATTR_ACTIVE_CONNS) ?? 0,
-    inactiveConnections: destination.u32(IPVS_DEST_ATTR_INACT_CONNS) ?? 0,
     counters: {
       connections: counter(IPVS_STATS_ATTR_CONNS),
       packetsIn: counter(IPVS_STATS_ATTR_INPKTS),
@@ -361,7 +358,7 @@ export class Ipvs {
     }
   }
 
-  /** @throws KernelError ESRCH without the service */
+  /** None without the service. @throws KernelError */
   destinations(id: IpvsServiceId): IpvsDestinationState[] {
     return this.#dump(IPVS_CMD_GET_DEST, [named(id)], `list destinations of IPVS service ${ipvsServiceName(id)}`)
       .map((message) => parseIpvsDestination(message, id.family))
@@ -375,10 +372,12 @@ export class Ipvs {
 
   /**
    * Does them in their order; one that is refused does not stop the others.
+   * @param isFine of an errno that is no refusal to the caller
    * @throws KernelError of the first that was refused
    */
-  run(commands: readonly IpvsCommand[]): void {
-    const [failure] = this.#socket.batch(commands.map((command) => ipvsRequest(this.#family, command)));
+  run(commands: readonly IpvsCommand[], isFine: (errno: number) => boolean = () => false): void {
+    const failures = this.#socket.batch(commands.map((command) => ipvsRequest(this.#family, command)));
+    const failure = failures.find(({ errno }) => !isFine(errno));
     if (failure) throw kernelError(commands[failure.index]?.summary ?? 'change IPVS', failure);
   }
 

@@ -1,6 +1,5 @@
 import { failedPrecondition } from '../../lib/errors.js';
 import type { IpvsServiceBlueprint } from '../blueprint/model.js';
-import { isKernelError } from '../kernel/errors.js';
 import {
   deleteIpvsDestination,
   deleteIpvsService,
@@ -19,6 +18,7 @@ import {
 import type { NetNamespace } from '../kernel/namespace.js';
 import type { ActualIpvs } from '../plan/actual.js';
 import type { Operation } from '../plan/operation.js';
+import { isGone } from './gone.js';
 
 export type IpvsOperation = Extract<Operation, { readonly kind: `${string}ipvs${string}` }>;
 
@@ -55,12 +55,7 @@ export class IpvsState {
 
   /** With what they have counted; nothing when there is no such service. @throws KernelError */
   destinations(id: IpvsServiceId): readonly IpvsDestinationState[] {
-    try {
-      return this.#open()?.destinations(id) ?? [];
-    } catch (error) {
-      if (isKernelError(error, 'ESRCH')) return [];
-      throw error;
-    }
+    return this.#open()?.destinations(id) ?? [];
   }
 
   /** @throws KernelError, FAILED_PRECONDITION when the kernel has no IPVS */
@@ -69,7 +64,7 @@ export class IpvsState {
     if (!ipvs) throw failedPrecondition('this kernel has no IPVS any more');
     const id = serviceOf(operation);
     if (id) this.#touched.set(ipvsServiceName(id), id);
-    ipvs.run(commandsOf(operation));
+    ipvs.run(commandsOf(operation), (errno) => isGone(operation, errno));
   }
 
   /** Asked for once: a kernel without IPVS looks for a module each time. */
