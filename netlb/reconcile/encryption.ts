@@ -1,4 +1,5 @@
 /** IPsec in the node's namespace: reading what is there, and changing it. */
+import { failedPrecondition } from '../../lib/errors.js';
 import { directionKey } from '../../lib/overlay-keys.js';
 import { ENCRYPTION_MARK, ICV_BITS } from '../blueprint/encryption.js';
 import { isKernelError } from '../kernel/errors.js';
@@ -6,8 +7,8 @@ import type { NetlinkRequest } from '../kernel/messages.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import { kernelError, NETLINK_XFRM, NetlinkSocket } from '../kernel/netlink.js';
 import {
-  deleteSecurityAssociation,
   associationName,
+  deleteSecurityAssociation,
   deleteSecurityPolicy,
   dumpSecurityAssociations,
   dumpSecurityPolicies,
@@ -18,6 +19,7 @@ import {
 } from '../kernel/xfrm.js';
 import type { ActualEncryption } from '../plan/encryption.js';
 import type { Operation } from '../plan/operation.js';
+import { isGone } from './gone.js';
 
 type EncryptionOperation = Extract<
   Operation,
@@ -26,19 +28,18 @@ type EncryptionOperation = Extract<
 
 /** Associations and policies of one namespace. Close it. */
 export class EncryptionSocket {
-  readonly #socket: NetlinkSocket | undefined;
+  readonly #namespace: NetNamespace;
+  #socket: NetlinkSocket | undefined;
+  #asked = false;
 
-  /** Where the kernel has no IPsec there is nothing to be read. */
   constructor(namespace: NetNamespace) {
-    try {
-      this.#socket = new NetlinkSocket({ namespace, protocol: NETLINK_XFRM });
-    } catch (error) {
-      if (!isKernelError(error, 'EPROTONOSUPPORT')) throw error;
-    }
+    this.#namespace = namespace;
   }
 
+  /** Where the kernel has no IPsec there is nothing to be read. */
   read(): ActualEncryption {
-    const socket = this.#socket;
+    // Asked for once: a kernel without IPsec looks for a module each time.
+    const socket = this.#asked ? this.#socket : this.#open();
     if (!socket) return { associations: [], policies: [] };
     return {
       associations: socket
@@ -50,22 +51,30 @@ export class EncryptionSocket {
     };
   }
 
-  /** @throws KernelError the first refusal, after all were tried */
+  /** @throws KernelError the first refusal, after all were tried; FAILED_PRECONDITION when the kernel has no IPsec */
   change(operation: EncryptionOperation): void {
+    const socket = this.#open();
+    if (!socket) throw failedPrecondition('this kernel has no IPsec (xfrm)', { value: operation.kind });
     const changes = changesOf(operation);
-    const failures = this.#socket?.batch(changes.map(({ request }) => request)) ?? [];
-    const gone = operation.kind.startsWith('remove') ? [ESRCH, ENOENT] : [];
-    const refused = failures.find(({ errno }) => !gone.includes(errno));
+    const failures = socket.batch(changes.map(({ request }) => request));
+    const refused = failures.find(({ errno }) => !isGone(operation, errno));
     if (refused) throw kernelError(changes[refused.index]?.words ?? operation.kind, refused);
+  }
+
+  #open(): NetlinkSocket | undefined {
+    this.#asked = true;
+    try {
+      this.#socket ??= new NetlinkSocket({ namespace: this.#namespace, protocol: NETLINK_XFRM });
+    } catch (error) {
+      if (!isKernelError(error, 'EPROTONOSUPPORT')) throw error;
+    }
+    return this.#socket;
   }
 
   close(): void {
     this.#socket?.close();
   }
 }
-
-const ENOENT = 2;
-const ESRCH = 3;
 
 function changesOf(operation: EncryptionOperation): { readonly request: NetlinkRequest; readonly words: string }[] {
   switch (operation.kind) {
