@@ -1,6 +1,6 @@
 import { messageOf } from '../lib/errors.js';
 import { encryptionChains } from './blueprint/encryption.js';
-import { NetNamespace } from './kernel/namespace.js';
+import { inThrowAwayNamespace, type NetNamespace } from './kernel/namespace.js';
 import { NETLINK_XFRM, NetlinkSocket } from './kernel/netlink.js';
 import { Nftables } from './kernel/nftables.js';
 import { newSecurityAssociation, setSecurityPolicy } from './kernel/xfrm.js';
@@ -31,13 +31,12 @@ export function tryEncryption(namespace: NetNamespace): void {
 
 /** Why this kernel cannot have encrypted overlays; undefined when it can. @throws KernelError without a namespace to try it in */
 export function whyNoEncryption(): string | undefined {
-  const namespace = NetNamespace.createUnnamed();
-  try {
-    tryEncryption(namespace);
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  } finally {
-    namespace.close();
-  }
+  return inThrowAwayNamespace((namespace) => {
+    try {
+      tryEncryption(namespace);
+      return undefined;
+    } catch (error) {
+      return messageOf(error);
+    }
+  });
 }

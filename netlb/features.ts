@@ -2,7 +2,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failedPrecondition } from '../lib/errors.js';
-import { ipvsSchedulers } from './balancer/choose.js';
+import { probeIpvs } from './balancer/choose.js';
 import { tryEncryption } from './esp-probe.js';
 import { listFlows } from './kernel/conntrack.js';
 import { mountOverlay, mountTmpfs, unmount } from './kernel/mounts.js';
@@ -262,8 +262,8 @@ const systemFeatures: readonly Feature[] = [
     remedy: kernelRemedy('ip_vs ip_vs_rr', 'CONFIG_IP_VS and CONFIG_IP_VS_RR'),
     required: false,
     attempt({ namespace }) {
-      const schedulers = ipvsSchedulers(namespace);
-      if (schedulers.size === 0) throw failedPrecondition('the kernel has no generic netlink family IPVS');
+      const { schedulers, lack } = probeIpvs(namespace);
+      if (lack !== undefined) throw failedPrecondition(lack);
       return `made services by mark with the schedulers ${[...schedulers].join(', ')}`;
     },
   },

@@ -149,6 +149,16 @@ export class NetNamespace {
   }
 }
 
+/** Runs `use` with a namespace that has no name and goes with the call, whatever comes of it. @throws KernelError */
+export function inThrowAwayNamespace<T>(use: (namespace: NetNamespace) => T): T {
+  const namespace = NetNamespace.createUnnamed();
+  try {
+    return use(namespace);
+  } finally {
+    namespace.close();
+  }
+}
+
 function isNamespaceFile(path: string): boolean {
   return namespaceInode(path) !== undefined;
 }

@@ -1,4 +1,4 @@
-import { NetNamespace } from '../kernel/namespace.js';
+import { inThrowAwayNamespace } from '../kernel/namespace.js';
 import { Nftables, NftablesError } from '../kernel/nftables.js';
 import type { TableFamily } from '../nft/table.js';
 
@@ -10,16 +10,16 @@ export const hasBridgeFilter = (): boolean => hasHook('bridge', 'prerouting');
 
 /** Tries a hook out in a namespace of its own. */
 function hasHook(family: TableFamily, hook: string): boolean {
-  const namespace = NetNamespace.createUnnamed();
-  const nft = new Nftables(namespace);
-  try {
-    nft.run(`add table ${family} probe\nadd chain ${family} probe c { type filter hook ${hook} priority 0; }`);
-    return true;
-  } catch (error) {
-    if (error instanceof NftablesError) return false;
-    throw error;
-  } finally {
-    nft.close();
-    namespace.close();
-  }
+  return inThrowAwayNamespace((namespace) => {
+    const nft = new Nftables(namespace);
+    try {
+      nft.run(`add table ${family} probe\nadd chain ${family} probe c { type filter hook ${hook} priority 0; }`);
+      return true;
+    } catch (error) {
+      if (error instanceof NftablesError) return false;
+      throw error;
+    } finally {
+      nft.close();
+    }
+  });
 }
