@@ -17,10 +17,10 @@ import { Resolvers } from './dns/resolvers.js';
 import { whyNoEncryption } from './esp-probe.js';
 import { isKernelError } from './kernel/errors.js';
 import { readListeners } from './kernel/listeners.js';
-import { namespaceInode, prewarmThreadPool } from './kernel/namespace.js';
+import { prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
-import { INGRESS_NAMESPACE, LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
+import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { Contested } from './reconcile/contested.js';
@@ -31,7 +31,7 @@ import { hasBridgeFilter, hasNetdevEgress } from './reconcile/hooks.js';
 import { Memory } from './reconcile/memory.js';
 import { Pace } from './reconcile/pace.js';
 import { Repairs } from './reconcile/repairs.js';
-import { readStatistics } from './reconcile/statistics.js';
+import { statisticsOf } from './reconcile/statistics.js';
 import { DriftWatch } from './reconcile/watch.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Repair } from './state.js';
 
@@ -182,10 +182,7 @@ export class NetworkPlane {
    */
   async statistics(): Promise<readonly PortStatistics[]> {
     const published = this.#reached?.ingress?.services ?? [];
-    const isThere = namespaceInode(this.#handles.path(INGRESS_NAMESPACE)) !== undefined;
-    const sandbox = isThere ? this.#handles.get(INGRESS_NAMESPACE) : undefined;
-    const node = this.#handles.get(NODE_NAMESPACE);
-    return new Slices().run(readStatistics(published, { balancer: this.#balancer.kind, node, sandbox }));
+    return statisticsOf(published, this.#balancer.kind, this.#handles.directory, new Slices());
   }
 
   /**

@@ -1,5 +1,5 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
-import { canonicalAddress, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
@@ -25,7 +25,7 @@ import { type MeshPort, nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { guarded } from './overlay-guard.js';
-import { hostAddressOver, portAtKey } from './ports.js';
+import { hostAddressOver, kernelPort, portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
 import { spreadOf } from './spread.js';
@@ -280,7 +280,7 @@ function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): Publi
       attempt(subject, () => {
         checkPublished(asked, checkIp);
         checkBackends(asked.backends);
-        const port = { ...asked, hostAddress: asked.hostAddress && canonicalAddress(asked.hostAddress) };
+        const port = kernelPort(asked);
         if (seen.has(portAtKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
         seen.add(portAtKey(port));
         return port;

@@ -1,5 +1,5 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
-import { addressOf, canonicalAddress, canonicalCidr, familyOf } from '../../lib/ip.js';
+import { addressOf, canonicalCidr, familyOf } from '../../lib/ip.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
@@ -97,8 +97,7 @@ function markedServices(published: readonly EnteredPort[], balancer: Balancer, f
   return published.flatMap((port): MarkedService[] => {
     const mark = marks.get(entryKey(port));
     const { scheduler, affinity } = spreadOf(port, balancer);
-    const backends = port.backends.map((backend) => ({ ...backend, address: canonicalAddress(backend.address) }));
-    return mark === undefined ? [] : [{ ...port, backends, mark, affinity, scheduler }];
+    return mark === undefined ? [] : [{ ...port, mark, affinity, scheduler }];
   });
 }
 

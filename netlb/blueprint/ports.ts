@@ -1,6 +1,6 @@
-import { canonicalAddress, familyOf } from '../../lib/ip.js';
+import { canonicalAddress, familyOf, isAddress } from '../../lib/ip.js';
 import { protocolNumbers } from '../nft/table.js';
-import type { TransportProtocol } from '../state.js';
+import type { PublishedPort, TransportProtocol } from '../state.js';
 
 interface Port {
   readonly protocol: TransportProtocol;
@@ -27,6 +27,16 @@ export function hostAddressOver(hostAddress: string, family: 4 | 6): string | un
 /** A port on one address. */
 export const portAtKey = (port: Port & { readonly hostAddress: string }): string =>
   `${port.hostAddress} . ${portKey(port)}`;
+
+/** As the kernel has it. What is no address stays as it is, to be told by who checks it. */
+export const kernelAddress = (text: string): string => (isAddress(text) ? canonicalAddress(text) : text);
+
+/** A port with its addresses as the kernel has them. */
+export const kernelPort = (port: PublishedPort): PublishedPort => ({
+  ...port,
+  hostAddress: kernelAddress(port.hostAddress),
+  backends: port.backends.map((backend) => ({ ...backend, address: kernelAddress(backend.address) })),
+});
 
 /** A way that connections to a port go: `6 . 8080 . 10.0.0.11`. */
 export const flowKey = (port: Port, backend: string): string => `${portKey(port)} . ${backend}`;

@@ -1,16 +1,18 @@
 /** Reads from ingress_sbox what the balancer has counted. */
 import { familyOf } from '../../lib/ip.js';
+import type { Slices } from '../../lib/slices.js';
 import type { Steps } from '../../lib/steps.js';
 import type { BalancerKind } from '../balancer/balancer.js';
 import { CONNECTIONS_SET, COUNTED_KEY, countedElement, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
 import { type BackendCounters, type PortStatistics, portStatistics } from '../balancer/statistics.js';
 import { withEntries } from '../blueprint/entries.js';
-import { flowKey, portKey } from '../blueprint/ports.js';
+import { flowKey, kernelAddress, kernelPort, portKey } from '../blueprint/ports.js';
 import { countConnections } from '../kernel/connections.js';
-import { TABLE } from '../names.js';
+import { namespaceInode } from '../kernel/namespace.js';
+import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
 import type { PublishedPort } from '../state.js';
 import { entriesIn, marksIn } from './facts.js';
-import type { NamespaceHandle } from './handles.js';
+import { type NamespaceHandle, NamespaceHandles } from './handles.js';
 
 const FAMILIES = [4, 6] as const;
 const tableFamilies = { 4: 'ip', 6: 'ip6' } as const;
@@ -18,29 +20,56 @@ const tableFamilies = { 4: 'ip', 6: 'ip6' } as const;
 /** By the port that a connection enters ingress_sbox by, and the backend's address. */
 type CountersOf = (port: Pick<PublishedPort, 'protocol' | 'published'>, address: string) => BackendCounters | undefined;
 
-export interface StatisticsSource {
-  readonly balancer: BalancerKind;
-  readonly node: NamespaceHandle;
-  /** ingress_sbox; undefined while there is none. */
-  readonly sandbox: NamespaceHandle | undefined;
+/**
+ * With handles of its own: the passes, which it does not wait for, close theirs when their namespaces shall go.
+ * @param directory of the namespaces' files @throws KernelError
+ */
+export async function statisticsOf(
+  ports: readonly PublishedPort[],
+  balancer: BalancerKind,
+  directory: string,
+  slices: Slices,
+): Promise<PortStatistics[]> {
+  const handles = new NamespaceHandles(directory);
+  const isThere = ports.length > 0 && namespaceInode(handles.path(INGRESS_NAMESPACE)) !== undefined;
+  if (!isThere) return ports.map((port) => portStatistics(port, () => undefined));
+  try {
+    const [node, sandbox] = [handles.get(NODE_NAMESPACE), handles.get(INGRESS_NAMESPACE)];
+    return await slices.run(readStatistics(ports, balancer, node, sandbox));
+  } finally {
+    handles.closeAll();
+  }
 }
 
-/** @throws KernelError */
-export function* readStatistics(
+function* readStatistics(
   ports: readonly PublishedPort[],
-  { balancer, node, sandbox }: StatisticsSource,
+  balancer: BalancerKind,
+  node: NamespaceHandle,
+  sandbox: NamespaceHandle,
 ): Steps<PortStatistics[]> {
-  if (!sandbox || ports.length === 0) return ports.map((port) => portStatistics(port, () => undefined));
-  const entered = withEntries(ports, entriesIn(node.tables.node()));
+  const entries = entriesIn(node.tables.node());
   const used = FAMILIES.filter((family) =>
     ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
   );
   const counters = new Map<4 | 6, CountersOf>();
   const read = balancer === 'ipvs' ? ipvsCounters : nftCounters;
   for (const family of used) counters.set(family, yield* read(sandbox, family));
-  return entered.map(({ entry, ...port }) => {
-    const as = { protocol: port.protocol, published: entry };
-    return portStatistics(port, (address) => counters.get(familyOf(address))?.(as, address));
+  return balancedPorts(ports, entries, (port, address) => counters.get(familyOf(address))?.(port, address));
+}
+
+/**
+ * Ports and backends as they are asked for, with what is counted of those that the kernel has for them. Pure.
+ * @param entries by portAtKey (entries.ts), as they are now
+ */
+export function balancedPorts(
+  ports: readonly PublishedPort[],
+  entries: ReadonlyMap<string, number>,
+  countersOf: CountersOf,
+): PortStatistics[] {
+  const entered = withEntries(ports.map(kernelPort), entries);
+  return ports.map((port, i) => {
+    const as = { protocol: port.protocol, published: entered[i]?.entry ?? port.published };
+    return portStatistics(port, (address) => countersOf(as, kernelAddress(address)));
   });
 }
 
