@@ -16,6 +16,7 @@ import {
   NodeSpec,
   NodeState,
   NodeStatus,
+  Reachability,
   RootCA,
 } from '../proto/gen/index.js';
 import { checkDataPathAddress } from './common/addresses.js';
@@ -134,7 +135,7 @@ function firstNode(options: BootstrapOptions, now: number): Node {
       raftId: options.raftId ?? 1,
       address: options.address,
       leader: true,
-      reachable: true,
+      reachability: Reachability.REACHABLE,
     }),
     dataPathAddress: options.dataPathAddress,
     credentialDigest: sha256(options.credential),

@@ -7,6 +7,7 @@ import {
   NodeDescription,
   NodeState,
   NodeStatus,
+  Reachability,
   Service,
   Task,
   TaskState,
@@ -129,7 +130,11 @@ it('dockerNode', () => {
       resources: { nanoCpus: 2e9, memoryBytes: 1024, generic: [{ kind: 'gpu', value: 1, named: '' }] },
     }),
     status: NodeStatus.create({ state: NodeState.READY, address: '10.0.0.1' }),
-    managerStatus: ManagerStatus.create({ leader: true, reachable: true, address: '10.0.0.1:2377' }),
+    managerStatus: ManagerStatus.create({
+      leader: true,
+      reachability: Reachability.REACHABLE,
+      address: '10.0.0.1:2377',
+    }),
   });
   expect(json(dockerNode(node))).toMatchObject({
     ID: 'n1',

@@ -4,6 +4,7 @@ import {
   type JobStatus,
   type Node,
   NodeStateName,
+  ReachabilityName,
   type Service,
   type Task,
   TaskStateName,
@@ -120,7 +121,7 @@ export function dockerNode(node: Node) {
     ManagerStatus: manager
       ? {
           Leader: manager.leader || undefined,
-          Reachability: manager.reachable ? 'reachable' : 'unreachable',
+          Reachability: ReachabilityName[manager.reachability].toLowerCase(),
           Addr: manager.address,
         }
       : undefined,

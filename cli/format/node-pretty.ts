@@ -1,4 +1,4 @@
-import { type Node, NodeStateName } from '../../proto/gen/objects.js';
+import { type Node, NodeStateName, ReachabilityName } from '../../proto/gen/objects.js';
 import { NodeAvailabilityName } from '../../proto/gen/specs.js';
 import { capitalize, humanBytes, rfc3339 } from './human.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
@@ -23,7 +23,7 @@ export function prettyNode(node: Node): string {
       ? ([
           ['Manager Status', ''],
           ['Address', manager.address, 1],
-          ['Raft Status', manager.reachable ? 'Reachable' : 'Unreachable', 1],
+          ['Raft Status', capitalize(ReachabilityName[manager.reachability].toLowerCase()), 1],
           ['Leader', manager.leader ? 'Yes' : 'No', 1],
         ] as PrettyLine[])
       : []),

@@ -7,6 +7,7 @@ import {
   Meta,
   Node,
   NodeDescription,
+  Reachability,
   Restarts,
   Service,
   Task,
@@ -46,7 +47,10 @@ describe('portsText', () => {
 
 it('node ls - marks this node and the leader', () => {
   const node = (id: string, hostname: string) => Node.create({ id, description: NodeDescription.create({ hostname }) });
-  const leader = { ...node('aaaa', 'node1'), managerStatus: { raftId: 1, address: '', leader: true, reachable: true } };
+  const leader = {
+    ...node('aaaa', 'node1'),
+    managerStatus: { raftId: 1, address: '', leader: true, reachability: Reachability.REACHABLE },
+  };
   const rows = [nodeRow(leader, 'aaaa'), nodeRow(node('bbbb', 'node2'), 'aaaa')];
   expect(renderList(nodeView, rows, { format: undefined, quiet: false })).toBe(
     'ID        HOSTNAME   STATUS    AVAILABILITY   MANAGER STATUS   ENGINE VERSION\n' +

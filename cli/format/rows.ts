@@ -1,6 +1,12 @@
 import type { ServiceCounts } from '../../proto/gen/control.js';
 import type { Image } from '../../proto/gen/node.js';
-import { type Node, NodeStateName, type Service } from '../../proto/gen/objects.js';
+import {
+  type ManagerStatus,
+  type Node,
+  NodeStateName,
+  ReachabilityName,
+  type Service,
+} from '../../proto/gen/objects.js';
 import { NodeAvailabilityName, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
 import { dashed, NEVER } from './docker-common.js';
 import { type AnyNetwork, driverOf, scopeOf } from './docker-network.js';
@@ -19,11 +25,15 @@ export function nodeRow(node: Node, selfId: string) {
     Hostname: node.description.hostname,
     Status: capitalize(NodeStateName[node.status.state].toLowerCase()),
     Availability: capitalize(NodeAvailabilityName[node.spec.availability].toLowerCase()),
-    ManagerStatus: manager ? (manager.leader ? 'Leader' : manager.reachable ? 'Reachable' : 'Unreachable') : '',
+    ManagerStatus: manager ? managerWord(manager) : '',
     EngineVersion: node.description.engine.version,
     Address: node.status.address,
     Label: (key: unknown) => node.spec.labels[String(key)] ?? '',
   };
+}
+
+function managerWord({ leader, reachability }: ManagerStatus): string {
+  return leader ? 'Leader' : capitalize(ReachabilityName[reachability].toLowerCase());
 }
 
 export const nodeView: ListView<NodeRow> = {

@@ -7,6 +7,7 @@ import {
   NodeRole,
   NodeState,
   NodeStatus,
+  Reachability,
   Task,
   TaskSpec,
   TaskState,
@@ -97,7 +98,7 @@ test('nodes - availability, state, role, leadership, old and new', () => {
     spec: { ...old.spec, availability: NodeAvailability.DRAIN },
     role: NodeRole.MANAGER,
     status: NodeStatus.create({ state: NodeState.DOWN }),
-    managerStatus: { raftId: 1, address: '', leader: true, reachable: false },
+    managerStatus: { raftId: 1, address: '', leader: true, reachability: Reachability.UNREACHABLE },
   };
   expect(happeningOf({ action: 'update', kind: 'node', object, old }, hostname)?.attributes).toEqual({
     name: 'a',

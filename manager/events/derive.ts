@@ -5,6 +5,7 @@ import {
   NodeAvailabilityName,
   NodeRoleName,
   NodeStateName,
+  ReachabilityName,
   type Service,
   type Task,
   TaskStateName,
@@ -24,6 +25,7 @@ const updateState = wordsOf(UpdateStateName);
 const nodeAvailability = wordsOf(NodeAvailabilityName);
 const nodeRole = wordsOf(NodeRoleName);
 const nodeState = wordsOf(NodeStateName);
+const reachability = wordsOf(ReachabilityName);
 const taskState = wordsOf(TaskStateName);
 
 /**
@@ -83,9 +85,7 @@ function describeNode(attributes: Attributes, node: Node, old: Node | undefined)
     .change('role', old.role, node.role, nodeRole)
     .change('state', old.status.state, node.status.state, nodeState)
     .change('leader', old.managerStatus?.leader, node.managerStatus?.leader)
-    .change('reachability', old.managerStatus?.reachable, node.managerStatus?.reachable, (reachable) =>
-      reachable ? 'reachable' : 'unreachable',
-    );
+    .change('reachability', old.managerStatus?.reachability, node.managerStatus?.reachability, reachability);
   // What a node lacks from now on; that it lacks it no more is told by the event alone.
   if (!isDeepStrictEqual(node.unallocated, old.unallocated))
     attributes.set('problem', node.unallocated.map(({ subject, message }) => `${subject}: ${message}`).join('; '));

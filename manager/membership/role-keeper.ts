@@ -3,6 +3,7 @@ import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js'
 import type { Group, GroupMember } from '../raft/member/group.js';
 import type { Kind, Store, WriteView } from '../store/store.js';
 import { whyNeeded } from './quorum.js';
+import { withStatus } from './status.js';
 
 export interface RoleKeeperOptions extends LoopOptions {
   readonly group: Group;
@@ -149,16 +150,3 @@ const losesRole = (node: Node) => !isManager(node) && node.role === NodeRole.MAN
 const promoted = (node: Node): Node => (wantsRole(node) ? { ...node, role: NodeRole.MANAGER } : node);
 const demoted = (node: Node): Node =>
   losesRole(node) ? { ...node, role: NodeRole.WORKER, managerStatus: undefined } : node;
-
-/** The node with what the group says of it; the same object when it says nothing new. */
-function withStatus(node: Node, members: ReadonlyMap<number, GroupMember>): Node {
-  const { managerStatus } = node;
-  if (!managerStatus) return node;
-  const member = members.get(managerStatus.raftId);
-  const leader = member?.leader ?? false;
-  const reachable = member?.reachable ?? false;
-  const address = member?.address ?? managerStatus.address;
-  const { leader: wasLeader, reachable: wasReachable, address: before } = managerStatus;
-  if (leader === wasLeader && reachable === wasReachable && address === before) return node;
-  return { ...node, managerStatus: { ...managerStatus, leader, reachable, address } };
-}

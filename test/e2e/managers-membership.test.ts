@@ -3,7 +3,7 @@ import path from 'node:path';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { nodeOf, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { NodeRole, NodeState } from '../../proto/gen/index.js';
+import { NodeRole, NodeState, Reachability } from '../../proto/gen/index.js';
 import { addressOf, IMAGE, onNode, useLab } from './lab.js';
 import { mend, nodesSeenBy, succeed, untilSettled } from './managers.js';
 import { nothingRestarted } from './servers.js';
@@ -38,7 +38,7 @@ async function untilWorker(node: number): Promise<void> {
 async function untilMissed(node: number, by: number): Promise<void> {
   await until(`${name(node)} is known to be gone`, 20, async () => {
     const status = (await nodesSeenBy(by))?.get(name(node))?.managerStatus;
-    return status?.reachable === false || undefined;
+    return status?.reachability === Reachability.UNREACHABLE || undefined;
   });
 }
 

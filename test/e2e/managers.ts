@@ -5,7 +5,7 @@ import { heal } from '../../lab/faults.js';
 import type { NodeLayout } from '../../lab/layout.js';
 import { signalAll } from '../../lab/processes.js';
 import { SwarmError } from '../../lib/errors.js';
-import { ControlService, type Node } from '../../proto/gen/index.js';
+import { ControlService, type Node, Reachability } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import { onNode } from './lab.js';
 
@@ -66,7 +66,9 @@ export function untilSettled(managers: readonly number[]): Promise<number> {
 
 function leaderIfWhole(nodes: ReadonlyMap<string, Node> | undefined, managers: readonly number[]): number | undefined {
   const statuses = [...(nodes?.values() ?? [])].flatMap(({ managerStatus }) => (managerStatus ? [managerStatus] : []));
-  const whole = statuses.length === managers.length && statuses.every(({ reachable }) => reachable);
+  const whole =
+    statuses.length === managers.length &&
+    statuses.every(({ reachability }) => reachability === Reachability.REACHABLE);
   return whole ? managers.find((number) => nodes?.get(`node${number}`)?.managerStatus?.leader === true) : undefined;
 }
 
