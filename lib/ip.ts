@@ -110,6 +110,9 @@ export function canonicalCidr(text: string): string {
 /** Of an address or a CIDR. */
 export const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 
+/** An address as it stands before a port: `[fd00::1]`, `192.0.2.1`. */
+export const bracketed = (address: string): string => (familyOf(address) === 6 ? `[${address}]` : address);
+
 /**
  * The MAC of an endpoint, told from its first address, so that everybody who knows that knows both: 02:42 and
  * the four bytes of an IPv4 address; for an IPv6 address, which has no room in it, 06 and five bytes of its digest.

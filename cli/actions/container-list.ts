@@ -2,8 +2,9 @@ import { invalidArgument, notFound } from '../../lib/errors.js';
 import type { ContainerInfo } from '../../proto/gen/containers.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
-import { containerRow, containerView, hostAddress, portText } from '../format/container-rows.js';
+import { containerRow, containerView, hostAddress } from '../format/container-rows.js';
 import { renderList } from '../format/list.js';
+import { targetText } from '../format/ports.js';
 import { alignColumns } from '../format/table.js';
 import { filtersOf, listOptionsOf } from './refs.js';
 
@@ -31,13 +32,13 @@ export async function showPorts(context: Context, ref: string, port: string | un
     .filter(({ publishedPort }) => publishedPort !== 0)
     .sort((a, b) => a.targetPort - b.targetPort || a.protocol - b.protocol);
   if (port === undefined) {
-    context.io.out(published.map((one) => `${portText(one)} -> ${hostAddress(one)}\n`).join(''));
+    context.io.out(published.map((one) => `${targetText(one)} -> ${hostAddress(one)}\n`).join(''));
     return;
   }
   const wanted = port.includes('/') ? port.toLowerCase() : `${port}/tcp`;
   if (!/^\d+\/(?:tcp|udp|sctp)$/.test(wanted))
     throw invalidArgument(`"${port}" is not a port`, { value: port, hint: 'It looks like 80 or 53/udp.' });
-  const found = published.filter((one) => portText(one) === wanted);
+  const found = published.filter((one) => targetText(one) === wanted);
   if (found.length === 0) throw notFound(`no public port '${wanted}' published for ${ref}`, { value: port });
   context.io.out(found.map((one) => `${hostAddress(one)}\n`).join(''));
 }

@@ -7,7 +7,7 @@ import { inPlace } from '../format/screen.js';
 import { byTask, type Flow, type Total, totalOf } from '../ingress/flows.js';
 import { choose, type Publication, publicationsOf } from '../ingress/publications.js';
 import { type Reading, readIngress } from '../ingress/reading.js';
-import { INTERVAL, type Published, publishedFlows, readPublished, silentLines } from './ingress.js';
+import { INTERVAL, type Published, publishedFlows, readPublished, serviceFinder, silentLines } from './ingress.js';
 import { warn } from './refs.js';
 
 const SORTS = ['rate', 'active', 'total', 'in', 'out', 'name'] as const;
@@ -28,8 +28,8 @@ interface Entry {
 }
 
 /**
- * `tsswarm ingress top`: each task of each published port over all nodes, the busiest first, each second until
- * Ctrl-C; in place on a terminal, with `--no-stream` once.
+ * `tsswarm ingress top`: each task of each published port over all nodes, the busiest first, until Ctrl-C each second,
+ * or as soon as nodes have answered that take longer; in place on a terminal, with `--no-stream` once.
  */
 export async function showIngressTop(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const { io } = context;
@@ -38,14 +38,14 @@ export async function showIngressTop(context: Context, refs: readonly string[], 
   const stop = once ? undefined : io.interrupted();
   let published = await readPublished(context);
   // What is misspelt is told before anything is shown.
-  chosenOf(published, refs);
+  await chosenOf(context, published, refs);
   let before = await readIngress(context, published.nodes);
   for (;;) {
     await io.clock.sleep(INTERVAL, stop).catch(() => undefined);
     if (stop?.aborted) return;
     published = await readPublished(context);
     const now = await readIngress(context, published.nodes);
-    const entries = sorted(entriesOf(chosenOf(published, refs), published, before, now), sort);
+    const entries = sorted(entriesOf(await chosenOf(context, published, refs), published, before, now), sort);
     const rows = entries.map(({ publication, flows }) => topRow(publication, flows));
     const table = renderList(topView, rows, { format: flags.text('format'), quiet: false });
     if (io.columns === undefined || once) {
@@ -66,9 +66,15 @@ export async function showIngressTop(context: Context, refs: readonly string[], 
 }
 
 /** Of all services when none is named; of those named, what is there now. @throws NOT_FOUND */
-function chosenOf({ services }: Published, refs: readonly string[]): Publication[] {
+async function chosenOf(
+  context: Context,
+  { services }: Published,
+  refs: readonly string[],
+): Promise<readonly Publication[]> {
   const all = publicationsOf(services);
-  return refs.length === 0 ? all : [...new Set(refs.flatMap((ref) => choose(all, services, ref)))];
+  if (refs.length === 0) return all;
+  const find = serviceFinder(context);
+  return [...new Set((await Promise.all(refs.map((ref) => choose(all, ref, find)))).flat())];
 }
 
 function entriesOf(publications: readonly Publication[], published: Published, before: Reading, now: Reading): Entry[] {

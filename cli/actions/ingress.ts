@@ -1,16 +1,16 @@
 import type { Node, Service, Task } from '../../proto/gen/objects.js';
-import { TaskState } from '../../proto/gen/objects.js';
 import { PublishMode } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { naturalOrder } from '../format/human.js';
 import { portObject } from '../format/ingress-json.js';
-import { flowRow, flowView, modeText, portRow, portView, schedulerText } from '../format/ingress-rows.js';
+import { flowRow, flowView, portRow, portView, schedulerText } from '../format/ingress-rows.js';
 import { renderInspected, renderList } from '../format/list.js';
+import { modeText, publishedText, targetText } from '../format/ports.js';
 import { type Flow, flowsOf } from '../ingress/flows.js';
-import { choose, type Publication, publicationsOf, publishedText, targetText } from '../ingress/publications.js';
+import { choose, directTasks, type Publication, publicationsOf } from '../ingress/publications.js';
 import { nodeName, type Reading, readIngress, type SilentNode } from '../ingress/reading.js';
-import { listOptionsOf, warn } from './refs.js';
+import { findEach, listOptionsOf, warn } from './refs.js';
 
 /** What managers know. */
 export interface Published {
@@ -48,25 +48,38 @@ export async function listIngress(context: Context, flags: Flags): Promise<void>
   tellSilent(context, now.silent);
 }
 
-/** `tsswarm ingress inspect SERVICE|PORT`: each task at each node. */
-export async function inspectIngress(context: Context, ref: string, flags: Flags): Promise<void> {
+/** `tsswarm ingress inspect SERVICE|PORT...`: each task at each node. */
+export async function inspectIngress(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const published = await readPublished(context);
-  const chosen = choose(publicationsOf(published.services), published.services, ref);
+  const all = publicationsOf(published.services);
+  const find = serviceFinder(context);
+  const chosen = new Set((await findEach(context, refs, (ref) => choose(all, ref, find))).flat());
+  const format = flags.text('format');
+  if (chosen.size === 0) {
+    if (format !== undefined) context.io.out(renderInspected([], format));
+    return;
+  }
   const nodes = await nodesOf(context, published.nodes, flags.text('node'));
   const [before, now] = await readTwice(context, nodes);
-  const found = chosen.map((publication) => ({
+  const found = [...chosen].map((publication) => ({
     publication,
     flows: publishedFlows(publication, { ...published, nodes }, before, now),
   }));
-  const format = flags.text('format');
-  if (format === undefined) {
+  if (format === undefined)
     context.io.out(found.map(({ publication, flows }) => pretty(publication, flows)).join('\n'));
-    tellSilent(context, now.silent);
-  } else {
+  else {
     const objects = found.map(({ publication, flows }) => portObject(publication, flows, now.silent));
     context.io.out(renderInspected(objects, format));
   }
+  // In JSON they are among the rest.
+  if (format !== 'json') tellSilent(context, now.silent);
 }
+
+/** As managers resolve what a service is called by. */
+export const serviceFinder =
+  (context: Context) =>
+  async (ref: string): Promise<Service> =>
+    (await (await context.control()).getService({ ref })).service;
 
 /** @throws NOT_FOUND, or INVALID_ARGUMENT when several are meant */
 async function nodesOf(context: Context, nodes: readonly Node[], ref: string | undefined): Promise<readonly Node[]> {
@@ -94,22 +107,13 @@ export function publishedFlows(
   return flows.sort((a, b) => naturalOrder(a.node.name, b.node.name) || naturalOrder(a.taskName, b.taskName));
 }
 
-/** Tasks that have the port on their own nodes. */
-function directTasks({ service, port }: Publication, tasks: readonly Task[]): number {
-  return tasks.filter(
-    ({ serviceId, status }) =>
-      serviceId === service.id &&
-      status.state === TaskState.RUNNING &&
-      status.portStatus.ports.some(
-        ({ publishedPort, protocol }) => publishedPort === port.publishedPort && protocol === port.protocol,
-      ),
-  ).length;
-}
-
 function pretty(publication: Publication, flows: readonly Flow[]): string {
   const { service, port } = publication;
+  const balancers = [...new Set(flows.map(({ balancer }) => balancer))].join(' and ');
   const scheduler = port.publishMode === PublishMode.HOST ? '' : `, scheduler ${schedulerText(port)}`;
-  const head = `${service.spec.name}: ${publishedText(port)} -> ${targetText(port)}, mode ${modeText(port)}${scheduler}\n`;
+  const balancer = balancers === '' ? '' : `, balancer ${balancers}`;
+  const how = `mode ${modeText(port)}${scheduler}${balancer}`;
+  const head = `${service.spec.name}: ${publishedText(port)} -> ${targetText(port)}, ${how}\n`;
   if (port.publishMode === PublishMode.HOST)
     return `${head}Counts are of the mesh alone; see: tsswarm service ps ${service.spec.name}\n`;
   return head + renderList(flowView, flows.map(flowRow), { format: undefined, quiet: false });

@@ -20,20 +20,20 @@ export function registerIngress(program: Command, context: Context): void {
 
   ingress
     .command('inspect')
-    .description('Show what each node sends to each task of a published port')
-    .argument('<service|port>', 'Name or id of a service, or a port as 8080 or 53/udp')
+    .description('Show what each node sends to each task of published ports')
+    .argument('<service|port...>', 'Names or ids of services, or ports as 8080, 53/udp or 192.0.2.10:443/tcp')
     .option('--node <NODE>', 'Ask this node alone')
-    .option('-f, --format <TEMPLATE>', "'json' or a Go template, as '{{.PublishedPort}}'")
-    .action(async (ref: string, _options, command: Command) => {
+    .option('-f, --format <TEMPLATE>', "'json' or a Go template, as '{{.PublishedPort}}'; without it, a table")
+    .action(async (refs: string[], _options, command: Command) => {
       const { inspectIngress } = await import('../actions/ingress.js');
-      await inspectIngress(context, ref, flagsOf(command));
+      await inspectIngress(context, refs, flagsOf(command));
     });
 
   ingress
     .command('top')
     .description('Show the busiest tasks of published ports, each second')
     .argument('[service|port...]', 'Only these')
-    .option('--sort <KEY>', 'rate, active, total, in, out or name', 'rate')
+    .option('--sort <KEY>', 'rate (when left out), active, total, in, out or name')
     .option('--no-stream', 'Show it once')
     .option('--format <TEMPLATE>', "'json', 'table TEMPLATE' or a Go template, as '{{.Task}} {{.Active}}'")
     .action(async (refs: string[], _options, command: Command) => {

@@ -1,8 +1,10 @@
+import { bracketed } from '../../lib/ip.js';
 import { type ContainerInfo, ContainerPhase } from '../../proto/gen/containers.js';
 import { HealthState } from '../../proto/gen/objects.js';
-import { type Mount, MountType, type PortConfig, ProtocolName } from '../../proto/gen/specs.js';
+import { type Mount, MountType, type PortConfig } from '../../proto/gen/specs.js';
 import { humanDuration, shortId } from './human.js';
 import type { ListView } from './list.js';
+import { protocolText } from './ports.js';
 
 /** Rows of `ps`, with the fields that Docker's templates know them by. */
 export type ContainerRow = ReturnType<typeof containerRow>;
@@ -132,11 +134,6 @@ const HEALTH_TEXTS: Readonly<Record<HealthState, string>> = {
   [HealthState.UNHEALTHY]: ' (unhealthy)',
 };
 
-/** `80/tcp` */
-export function portText(port: Pick<PortConfig, 'targetPort' | 'protocol'>): string {
-  return `${port.targetPort}/${ProtocolName[port.protocol].toLowerCase()}`;
-}
-
 /** The address of this machine that a port is published on. */
 export function hostIpOf({ hostIp }: Pick<PortConfig, 'hostIp'>): string {
   return hostIp === '' ? '0.0.0.0' : hostIp;
@@ -144,8 +141,7 @@ export function hostIpOf({ hostIp }: Pick<PortConfig, 'hostIp'>): string {
 
 /** `0.0.0.0:8080`; an IPv6 address stands in brackets. */
 export function hostAddress(port: Pick<PortConfig, 'hostIp' | 'publishedPort'>): string {
-  const host = hostIpOf(port);
-  return `${host.includes(':') ? `[${host}]` : host}:${port.publishedPort}`;
+  return `${bracketed(hostIpOf(port))}:${port.publishedPort}`;
 }
 
 /** `0.0.0.0:8080->80/tcp, 90/udp`; neighbours that are the same inside and outside as one: `0.0.0.0:80-82->80-82/tcp`. */
@@ -178,7 +174,7 @@ function runText(run: readonly PortConfig[]): string {
   const last = run.at(-1);
   if (!first || !last) return '';
   const rest = last === first ? '' : `-${last.targetPort}`;
-  const inside = `${first.targetPort}${rest}/${ProtocolName[first.protocol].toLowerCase()}`;
+  const inside = `${first.targetPort}${rest}/${protocolText(first.protocol)}`;
   return first.publishedPort === 0 ? inside : `${hostAddress(first)}${rest}->${inside}`;
 }
 

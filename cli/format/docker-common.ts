@@ -1,6 +1,7 @@
-import type { Meta, NetworkAttachment } from '../../proto/gen/objects.js';
-import { type HealthConfig, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
+import type { Meta, NetworkAttachment, Node, NodeProblem } from '../../proto/gen/objects.js';
+import type { HealthConfig, PortConfig } from '../../proto/gen/specs.js';
 import { rfc3339 } from './human.js';
+import { modeText, protocolText } from './ports.js';
 
 /** A time that is not known, or has not come yet: Go's zero. */
 export const NEVER = '0001-01-01T00:00:00Z';
@@ -39,6 +40,9 @@ export function dockerMeta(meta: Meta) {
   };
 }
 
+/** What a node cannot do, and what managers could not give it. */
+export const problemsOf = ({ problems, unallocated }: Node): NodeProblem[] => [...problems, ...unallocated];
+
 /** `ON_FAILURE` → `on-failure`. */
 export function dashed(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
@@ -47,11 +51,11 @@ export function dashed(name: string): string {
 export function dockerPort(port: PortConfig) {
   return {
     Name: nonBlank(port.name),
-    Protocol: ProtocolName[port.protocol].toLowerCase(),
+    Protocol: protocolText(port.protocol),
     TargetPort: port.targetPort,
     PublishedPort: nonZero(port.publishedPort),
     PublishedPortLast: nonZero(port.publishedLast),
-    PublishMode: port.publishMode === PublishMode.HOST ? 'host' : 'ingress',
+    PublishMode: modeText(port),
     HostIP: nonBlank(port.hostIp),
     Scheduler: nonBlank(port.scheduler),
     AffinityTimeout: nonZero(port.affinityTimeout),

@@ -14,11 +14,12 @@ import {
   type PortConfig,
   type ResourceRequirements,
 } from '../../proto/gen/specs.js';
-import { hostIpOf, labelsOf, portText, stateText } from './container-rows.js';
+import { hostIpOf, labelsOf, stateText } from './container-rows.js';
 import { dockerHealthcheck, NEVER, nonEmpty } from './docker-common.js';
 import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
+import { targetText } from './ports.js';
 
 /** `GET /containers/{id}/json`. */
 export function dockerContainer(info: ContainerInfo) {
@@ -136,7 +137,7 @@ function processConfig(info: ContainerInfo) {
     AttachStdin: attachStdin,
     AttachStdout: attachStdin,
     AttachStderr: attachStdin,
-    ExposedPorts: ports.length > 0 ? goMap(Object.fromEntries(ports.map((port) => [portText(port), {}]))) : undefined,
+    ExposedPorts: ports.length > 0 ? goMap(Object.fromEntries(ports.map((port) => [targetText(port), {}]))) : undefined,
     Tty: container.tty,
     OpenStdin: container.openStdin,
     StdinOnce: attachStdin,
@@ -230,7 +231,7 @@ function addressesOf(endpoint: ContainerEndpoint | undefined) {
 function portMap(ports: readonly PortConfig[]) {
   const map: Record<string, { HostIp: string; HostPort: string }[] | null> = {};
   for (const port of ports) {
-    const key = portText(port);
+    const key = targetText(port);
     map[key] ??= null;
     if (port.publishedPort === 0) continue;
     map[key] = [...(map[key] ?? []), { HostIp: hostIpOf(port), HostPort: String(port.publishedPort) }];

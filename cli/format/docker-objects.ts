@@ -13,7 +13,7 @@ import {
 } from '../../proto/gen/objects.js';
 import { type ClusterSpec, NodeAvailabilityName, NodeRoleName } from '../../proto/gen/specs.js';
 import { dockerAutoscaleStatus } from './autoscale.js';
-import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero } from './docker-common.js';
+import { dockerAttachment, dockerMeta, dockerPort, nonBlank, nonEmpty, nonZero, problemsOf } from './docker-common.js';
 import { dockerEndpointSpec, dockerServiceSpec, dockerTaskSpec, type SpecOptions } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
@@ -126,9 +126,7 @@ export function dockerNode(node: Node) {
         }
       : undefined,
     DataPathAddr: nonBlank(node.dataPathAddress),
-    Problems: nonEmpty(
-      [...node.problems, ...node.unallocated].map(({ subject, message }) => ({ Subject: subject, Message: message })),
-    ),
+    Problems: nonEmpty(problemsOf(node).map(({ subject, message }) => ({ Subject: subject, Message: message }))),
   };
 }
 

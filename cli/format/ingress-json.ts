@@ -1,7 +1,8 @@
 import type { Flow } from '../ingress/flows.js';
-import { type Publication, protocolText } from '../ingress/publications.js';
+import type { Publication } from '../ingress/publications.js';
 import { nodeName, type SilentNode } from '../ingress/reading.js';
-import { modeText, schedulerText } from './ingress-rows.js';
+import { schedulerText } from './ingress-rows.js';
+import { modeText, protocolText } from './ports.js';
 
 /** A published port as `ingress inspect --format json` shows it; rates are in a second. */
 export function portObject({ service, port }: Publication, flows: readonly Flow[], silent: readonly SilentNode[]) {
@@ -10,6 +11,7 @@ export function portObject({ service, port }: Publication, flows: readonly Flow[
     ServiceID: service.id,
     Protocol: protocolText(port.protocol),
     PublishedPort: port.publishedPort,
+    PublishedPortLast: port.publishedLast || port.publishedPort,
     TargetPort: port.targetPort,
     HostIP: port.hostIp,
     Mode: modeText(port),
@@ -20,6 +22,7 @@ export function portObject({ service, port }: Publication, flows: readonly Flow[
       Task: flow.taskName,
       TaskID: flow.taskId,
       Address: flow.address,
+      Balancer: flow.balancer,
       Weight: flow.weight,
       State: flow.state,
       ActiveConnections: flow.active,

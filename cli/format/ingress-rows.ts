@@ -1,15 +1,14 @@
 import type { PortConfig } from '../../proto/gen/specs.js';
 import { PublishMode } from '../../proto/gen/specs.js';
 import { byTask, type Flow, stateOf, totalOf } from '../ingress/flows.js';
-import { type Publication, protocolText, publishedText, targetText } from '../ingress/publications.js';
+import type { Publication } from '../ingress/publications.js';
 import { humanSize } from './human.js';
 import type { ListView } from './list.js';
+import { modeText, protocolText, publishedText, targetText } from './ports.js';
 
 /** What does not go through the mesh is not counted. */
 const NOT_COUNTED = '-';
 
-export const modeText = ({ publishMode }: PortConfig): string =>
-  publishMode === PublishMode.HOST ? 'host' : 'ingress';
 export const schedulerText = ({ publishMode, scheduler }: PortConfig): string =>
   publishMode === PublishMode.HOST ? NOT_COUNTED : scheduler || 'rr';
 
@@ -33,6 +32,7 @@ export function portRow({ service, port }: Publication, flows: readonly Flow[], 
     Service: service.spec.name,
     Protocol: protocolText(port.protocol),
     PublishedPort: String(port.publishedPort),
+    PublishedPortLast: String(port.publishedLast || port.publishedPort),
     TargetPort: String(port.targetPort),
     HostIP: port.hostIp,
     Published: publishedText(port),
@@ -56,6 +56,7 @@ export const portView: ListView<PortRow> = {
     Service: 'SERVICE',
     Protocol: 'PROTOCOL',
     PublishedPort: 'PUBLISHED PORT',
+    PublishedPortLast: 'LAST PUBLISHED PORT',
     TargetPort: 'TARGET PORT',
     HostIP: 'HOST IP',
     Published: 'PUBLISHED',

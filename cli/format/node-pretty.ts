@@ -1,12 +1,13 @@
 import { type Node, NodeStateName, ReachabilityName } from '../../proto/gen/objects.js';
 import { NodeAvailabilityName } from '../../proto/gen/specs.js';
+import { problemsOf } from './docker-common.js';
 import { capitalize, humanBytes, rfc3339 } from './human.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 
 /** `node inspect --pretty`. */
 export function prettyNode(node: Node): string {
   const { description, status, managerStatus: manager } = node;
-  const problems = [...node.problems, ...node.unallocated];
+  const problems = problemsOf(node);
   const lines: PrettyLine[] = [
     ['ID', node.id],
     ['Name', node.spec.name || undefined],

@@ -1,3 +1,4 @@
+import { bracketed } from '../../lib/ip.js';
 import type { ServiceCounts } from '../../proto/gen/control.js';
 import type { Image } from '../../proto/gen/node.js';
 import {
@@ -7,11 +8,12 @@ import {
   ReachabilityName,
   type Service,
 } from '../../proto/gen/objects.js';
-import { NodeAvailabilityName, type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/specs.js';
-import { dashed, NEVER } from './docker-common.js';
+import { NodeAvailabilityName, type PortConfig, PublishMode } from '../../proto/gen/specs.js';
+import { NEVER } from './docker-common.js';
 import { type AnyNetwork, driverOf, scopeOf } from './docker-network.js';
 import { capitalize, humanDuration, humanSize, rfc3339, shortId } from './human.js';
 import type { ListView } from './list.js';
+import { protocolText } from './ports.js';
 
 /** Rows of the lists, with the fields that Docker's templates know them by. */
 
@@ -132,9 +134,9 @@ function runText(run: readonly PortConfig[]): string {
   const last = run.at(-1);
   if (!first || !last) return '';
   const range = (from: number, to: number) => (from === to ? `${from}` : `${from}-${to}`);
-  const host = first.hostIp === '' ? '*' : first.hostIp.includes(':') ? `[${first.hostIp}]` : first.hostIp;
+  const host = first.hostIp === '' ? '*' : bracketed(first.hostIp);
   const published = range(first.publishedPort, last.publishedPort);
-  return `${host}:${published}->${range(first.targetPort, last.targetPort)}/${dashed(ProtocolName[first.protocol])}`;
+  return `${host}:${published}->${range(first.targetPort, last.targetPort)}/${protocolText(first.protocol)}`;
 }
 
 export type NetworkRow = ReturnType<typeof networkRow>;

@@ -4,8 +4,6 @@ import {
   type HealthConfig,
   MountTypeName,
   type PortConfig,
-  ProtocolName,
-  PublishMode,
   type ResourceRequirements,
   RestartConditionName,
   type ServiceSpec,
@@ -16,6 +14,7 @@ import { autoscaleLines } from './autoscale.js';
 import { dashed } from './docker-common.js';
 import { goDuration, humanBytes, rfc3339 } from './human.js';
 import { portNotes } from './port-notes.js';
+import { modeText, publishedAt, targetText } from './ports.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 import { modeOf } from './rows.js';
 import { scheduleLines } from './schedule.js';
@@ -59,13 +58,9 @@ export function prettyService(
 
 /** `192.0.2.7:8080 -> 80/tcp (ingress, lc, affinity 10m0s)`; in host mode also `8080-8090 -> …` and `any -> …`. */
 function portLine(port: PortConfig): string {
-  const mode = port.publishMode === PublishMode.HOST ? 'host' : 'ingress';
-  const last = port.publishedLast === 0 ? '' : `-${port.publishedLast}`;
-  const published = port.publishedPort === 0 ? 'any' : `${port.publishedPort}${last}`;
-  const at = port.hostIp === '' ? '' : `${port.hostIp.includes(':') ? `[${port.hostIp}]` : port.hostIp}:`;
-  const how = [mode, port.scheduler, port.affinityTimeout > 0 ? `affinity ${goDuration(port.affinityTimeout)}` : ''];
-  const words = how.filter((word) => word !== '').join(', ');
-  return `${at}${published} -> ${port.targetPort}/${dashed(ProtocolName[port.protocol])} (${words})`;
+  const affinity = port.affinityTimeout > 0 ? `affinity ${goDuration(port.affinityTimeout)}` : '';
+  const words = [modeText(port), port.scheduler, affinity].filter((word) => word !== '').join(', ');
+  return `${publishedAt(port)} -> ${targetText(port)} (${words})`;
 }
 
 function updateStatusLines({ updateStatus: status }: Service): PrettyLine[] {

@@ -1,19 +1,23 @@
 import { describe, expect, test } from 'vitest';
+import { failedPrecondition, notFound } from '../../lib/errors.js';
 import {
   BackendTraffic,
   IngressAnswer,
   Node,
   NodeDescription,
   PortConfig,
+  PortStatus,
   PortTraffic,
+  PublishMode,
   Service,
   ServiceSpec,
   Task,
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
+import { publishedText } from '../format/ports.js';
 import { byTask, flowsOf, stateOf, totalOf } from './flows.js';
-import { choose, publicationsOf, publishedText } from './publications.js';
+import { choose, directTasks, publicationsOf } from './publications.js';
 import type { Reading } from './reading.js';
 
 const port = PortConfig.create({ publishedPort: 8080, targetPort: 80 });
@@ -100,24 +104,62 @@ describe('flows', () => {
 
 describe('publications', () => {
   const udp = PortConfig.create({ publishedPort: 8080, targetPort: 53, protocol: 1, hostIp: 'fd00::1' });
-  const services = [{ ...service, endpoint: { ...service.endpoint, ports: [udp, port] } }, Service.create({ id: 'x' })];
+  const https = PortConfig.create({ publishedPort: 443, targetPort: 443, hostIp: '192.0.2.10' });
+  const host = { publishMode: PublishMode.HOST };
+  const range = PortConfig.create({ ...host, publishedPort: 9080, publishedLast: 9089, targetPort: 80 });
+  const open = PortConfig.create({ ...host, targetPort: 81 });
+  const silent = Service.create({ id: 'x', spec: ServiceSpec.create({ name: 'x' }) });
+  const direct = Service.create({
+    id: 'directid',
+    spec: ServiceSpec.create({ name: 'direct' }),
+    endpoint: { ...service.endpoint, ports: [open, range] },
+  });
+  const services = [{ ...service, endpoint: { ...service.endpoint, ports: [udp, port, https] } }, direct, silent];
   const all = publicationsOf(services);
+  const find = async (ref: string) => {
+    if (ref === 'se') throw failedPrecondition('service "se" is ambiguous');
+    const found = services.find(({ id, spec }) => spec.name === ref || id.startsWith(ref));
+    if (!found) throw notFound(`no such service: ${ref}`);
+    return found;
+  };
+  const web = ['192.0.2.10:443/tcp', '8080/tcp', '[fd00::1]:8080/udp'];
 
   test.each<[string, string[]]>([
-    ['web', ['8080/tcp', '[fd00::1]:8080/udp']],
-    ['servi', ['8080/tcp', '[fd00::1]:8080/udp']],
+    ['web', web],
+    ['servi', web],
     ['8080', ['8080/tcp', '[fd00::1]:8080/udp']],
     ['8080/udp', ['[fd00::1]:8080/udp']],
-  ])('%s', (ref, found) => {
-    expect(choose(all, services, ref).map((one) => publishedText(one.port))).toEqual(found);
+    ['[fd00::1]:8080/udp', ['[fd00::1]:8080/udp']],
+    ['192.0.2.10:443/tcp', ['192.0.2.10:443/tcp']],
+    ['9085', ['9080-9089/tcp']],
+    ['9080-9089/tcp', ['9080-9089/tcp']],
+    ['any/tcp', ['any/tcp']],
+    ['direct', ['9080-9089/tcp', 'any/tcp']],
+  ])('%s', async (ref, found) => {
+    expect((await choose(all, ref, find)).map((one) => publishedText(one.port))).toEqual(found);
   });
 
   test.each([
     ['80', 'no service publishes port 80'],
+    ['9090', 'no service publishes port 9090'],
     ['8080/sctp', 'no service publishes port 8080/sctp'],
     ['wep', 'no such service or published port: wep'],
-    ['x', 'publishes no port'],
-  ])('%s is refused', (ref, words) => {
-    expect(() => choose(all, services, ref)).toThrow(words);
+    ['x', 'service x publishes no port'],
+    ['se', 'service "se" is ambiguous'],
+  ])('%s is refused', async (ref, words) => {
+    await expect(choose(all, ref, find)).rejects.toThrow(words);
+  });
+
+  test('tasks that have a port of a range, or one that is left open', () => {
+    const holder = (id: string, ...ports: PortConfig[]) => ({
+      ...task(id, 1),
+      serviceId: direct.id,
+      status: TaskStatus.create({ state: TaskState.RUNNING, portStatus: PortStatus.create({ ports }) }),
+    });
+    const tasks = [
+      holder('1', { ...range, publishedPort: 9080, publishedLast: 0 }, { ...open, publishedPort: 32768 }),
+      holder('2', { ...range, publishedPort: 9081, publishedLast: 0 }),
+    ];
+    expect([open, range].map((one) => directTasks({ service: direct, port: one }, tasks))).toEqual([1, 2]);
   });
 });

@@ -1,6 +1,7 @@
 /** What each node sends to each task, from two readings. Pure. */
 import { BackendTraffic, type IngressAnswer, type PortTraffic } from '../../proto/gen/ingress.js';
 import { type Node, type Task, TaskState } from '../../proto/gen/objects.js';
+import { taskName } from '../format/task-rows.js';
 import type { Publication } from './publications.js';
 import { type NodeName, nodeName, type Reading } from './reading.js';
 
@@ -17,6 +18,8 @@ export type BackendState = 'serving' | 'draining' | 'absent';
 /** One task of a published port, as one node balances to it. */
 export interface Flow extends BackendTraffic {
   readonly node: NodeName;
+  /** Of the node: nft, ipvs. */
+  readonly balancer: string;
   readonly state: BackendState;
   readonly rates: Rates;
 }
@@ -36,14 +39,14 @@ export function flowsOf(
   return nodes.flatMap((node) => {
     const answer = now.answers.get(node.id);
     if (!answer) return [];
-    const name = { id: node.id, name: nodeName(node) };
+    const place = { node: { id: node.id, name: nodeName(node) }, balancer: answer.balancer };
     const earlier = before.answers.get(node.id);
     const known = backendsOf(answer, publication).map((backend): Flow => {
       const state = backend.weight > 0 ? 'serving' : 'draining';
-      return { ...backend, node: name, state, rates: ratesOf(publication, backend, answer, earlier) };
+      return { ...backend, ...place, state, rates: ratesOf(publication, backend, answer, earlier) };
     });
     const present = new Set(known.map(({ taskId }) => taskId));
-    return [...known, ...running.filter(({ id }) => !present.has(id)).map((task) => absent(task, name))];
+    return [...known, ...running.filter(({ id }) => !present.has(id)).map((task) => absent(task, place))];
   });
 }
 
@@ -76,9 +79,9 @@ function isExpected({ serviceId, status, desiredState }: Task, { service }: Publ
   return serviceId === service.id && status.state === TaskState.RUNNING && desiredState === TaskState.RUNNING;
 }
 
-function absent(task: Task, node: NodeName): Flow {
-  const taskName = `${task.serviceName}.${task.slot || task.nodeId}`;
-  return { ...BackendTraffic.create({ taskId: task.id, taskName }), node, state: 'absent', rates: STILL };
+function absent(task: Task, place: Pick<Flow, 'node' | 'balancer'>): Flow {
+  const backend = BackendTraffic.create({ taskId: task.id, taskName: taskName(task) });
+  return { ...backend, ...place, state: 'absent', rates: STILL };
 }
 
 export interface Total extends Rates {
@@ -99,7 +102,7 @@ export function totalOf(flows: readonly Flow[]): Total {
 }
 
 /** A task with an address of each family is one task. */
-export const taskKey = ({ taskId, address }: Flow): string => taskId || address;
+const taskKey = ({ taskId, address }: Flow): string => taskId || address;
 
 /** A task serves when any node sends it new connections. */
 export function stateOf(flows: readonly Flow[]): BackendState {

@@ -1,6 +1,7 @@
-import { invalidArgument, notFound } from '../../lib/errors.js';
-import type { Service } from '../../proto/gen/objects.js';
-import { type PortConfig, type Protocol, ProtocolName } from '../../proto/gen/specs.js';
+import { codeOf, invalidArgument, notFound } from '../../lib/errors.js';
+import { type Service, type Task, TaskState } from '../../proto/gen/objects.js';
+import type { PortConfig } from '../../proto/gen/specs.js';
+import { includesNumber, protocolText, publishedText } from '../format/ports.js';
 
 /** A published port with the service that it leads to. */
 export interface Publication {
@@ -8,54 +9,57 @@ export interface Publication {
   readonly port: PortConfig;
 }
 
-export const protocolText = (protocol: Protocol): string => ProtocolName[protocol].toLowerCase();
-
-/** `8080/tcp`; on one address only, `192.0.2.1:8080/tcp`. */
-export function publishedText({ hostIp, publishedPort, protocol }: PortConfig): string {
-  const host = hostIp === '' ? '' : `${hostIp.includes(':') ? `[${hostIp}]` : hostIp}:`;
-  return `${host}${publishedPort}/${protocolText(protocol)}`;
-}
-
-export const targetText = ({ targetPort, protocol }: PortConfig): string => `${targetPort}/${protocolText(protocol)}`;
-
-/** By port. */
+/** By port; those that are left open come last. */
 export function publicationsOf(services: readonly Service[]): Publication[] {
+  const place = ({ port }: Publication) => port.publishedPort || Number.POSITIVE_INFINITY;
+  const order = (a: number, b: number) => (a === b ? 0 : a - b);
   return services
-    .flatMap((service) =>
-      service.endpoint.ports
-        .filter(({ publishedPort }) => publishedPort !== 0)
-        .map((port): Publication => ({ service, port })),
-    )
-    .sort((a, b) => a.port.publishedPort - b.port.publishedPort || a.port.protocol - b.port.protocol);
+    .flatMap((service) => service.endpoint.ports.map((port): Publication => ({ service, port })))
+    .sort((a, b) => order(place(a), place(b)) || a.port.protocol - b.port.protocol);
 }
 
 /**
- * Those that are meant by `web`, a service's id, `8080` or `8080/udp`.
- * @throws NOT_FOUND, INVALID_ARGUMENT for a service without a published port
+ * Those that are meant by what `ingress ls` shows as published, by `8080` or `8080/udp`, by `web` or a service's id.
+ * @param findService as managers resolve it
+ * @throws NOT_FOUND, INVALID_ARGUMENT for a service without a published port, and what managers refuse
  */
-export function choose(publications: readonly Publication[], services: readonly Service[], ref: string): Publication[] {
+export async function choose(
+  publications: readonly Publication[],
+  ref: string,
+  findService: (ref: string) => Promise<Service>,
+): Promise<Publication[]> {
+  const shown = publications.filter(({ port }) => publishedText(port) === ref);
+  if (shown.length > 0) return shown;
   const asked = /^(\d+)(?:\/([a-z]+))?$/.exec(ref);
   const chosen = asked
     ? publications.filter(
         ({ port }) =>
-          port.publishedPort === Number(asked[1]) &&
+          includesNumber(port, Number(asked[1])) &&
           (asked[2] === undefined || protocolText(port.protocol) === asked[2]),
       )
     : [];
   if (chosen.length > 0) return chosen;
-  const service = serviceOf(services, ref);
-  if (!service) {
+  const service = await findService(ref).catch((error: unknown) => {
+    if (codeOf(error) !== 'NOT_FOUND') throw error;
     throw notFound(asked ? `no service publishes port ${ref}` : `no such service or published port: ${ref}`, {
       value: ref,
       hint: 'See: tsswarm ingress ls',
     });
-  }
+  });
   const own = publications.filter((publication) => publication.service.id === service.id);
   if (own.length === 0) throw invalidArgument(`service ${service.spec.name} publishes no port`, { value: ref });
   return own;
 }
 
-const serviceOf = (services: readonly Service[], ref: string): Service | undefined =>
-  services.find(({ spec }) => spec.name === ref) ??
-  services.find(({ id }) => id === ref) ??
-  (ref.length >= 4 ? services.find(({ id }) => id.startsWith(ref)) : undefined);
+/** Tasks that have the port, or one of its range, on their own nodes. */
+export function directTasks({ service, port }: Publication, tasks: readonly Task[]): number {
+  const isMeant = (own: PortConfig): boolean =>
+    own.protocol === port.protocol &&
+    own.targetPort === port.targetPort &&
+    own.hostIp === port.hostIp &&
+    (port.publishedPort === 0 || includesNumber(port, own.publishedPort));
+  return tasks.filter(
+    ({ serviceId, status }) =>
+      serviceId === service.id && status.state === TaskState.RUNNING && status.portStatus.ports.some(isMeant),
+  ).length;
+}

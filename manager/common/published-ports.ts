@@ -1,4 +1,4 @@
-import { familyOf } from '../../lib/ip.js';
+import { bracketed, familyOf } from '../../lib/ip.js';
 import { type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/index.js';
 
 /** Where a port is published: a port or, in host mode, one of a range, on all addresses of the nodes or on one. */
@@ -22,7 +22,7 @@ const numbersText = (port: Published): string =>
 /** `8080/tcp`, `8080-8090/udp`, `192.0.2.7:8080/tcp`, `[fd00::1]:8080/tcp`. */
 export function publishedText(port: Published): string {
   const { hostIp } = port;
-  const at = hostIp === '' ? '' : `${familyOf(hostIp) === 6 ? `[${hostIp}]` : hostIp}:`;
+  const at = hostIp === '' ? '' : `${bracketed(hostIp)}:`;
   return `${at}${numbersText(port)}/${ProtocolName[port.protocol].toLowerCase()}`;
 }
 

@@ -69,7 +69,7 @@ test('ingress ls - each published port over all nodes, and who did not answer', 
 
 test('ingress inspect - each task at each node, by service or port', async () => {
   const { out, err } = await swarm.cli('ingress', 'inspect', 'web');
-  expect(out).toContain('web: 8080/tcp -> 80/tcp, mode ingress, scheduler rr\n');
+  expect(out).toContain('web: 8080/tcp -> 80/tcp, mode ingress, scheduler rr, balancer nft\n');
   expect(cells(out).slice(1)).toEqual([
     [
       ...['NODE', 'TASK', 'ADDRESS', 'WEIGHT', 'STATE', 'ACTIVE', 'TOTAL', 'CONN/S'],
@@ -84,13 +84,42 @@ test('ingress inspect - each task at each node, by service or port', async () =>
     Service: 'web',
     PublishedPort: 8080,
     Backends: [
-      { Node: 'node1', Task: 'web.1', State: 'serving', ConnectionRate: 10, PacketsOut: 150, BytesInRate: 2_000 },
+      {
+        Node: 'node1',
+        Task: 'web.1',
+        Balancer: 'nft',
+        State: 'serving',
+        ConnectionRate: 10,
+        PacketsOut: 150,
+        BytesInRate: 2_000,
+      },
       { Node: 'node1', Task: 'web.2', State: 'draining', ActiveConnections: 2 },
     ],
     NotAnswered: [{ Node: 'node2', Reason: 'node node2 is down: it cannot be asked' }],
   });
   const alone = await swarm.cli('ingress', 'inspect', 'web', '--node', 'node1', '--format', '{{len .NotAnswered}}');
   expect(alone).toEqual({ code: 0, out: '0\n', err: '' });
+  const template = await swarm.cli('ingress', 'inspect', 'web', '--format', '{{.PublishedPort}}');
+  expect(template).toEqual({ code: 0, out: '8080\n', err: SILENT });
+});
+
+test('ingress inspect - several at once, each once; the rest is shown when one is none', async () => {
+  const refs = ['direct', 'nothing', 'web', '8080/tcp'];
+  const { code, out, err } = await swarm.cli('ingress', 'inspect', ...refs, '--format', '{{.Service}}');
+  expect({ code, out }).toEqual({ code: 1, out: 'direct\nweb\n' });
+  expect(err).toContain('no such service or published port: nothing');
+  expect(err).toContain(SILENT);
+});
+
+test('ingress - a range from which each node chooses, and a port that is left open', async () => {
+  await swarm.cli(
+    ...['service', 'create', '--quiet', '--name', 'range', '--publish', 'published=9080-9089,target=80,mode=host'],
+    ...['--publish', 'target=82,mode=host', 'web'],
+  );
+  const { out } = await swarm.cli('ingress', 'ls', '--quiet');
+  expect(out).toBe('8080/tcp\n8081/tcp\n9080-9089/tcp\nany/tcp\n');
+  const [object] = JSON.parse((await swarm.cli('ingress', 'inspect', '9085', '--format', 'json')).out);
+  expect(object).toMatchObject({ Service: 'range', PublishedPort: 9080, PublishedPortLast: 9089 });
 });
 
 test('ingress inspect - what is not published is refused, and a node that is none', async () => {
