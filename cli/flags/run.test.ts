@@ -221,6 +221,7 @@ describe('run - the command line', () => {
     [['--device', 'x', 'img'], 'invalid device "x"'],
     [['-p', 'x:80', 'img'], '"x" is not a port'],
     [['-p', 'mode=ingress,target=80', 'img'], 'publishes on its own machine only'],
+    [['-p', 'published=80,target=80,scheduler=lc,affinity=5m', 'img'], 'scheduler=lc,affinity=5m0s: all connections'],
     [['--expose', '80:80', 'img'], 'invalid port format for --expose'],
     [['--memory', '1q', 'img'], '"1q" is not a size'],
     [['--sysctl', 'a', 'img'], "sysctl 'a' is not allowed"],

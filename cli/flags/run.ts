@@ -13,7 +13,7 @@ import {
   ResourceLimits,
   ResourceRequirements,
 } from '../../proto/gen/specs.js';
-import { csvFields } from './csv.js';
+import { goDuration } from '../format/human.js';
 import { containerNetworks } from './endpoints.js';
 import { badFlag, type Flags, inFlag } from './flags.js';
 import { applyHealthFlags } from './health.js';
@@ -220,9 +220,7 @@ function restartPolicy(flags: Flags): Pick<ContainerConfig, 'restart' | 'restart
 function publishedPorts(flags: Flags): Port[] {
   const published = flags
     .list('publish')
-    .flatMap((text) =>
-      inFlag('publish', text, (value) => parsePublish(value, PublishMode.HOST).map((port) => hostPort(port, value))),
-    );
+    .flatMap((text) => inFlag('publish', text, (value) => parsePublish(value, PublishMode.HOST).map(hostPort)));
   const exposed = flags.each('expose', parseExpose).flat();
   if (!flags.on('publish-all')) return published;
   const isPublished = (port: Port) =>
@@ -230,10 +228,22 @@ function publishedPorts(flags: Flags): Port[] {
   return [...published, ...exposed.filter((port) => !isPublished(port))];
 }
 
-function hostPort(port: Port, text: string): Port {
-  if (text.includes('=') && csvFields(text).includes('mode=ingress'))
-    throw invalidArgument('a container publishes on its own machine only', { hint: 'Leave mode=ingress out.' });
-  return { ...port, publishMode: PublishMode.HOST };
+function hostPort(port: Port): Port {
+  if (port.publishMode !== PublishMode.HOST)
+    throw invalidArgument('a container publishes on its own machine only', {
+      value: 'mode=ingress',
+      hint: 'Leave mode=ingress out.',
+    });
+  const spread = [
+    ...(port.scheduler === '' ? [] : [`scheduler=${port.scheduler}`]),
+    ...(port.affinityTimeout === 0 ? [] : [`affinity=${goDuration(port.affinityTimeout)}`]),
+  ].join(',');
+  if (spread !== '')
+    throw invalidArgument(`${spread}: all connections to a container's port go to that container`, {
+      value: spread,
+      hint: 'Leave scheduler and affinity out, or publish the port of a service.',
+    });
+  return port;
 }
 
 function parseExpose(text: string): Port[] {
