@@ -133,4 +133,22 @@ describe('matchesPublishRm', () => {
   ])('%s → %s', (text, expected) => {
     expect(matchesPublishRm(text)(web)).toBe(expected);
   });
+
+  const range = port({ publishedPort: 8080, publishedLast: 8089, targetPort: 80, publishMode: PublishMode.HOST });
+  it.each([
+    ['80', true],
+    ['8080-8089:80', true],
+    ['target=80,published=8080-8089,mode=host', true],
+    ['8080:80', false],
+    ['8081:80', false],
+    ['8080-8081:80', false],
+  ])('%s of a range from which each node chooses → %s', (text, expected) => {
+    expect(matchesPublishRm(text)(range)).toBe(expected);
+  });
+
+  it('8080-8089:80 of what all nodes publish - each port of it', () => {
+    expect(
+      [8079, 8080, 8089].map((publishedPort) => matchesPublishRm('8080-8089:80')({ ...web, publishedPort })),
+    ).toEqual([false, true, true]);
+  });
 });

@@ -142,13 +142,17 @@ export function matchesPublishRm(text: string): (port: PortConfig) => boolean {
     const protocol = bare[2] === undefined ? undefined : protocolOf(bare[2]);
     return (port) => port.targetPort === target && (protocol === undefined || port.protocol === protocol);
   }
-  const wanted = parsePublish(text);
+  // A range is one port in host mode, and as many as it has numbers in the other.
+  const wanted = {
+    [PublishMode.INGRESS]: parsePublish(text, PublishMode.INGRESS),
+    [PublishMode.HOST]: parsePublish(text, PublishMode.HOST),
+  };
   return (port) =>
-    wanted.some(
+    wanted[port.publishMode].some(
       (w) =>
         w.targetPort === port.targetPort &&
         w.protocol === port.protocol &&
-        (w.publishedPort === 0 || w.publishedPort === port.publishedPort) &&
+        (w.publishedPort === 0 || (w.publishedPort === port.publishedPort && w.publishedLast === port.publishedLast)) &&
         (w.hostIp === '' || w.hostIp === port.hostIp),
     );
 }
