@@ -16,7 +16,7 @@ import {
   titleOf,
 } from '../../lab/layout.js';
 import { takeDown } from '../../lab/teardown.js';
-import { invalidArgument } from '../../lib/errors.js';
+import { invalidArgument, messageOf } from '../../lib/errors.js';
 import { parseDuration } from '../../lib/units.js';
 import type { Context } from '../context.js';
 import { type ListView, renderList } from '../format/list.js';
@@ -94,10 +94,33 @@ export async function labDownAction(context: Context, flags: LabFlags & { readon
   if (flags.all && flags.name !== undefined)
     throw invalidArgument('--all and --name exclude each other', { value: flags.name });
   const labs = flags.all ? (await labNames()).map(labLayout) : [labOf(context, flags)];
-  const found = await Promise.all(labs.map(takeDown));
-  for (const [i, lab] of labs.entries())
-    context.io.out(found[i] ? `The ${titleOf(lab)} is down.\n` : `There is no ${titleOf(lab)}.\n`);
   if (flags.all && labs.length === 0) context.io.out('There is no lab.\n');
+  await downAll(context, labs, takeDown);
+}
+
+/**
+ * Takes down all of them at once. What is wrong with one keeps none of the others, and each is told.
+ * @param down false when there was no such lab
+ * @throws what the first has failed by
+ */
+export async function downAll(
+  { io }: Pick<Context, 'io'>,
+  labs: readonly LabLayout[],
+  down: (lab: LabLayout) => Promise<boolean>,
+): Promise<void> {
+  const results = await Promise.allSettled(labs.map(down));
+  const failures: unknown[] = [];
+  for (const [i, lab] of labs.entries()) {
+    const result = results[i];
+    if (result?.status === 'fulfilled')
+      io.out(result.value ? `The ${titleOf(lab)} is down.\n` : `There is no ${titleOf(lab)}.\n`);
+    else {
+      // The first is told by who calls.
+      if (failures.length > 0) io.err(`Error: ${messageOf(result?.reason)}\n`);
+      failures.push(result?.reason);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 interface LabRow {
