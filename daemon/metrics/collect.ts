@@ -1,4 +1,5 @@
 /** What each part of a node knows of itself, as metrics. Pure. */
+import { bracketed } from '../../lib/ip.js';
 import type { ManagerFigures } from '../../manager/figures.js';
 import {
   type BackendTraffic,
@@ -32,7 +33,7 @@ export function measureWorker(into: Measurement, { connected, tasks, assignments
 }
 
 function measureBackend(into: Measurement, port: PortTraffic, backend: BackendTraffic): void {
-  const host = port.hostAddress === '' ? '' : `${port.hostAddress}:`;
+  const host = port.hostAddress === '' ? '' : `${bracketed(port.hostAddress)}:`;
   const labels = {
     service: port.serviceName,
     protocol: ProtocolName[port.protocol].toLowerCase(),

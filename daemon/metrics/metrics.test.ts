@@ -31,7 +31,7 @@ const source: MetricsSource = {
         serviceName: 'web',
         protocol: Protocol.UDP,
         published: 53,
-        hostAddress: '192.0.2.1',
+        hostAddress: 'fd00::1',
         backends: [
           BackendTraffic.create({
             taskName: 'web.1',
@@ -98,7 +98,7 @@ describe('exposition', () => {
 
   test('values as they are measured', async () => {
     const text = await scrape(source);
-    const web = 'service="web",protocol="udp",port="192.0.2.1:53",task="web.1",address="10.0.0.11"';
+    const web = 'service="web",protocol="udp",port="[fd00::1]:53",task="web.1",address="10.0.0.11"';
     for (const line of [
       'tsswarm_build_info{version="1.2.3"} 1',
       `tsswarm_ingress_connections_total{${web}} 30`,
