@@ -110,6 +110,15 @@ export function canonicalCidr(text: string): string {
 /** Of an address or a CIDR. */
 export const familyOf = (text: string): 4 | 6 => (text.includes(':') ? 6 : 4);
 
+/** All addresses of one family; an empty text is all of both. */
+const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+/** Whether what is published on the one and what is on the other may be met at the same address. */
+export function shareAnAddress(a: string, b: string): boolean {
+  if (a === '' || b === '' || a === b) return true;
+  return familyOf(a) === familyOf(b) && (ANY.has(a) || ANY.has(b));
+}
+
 /** An address as it stands before a port: `[fd00::1]`, `192.0.2.1`. */
 export const bracketed = (address: string): string => (familyOf(address) === 6 ? `[${address}]` : address);
 

@@ -1,4 +1,4 @@
-import { bracketed, familyOf } from '../../lib/ip.js';
+import { bracketed, shareAnAddress } from '../../lib/ip.js';
 import { type PortConfig, ProtocolName, PublishMode } from '../../proto/gen/index.js';
 
 /** Where a port is published: a port or, in host mode, one of a range, on all addresses of the nodes or on one. */
@@ -24,14 +24,6 @@ export function publishedText(port: Published): string {
   const { hostIp } = port;
   const at = hostIp === '' ? '' : `${bracketed(hostIp)}:`;
   return `${at}${numbersText(port)}/${ProtocolName[port.protocol].toLowerCase()}`;
-}
-
-/** All addresses of one family; an empty text is all of both. */
-const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
-
-function shareAnAddress(a: string, b: string): boolean {
-  if (a === '' || b === '' || a === b) return true;
-  return familyOf(a) === familyOf(b) && (ANY.has(a) || ANY.has(b));
 }
 
 /** Whether both may take the same packets on a node. A port that is left open is nobody's yet. */
