@@ -298,7 +298,12 @@ export interface ApplyProblem {
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */
   readonly message: string;
   /** The published port that this node does not answer on as asked, or not without another's loss. */
-  readonly port?: { readonly protocol: TransportProtocol; readonly published: number };
+  readonly port?: {
+    readonly protocol: TransportProtocol;
+    readonly published: number;
+    /** Empty: all; 0.0.0.0 and :: are all of one family. */
+    readonly hostAddress: string;
+  };
 }
 
 export interface ApplyReport {

@@ -31,6 +31,15 @@ test('port notes - of each node that does not answer on a port of the service', 
   expect(portNotes(service(), nodes)).toEqual([]);
 });
 
+test('port notes - what is wrong at one address is no matter of those who publish the port on another', () => {
+  const at = (hostAddress: string) => ({ ...problem(`nginx has ${hostAddress}`, 8080), hostAddress });
+  const nodes = [node('node1', [at('192.0.2.1'), at('192.0.2.2'), at('::'), at('')])];
+  const notes = (hostIp: string) => portNotes(service({ publishedPort: 8080, hostIp }), nodes);
+  expect(notes('192.0.2.1')).toEqual(['web on node1: nginx has 192.0.2.1', 'web on node1: nginx has ']);
+  expect(notes('fd00::1')).toEqual(['web on node1: nginx has ::', 'web on node1: nginx has ']);
+  expect(notes('')).toHaveLength(4);
+});
+
 test('port notes - a node without an address in the ingress network answers on none of all nodes’ ports', () => {
   const nodes = [node('node254', [], [problem('no free address')])];
   expect(portNotes(service({ publishedPort: 8080 }), nodes)).toEqual(['web on node254: no free address']);

@@ -1,5 +1,7 @@
+import { shareAnAddress } from '../../lib/ip.js';
 import type { Node, Service } from '../../proto/gen/objects.js';
 import { PublishMode } from '../../proto/gen/specs.js';
+import { includesNumber } from './ports.js';
 
 /**
  * Why nodes do not answer on a service's published ports as it asks, one line for each:
@@ -9,11 +11,10 @@ export function portNotes({ spec, endpoint }: Service, nodes: readonly Node[]): 
   const publishesEverywhere = endpoint.ports.some(({ publishMode }) => publishMode === PublishMode.INGRESS);
   const concerns = (problem: Node['problems'][number]): boolean =>
     endpoint.ports.some(
-      ({ publishedPort, publishedLast, protocol }) =>
-        problem.publishedPort !== 0 &&
-        problem.protocol === protocol &&
-        publishedPort <= problem.publishedPort &&
-        problem.publishedPort <= Math.max(publishedPort, publishedLast),
+      (port) =>
+        problem.protocol === port.protocol &&
+        includesNumber(port, problem.publishedPort) &&
+        shareAnAddress(port.hostIp, problem.hostAddress),
     );
   return nodes.flatMap((node) =>
     [...node.problems.filter(concerns), ...(publishesEverywhere ? node.unallocated : [])].map(

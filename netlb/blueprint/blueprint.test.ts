@@ -180,7 +180,7 @@ describe('problems - in words, each for itself', () => {
       messages.map((message) => ({
         subject: { kind: 'ingress', id: 'net' },
         message,
-        port: { protocol, published: 8080 },
+        port: { protocol, published: 8080, hostAddress: '0.0.0.0' },
       })),
     );
     const sets = made.namespaces?.[0]?.tables[0]?.sets;

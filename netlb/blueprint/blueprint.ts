@@ -25,7 +25,7 @@ import { type MeshPort, nodeBlueprint } from './node.js';
 import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { guarded } from './overlay-guard.js';
-import { hostAddressOver, kernelPort, portAtKey } from './ports.js';
+import { ANY, hostAddressOver, kernelPort, portAtKey } from './ports.js';
 import { type RoutedParts, routedNetwork, sparedOf, subjectOfRouted } from './routed.js';
 import { checkSandbox, sandboxBlueprint } from './sandbox.js';
 import { spreadOf } from './spread.js';
@@ -42,14 +42,12 @@ export function blueprint(desired: DesiredState, facts: Facts, balancer: Balance
 export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: Balancer): Steps<Blueprint> {
   const problems: ApplyProblem[] = [];
   const spared = new Set<string>();
-  const told = new Set<string>();
+  const told = new Map<string, number>();
   const tell: Tell = (subject, port) => (message) => {
-    // What is so over both families is one problem.
     const key = `${subject.kind} ${subject.id} ${message}`;
-    if (told.has(key)) return;
-    told.add(key);
-    const about = port && { port: { protocol: port.protocol, published: port.published } };
-    problems.push({ subject, message, ...about });
+    const index = told.get(key) ?? problems.length;
+    told.set(key, index);
+    problems[index] = { subject, message, ...about(port, problems[index]?.port) };
   };
   const attempt: Attempt = (subject, make) => {
     try {
@@ -184,9 +182,21 @@ function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
   return hostAddress === undefined ? [] : [{ ...port, hostAddress, family }];
 }
 
+/** What is so of a port over both families is one problem, of all addresses. */
+function about(port: ToldPort | undefined, known: ApplyProblem['port']): Pick<ApplyProblem, 'port'> {
+  if (!port) return {};
+  const { protocol, published, family } = port;
+  const hostAddress = port.hostAddress || ANY[family];
+  const isWider = known !== undefined && known.hostAddress !== hostAddress;
+  return { port: { protocol, published, hostAddress: isWider ? '' : hostAddress } };
+}
+
+/** A port over one family. */
+type ToldPort = Pick<MeshPort, 'protocol' | 'published' | 'hostAddress' | 'family'>;
+
 type Attempt = <T>(subject: Subject, make: () => T) => T | undefined;
 /** Makes a problem of the subject, or of a port of it. */
-type Tell = (subject: Subject, port?: Pick<PublishedPort, 'protocol' | 'published'>) => (message: string) => void;
+type Tell = (subject: Subject, port?: ToldPort) => (message: string) => void;
 
 interface Reporting {
   readonly attempt: Attempt;

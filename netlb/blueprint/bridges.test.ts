@@ -191,14 +191,14 @@ describe('host ports', () => {
       {
         subject: { kind: 'sandbox', id: 'c2' },
         message: 'port 8080/tcp is published by a service of the swarm already',
-        port: { protocol: 'tcp', published: 8080 },
+        port: { protocol: 'tcp', published: 8080, hostAddress: '0.0.0.0' },
       },
     ]);
     expect(problems([['ip 6 . 8080', '172.17.0.3 . 80']])).toEqual([
       {
         subject: { kind: 'ingress', id: 'net' },
         message: 'port 8080/tcp is published by container c2 already',
-        port: { protocol: 'tcp', published: 8080 },
+        port: { protocol: 'tcp', published: 8080, hostAddress: '0.0.0.0' },
       },
     ]);
   });

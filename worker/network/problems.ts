@@ -36,6 +36,7 @@ export function nodeProblems(problems: readonly ApplyProblem[], names: SubjectNa
       message,
       publishedPort: port?.published ?? 0,
       protocol: port && PROTOCOL[port.protocol],
+      hostAddress: port?.hostAddress ?? '',
     }),
   );
 }
