@@ -87,7 +87,7 @@ test.each(['Blue', 'a_b', '../x', 'x'.repeat(33)])('the name "%s" is refused', a
 });
 
 test('lab down --all - takes whatever there is of labs, by its namespaces and folders', async () => {
-  // With mounts and links of its own it sees no lab of this machine.
+  // With mounts, links and processes of its own it sees no lab of this machine, and ends none's daemons.
   const script = `
     for folder in /run /var/lib /sys/fs/cgroup; do mount -t tmpfs tmpfs $folder; done
     ip netns add lab-node1; ip netns add lab-blue-client; ip netns add mine; ip netns add lab-mine
@@ -96,7 +96,8 @@ test('lab down --all - takes whatever there is of labs, by its namespaces and fo
     ${BINARY} lab down --all
     ls /run/netns /run/tsswarm; ls -A /var/lib
     kill -0 $! 2>&1`;
-  const { stdout } = await execute('unshare', ['--mount', '--net', 'sh', '-c', script]);
+  const apart = ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
+  const { stdout } = await execute('unshare', [...apart, 'sh', '-c', script]);
   expect(stdout.trim().split('\n')).toEqual([
     'The lab is down.',
     'The lab "blue" is down.',
