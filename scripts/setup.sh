@@ -10,7 +10,8 @@ readonly TOOLS=(
   curl:curl nsenter:util-linux ps:procps catatonit:catatonit
   # For tests and measurements.
   docker-registry:docker-registry tcpdump:tcpdump dig:dnsutils iperf3:iperf3 wrk:wrk ethtool:ethtool strace:strace
-  dnsmasq:dnsmasq-base dnsperf:dnsperf
+  dnsmasq:dnsmasq-base dnsperf:dnsperf xmllint:libxml2-utils ping:iputils-ping socat:socat iptables-nft:iptables
+  perl:perl
 )
 
 fail() {
