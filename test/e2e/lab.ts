@@ -17,15 +17,11 @@ export const netnsOf = (node: number): string => namespaceFile(LAB, `node${node}
  * whatever becomes of the tests; what a killed run has left goes before the next one (leftovers.ts).
  */
 export function useLab(nodes: number, ...flags: readonly string[]): void {
-  let made = false;
   beforeAll(async () => {
     await tsswarm('lab', 'up', '--nodes', String(nodes), ...flags);
-    made = true;
     await importImage();
   });
-  afterAll(async () => {
-    if (made) await takeDown(LAB);
-  });
+  afterAll(() => takeDown(LAB));
 }
 
 export async function importImage(): Promise<void> {

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { execute, LAB, nodeOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { leftovers } from '../../demo/leftovers.js';
@@ -15,14 +16,8 @@ const client = namespaceOf(LAB, 'client');
 const inNamespace = (name: string, ...command: string[]) => spawnSync('ip', ['netns', 'exec', name, ...command]).status;
 const ping = (from: string, to: string) => inNamespace(from, 'busybox', 'ping', '-c', '1', '-W', '1', to) === 0;
 
-let made = false;
-beforeAll(async () => {
-  await createUnderlay(LAB, [node1, node2], false);
-  made = true;
-});
-afterAll(async () => {
-  if (made) await takeDown(LAB);
-});
+beforeAll(() => createUnderlay(LAB, [node1, node2], false));
+afterAll(() => takeDown(LAB));
 
 test('underlay - nodes and client reach each other, the machine itself reaches none', () => {
   expect(ping(client, node1.address)).toBe(true);
@@ -57,10 +52,14 @@ test('underlay - a one-way partition loses what the node sends, not what it is s
 });
 
 test('takeDown - takes processes that somebody started in its namespaces too, and is fine twice', async () => {
-  spawnSync('sh', ['-c', `nsenter --net=/run/netns/${node1.namespace} sleep 30917 >/dev/null 2>&1 &`]);
+  const net = `--net=/run/netns/${node1.namespace}`;
+  const other = spawn('nsenter', [net, 'sh', '-c', 'echo; exec sleep 600'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(other, 'exit');
+  // Its line says that it is in the namespace.
+  await once(other.stdout, 'data');
   expect(await takeDown(LAB)).toBe(true);
+  expect(await ended).toEqual([null, 'SIGKILL']);
   expect(describeInventory(await takeInventory(LAB))).toEqual([]);
-  expect(spawnSync('pgrep', ['-f', 'sleep 30917']).status).toBe(1);
   expect(execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' })).not.toContain(LAB.prefix);
   expect(await takeDown(LAB)).toBe(false);
 });
