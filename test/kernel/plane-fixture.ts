@@ -1,10 +1,12 @@
 /** Nodes on one machine: a switch, a client, and one namespace per node with a NetworkPlane process in it. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { errnoOf } from '../../lib/errors.js';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Repair } from '../../netlb/state.js';
@@ -90,21 +92,18 @@ export class Driver {
   }
 }
 
-/** Runs programs inside namespaces named by `ip netns`, and takes everything away at the end. */
+/**
+ * Runs programs inside namespaces named by `ip netns`, and takes everything away at the end. Nothing is made before the
+ * first of them: a file whose tests are only listed, or left out, leaves nothing.
+ */
 export class Machines {
-  readonly directory = mkdtempSync(join(tmpdir(), 'tsswarm-plane-'));
+  readonly directory = join(tmpdir(), `tsswarm-plane-${randomUUID()}`);
   readonly #prefix = `tsp${process.pid}`;
   readonly #names: string[] = [];
   readonly #children = new Set<ChildProcess>();
   readonly #drivers = new Set<Driver>();
   /** By inode of their namespace. */
   readonly #peers = new Map<number, LastingPeer>();
-
-  constructor() {
-    this.add('switch');
-    this.inside('switch', 'ip', 'link', 'add', 'br0', 'type', 'bridge');
-    this.inside('switch', 'ip', 'link', 'set', 'br0', 'up');
-  }
 
   path(name: string): string {
     return name.startsWith('/') ? name : `/run/netns/${this.#prefix}-${name}`;
@@ -120,6 +119,16 @@ export class Machines {
   }
 
   add(name: string): void {
+    if (this.#names.length === 0) {
+      mkdirSync(this.directory, { mode: 0o700 });
+      this.#addNamespace('switch');
+      this.inside('switch', 'ip', 'link', 'add', 'br0', 'type', 'bridge');
+      this.inside('switch', 'ip', 'link', 'set', 'br0', 'up');
+    }
+    this.#addNamespace(name);
+  }
+
+  #addNamespace(name: string): void {
     execFileSync('ip', ['netns', 'add', `${this.#prefix}-${name}`]);
     this.#names.push(name);
     this.inside(name, 'ip', 'link', 'set', 'lo', 'up');
@@ -213,24 +222,37 @@ export class Machines {
     return child;
   }
 
+  /** @throws at the end, when all that could be taken away is */
   async close(): Promise<void> {
-    for (const driver of this.#drivers) await driver.kill();
-    for (const child of this.#children) child.kill('SIGKILL');
-    for (const peer of this.#peers.values()) peer.close();
-    for (const node of readdirSync(this.directory)) {
+    const failures: unknown[] = [];
+    const attempt = async (step: () => unknown) => {
+      try {
+        await step();
+      } catch (error) {
+        failures.push(error);
+      }
+    };
+    for (const driver of this.#drivers) await attempt(() => driver.kill());
+    for (const child of this.#children) await attempt(() => child.kill('SIGKILL'));
+    for (const peer of this.#peers.values()) await attempt(() => peer.close());
+    for (const node of list(this.directory)) {
       const netns = join(this.runRoot(node), 'netns');
-      for (const file of list(netns)) removeNamespace(join(netns, file));
+      for (const file of list(netns)) await attempt(() => removeNamespace(join(netns, file)));
     }
-    for (const name of this.#names) execFileSync('ip', ['netns', 'delete', `${this.#prefix}-${name}`]);
-    rmSync(this.directory, { recursive: true });
+    for (const name of this.#names)
+      await attempt(() => execFileSync('ip', ['netns', 'delete', `${this.#prefix}-${name}`]));
+    await attempt(() => rmSync(this.directory, { recursive: true, force: true }));
+    if (failures.length > 0) throw new AggregateError(failures, `not all is taken away: ${failures.join('; ')}`);
   }
 }
 
 function list(directory: string): string[] {
   try {
     return readdirSync(directory);
-  } catch {
-    return [];
+  } catch (error) {
+    // Nothing was made there, or what lies there is a file.
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
   }
 }
 
