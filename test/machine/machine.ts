@@ -11,6 +11,7 @@ import { codeOf } from '../../lib/errors.js';
 import { ContainersService, VolumesService } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import { runInProcess } from '../command-line.js';
+import { removeRemains } from './remains.js';
 
 export const IMAGE = 'busybox:latest';
 /** Of the machine's only link that leads elsewhere. */
@@ -59,25 +60,34 @@ export class Machine {
 
   /** Kills the daemon and starts it again. */
   async restart(): Promise<void> {
-    if (this.#daemon) {
-      this.#daemon.kill('SIGKILL');
-      await once(this.#daemon, 'exit');
-    }
+    await this.#end('SIGKILL');
     await this.#startDaemon();
   }
 
   async down(): Promise<void> {
-    const daemon = this.#daemon;
+    let isClear = this.folder === '';
     try {
-      if (daemon && daemon.exitCode === null) await this.clear();
-    } finally {
-      if (daemon && daemon.exitCode === null) {
-        daemon.kill('SIGTERM');
-        await once(daemon, 'exit');
+      if (this.#daemonRuns) {
+        await this.clear();
+        isClear = true;
       }
+    } finally {
+      await this.#end('SIGTERM');
+      if (!isClear) await removeRemains(this.folder, this.namespace);
       await execute('ip', ['netns', 'del', this.namespace]);
       if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
     }
+  }
+
+  get #daemonRuns(): boolean {
+    const daemon = this.#daemon;
+    return daemon !== undefined && daemon.exitCode === null && daemon.signalCode === null;
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.#daemon || !this.#daemonRuns) return;
+    this.#daemon.kill(signal);
+    await once(this.#daemon, 'exit');
   }
 
   /** Removes all containers, networks and volumes: by calls of its own, which take less time than commands. @throws when any stays */
