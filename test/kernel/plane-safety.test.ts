@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { macOf } from '../../lib/ip.js';
+import { countPackets } from './plane-counter.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { CLIENT, desiredState, idOf, ingressName, nodeAddress, type Swarm } from './plane-swarm.js';
 
@@ -31,18 +32,7 @@ beforeAll(async () => {
 });
 afterAll(() => machines.close());
 
-/** Counts packets that come into a namespace, before anything else looks at them. */
-function counter(where: string, match: string): () => number {
-  const table = `watch${Math.random().toString(36).slice(2)}`;
-  const chain = 'in { type filter hook prerouting priority -450; }';
-  for (const command of [
-    `add table ip ${table}`,
-    `add chain ip ${table} ${chain}`,
-    `add rule ip ${table} in ${match} counter`,
-  ])
-    machines.inside(where, 'nft', command);
-  return () => Number(/packets (\d+)/.exec(machines.inside(where, 'nft', 'list', 'table', 'ip', table))?.[1]);
-}
+const counter = (...args: [where: string, match: string, place?: 'leaving']) => countPackets(machines, ...args);
 
 /** Makes a task send to an address under another one; what it is answered. */
 function asked(from: string, to: string, port: number): string {
@@ -67,22 +57,31 @@ test.each([
   ['t2', '10.0.1.12', 'an overlay, same node'],
   ['t3', '10.0.1.13', 'an overlay, other node'],
 ])('a task cannot send to %s (%s) under an address of elsewhere: %s', (name, address) => {
+  const sent = counter(sandboxOf('t1'), `ip saddr ${OUTSIDE}`, 'leaving');
   const seen = counter(sandboxOf(name), `ip saddr ${OUTSIDE}`);
   expect(asked('t1', address, 8080)).toBe('no answer');
+  expect(sent()).toBeGreaterThan(0);
   expect(seen()).toBe(0);
 });
 
 test('a task cannot send as an ingress_sbox does, whose sources are of elsewhere', () => {
+  const sent = counter(sandboxOf('t1'), `ip saddr ${OUTSIDE}`, 'leaving');
   const seen = counter(sandboxOf('t3'), `ip saddr ${OUTSIDE}`);
+  const own = () => {
+    machines.inside(sandboxOf('t1'), 'ip', 'link', 'set', 'eth0', 'address', macOf('10.0.0.11'));
+    // The change of the MAC has taken the next hop.
+    const nextHop = ['169.254.1.1', 'lladdr', '02:42:00:00:00:00', 'dev', 'eth0', 'nud', 'permanent'];
+    machines.inside(sandboxOf('t1'), 'ip', 'neighbour', 'replace', ...nextHop);
+  };
+  onTestFinished(own);
   for (const sandbox of ['10.0.0.2', '10.0.0.3']) {
     machines.inside(sandboxOf('t1'), 'ip', 'link', 'set', 'eth0', 'address', macOf(sandbox));
     expect(asked('t1', '10.0.0.13', 8080)).toBe('no answer');
   }
-  machines.inside(sandboxOf('t1'), 'ip', 'link', 'set', 'eth0', 'address', macOf('10.0.0.11'));
+  expect(sent()).toBeGreaterThan(0);
   expect(seen()).toBe(0);
-  // The client's own connections go on; the change of the MAC has taken the next hop.
-  const nextHop = ['169.254.1.1', 'lladdr', '02:42:00:00:00:00', 'dev', 'eth0', 'nud', 'permanent'];
-  machines.inside(sandboxOf('t1'), 'ip', 'neighbour', 'replace', ...nextHop);
+  // The client's own connections go on.
+  own();
   expect(machines.ask('client', 'udp', nodeAddress(1), 8080, 3).sort()).toEqual(
     ['t1', 't2', 't3'].map((name) => `${name} ${CLIENT}`),
   );

@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { countPackets } from './plane-counter.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { CLIENT, desiredState, idOf, nodeAddress, type Swarm } from './plane-swarm.js';
 
@@ -48,6 +48,7 @@ test('time-outs - a machine’s own is raised where it is too short, and otherwi
 
 test('a connection that is idle for an hour is remembered by every namespace on its way', async () => {
   const { child, lines } = machines.hold('client', nodeAddress(1), 8080);
+  onTestFinished(() => void child.kill());
   await eventually(() => lines.length > 2);
   const port = clientPort(1);
   for (const where of way()) {
@@ -55,7 +56,6 @@ test('a connection that is idle for an hour is remembered by every namespace on 
     const left = flows.split('\n').map((line) => Number(/^tcp\s+6 (\d+) ESTABLISHED/.exec(line)?.[1]));
     expect([where, flows, left.every((seconds) => seconds > 7_200)]).toEqual([where, expect.anything(), true]);
   }
-  child.kill();
 });
 
 /** Sends one TCP segment as if it were of a connection: `SOURCE PORT DESTINATION PORT SEQUENCE ACKNOWLEDGED`. */
@@ -69,45 +69,34 @@ socket my $raw, AF_INET, SOCK_RAW, 255 or die $!; defined send $raw, $ip . $tcp,
 
 test('a segment outside the window - does not make any namespace on the way reset the connection', async () => {
   const { child, lines } = machines.hold('client', nodeAddress(1), 8080);
-  const tcpdump = spawn(
-    'nsenter',
-    [`--net=${machines.path('client')}`, 'tcpdump', '-lnSi', 'eth0', '--immediate-mode', 'tcp and src host', CLIENT],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
-  );
-  try {
-    let seen = '';
-    tcpdump.stdout.setEncoding('utf8').on('data', (text: string) => {
-      seen += text;
-    });
-    await eventually(() => /ack \d+/.test(seen) && lines.length > 2);
-    // Nothing more is sent, so what was acknowledged last is where the client is.
-    child.kill('SIGSTOP');
-    const port = clientPort(1);
-    let before = -1;
-    await eventually(() => {
-      const isQuiet = seen.length === before;
-      before = seen.length;
-      return isQuiet;
-    });
-    const last = (what: RegExp) => Number([...seen.matchAll(what)].at(-1)?.[1]);
-    // What lies behind the window is sent again, and no offence; what lies before it is invalid.
-    const ahead = (last(/seq (\d+)/g) + 2 ** 30) % 2 ** 32;
-    const invalid = () => machines.inside('node1', 'nft', 'list', 'chain', 'ip', 'watch', 'in');
-    for (const command of [
-      'add table ip watch',
-      'add chain ip watch in { type filter hook prerouting priority -1; }',
-      'add rule ip watch in ct state invalid counter',
-    ])
-      machines.inside('node1', 'nft', command);
-    const segment = [CLIENT, port, nodeAddress(1), 8080, ahead, last(/ack (\d+)/g)].map(String);
-    machines.inside('client', 'perl', '-e', SEGMENT, ...segment);
-    await eventually(() => /packets [1-9]/.test(invalid()));
-    const count = lines.length;
-    child.kill('SIGCONT');
-    await eventually(() => lines.length > count + 2);
-    expect(lines.slice(count).filter((line) => !line.startsWith('t1 '))).toEqual([]);
-  } finally {
-    tcpdump.kill('SIGKILL');
-    child.kill('SIGKILL');
-  }
+  const filter = ['tcp', 'and', 'src', 'host', CLIENT];
+  const tcpdump = machines.start('client', 'tcpdump', '-lnSi', 'eth0', '--immediate-mode', ...filter);
+  onTestFinished(() => {
+    for (const process of [tcpdump, child]) process.kill('SIGKILL');
+  });
+  let seen = '';
+  tcpdump.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    seen += text;
+  });
+  await eventually(() => /ack \d+/.test(seen) && lines.length > 2);
+  // Nothing more is sent, so what was acknowledged last is where the client is.
+  child.kill('SIGSTOP');
+  const port = clientPort(1);
+  let before = -1;
+  await eventually(() => {
+    const isQuiet = seen.length === before;
+    before = seen.length;
+    return isQuiet;
+  });
+  const last = (what: RegExp) => Number([...seen.matchAll(what)].at(-1)?.[1]);
+  // What lies behind the window is sent again, and no offence; what lies before it is invalid.
+  const ahead = (last(/seq (\d+)/g) + 2 ** 30) % 2 ** 32;
+  const invalid = countPackets(machines, 'node1', 'ct state invalid', 'tracked');
+  const segment = [CLIENT, port, nodeAddress(1), 8080, ahead, last(/ack (\d+)/g)].map(String);
+  machines.inside('client', 'perl', '-e', SEGMENT, ...segment);
+  await eventually(() => invalid() > 0);
+  const count = lines.length;
+  child.kill('SIGCONT');
+  await eventually(() => lines.length > count + 2);
+  expect(lines.slice(count).filter((line) => !line.startsWith('t1 '))).toEqual([]);
 });
