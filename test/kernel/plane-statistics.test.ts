@@ -1,5 +1,5 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PortStatistics } from '../../netlb/balancer/statistics.js';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import type { BackendStatistics, PortStatistics } from '../../netlb/balancer/statistics.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { CLIENT, desiredState, idOf, nodeAddress, type Swarm } from './plane-swarm.js';
 
@@ -42,9 +42,33 @@ async function countersOf(node: number, protocol: string, published: number) {
   return Object.fromEntries((port?.backends ?? []).map((one) => [Number(one.address.split('.')[3]), one] as const));
 }
 
+type Counters = Readonly<Record<number, BackendStatistics>>;
+
+/** What came to each backend between two readings: a second try of a test finds what the first one has sent. */
+function growth(before: Counters, after: Counters): Counters {
+  const since = ([key, now]: [string, BackendStatistics]) => {
+    const then = before[Number(key)];
+    if (!then) throw new Error(`${now.address} was not counted before`);
+    const { connections, packetsIn, packetsOut, bytesIn, bytesOut } = then;
+    return [
+      key,
+      {
+        ...now,
+        connections: now.connections - connections,
+        packetsIn: now.packetsIn - packetsIn,
+        packetsOut: now.packetsOut - packetsOut,
+        bytesIn: now.bytesIn - bytesIn,
+        bytesOut: now.bytesOut - bytesOut,
+      },
+    ];
+  };
+  return Object.fromEntries(Object.entries(after).map(since));
+}
+
 test('statistics - each connection once, at the node that it came by, for the task that got it', async () => {
+  const [before1, before2] = [await countersOf(1, 'tcp', 8080), await countersOf(2, 'tcp', 8080)];
   expect(machines.ask('client', 'tcp', nodeAddress(1), 8080, 20)).toHaveLength(20);
-  const at1 = await countersOf(1, 'tcp', 8080);
+  const at1 = growth(before1, await countersOf(1, 'tcp', 8080));
   expect(at1).toMatchObject({ 11: { weight: 1, connections: 10 }, 12: { weight: 1, connections: 10 } });
   for (const { packetsIn, packetsOut, bytesIn, bytesOut } of Object.values(at1)) {
     // A handshake, an answer and an end take a few packets either way, each with an IP and a TCP header at least.
@@ -53,52 +77,64 @@ test('statistics - each connection once, at the node that it came by, for the ta
     expect(bytesIn).toBeGreaterThanOrEqual(40 * packetsIn);
     expect(bytesOut).toBeGreaterThanOrEqual(40 * packetsOut);
   }
-  expect(await countersOf(2, 'tcp', 8080)).toMatchObject({ 11: { connections: 0 }, 12: { connections: 0 } });
+  const at2 = growth(before2, await countersOf(2, 'tcp', 8080));
+  expect(at2).toMatchObject({ 11: { connections: 0 }, 12: { connections: 0 } });
 });
 
 test('statistics - UDP by its flows, which are as many as sockets', async () => {
+  const before = await countersOf(2, 'udp', 8080);
   machines.ask('client', 'udp', nodeAddress(2), 8080, 8);
-  expect(await countersOf(2, 'udp', 8080)).toMatchObject({
-    11: { active: 4, connections: 4, packetsIn: 4, packetsOut: 4 },
-    12: { active: 4, connections: 4, packetsIn: 4, packetsOut: 4 },
+  const after = await countersOf(2, 'udp', 8080);
+  expect(growth(before, after)).toMatchObject({
+    11: { connections: 4, packetsIn: 4, packetsOut: 4 },
+    12: { connections: 4, packetsIn: 4, packetsOut: 4 },
   });
+  // Nothing is sent for so short a time that a flow would be forgotten.
+  for (const { active, connections } of Object.values(after)) expect(active).toBe(connections);
 });
 
 test('statistics - what draining tasks have is shown with weight 0', async () => {
+  const before = await countersOf(1, 'tcp', 8082);
   machines.ask('client', 'tcp', nodeAddress(1), 8082, 3);
-  expect(await countersOf(1, 'tcp', 8082)).toMatchObject({
+  expect(growth(before, await countersOf(1, 'tcp', 8082))).toMatchObject({
     11: { weight: 1, connections: 3 },
     12: { weight: 0, connections: 0, bytesIn: 0 },
   });
 });
 
 test('statistics - the same port on two addresses is counted for each', async () => {
+  const counted = async () => {
+    const ports = (await statisticsOf(1)).filter(({ published }) => published === 8083);
+    expect(ports.map(({ hostAddress, backends }) => [hostAddress, backends.length])).toEqual([
+      ['127.0.0.1', 1],
+      [nodeAddress(1), 1],
+    ]);
+    return ports.map(({ backends }) => backends[0]?.connections ?? Number.NaN);
+  };
+  const before = await counted();
   machines.ask('client', 'tcp', nodeAddress(1), 8083, 2);
   machines.ask('node1', 'tcp', '127.0.0.1', 8083, 3);
-  const ports = (await statisticsOf(1)).filter(({ published }) => published === 8083);
-  const counted = ports.map(({ hostAddress, backends }) => [
-    hostAddress,
-    backends.map(({ connections }) => connections),
-  ]);
-  expect(counted).toEqual([
-    ['127.0.0.1', [3]],
-    [nodeAddress(1), [2]],
-  ]);
+  expect((await counted()).map((connections, i) => connections - (before[i] ?? 0))).toEqual([3, 2]);
 });
 
 test('statistics - connections that last are counted until they end', async () => {
+  const before = await countersOf(1, 'tcp', 8081);
   const held = machines.hold('client', nodeAddress(1), 8081);
+  onTestFinished(() => void held.child.kill('SIGKILL'));
   await eventually(() => held.lines.length > 0);
-  expect(await countersOf(1, 'tcp', 8081)).toMatchObject({ 11: { active: 1, connections: 1 } });
+  const lasting = await countersOf(1, 'tcp', 8081);
+  expect(lasting).toMatchObject({ 11: { active: 1 } });
+  expect(growth(before, lasting)).toMatchObject({ 11: { connections: 1 } });
   held.child.kill('SIGKILL');
-  for (const deadline = Date.now() + 5_000; ; ) {
-    if ((await countersOf(1, 'tcp', 8081))[11]?.active === 0) break;
-    expect(Date.now(), 'the connection has ended').toBeLessThan(deadline);
-  }
+  await expect.poll(async () => (await countersOf(1, 'tcp', 8081))[11]?.active, { timeout: 5_000 }).toBe(0);
 });
 
 test('statistics - counts go on when other services change, when their own gets a backend, and in a new process', async () => {
+  onTestFinished(async () => {
+    await applyAll(swarm);
+  });
   const before = await countersOf(1, 'tcp', 8080);
+  expect(Object.keys(before)).toEqual(['11', '12']);
   const changed: Swarm = {
     ...swarm,
     services: [
@@ -108,6 +144,7 @@ test('statistics - counts go on when other services change, when their own gets 
     ],
   };
   const lasting = await countersOf(1, 'tcp', 8081);
+  expect(Object.keys(lasting)).toEqual(['11']);
   await applyAll(changed);
   expect(await countersOf(1, 'tcp', 8080)).toEqual(before);
   const grown = await countersOf(1, 'tcp', 8081);
