@@ -10,6 +10,7 @@ import {
   type NodeAgentService,
   type PullImageRequest,
   type RemoveImageRequest,
+  type ResolveImageRequest,
 } from '../proto/gen/index.js';
 import type { CallContext, Handlers } from '../proto/rpc/server.js';
 import type { ImageStore } from '../worker/executor/executor.js';
@@ -58,6 +59,9 @@ export function nodeAgentHandlers({ node, images, probe }: NodeAgentOptions): Ha
       return { image: imageMessage(await images.import(archive, how)) };
     },
     pullImage: (request: PullImageRequest, context: CallContext) => pullMessages(images, request, context.signal),
+    async resolveImage({ name, registryAuth }: ResolveImageRequest, { signal }: CallContext) {
+      return { name: await images.resolve(name, { registryAuth, plainHttp: false, signal }) };
+    },
     async removeImage({ ref, force }: RemoveImageRequest) {
       return { removed: await images.remove(ref, force) };
     },

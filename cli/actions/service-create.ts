@@ -10,6 +10,7 @@ import { waitForService } from '../progress/wait.js';
 import { creation, isSame } from '../retry.js';
 import { warn } from './refs.js';
 import { registryAuth } from './registry-auth.js';
+import { withDigest } from './resolve-image.js';
 
 /** Networks that every node has: no manager knows them by an id. */
 const NODE_NETWORKS = ['host', 'none', 'bridge'];
@@ -20,7 +21,10 @@ export async function createService(
   args: readonly string[],
   flags: Flags,
 ): Promise<void> {
-  const spec = withAuth(context, createSpec(image, args, flags, await sourcesOf(context, flags)), flags);
+  const asked = withAuth(context, createSpec(image, args, flags, await sourcesOf(context, flags)), flags);
+  const { container } = asked.task;
+  const pinned = await withDigest(context, container.image, container.registryAuth, flags);
+  const spec = { ...asked, task: { ...asked.task, container: { ...container, image: pinned } } };
   const control = await context.control();
   const { name } = spec;
   const service = await creation(context.io.clock, {

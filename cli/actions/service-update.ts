@@ -1,32 +1,40 @@
 import { aborted, invalidArgument } from '../../lib/errors.js';
 import type { Service } from '../../proto/gen/objects.js';
-import type { ServiceSpec } from '../../proto/gen/specs.js';
+import type { ContainerSpec, ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import { Flags } from '../flags/flags.js';
 import { applyServiceFlags, withTag } from '../flags/service.js';
 import { waitForService } from '../progress/wait.js';
 import { change } from '../retry.js';
 import { forEach, warn } from './refs.js';
+import { registryAuth } from './registry-auth.js';
+import { withDigest } from './resolve-image.js';
 import { isSameSpec, sourcesOf, withAuth } from './service-create.js';
 import { serviceOf } from './service-list.js';
 
 export async function updateService(context: Context, ref: string, flags: Flags): Promise<void> {
   if (flags.on('rollback')) return rollbackService(context, ref, flags);
   const sources = await sourcesOf(context, flags);
-  const image = flags.text('image');
+  const image = await imageOf(context, flags);
   const changed = await changeSpec(context, ref, ({ spec }) => {
-    const asked = applyServiceFlags(spec, flags, sources);
+    const asked = withAuth(context, applyServiceFlags(spec, flags, sources), flags);
     const { container } = asked.task;
-    return withAuth(
-      context,
-      image === undefined
-        ? asked
-        : { ...asked, task: { ...asked.task, container: { ...container, image: withTag(image) } } },
-      flags,
-    );
+    return image === undefined ? asked : { ...asked, task: { ...asked.task, container: { ...container, ...image } } };
   });
   context.io.out(`${ref}\n`);
   if (!flags.on('detach')) await follow(context, changed, flags);
+}
+
+/** What `--image` puts into the spec. */
+async function imageOf(
+  context: Context,
+  flags: Flags,
+): Promise<Partial<Pick<ContainerSpec, 'image' | 'registryAuth'>> | undefined> {
+  const name = flags.text('image');
+  if (name === undefined) return undefined;
+  const auth = flags.on('with-registry-auth') ? registryAuth(name, context.io.env) : '';
+  const image = await withDigest(context, withTag(name), auth, flags);
+  return auth === '' ? { image } : { image, registryAuth: auth };
 }
 
 interface Changed {

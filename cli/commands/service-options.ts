@@ -120,7 +120,7 @@ const BOOLEANS: readonly (readonly [string, string])[] = [
   ['-d, --detach', 'Exit at once instead of waiting for the service to converge'],
   ['--init', 'Run an init in each container that forwards signals and reaps processes'],
   NO_HEALTHCHECK,
-  ['--no-resolve-image', 'Do not ask the registry for the digest (it is never asked)'],
+  ['--no-resolve-image', 'Do not ask the registry for the digest of the image'],
   ['-q, --quiet', 'Show no progress'],
   ['--read-only', "Mount the container's root filesystem read-only"],
   ['-t, --tty', 'Allocate a pseudo-TTY'],

@@ -199,6 +199,8 @@ it('image ls - takes names apart', () => {
     Size: '1.98MB',
   });
   expect(imageRow(image, '', 0, false)).toMatchObject({ ID: image.id, Repository: '<none>', Tag: '<none>' });
+  const pinned = `localhost:5000/web@sha256:${'0'.repeat(64)}`;
+  expect(imageRow(image, pinned, 0, true)).toMatchObject({ Repository: 'localhost:5000/web', Tag: '<none>' });
 });
 
 it('--pretty - shows what there is', () => {

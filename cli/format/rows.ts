@@ -178,13 +178,15 @@ export type ImageRow = ReturnType<typeof imageRow>;
 
 /** @param name one of the image's names, or empty */
 export function imageRow(image: Image, name: string, now: number, truncate: boolean) {
-  const colon = name.lastIndexOf(':');
-  const hasTag = colon > name.lastIndexOf('/');
-  const bareName = hasTag ? name.slice(0, colon) : name;
+  const [named = '', digest] = name.split('@');
+  const colon = named.lastIndexOf(':');
+  const hasTag = colon > named.lastIndexOf('/');
+  const bareName = hasTag ? named.slice(0, colon) : named;
+  const isTagged = name !== '' && digest === undefined;
   return {
     ID: truncate ? shortId(image.id) : image.id,
     Repository: bareName || '<none>',
-    Tag: name === '' ? '<none>' : hasTag ? name.slice(colon + 1) : 'latest',
+    Tag: !isTagged ? '<none>' : hasTag ? named.slice(colon + 1) : 'latest',
     Digest: image.digest || '<none>',
     CreatedSince: image.createdAt === 0 ? 'N/A' : `${humanDuration(now - image.createdAt)} ago`,
     CreatedAt: rfc3339(image.createdAt),

@@ -79,6 +79,8 @@ export class TestSwarm {
   ingress: (nodeId: string) => IngressAnswer = () => {
     throw notFound('not part of this test');
   };
+  /** The name of an image with its digest, as the node's daemon has it from a registry. */
+  resolveImage: (name: string) => string = (name) => name;
   imported = Buffer.alloc(0);
   /** Of the machine. */
   readonly events = new LocalEvents(systemClock);
@@ -252,6 +254,9 @@ export class TestSwarm {
       async *pullImage({ name }) {
         yield { message: `Pulling ${name}`, image: undefined };
         yield { message: '', image };
+      },
+      resolveImage: async ({ name }) => {
+        return { name: this.resolveImage(name) };
       },
       removeImage: async ({ ref }) => ({ removed: [`Untagged: ${ref}`] }),
     });

@@ -1,25 +1,22 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { silentLogger } from '../../lib/log.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import { Registry, registryInstalled } from '../registry.js';
 import { busyboxTar, never } from './executor-fixture.js';
 
-const REGISTRY = '/usr/bin/docker-registry';
-const installed = existsSync(REGISTRY);
-if (!installed)
-  console.warn(`SKIPPED: pulling from a registry, as ${REGISTRY} is not there (apt-get install docker-registry)`);
+const installed = registryInstalled();
 
 /** Base64 of user:secret, as bcrypt in htpasswd's form. */
 const HTPASSWD = 'user:$2y$05$Lf8LpX5mQNiNqqmMDYgEYOY4bGe5QPu/ysjsbxyLi1W/HyMztQhji\n';
 
 let folder: string;
 let store: OciImageStore;
-let registry: ChildProcess | undefined;
+let registry: Registry | undefined;
 let address: string;
 
 async function freePort(): Promise<number> {
@@ -30,53 +27,23 @@ async function freePort(): Promise<number> {
   return typeof bound === 'object' && bound ? bound.port : 0;
 }
 
-const answers = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
-
-async function startRegistry(port: number, auth: string): Promise<ChildProcess> {
-  const config = join(folder, `registry-${port}.yml`);
-  const storage = join(folder, 'registry');
-  await writeFile(
-    config,
-    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${storage}}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`,
-  );
-  const child = spawn(REGISTRY, ['serve', config], { stdio: 'ignore' });
-  try {
-    await vi.waitUntil(() => answers(port), { timeout: 10_000 });
-    return child;
-  } catch (error) {
-    child.kill();
-    throw error;
-  }
-}
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tsswarm-registry-'));
   store = await OciImageStore.open({ root: join(folder, 'images'), log: silentLogger });
   if (!installed) return;
-  const port = await freePort();
-  address = `127.0.0.1:${port}`;
-  registry = await startRegistry(port, '');
+  registry = await Registry.start({ folder, port: await freePort() });
+  address = registry.address;
   await store.import(createReadStream(await busyboxTar(folder)), {
     name: 'local:1',
     format: '',
     changes: ['CMD ["true"]'],
   });
-  const from = `oci:${folder}/images:docker.io/library/local:1`;
-  execFileSync('skopeo', ['copy', '--dest-tls-verify=false', from, `docker://${address}/team/app:1`], {
-    stdio: 'pipe',
-  });
+  await registry.push(`oci:${folder}/images:docker.io/library/local:1`, 'team/app:1');
   await store.remove('local:1', true);
 });
 
 afterAll(async () => {
-  registry?.kill();
+  await registry?.stop();
   await store.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -111,6 +78,19 @@ describe.skipIf(!installed)('images - pull', () => {
     expect(b.rootfs).toBe(a.rootfs);
   });
 
+  it('knows the digest of a name, and none of what came from an archive', async () => {
+    const name = `${address}/team/app:1`;
+    const { digest } = await store.pull(name, options, () => undefined);
+    expect(await store.resolve(name, options)).toBe(`${name}@${digest}`);
+    expect(await store.resolve(`${name}@${digest}`, options)).toBe(`${name}@${digest}`);
+    expect(await store.find(`${name}@${digest}`)).toMatchObject({ digest });
+    await expect(store.resolve(`${address}/team/app:none`, options)).rejects.toThrow('not found');
+    const archive = createReadStream(await busyboxTar(await mkdtemp(join(folder, 'own-'))));
+    await store.import(archive, { name: `${address}/team/own:1`, format: '', changes: [] });
+    expect(await store.resolve(`${address}/team/own:1`, options)).toBe(`${address}/team/own:1`);
+    await store.remove(`${address}/team/own:1`, true);
+  });
+
   it('says what the registry does not have', async () => {
     await expect(store.pull(`${address}/team/app:none`, options, () => undefined)).rejects.toThrow(
       `manifest for ${address}/team/app:none not found`,
@@ -128,7 +108,7 @@ describe.skipIf(!installed)('images - pull', () => {
     const port = await freePort();
     await writeFile(join(folder, 'htpasswd'), HTPASSWD);
     const auth = `auth: {htpasswd: {realm: test, path: ${join(folder, 'htpasswd')}}}\n`;
-    const guarded = await startRegistry(port, auth);
+    const guarded = await Registry.start({ folder, port, auth });
     try {
       const name = `127.0.0.1:${port}/team/app:1`;
       await expect(store.pull(name, options, () => undefined)).rejects.toThrow('pull access denied');
@@ -136,7 +116,7 @@ describe.skipIf(!installed)('images - pull', () => {
       const image = await store.pull(name, { ...options, registryAuth }, () => undefined);
       expect(image.names).toContain(name);
     } finally {
-      guarded.kill();
+      await guarded.stop();
     }
   });
 });

@@ -14,6 +14,7 @@ export class TellingImages implements ImageStore {
 
   list: ImageStore['list'] = () => this.#images.list();
   find: ImageStore['find'] = (ref) => this.#images.find(ref);
+  resolve: ImageStore['resolve'] = (name, options) => this.#images.resolve(name, options);
 
   async import(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<StoredImage> {
     const image = await this.#images.import(archive, options);

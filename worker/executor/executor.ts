@@ -175,6 +175,11 @@ export interface ImageStore {
   import(archive: AsyncIterable<Uint8Array>, options: ImportOptions): Promise<StoredImage>;
   /** @throws NOT_FOUND, UNAVAILABLE with the registry's words */
   pull(name: string, options: PullOptions, progress: (message: string) => void): Promise<StoredImage>;
+  /**
+   * The name with the digest that its registry has for it, or as it is when no registry is to be asked.
+   * @throws NOT_FOUND, UNAVAILABLE with the registry's words
+   */
+  resolve(name: string, options: PullOptions): Promise<string>;
   /** Removes a name, and the image with its last name. @throws FAILED_PRECONDITION when in use and not forced */
   remove(ref: string, force: boolean): Promise<readonly string[]>;
 }

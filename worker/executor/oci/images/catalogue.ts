@@ -78,6 +78,11 @@ export function withNameOfSource(
   return { manifests: withImage(manifests, entry, [name]), id: idOf(own) };
 }
 
+/** Whether the image of this (canonical) name came from an archive, and so from no registry. */
+export function isImported(manifests: readonly Descriptor[], name: string): boolean {
+  return manifests.some((item) => nameOf(item) === name && sourceOf(item) === '');
+}
+
 /** Takes one (canonical) name away; the image stays. */
 export function withoutName(manifests: readonly Descriptor[], name: string): Descriptor[] {
   return tidy(manifests.map((item) => (nameOf(item) === name ? withName(item, '') : item)));

@@ -40,8 +40,9 @@ import { hostPlatform, type ImageConfig, parseImageConfig, parseManifest } from 
 import { collectGarbage } from './garbage.js';
 import { Holders } from './holders.js';
 import { Layout } from './layout.js';
-import { isImageId, isLocalOnly, isLoopbackRegistry, parseImageName } from './name.js';
-import { RegistrySource } from './registry.js';
+import { isImageId, isLocalOnly, parseImageName } from './name.js';
+import { Registries } from './registries.js';
+import { resolveDigest } from './resolve.js';
 import { exists, layoutFromTar, MANIFEST_TYPE, sizeOf, unpack } from './rootfs.js';
 import { SharedWork } from './shared-work.js';
 import { WorkFolders } from './work-folders.js';
@@ -80,7 +81,7 @@ export class OciImageStore implements ImageStore {
   readonly #root: string;
   readonly #log: Logger;
   readonly #work: WorkFolders;
-  readonly #insecure: ReadonlySet<string>;
+  readonly #registries: Registries;
   readonly #pulls = new SharedWork<StoredImage>();
   /** By id; what an id stands for never changes. */
   readonly #configs = new Map<string, ImageConfig>();
@@ -92,7 +93,7 @@ export class OciImageStore implements ImageStore {
     this.#layout = new Layout(options.root);
     this.#holders = new Holders(join(options.root, 'holders'));
     this.#work = work;
-    this.#insecure = new Set(options.insecureRegistries ?? []);
+    this.#registries = new Registries(work, options.insecureRegistries ?? []);
   }
 
   /** @throws INVALID_ARGUMENT when the tools cannot use the path */
@@ -144,6 +145,10 @@ export class OciImageStore implements ImageStore {
     }
     const key = JSON.stringify([parseImageName(name).canonical, options.registryAuth, options.plainHttp]);
     return this.#pulls.run(key, options.signal, (signal) => this.#pull(name, { ...options, signal }, progress));
+  }
+
+  async resolve(name: string, options: PullOptions): Promise<string> {
+    return resolveDigest(this.#layout, this.#registries, name, options);
   }
 
   async remove(ref: string, force: boolean): Promise<readonly string[]> {
@@ -263,10 +268,7 @@ export class OciImageStore implements ImageStore {
 
   async #pull(name: string, options: PullOptions, progress: (message: string) => void): Promise<StoredImage> {
     const parsed = parseImageName(name);
-    const insecure = options.plainHttp || isLoopbackRegistry(parsed.domain) || this.#insecure.has(parsed.domain);
-    return this.#work.use(async (work) => {
-      const access = { auth: options.registryAuth, insecure, signal: options.signal };
-      const registry = new RegistrySource(parsed, access, work);
+    return this.#registries.visit(parsed, options, async (registry, work) => {
       progress(`Pulling from ${parsed.path}`);
       const digest = await registry.digest();
       progress(`Digest: ${digest}`);
