@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { failedPrecondition, invalidArgument } from '../lib/errors.js';
+import { bracketed } from '../lib/ip.js';
 
 export const CONTROL_PORT = 2377;
 
@@ -42,7 +43,7 @@ export function parseHostPort(text: string, defaultPort: number, anyPort = false
 }
 
 export function formatHostPort({ host, port }: HostPort): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+  return `${bracketed(host)}:${port}`;
 }
 
 /**

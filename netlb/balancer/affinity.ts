@@ -2,6 +2,7 @@
  * Affinity by nftables: per backend a set of the client addresses that have it, which the kernel fills and whose
  * elements time out. A backend that takes no new connections has no set, so that its clients are free at once.
  */
+import { bracketed } from '../../lib/ip.js';
 import type { Chain, NftSet } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
 
@@ -17,8 +18,7 @@ export interface Affinity {
 /** @param service its backends are all of that family */
 export function affinityOf(service: MarkedService, family: 4 | 6): Affinity {
   const { mark, backends, affinity, entry, published } = service;
-  const to = (address: string) =>
-    entry === published ? address : `${family === 4 ? address : `[${address}]`}:${published}`;
+  const to = (address: string) => (entry === published ? address : `${bracketed(address)}:${published}`);
   const header = family === 4 ? 'ip' : 'ip6';
   const active = backends.filter(({ weight }) => weight > 0).map(({ address }) => address);
   // A set cannot get another time-out: its name says which it has.
