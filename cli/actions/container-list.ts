@@ -1,10 +1,10 @@
 import { invalidArgument, notFound } from '../../lib/errors.js';
 import type { ContainerInfo } from '../../proto/gen/containers.js';
+import { targetText } from '../../proto/ports.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { containerRow, containerView, hostAddress } from '../format/container-rows.js';
 import { renderList } from '../format/list.js';
-import { targetText } from '../format/ports.js';
 import { alignColumns } from '../format/table.js';
 import { filtersOf, listOptionsOf } from './refs.js';
 

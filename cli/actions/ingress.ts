@@ -1,12 +1,11 @@
 import type { Node, Service, Task } from '../../proto/gen/objects.js';
-import { PublishMode } from '../../proto/gen/specs.js';
+import { isHostMode, modeText, publishedText, targetText } from '../../proto/ports.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { naturalOrder } from '../format/human.js';
 import { portObject } from '../format/ingress-json.js';
 import { flowRow, flowView, portRow, portView, schedulerText } from '../format/ingress-rows.js';
 import { renderInspected, renderList } from '../format/list.js';
-import { modeText, publishedText, targetText } from '../format/ports.js';
 import { type Flow, flowsOf } from '../ingress/flows.js';
 import { choose, directTasks, type Publication, publicationsOf } from '../ingress/publications.js';
 import { nodeName, type Reading, readIngress, type SilentNode } from '../ingress/reading.js';
@@ -102,7 +101,7 @@ export function publishedFlows(
   before: Reading,
   now: Reading,
 ): Flow[] {
-  if (publication.port.publishMode === PublishMode.HOST) return [];
+  if (isHostMode(publication.port)) return [];
   const flows = flowsOf(publication, nodes, tasks, before, now);
   return flows.sort((a, b) => naturalOrder(a.node.name, b.node.name) || naturalOrder(a.taskName, b.taskName));
 }
@@ -110,12 +109,11 @@ export function publishedFlows(
 function pretty(publication: Publication, flows: readonly Flow[]): string {
   const { service, port } = publication;
   const balancers = [...new Set(flows.map(({ balancer }) => balancer))].join(' and ');
-  const scheduler = port.publishMode === PublishMode.HOST ? '' : `, scheduler ${schedulerText(port)}`;
+  const scheduler = isHostMode(port) ? '' : `, scheduler ${schedulerText(port)}`;
   const balancer = balancers === '' ? '' : `, balancer ${balancers}`;
   const how = `mode ${modeText(port)}${scheduler}${balancer}`;
   const head = `${service.spec.name}: ${publishedText(port)} -> ${targetText(port)}, ${how}\n`;
-  if (port.publishMode === PublishMode.HOST)
-    return `${head}Counts are of the mesh alone; see: tsswarm service ps ${service.spec.name}\n`;
+  if (isHostMode(port)) return `${head}Counts are of the mesh alone; see: tsswarm service ps ${service.spec.name}\n`;
   return head + renderList(flowView, flows.map(flowRow), { format: undefined, quiet: false });
 }
 

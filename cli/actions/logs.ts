@@ -1,11 +1,11 @@
 import { messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import { type LogBatch, type LogLine, LogOptions, LogStream } from '../../proto/gen/logs.js';
 import type { Task } from '../../proto/gen/objects.js';
+import { slotName } from '../../proto/task-names.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { instantOf } from '../flags/instant.js';
 import { shortId } from '../format/human.js';
-import { taskName } from '../format/task-rows.js';
 import { isPassing } from '../retry.js';
 import { findTask } from './task-refs.js';
 
@@ -135,7 +135,7 @@ class Prefixes {
     const details = flags.on('details')
       ? `com.docker.swarm.node.id=${batch.nodeId},com.docker.swarm.service.id=${task.serviceId},com.docker.swarm.task.id=${task.id} `
       : '';
-    const name = taskName(task, flags.on('no-resolve') ? task.serviceId : task.serviceName);
+    const name = slotName(flags.on('no-resolve') ? { ...task, serviceName: task.serviceId } : task);
     const id = flags.on('no-task-ids') ? '' : `.${flags.on('no-trunc') ? task.id : shortId(task.id)}`;
     const padding = ' '.repeat(Math.max(0, this.#slotWidth - String(task.slot).length));
     return `${name}${id}@${node}${padding}    | ${details}`;

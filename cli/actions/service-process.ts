@@ -1,7 +1,7 @@
 import { AttachOpen, AttachRequest } from '../../proto/gen/containers.js';
+import { slotName } from '../../proto/task-names.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
-import { taskName } from '../format/task-rows.js';
 import { checkTty, interact } from '../terminal/interaction.js';
 import { copyFiles } from './container-copy.js';
 import { detachKeysOf, finishWith } from './container-run.js';
@@ -63,7 +63,7 @@ async function chosen(context: Context, ref: string, need: Need, flags: Flags): 
   if (found.others.length > 0 && !flags.on('quiet')) {
     const example = found.others[0] ?? '';
     context.io.err(
-      `${taskName(found.task)} on ${found.node} (one of ${found.others.length + 1}: ${example} or --node NODE chooses another)\n`,
+      `${slotName(found.task)} on ${found.node} (one of ${found.others.length + 1}: ${example} or --node NODE chooses another)\n`,
     );
   }
   return found;

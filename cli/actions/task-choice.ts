@@ -1,7 +1,8 @@
 import { failedPrecondition, notFound } from '../../lib/errors.js';
 import { HealthState, type Task, TaskState, TaskStateName } from '../../proto/gen/objects.js';
+import { slotName } from '../../proto/task-names.js';
 import { naturalOrder } from '../format/human.js';
-import { reasonOf, taskName } from '../format/task-rows.js';
+import { reasonOf } from '../format/task-rows.js';
 
 /** What is needed of a task. */
 export type Need =
@@ -32,8 +33,8 @@ export function chooseTask(what: string, tasks: readonly Task[], need: Need, her
   const fit = sorted.filter((task) => fits(task, need));
   const [task] = fit;
   if (!task) throw unfit(what, best, need);
-  const names = fit.filter(isWanted).map((other) => taskName(other));
-  return { task, others: [...new Set(names)].filter((name) => name !== taskName(task)) };
+  const names = fit.filter(isWanted).map((other) => slotName(other));
+  return { task, others: [...new Set(names)].filter((name) => name !== slotName(task)) };
 }
 
 function fits({ nodeId, status: { state } }: Task, need: Need): boolean {
@@ -49,7 +50,7 @@ function compare(a: Task, b: Task, here: string): number {
     better(({ status }) => status.state === TaskState.RUNNING) ||
     better(({ status }) => status.health !== HealthState.UNHEALTHY) ||
     better(({ nodeId }) => nodeId === here) ||
-    naturalOrder(taskName(a), taskName(b)) ||
+    naturalOrder(slotName(a), slotName(b)) ||
     b.meta.createdAt - a.meta.createdAt
   );
 }
@@ -59,7 +60,7 @@ const isWanted = (task: Task): boolean => task.desiredState <= TaskState.COMPLET
 
 function unfit(what: string, task: Task, need: Need) {
   const reason = reasonOf(task);
-  const state = `${taskName(task)} is ${TaskStateName[task.status.state].toLowerCase()}${reason && ` (${reason})`}`;
+  const state = `${slotName(task)} is ${TaskStateName[task.status.state].toLowerCase()}${reason && ` (${reason})`}`;
   const lack = need === 'running' ? 'is not running' : 'has no container';
   return failedPrecondition(`${what} ${lack}: ${state}`, {
     value: what,

@@ -1,9 +1,9 @@
 import type { Command, Option } from 'commander';
 import { SwarmError } from '../../lib/errors.js';
+import { slotName } from '../../proto/task-names.js';
 import { networksOf } from '../actions/networks.js';
 import { SwarmCommand } from '../command.js';
 import type { Context } from '../context.js';
-import { taskName } from '../format/task-rows.js';
 
 /** What a word can be: names of objects by the kind of argument that they fill. */
 type Names = (context: Context) => Promise<readonly string[]>;
@@ -16,7 +16,7 @@ async function taskNames(context: Context): Promise<readonly string[]> {
     control.listServices({ filters: [] }),
     control.listTasks({ filters }),
   ]);
-  return [...services.map(({ spec }) => spec.name), ...new Set(tasks.map((task) => taskName(task)))];
+  return [...services.map(({ spec }) => spec.name), ...new Set(tasks.map((task) => slotName(task)))];
 }
 
 const NAMES: Readonly<Record<string, Names>> = {

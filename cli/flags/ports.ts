@@ -2,15 +2,11 @@ import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
 import { canonicalAddress } from '../../lib/ip.js';
 import { parseDuration } from '../../lib/units.js';
-import { PortConfig, Protocol, PublishMode } from '../../proto/gen/specs.js';
+import { PortConfig, type Protocol, PublishMode } from '../../proto/gen/specs.js';
+import { protocolNamed } from '../../proto/ports.js';
 import { csvFields, keyValue, requiredValue, unexpectedKey } from './csv.js';
 
 const SHORT_HINT = 'A port looks like 8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8003:80-83 or 80.';
-const PROTOCOLS: Readonly<Record<string, Protocol>> = {
-  tcp: Protocol.TCP,
-  udp: Protocol.UDP,
-  sctp: Protocol.SCTP,
-};
 const MODES: Readonly<Record<string, PublishMode>> = { ingress: PublishMode.INGRESS, host: PublishMode.HOST };
 const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'];
 
@@ -33,7 +29,7 @@ function portNumber(text: string): number {
 }
 
 function protocolOf(text: string): Protocol {
-  const protocol = PROTOCOLS[text.toLowerCase()];
+  const protocol = protocolNamed(text.toLowerCase());
   if (protocol === undefined)
     throw invalidArgument(`"${text}" is not a protocol`, { value: text, hint: 'Protocols are tcp, udp and sctp.' });
   return protocol;

@@ -13,6 +13,7 @@ import {
   ResourceLimits,
   ResourceRequirements,
 } from '../../proto/gen/specs.js';
+import { isHostMode } from '../../proto/ports.js';
 import { goDuration } from '../format/human.js';
 import { containerNetworks } from './endpoints.js';
 import { badFlag, type Flags, inFlag } from './flags.js';
@@ -229,7 +230,7 @@ function publishedPorts(flags: Flags): Port[] {
 }
 
 function hostPort(port: Port): Port {
-  if (port.publishMode !== PublishMode.HOST)
+  if (!isHostMode(port))
     throw invalidArgument('a container publishes on its own machine only', {
       value: 'mode=ingress',
       hint: 'Leave mode=ingress out.',

@@ -2,9 +2,9 @@ import { bracketed } from '../../lib/ip.js';
 import { type ContainerInfo, ContainerPhase } from '../../proto/gen/containers.js';
 import { HealthState } from '../../proto/gen/objects.js';
 import { type Mount, MountType, type PortConfig } from '../../proto/gen/specs.js';
+import { protocolText } from '../../proto/ports.js';
 import { humanDuration, shortId } from './human.js';
 import type { ListView } from './list.js';
-import { protocolText } from './ports.js';
 
 /** Rows of `ps`, with the fields that Docker's templates know them by. */
 export type ContainerRow = ReturnType<typeof containerRow>;

@@ -1,7 +1,7 @@
 import type { Meta, NetworkAttachment, Node, NodeProblem } from '../../proto/gen/objects.js';
 import type { HealthConfig, PortConfig } from '../../proto/gen/specs.js';
+import { modeText, protocolText } from '../../proto/ports.js';
 import { rfc3339 } from './human.js';
-import { modeText, protocolText } from './ports.js';
 
 /** A time that is not known, or has not come yet: Go's zero. */
 export const NEVER = '0001-01-01T00:00:00Z';

@@ -14,12 +14,12 @@ import {
   type PortConfig,
   type ResourceRequirements,
 } from '../../proto/gen/specs.js';
+import { targetText } from '../../proto/ports.js';
 import { hostIpOf, labelsOf, stateText } from './container-rows.js';
 import { dockerHealthcheck, NEVER, nonEmpty } from './docker-common.js';
 import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
 import { rfc3339 } from './human.js';
-import { targetText } from './ports.js';
 
 /** `GET /containers/{id}/json`. */
 export function dockerContainer(info: ContainerInfo) {

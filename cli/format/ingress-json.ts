@@ -1,8 +1,8 @@
+import { modeText, protocolText } from '../../proto/ports.js';
 import type { Flow } from '../ingress/flows.js';
 import type { Publication } from '../ingress/publications.js';
 import { nodeName, type SilentNode } from '../ingress/reading.js';
 import { schedulerText } from './ingress-rows.js';
-import { modeText, protocolText } from './ports.js';
 
 /** A published port as `ingress inspect --format json` shows it; rates are in a second. */
 export function portObject({ service, port }: Publication, flows: readonly Flow[], silent: readonly SilentNode[]) {

@@ -1,16 +1,14 @@
 import type { PortConfig } from '../../proto/gen/specs.js';
-import { PublishMode } from '../../proto/gen/specs.js';
+import { isHostMode, modeText, protocolText, publishedText, targetText } from '../../proto/ports.js';
 import { byTask, type Flow, stateOf, totalOf } from '../ingress/flows.js';
 import type { Publication } from '../ingress/publications.js';
 import { humanSize } from './human.js';
 import type { ListView } from './list.js';
-import { modeText, protocolText, publishedText, targetText } from './ports.js';
 
 /** What does not go through the mesh is not counted. */
 const NOT_COUNTED = '-';
 
-export const schedulerText = ({ publishMode, scheduler }: PortConfig): string =>
-  publishMode === PublishMode.HOST ? NOT_COUNTED : scheduler || 'rr';
+export const schedulerText = (port: PortConfig): string => (isHostMode(port) ? NOT_COUNTED : port.scheduler || 'rr');
 
 const perSecond = (number: number): string => (number >= 100 ? number.toFixed(0) : String(Number(number.toFixed(1))));
 const bytesPerSecond = (bytes: number): string => `${humanSize(Math.round(bytes))}/s`;
@@ -22,7 +20,7 @@ export type PortRow = ReturnType<typeof portRow>;
  * @param direct tasks that serve a port of mode host, on their own nodes
  */
 export function portRow({ service, port }: Publication, flows: readonly Flow[], direct: number) {
-  const isMesh = port.publishMode !== PublishMode.HOST;
+  const isMesh = !isHostMode(port);
   const states = [...byTask(flows).values()].map(stateOf);
   const count = (state: string) => states.filter((one) => one === state).length;
   const total = totalOf(flows);

@@ -1,7 +1,7 @@
 import { shareAnAddress } from '../../lib/ip.js';
 import type { Node, Service } from '../../proto/gen/objects.js';
 import { PublishMode } from '../../proto/gen/specs.js';
-import { includesNumber } from './ports.js';
+import { includesPort } from '../../proto/ports.js';
 
 /**
  * Why nodes do not answer on a service's published ports as it asks, one line for each:
@@ -13,7 +13,7 @@ export function portNotes({ spec, endpoint }: Service, nodes: readonly Node[]): 
     endpoint.ports.some(
       (port) =>
         problem.protocol === port.protocol &&
-        includesNumber(port, problem.publishedPort) &&
+        includesPort(port, problem.publishedPort) &&
         shareAnAddress(port.hostIp, problem.hostAddress),
     );
   return nodes.flatMap((node) =>

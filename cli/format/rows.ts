@@ -9,11 +9,11 @@ import {
   type Service,
 } from '../../proto/gen/objects.js';
 import { NodeAvailabilityName, type PortConfig, PublishMode } from '../../proto/gen/specs.js';
+import { protocolText } from '../../proto/ports.js';
 import { NEVER } from './docker-common.js';
 import { type AnyNetwork, driverOf, scopeOf } from './docker-network.js';
 import { capitalize, humanDuration, humanSize, rfc3339, shortId } from './human.js';
 import type { ListView } from './list.js';
-import { protocolText } from './ports.js';
 
 /** Rows of the lists, with the fields that Docker's templates know them by. */
 

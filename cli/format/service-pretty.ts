@@ -10,11 +10,11 @@ import {
   type UpdateConfig,
   UpdateOrderName,
 } from '../../proto/gen/specs.js';
+import { modeText, publishedAt, targetText } from '../../proto/ports.js';
 import { autoscaleLines } from './autoscale.js';
 import { dashed } from './docker-common.js';
 import { goDuration, humanBytes, rfc3339 } from './human.js';
 import { portNotes } from './port-notes.js';
-import { modeText, publishedAt, targetText } from './ports.js';
 import { labelLines, type PrettyLine, prettyLines } from './pretty.js';
 import { modeOf } from './rows.js';
 import { scheduleLines } from './schedule.js';

@@ -1,4 +1,5 @@
 import { type Task, TaskState, TaskStateName } from '../../proto/gen/objects.js';
+import { slotName } from '../../proto/task-names.js';
 import { capitalize, goDuration, humanDuration, naturalOrder, shortId } from './human.js';
 import type { ListView } from './list.js';
 import { portsText } from './rows.js';
@@ -40,14 +41,9 @@ export const taskView: ListView<TaskRow> = {
   quiet: (row) => row.ID,
 };
 
-/** `web.1`, or of a global service `web.<node id>`. */
-export function taskName(task: Task, serviceName = task.serviceName): string {
-  return `${serviceName}.${task.slot === 0 ? task.nodeId : task.slot}`;
-}
-
 /** By service and slot, the newest of a slot first. */
 export function taskRows(tasks: readonly Task[], options: TaskRowOptions): TaskRow[] {
-  const named = tasks.map((task) => ({ task, name: taskName(task, options.serviceName(task)) }));
+  const named = tasks.map((task) => ({ task, name: slotName({ ...task, serviceName: options.serviceName(task) }) }));
   named.sort((a, b) => naturalOrder(a.name, b.name) || b.task.meta.createdAt - a.task.meta.createdAt);
   return named.map(({ task, name }, i) => {
     const isHistory = options.indent && named[i - 1]?.name === name;

@@ -15,7 +15,7 @@ import {
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
-import { publishedText } from '../format/ports.js';
+import { publishedText } from '../../proto/ports.js';
 import { byTask, flowsOf, stateOf, totalOf } from './flows.js';
 import { choose, directTasks, publicationsOf } from './publications.js';
 import type { Reading } from './reading.js';

@@ -1,7 +1,7 @@
 /** What each node sends to each task, from two readings. Pure. */
 import { BackendTraffic, type IngressAnswer, type PortTraffic } from '../../proto/gen/ingress.js';
 import { type Node, type Task, TaskState } from '../../proto/gen/objects.js';
-import { taskName } from '../format/task-rows.js';
+import { slotName } from '../../proto/task-names.js';
 import type { Publication } from './publications.js';
 import { type NodeName, nodeName, type Reading } from './reading.js';
 
@@ -80,7 +80,7 @@ function isExpected({ serviceId, status, desiredState }: Task, { service }: Publ
 }
 
 function absent(task: Task, place: Pick<Flow, 'node' | 'balancer'>): Flow {
-  const backend = BackendTraffic.create({ taskId: task.id, taskName: taskName(task) });
+  const backend = BackendTraffic.create({ taskId: task.id, taskName: slotName(task) });
   return { ...backend, ...place, state: 'absent', rates: STILL };
 }
 

@@ -1,7 +1,7 @@
 import { codeOf, invalidArgument, notFound } from '../../lib/errors.js';
 import { type Service, type Task, TaskState } from '../../proto/gen/objects.js';
 import type { PortConfig } from '../../proto/gen/specs.js';
-import { includesNumber, protocolText, publishedText } from '../format/ports.js';
+import { includesPort, protocolText, publishedText } from '../../proto/ports.js';
 
 /** A published port with the service that it leads to. */
 export interface Publication {
@@ -34,8 +34,7 @@ export async function choose(
   const chosen = asked
     ? publications.filter(
         ({ port }) =>
-          includesNumber(port, Number(asked[1])) &&
-          (asked[2] === undefined || protocolText(port.protocol) === asked[2]),
+          includesPort(port, Number(asked[1])) && (asked[2] === undefined || protocolText(port.protocol) === asked[2]),
       )
     : [];
   if (chosen.length > 0) return chosen;
@@ -57,7 +56,7 @@ export function directTasks({ service, port }: Publication, tasks: readonly Task
     own.protocol === port.protocol &&
     own.targetPort === port.targetPort &&
     own.hostIp === port.hostIp &&
-    (port.publishedPort === 0 || includesNumber(port, own.publishedPort));
+    (port.publishedPort === 0 || includesPort(port, own.publishedPort));
   return tasks.filter(
     ({ serviceId, status }) =>
       serviceId === service.id && status.state === TaskState.RUNNING && status.portStatus.ports.some(isMeant),

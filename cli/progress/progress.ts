@@ -9,7 +9,8 @@ import {
   UpdateState,
   type UpdateStatus,
 } from '../../proto/gen/objects.js';
-import { type PortConfig, PublishMode, type TaskSpec } from '../../proto/gen/specs.js';
+import type { TaskSpec } from '../../proto/gen/specs.js';
+import { isHostMode } from '../../proto/ports.js';
 import { naturalOrder, shortId } from '../format/human.js';
 import { outcomeText, timeIn } from '../format/schedule.js';
 import { reasonOf } from '../format/task-rows.js';
@@ -246,8 +247,8 @@ function isCurrent(service: Service, task: Task): boolean {
   if (!isDeepStrictEqual(ofTask(task.spec), ofTask(service.spec.task))) return false;
   const [ports, taskPorts] = [service.spec.endpoint.ports, task.endpoint.ports];
   // The mesh's ports, and the endpoint mode, change without the tasks.
-  const isHost = ({ publishMode }: PortConfig) => publishMode === PublishMode.HOST;
   return (
-    ports.every(isHost) === taskPorts.every(isHost) && isDeepStrictEqual(ports.filter(isHost), taskPorts.filter(isHost))
+    ports.every(isHostMode) === taskPorts.every(isHostMode) &&
+    isDeepStrictEqual(ports.filter(isHostMode), taskPorts.filter(isHostMode))
   );
 }

@@ -1,13 +1,8 @@
 /** What each part of a node knows of itself, as metrics. Pure. */
 import { bracketed } from '../../lib/ip.js';
 import type { ManagerFigures } from '../../manager/figures.js';
-import {
-  type BackendTraffic,
-  NodeStateName,
-  type PortTraffic,
-  ProtocolName,
-  TaskStateName,
-} from '../../proto/gen/index.js';
+import { type BackendTraffic, NodeStateName, type PortTraffic, TaskStateName } from '../../proto/gen/index.js';
+import { protocolText } from '../../proto/ports.js';
 import type { EngineFigures } from '../../worker/engine.js';
 import type { WorkerFigures } from '../../worker/worker.js';
 import type { Measurement } from './exposition.js';
@@ -36,7 +31,7 @@ function measureBackend(into: Measurement, port: PortTraffic, backend: BackendTr
   const host = port.hostAddress === '' ? '' : `${bracketed(port.hostAddress)}:`;
   const labels = {
     service: port.serviceName,
-    protocol: ProtocolName[port.protocol].toLowerCase(),
+    protocol: protocolText(port.protocol),
     port: `${host}${port.published}`,
     task: backend.taskName,
     address: backend.address,

@@ -1,4 +1,5 @@
-import { isAttachment, taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
+import { isAttachment } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 
 /** Whose an address is, for people: `service "db"`. @param owner as the ledger has it: `service/<id>` */

@@ -1,6 +1,7 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
-import { type PortConfig, type Protocol, ProtocolName } from '../../proto/gen/index.js';
-import { mayClash, publishedText } from '../common/published-ports.js';
+import type { PortConfig, Protocol } from '../../proto/gen/index.js';
+import { protocolText, publishedText } from '../../proto/ports.js';
+import { mayClash } from '../common/published-ports.js';
 
 export const FIRST_DYNAMIC_PORT = 30000;
 export const LAST_DYNAMIC_PORT = 32767;
@@ -82,10 +83,6 @@ interface Claim {
 export function portTaken(port: PortConfig, owner: string): Error {
   const text = publishedText(port);
   return failedPrecondition(`port ${text} is already published by service "${owner}"`, { value: text });
-}
-
-function protocolText(protocol: Protocol): string {
-  return ProtocolName[protocol].toLowerCase();
 }
 
 function keyOf(protocol: Protocol, port: number): string {

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
 import { EndpointMode, type Network, type PortConfig, type Service, type VirtualIP } from '../../proto/gen/index.js';
-import { isHostMode } from '../common/published-ports.js';
+import { isHostMode } from '../../proto/ports.js';
 import type { AddressLedger } from './ledger.js';
 import { allocated, givesAddresses } from './network.js';
 import { type PortTable, portTaken } from './ports.js';

@@ -12,7 +12,7 @@ import {
   TaskState,
   TaskStatus,
 } from '../../proto/gen/index.js';
-import { isHostMode } from './published-ports.js';
+import { isHostMode } from '../../proto/ports.js';
 
 /** Managers want it to run: its desired state is at most COMPLETE, which is what jobs have. */
 export function isWanted(task: Task): boolean {
@@ -177,13 +177,4 @@ type Aging = Pick<Task, 'id'> & { readonly meta: { readonly createdAt: number } 
 /** Newest last, by the time at which it was made. */
 export function byAge(a: Aging, b: Aging): number {
   return a.meta.createdAt - b.meta.createdAt || (a.id < b.id ? -1 : 1);
-}
-
-/**
- * A task is named `service.slot.id`, or `service.node.id` when its service is global; the attachment of a
- * container to a network has the container's name.
- */
-export function taskName(task: Task): string {
-  if (task.spec.attachment) return task.spec.attachment.containerName;
-  return `${task.serviceName}.${task.slot || task.nodeId}.${task.id}`;
 }

@@ -1,7 +1,8 @@
 import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition } from '../../lib/errors.js';
 import { type Network, PublishMode, type Service, type Task, TaskState } from '../../proto/gen/index.js';
-import { isAttachment, isLost, isStopped, isWanted, taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
+import { isAttachment, isLost, isStopped, isWanted } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { resolve } from './refs.js';
 

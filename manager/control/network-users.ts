@@ -9,8 +9,9 @@ import {
   type Service,
   type Task,
 } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 import { isRouted } from '../common/routed-options.js';
-import { isStopped, taskName } from '../common/tasks.js';
+import { isStopped } from '../common/tasks.js';
 import type { ReadView } from '../store/store.js';
 
 /** Who has an endpoint in a network, and where: by the state of the swarm, whatever the nodes' kernels show. */

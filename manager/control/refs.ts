@@ -1,6 +1,6 @@
 import { failedPrecondition, invalidArgument, notFound } from '../../lib/errors.js';
 import { type Node, NodeStateName, type Task } from '../../proto/gen/index.js';
-import { taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
 import type { Kind, ObjectTypes, ReadView } from '../store/store.js';
 import { nameOf } from '../store/tables.js';
 

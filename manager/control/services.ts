@@ -14,8 +14,9 @@ import {
   UpdateState,
   UpdateStatus,
 } from '../../proto/gen/index.js';
+import { publishedText } from '../../proto/ports.js';
 import type { Handlers } from '../../proto/rpc/server.js';
-import { onceOnANode, publishedText } from '../common/published-ports.js';
+import { onceOnANode } from '../common/published-ports.js';
 import { checkRoutedAddresses, isRouted } from '../common/routed-options.js';
 import { atPresentScale } from '../common/scale.js';
 import { firstStatus, statusOfChanged } from '../jobs/runs.js';

@@ -1,6 +1,7 @@
 import { type ControlService, type Task, type TaskState, TaskStateName } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
-import { isAttachment, taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
+import { isAttachment } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
 import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
 import { redact } from './redact.js';

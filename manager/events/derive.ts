@@ -11,7 +11,8 @@ import {
   TaskStateName,
   UpdateStateName,
 } from '../../proto/gen/index.js';
-import { isAttachment, taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
+import { isAttachment } from '../common/tasks.js';
 import { isEvent, type StoreEvent } from '../store/store.js';
 import { nameOf } from '../store/tables.js';
 

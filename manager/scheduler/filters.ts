@@ -6,7 +6,8 @@ import {
   type PortConfig,
   type TaskSpec,
 } from '../../proto/gen/index.js';
-import { isRange, mayClash, publishedText } from '../common/published-ports.js';
+import { isRange, publishedText } from '../../proto/ports.js';
+import { mayClash } from '../common/published-ports.js';
 import { type Constraint, meets, normalArchitecture } from './constraint.js';
 import type { NodeInfo } from './node-info.js';
 

@@ -1,5 +1,6 @@
 import type { Node, PortConfig, ResourceReservations, Task } from '../../proto/gen/index.js';
-import { includesPort, isHostMode, isRange, mayClash } from '../common/published-ports.js';
+import { includesPort, isHostMode, isRange } from '../../proto/ports.js';
+import { mayClash } from '../common/published-ports.js';
 import { isAttachment, isWanted, occupiesNode } from '../common/tasks.js';
 
 /** A node that has failed this many tasks of a service within the window is chosen last. */

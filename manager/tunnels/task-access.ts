@@ -12,7 +12,7 @@ import {
   TunnelRequest,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
-import { taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
 import { resolve } from '../control/refs.js';
 import type { Store } from '../store/store.js';
 import { Opened, unopened } from './opened.js';

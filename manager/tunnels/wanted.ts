@@ -1,6 +1,7 @@
 import { failedPrecondition, type SwarmError, unavailable } from '../../lib/errors.js';
 import { type Node, type Task, TaskState, TaskStateName } from '../../proto/gen/index.js';
-import { isAttachment, taskName } from '../common/tasks.js';
+import { taskName } from '../../proto/task-names.js';
+import { isAttachment } from '../common/tasks.js';
 
 /** What an operator wants of a task. */
 export interface Wanted {

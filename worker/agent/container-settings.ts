@@ -2,11 +2,12 @@ import { invalidArgument } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
 import { logSettings } from '../../lib/log-drivers.js';
 import type { FileReference, Task } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 import type { ContainerFile, ContainerSettings } from '../executor/executor.js';
 import type { Assignments } from './assignments.js';
 import { type Resolvers, resolverSettings } from './resolv-conf.js';
 import { specSettings } from './spec-settings.js';
-import { expandTemplate, type TemplateNode, taskName } from './template.js';
+import { expandTemplate, type TemplateNode } from './template.js';
 
 /** What a container is made from besides its task. */
 export interface SettingsContext {

@@ -1,16 +1,12 @@
 import { invalidArgument } from '../../lib/errors.js';
 import type { Task } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 
 /** The node's part of what a task's settings may refer to. */
 export interface TemplateNode {
   readonly id: string;
   readonly hostname: string;
   readonly platform: { readonly architecture: string; readonly os: string };
-}
-
-/** `web.1.<task id>`; of a global service `web.<node id>.<task id>`. */
-export function taskName(task: Task): string {
-  return `${task.serviceName}.${task.slot || task.nodeId}.${task.id}`;
 }
 
 /**

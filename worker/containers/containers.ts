@@ -16,11 +16,11 @@ import {
   StoredContainer,
   type Task,
 } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 import { AttachmentsClient } from '../agent/attachments.js';
 import { isAttachment, isTerminal, type LocalTask } from '../agent/local-task.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { readResolvConf } from '../agent/resolv-conf.js';
-import { taskName } from '../agent/template.js';
 import type { LocalEvents } from '../events/local-events.js';
 import { networkHappening, tellingStore } from '../events/networks.js';
 import type { ContainerSettings } from '../executor/executor.js';

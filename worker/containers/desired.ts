@@ -1,7 +1,7 @@
 import { addressOf } from '../../lib/ip.js';
 import type { HostPort, LocalBridge, Sandbox, SandboxEndpoint, Zone, ZoneName } from '../../netlb/state.js';
 import { type ContainerEndpoint, type PortConfig, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
-import { transport } from '../network/desired-state.js';
+import { protocolText } from '../../proto/ports.js';
 import type { LocalState } from '../network/union.js';
 import { networkMode } from './endpoints.js';
 import { shortId } from './names.js';
@@ -45,7 +45,7 @@ function sandboxEndpoint({ networkId, addresses, mac, interface: name }: Contain
 
 function hostPort({ protocol, hostIp, publishedPort, targetPort }: PortConfig): HostPort {
   const hostAddress = hostIp === '0.0.0.0' ? '' : hostIp;
-  return { protocol: transport(protocol), hostAddress, published: publishedPort, target: targetPort };
+  return { protocol: protocolText(protocol), hostAddress, published: publishedPort, target: targetPort };
 }
 
 /** Whether it has an interface: host and none have not. */

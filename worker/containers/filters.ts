@@ -7,8 +7,8 @@ import {
   HealthState,
   HealthStateName,
   type LocalNetwork,
-  ProtocolName,
 } from '../../proto/gen/index.js';
+import { protocolText } from '../../proto/ports.js';
 
 export type Test<T> = (item: T, value: string) => boolean;
 
@@ -24,8 +24,7 @@ function hasPort({ ports }: ContainerInfo, filter: string, side: 'publishedPort'
     throw invalidArgument(`"${filter}" is not a port`, { value: filter, hint: 'It looks like 80 or 80/tcp.' });
   const [, from = '', to = from, protocol = 'tcp'] = match;
   return ports.some(
-    (port) =>
-      ProtocolName[port.protocol].toLowerCase() === protocol && port[side] >= Number(from) && port[side] <= Number(to),
+    (port) => protocolText(port.protocol) === protocol && port[side] >= Number(from) && port[side] <= Number(to),
   );
 }
 

@@ -14,8 +14,8 @@ import {
   type StoredContainer,
   TaskState,
 } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 import type { LocalTask } from '../agent/local-task.js';
-import { taskName } from '../agent/template.js';
 import type { ContainerState } from '../executor/executor.js';
 import type { ContainerCheck } from '../executor/health-check.js';
 import type { ContainerFacts } from '../executor/interactive.js';

@@ -9,8 +9,8 @@ import {
   type NetworkRecord,
   NetworkSpec,
 } from '../../proto/gen/index.js';
+import { taskName } from '../../proto/task-names.js';
 import { isAttachment, needsSandbox } from '../agent/local-task.js';
-import { taskName } from '../agent/template.js';
 import { ICC, MASQUERADE, NAME } from './bridge-options.js';
 import type { Containers } from './containers.js';
 import { gatewayAddressIn } from './info.js';

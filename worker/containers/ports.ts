@@ -1,8 +1,8 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
 import type { Listener } from '../../netlb/kernel/listeners.js';
 import type { TransportProtocol } from '../../netlb/state.js';
-import { PortConfig, Protocol } from '../../proto/gen/index.js';
-import { transport } from '../network/desired-state.js';
+import { PortConfig } from '../../proto/gen/index.js';
+import { protocolNamed, protocolText } from '../../proto/ports.js';
 
 /** A port of this machine that leads somewhere already. */
 export interface PublishedAlready {
@@ -55,7 +55,7 @@ export function choosePorts(
     const other = held.find((candidate) => collides(candidate, keyOf(port)));
     if (other) {
       throw failedPrecondition(
-        `Bind for ${port.hostIp || '0.0.0.0'}:${port.publishedPort} failed: port ${port.publishedPort}/${transport(port.protocol)} is in use by ${other.owner}`,
+        `Bind for ${port.hostIp || '0.0.0.0'}:${port.publishedPort} failed: port ${port.publishedPort}/${protocolText(port.protocol)} is in use by ${other.owner}`,
         { value: String(port.publishedPort), hint: 'Publish another port, or stop what uses this one.' },
       );
     }
@@ -102,13 +102,13 @@ function collides(a: Key, b: Key): boolean {
 const everywhere = (address: string): boolean => address === '' || address === '0.0.0.0' || address === '::';
 
 export function publishedBy({ protocol, hostIp, publishedPort }: PortConfig, owner: string): PublishedAlready {
-  return { protocol: transport(protocol), hostAddress: hostIp, published: publishedPort, owner };
+  return { protocol: protocolText(protocol), hostAddress: hostIp, published: publishedPort, owner };
 }
 
 /** What an image exposes: "80/tcp". */
 export function exposedPort(text: string): PortConfig | undefined {
   const [number = '', protocol = 'tcp'] = text.split('/');
   const targetPort = Number(number);
-  const known = { tcp: Protocol.TCP, udp: Protocol.UDP, sctp: Protocol.SCTP }[protocol];
+  const known = protocolNamed(protocol);
   return known !== undefined && targetPort > 0 ? PortConfig.create({ targetPort, protocol: known }) : undefined;
 }

@@ -13,8 +13,9 @@ import {
   TaskState,
   type TraceNetworkRequest,
 } from '../../proto/gen/index.js';
+import { slotName } from '../../proto/task-names.js';
 import type { ContainerPlace } from './places.js';
-import { isPresent, ownContainers, type SwarmView, shortTaskName } from './swarm-view.js';
+import { isPresent, ownContainers, type SwarmView } from './swarm-view.js';
 
 const NODE_PREFIX = 'node:';
 const PROTOCOLS: readonly string[] = ['tcp', 'udp', 'icmp'] satisfies TraceProtocol[];
@@ -50,7 +51,7 @@ function senderOf({ from, task: wanted }: TraceNetworkRequest, view: SwarmView):
     return { kind: 'sandbox', node: container.node, namespace: container.namespace, label: container.name };
   }
   const task = taskOf(from, view) ?? serviceTask(from, wanted, view);
-  if (task) return { kind: 'sandbox', node: task.nodeId, namespace: task.id, label: shortTaskName(task) };
+  if (task) return { kind: 'sandbox', node: task.nodeId, namespace: task.id, label: slotName(task) };
   throw notFound(`no such container, task or service: ${from}`, {
     value: from,
     hint: 'Nodes are written node:NAME; an IP address stands for a client outside of the swarm.',
@@ -60,7 +61,7 @@ function senderOf({ from, task: wanted }: TraceNetworkRequest, view: SwarmView):
 /** Of an endpoint that we know, or else outside. */
 function addressSender(address: string, view: SwarmView): Sender {
   const task = view.tasks.filter(isPresent).find(({ networks }) => hasAddress(networks, address));
-  if (task) return { kind: 'sandbox', node: task.nodeId, namespace: task.id, label: shortTaskName(task) };
+  if (task) return { kind: 'sandbox', node: task.nodeId, namespace: task.id, label: slotName(task) };
   return { kind: 'outside', address, label: address };
 }
 
@@ -97,8 +98,8 @@ function containerOf(ref: string, view: SwarmView): ContainerPlace | undefined {
 function taskOf(ref: string, { tasks }: SwarmView): Task | undefined {
   const present = tasks.filter(isPresent).sort((a, b) => b.status.state - a.status.state);
   return (
-    present.find((task) => task.id === ref || `${shortTaskName(task)}.${task.id}` === ref) ??
-    present.find((task) => shortTaskName(task) === ref) ??
+    present.find((task) => task.id === ref || `${slotName(task)}.${task.id}` === ref) ??
+    present.find((task) => slotName(task) === ref) ??
     (ref.length >= 4 ? present.find(({ id }) => id.startsWith(ref)) : undefined)
   );
 }
@@ -122,7 +123,7 @@ function serviceTask(ref: string, wanted: string, view: SwarmView): Task | undef
     throw failedPrecondition(`no task of service ${ref} runs`, { value: ref, hint: `See: tsswarm service ps ${ref}` });
   }
   const task = running.find(
-    (one) => one.id.startsWith(wanted) || String(one.slot) === wanted || shortTaskName(one) === wanted,
+    (one) => one.id.startsWith(wanted) || String(one.slot) === wanted || slotName(one) === wanted,
   );
   if (task) return task;
   throw notFound(`service ${ref} has no running task ${wanted}`, {
@@ -148,7 +149,7 @@ function receiverOf(to: string, port: number, from: Sender, view: SwarmView): Ta
   if (service && from.kind !== 'sandbox') return published(service, port, from, view);
   if (!service) {
     const task = taskOf(to, view);
-    if (task) return at(addressFor(task.networks, from, view, to), shortTaskName(task));
+    if (task) return at(addressFor(task.networks, from, view, to), slotName(task));
     const container = containerOf(to, view);
     // On a network of their own making containers know each other's names.
     const isNamed = container?.endpoints.some(

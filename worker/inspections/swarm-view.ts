@@ -2,6 +2,7 @@
 import { addressOf } from '../../lib/ip.js';
 import type { Directory, DirectoryEndpoint, DirectoryNode } from '../../netlb/trace/question.js';
 import { type Network, type Node, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import { slotName } from '../../proto/task-names.js';
 import type { ContainerPlace } from './places.js';
 
 export interface SwarmView {
@@ -22,9 +23,6 @@ export interface SelfNode {
   /** Addresses at which others may reach it. */
   readonly addresses: readonly string[];
 }
-
-/** `web.1`, or of a global service `web.<node id>`. */
-export const shortTaskName = ({ serviceName, slot, nodeId }: Task): string => `${serviceName}.${slot || nodeId}`;
 
 /** Has a namespace, or should have. */
 export const isPresent = ({ status, desiredState }: Task): boolean =>
@@ -47,7 +45,7 @@ export function directoryOf(view: SwarmView): Directory {
       ...own.flatMap(containerEndpoints),
     ],
     owners: Object.fromEntries([
-      ...tasks.map((task) => [task.id, shortTaskName(task)] as const),
+      ...tasks.map((task) => [task.id, slotName(task)] as const),
       ...own.map(({ namespace, name }) => [namespace, name] as const),
     ]),
   };
@@ -72,7 +70,7 @@ const taskEndpoints = (task: Task): DirectoryEndpoint[] =>
   task.networks.flatMap(({ addresses, networkName }) =>
     addresses.map((cidr) => ({
       address: addressOf(cidr),
-      owner: shortTaskName(task),
+      owner: slotName(task),
       namespace: task.id,
       node: task.nodeId,
       network: networkName,

@@ -1,4 +1,4 @@
-import { addressOf, canonicalAddress, familyOf, parseCidr } from '../../lib/ip.js';
+import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import type {
@@ -13,7 +13,6 @@ import type {
   Sandbox,
   SandboxEndpoint,
   SandboxIngress,
-  TransportProtocol,
   VirtualService,
 } from '../../netlb/state.js';
 import {
@@ -22,10 +21,10 @@ import {
   type NetworkAttachment,
   type NetworkRecord,
   type PortConfig,
-  Protocol,
   PublishMode,
   type ServiceRecord,
 } from '../../proto/gen/index.js';
+import { protocolText } from '../../proto/ports.js';
 import type { Assignments } from '../agent/assignments.js';
 import { isAttachment, isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import { backendsByService } from './backends.js';
@@ -221,7 +220,7 @@ function sandboxIngress({ id, ipam }: NetworkRecord, ports: readonly PortConfig[
   if (!subnets.some(isV4)) return undefined;
   const byKey = new Map(
     ports.filter(isOnMesh).map((port): [string, IngressPort] => {
-      const protocol = transport(port.protocol);
+      const protocol = protocolText(port.protocol);
       const { publishedPort: published, targetPort: target } = port;
       return [`${published}/${protocol}`, { protocol, published, target }];
     }),
@@ -240,7 +239,7 @@ const isOnMesh = ({ publishMode, publishedPort }: PortConfig): boolean =>
 
 function hostPort(port: LocalTask['status']['portStatus']['ports'][number]): HostPort {
   return {
-    protocol: transport(port.protocol),
+    protocol: protocolText(port.protocol),
     hostAddress: port.hostIp,
     published: port.publishedPort,
     target: port.targetPort,
@@ -280,13 +279,12 @@ function ingressOf(
   for (const service of services) {
     for (const port of service.ports) {
       if (!isOnMesh(port)) continue;
-      const protocol = transport(port.protocol);
-      const hostAddress = meshAddress(port);
-      published.set(`${hostAddress}:${port.publishedPort}/${protocol}`, {
+      const protocol = protocolText(port.protocol);
+      published.set(`${port.hostIp}:${port.publishedPort}/${protocol}`, {
         protocol,
         published: port.publishedPort,
         target: port.targetPort,
-        hostAddress,
+        hostAddress: port.hostIp,
         ...spreadOf(port),
         backends: ([4, 6] as const).flatMap((family) => backends(network.id, service.id, family)),
       });
@@ -294,19 +292,6 @@ function ingressOf(
   }
   const { addresses, mac } = attachment;
   return { overlayId: network.id, addresses, mac, services: [...published.values()] };
-}
-
-/** The address that a port of the mesh is published on, in canonical form; empty: all. */
-export const meshAddress = ({ hostIp }: PortConfig): string => hostIp && canonicalAddress(hostIp);
-
-const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
-  [Protocol.TCP]: 'tcp',
-  [Protocol.UDP]: 'udp',
-  [Protocol.SCTP]: 'sctp',
-};
-
-export function transport(protocol: Protocol): TransportProtocol {
-  return TRANSPORT[protocol];
 }
 
 function isV4(cidr: string): boolean {

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { errnoOf, failedPrecondition, resourceExhausted } from '../../lib/errors.js';
-import { type PortConfig, Protocol, PublishMode, type Task } from '../../proto/gen/index.js';
+import { type PortConfig, Protocol, type Task } from '../../proto/gen/index.js';
+import { isHostMode } from '../../proto/ports.js';
 
 /**
  * A port of this node that nobody listens on now: this one, or for 0 one that the kernel chooses. Undefined when
@@ -21,7 +22,7 @@ export async function hostPorts(
   taken: ReadonlySet<string>,
   findPort: FindPort = freePort,
 ): Promise<readonly PortConfig[]> {
-  const asked = task.endpoint.ports.filter(({ publishMode }) => publishMode === PublishMode.HOST);
+  const asked = task.endpoint.ports.filter(isHostMode);
   const isFixed = ({ publishedPort, publishedLast }: PortConfig) => publishedPort !== 0 && publishedLast === 0;
   // What is asked for by number is nobody's choice, wherever it stands.
   const chosen = new Set([...taken, ...asked.filter(isFixed).map(portKey)]);

@@ -1,23 +1,18 @@
 import { addressOf } from '../../lib/ip.js';
 import { finish, type Steps } from '../../lib/steps.js';
-import type { TransportProtocol, Zone, ZoneName, ZonePort } from '../../netlb/state.js';
+import type { Zone, ZoneName, ZonePort } from '../../netlb/state.js';
 import {
   EndpointMode,
   type EndpointRecord,
   EndpointState,
   type NetworkRecord,
-  Protocol,
   type ServiceRecord,
 } from '../../proto/gen/index.js';
+import { protocolText } from '../../proto/ports.js';
+import { slotName } from '../../proto/task-names.js';
 
 /** Digits of a task's id that are its container's hostname when the service gives none. */
 const SHORT_ID = 12;
-
-const TRANSPORT: Readonly<Record<Protocol, TransportProtocol>> = {
-  [Protocol.TCP]: 'tcp',
-  [Protocol.UDP]: 'udp',
-  [Protocol.SCTP]: 'sctp',
-};
 
 /** Names by the addresses that they stand for. */
 class Names {
@@ -142,9 +137,9 @@ function* zoneOf(
 
 /** @param shared names of its service that stand for its tasks */
 function addTask(names: Names, endpoint: EndpointRecord, shared: readonly string[]): void {
-  const { serviceName, slot, nodeId, taskId, state, hostname } = endpoint;
+  const { serviceName, taskId, state, hostname } = endpoint;
   const addresses = endpoint.addresses.map(addressOf);
-  names.add(`${serviceName}.${slot || nodeId}.${taskId}`, addresses, true);
+  names.add(`${slotName(endpoint)}.${taskId}`, addresses, true);
   names.add(taskId.slice(0, SHORT_ID), addresses);
   // One with placeholders is filled in on the task's node alone.
   if (!hostname.includes('{{')) names.add(hostname, addresses);
@@ -171,7 +166,7 @@ function portsOf({ name: service, ports }: ServiceRecord): ZonePort[] {
     .filter(({ name }) => name !== '')
     .map(({ name, protocol, targetPort }) => ({
       port: name,
-      protocol: TRANSPORT[protocol],
+      protocol: protocolText(protocol),
       service: service.toLowerCase(),
       target: targetPort,
     }));

@@ -1,7 +1,8 @@
 import type { ApplyProblem, Repair } from '../../netlb/state.js';
-import { NetworkRepair, NodeProblem, Protocol } from '../../proto/gen/index.js';
+import { NetworkRepair, NodeProblem } from '../../proto/gen/index.js';
+import { PROTOCOLS } from '../../proto/ports.js';
+import { taskName } from '../../proto/task-names.js';
 import type { LocalTask } from '../agent/local-task.js';
-import { taskName } from '../agent/template.js';
 
 /** Whom a problem or repair of the data plane concerns, by the name that operators know. */
 export type SubjectNames = (subject: ApplyProblem['subject']) => string;
@@ -27,15 +28,13 @@ export function subjectNames({ networks, containers, tasks }: NamedParts): Subje
   };
 }
 
-const PROTOCOL = { tcp: Protocol.TCP, udp: Protocol.UDP, sctp: Protocol.SCTP } as const;
-
 export function nodeProblems(problems: readonly ApplyProblem[], names: SubjectNames): readonly NodeProblem[] {
   return problems.map(({ subject, message, port }) =>
     NodeProblem.create({
       subject: names(subject),
       message,
       publishedPort: port?.published ?? 0,
-      protocol: port && PROTOCOL[port.protocol],
+      protocol: port && PROTOCOLS[port.protocol],
       hostAddress: port?.hostAddress ?? '',
     }),
   );

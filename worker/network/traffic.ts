@@ -1,8 +1,9 @@
 import { addressOf } from '../../lib/ip.js';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { BackendTraffic, type EndpointRecord, PortTraffic, type Protocol } from '../../proto/gen/index.js';
+import { protocolText } from '../../proto/ports.js';
+import { slotName } from '../../proto/task-names.js';
 import type { Assignments } from '../agent/assignments.js';
-import { meshAddress, transport } from './desired-state.js';
 
 /** What the data plane knows by addresses and port numbers, under the names of services and tasks. Pure. */
 export function ingressTraffic(statistics: readonly PortStatistics[], assignments: Assignments): PortTraffic[] {
@@ -12,14 +13,14 @@ export function ingressTraffic(statistics: readonly PortStatistics[], assignment
     const publisher = published.get(portKey(port.protocol, port.published, port.hostAddress));
     // Its service has gone since: so will the port with the next pass.
     if (!publisher) return [];
-    const { serviceId, serviceName, protocol, hostIp } = publisher;
+    const { serviceId, serviceName, protocol } = publisher;
     return PortTraffic.create({
       serviceId,
       serviceName,
       protocol,
       published: port.published,
       target: port.target,
-      hostAddress: hostIp,
+      hostAddress: port.hostAddress,
       backends: port.backends.map((backend) => {
         const owner = owners.get(backend.address);
         return BackendTraffic.create({ ...backend, ...(owner ? taskOf(owner) : {}) });
@@ -32,8 +33,6 @@ interface Publisher {
   readonly serviceId: string;
   readonly serviceName: string;
   readonly protocol: Protocol;
-  /** As it was asked for. */
-  readonly hostIp: string;
 }
 
 const portKey = (protocol: string, published: number, hostAddress: string): string =>
@@ -42,11 +41,8 @@ const portKey = (protocol: string, published: number, hostAddress: string): stri
 function publishers({ services }: Assignments): ReadonlyMap<string, Publisher> {
   const found = new Map<string, Publisher>();
   for (const { id: serviceId, name: serviceName, ports } of services.values())
-    for (const port of ports) {
-      const { protocol, publishedPort, hostIp } = port;
-      const key = portKey(transport(protocol), publishedPort, meshAddress(port));
-      found.set(key, { serviceId, serviceName, protocol, hostIp });
-    }
+    for (const { protocol, publishedPort, hostIp } of ports)
+      found.set(portKey(protocolText(protocol), publishedPort, hostIp), { serviceId, serviceName, protocol });
   return found;
 }
 
@@ -60,7 +56,4 @@ function ownersOfAddresses({ networks, endpoints }: Assignments): ReadonlyMap<st
   return owners;
 }
 
-const taskOf = ({ taskId, serviceName, slot, nodeId }: EndpointRecord) => ({
-  taskId,
-  taskName: `${serviceName}.${slot || nodeId}`,
-});
+const taskOf = (owner: EndpointRecord) => ({ taskId: owner.taskId, taskName: slotName(owner) });

@@ -9,7 +9,8 @@ import {
   PublishMode,
   type Service,
 } from '../../../proto/gen/index.js';
-import { includesPort, isHostMode, isRange, mayClash, publishedText } from '../../common/published-ports.js';
+import { includesPort, isHostMode, isRange, publishedText } from '../../../proto/ports.js';
+import { mayClash } from '../../common/published-ports.js';
 import type { ReadView } from '../../store/store.js';
 
 const SCHEDULERS = new Set(['', 'rr', 'wrr', 'lc', 'wlc', 'sh', 'mh']);

@@ -1,7 +1,8 @@
 import { invalidArgument } from '../../../lib/errors.js';
 import { logSettings } from '../../../lib/log-drivers.js';
 import { type Placement, ServiceSpec, UpdateOrder } from '../../../proto/gen/index.js';
-import { onceOnANode, publishedText } from '../../common/published-ports.js';
+import { publishedText } from '../../../proto/ports.js';
+import { onceOnANode } from '../../common/published-ports.js';
 import { checkSchedule } from '../../jobs/schedule.js';
 import { parseConstraint } from '../../scheduler/constraint.js';
 import { checkAutoscale } from './autoscale.js';
