@@ -6,6 +6,7 @@ import { requests, tally } from '../../demo/traffic.js';
 import { CLIENT_ADDRESS6, nodeLayout } from '../../lab/layout.js';
 import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
 import { useServices } from './services.js';
+import { ECHO_COMMAND, ECHO_FLAGS, echoes } from './udp-echo.js';
 
 useLab(2);
 const { create, remove } = useServices();
@@ -20,11 +21,6 @@ interface Network {
 }
 const ingress = () => tsswarmInspect<Network>('network', 'inspect', 'ingress');
 const forwarding = async () => (await execAt('node2', ['cat', '/proc/sys/net/ipv6/conf/all/forwarding'])).stdout.trim();
-
-const UDP_SERVER = `use IO::Socket::IP; my $s = IO::Socket::IP->new(LocalHost => "::", LocalPort => 53, Proto => "udp", Type => SOCK_DGRAM) or die $@;
-my $h = qx(hostname); while (defined $s->recv(my $m, 512)) { $s->send("Hostname: \${h}Client: " . $s->peerhost . "\\n") }`;
-const UDP_CLIENT = `use IO::Socket::IP; my $s = IO::Socket::IP->new(PeerHost => $ARGV[0], PeerPort => $ARGV[1], Proto => "udp", Type => SOCK_DGRAM) or die $@;
-$s->send("?"); $SIG{ALRM} = sub { die "no answer\\n" }; alarm 2; $s->recv(my $m, 512); print $m`;
 
 let before = '';
 beforeAll(async () => {
@@ -55,17 +51,9 @@ test('every node answers over both families, evenly, and shows the client’s ow
 });
 
 test('UDP - answered by all replicas through every node', async () => {
-  const usr = 'type=bind,source=/usr,target=/usr,readonly';
-  const port = 'published=5353,target=53,protocol=udp';
-  const server = ['/usr/bin/perl', '-e', UDP_SERVER];
-  await create('echo', '--replicas', '2', '--publish', port, '--mount', usr, IMAGE, ...server);
+  await create('echo', '--replicas', '2', ...ECHO_FLAGS, IMAGE, ...ECHO_COMMAND);
   for (const node of NODES) {
-    const answers = [];
-    for (let i = 0; i < 4; i++) {
-      const { stdout, stderr } = await execAt('client', ['perl', '-e', UDP_CLIENT, address6(node), '5353']);
-      expect(stderr).toBe('');
-      answers.push(parseAnswer(stdout));
-    }
+    const answers = await echoes(address6(node), 4);
     expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual([2, 2]);
     expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT_ADDRESS6]));
   }

@@ -5,19 +5,12 @@ import { until } from '../../demo/steps.js';
 import { requests, tally } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
 import { useServices } from './services.js';
+import { ECHO_COMMAND, ECHO_FLAGS, echoes } from './udp-echo.js';
 
 useLab(3);
 const { create, remove } = useServices();
 
 const NODES = [1, 2, 3];
-
-/** Answers with its host name and the client's address to each datagram; run by the machine's own perl. */
-const UDP_SERVER = `use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 53, Proto => "udp") or die $!;
-my $h = qx(hostname); while (defined $s->recv(my $m, 512)) { $s->send("Hostname: \${h}Client: " . $s->peerhost . "\\n") }`;
-
-/** Sends one datagram from a socket of its own and prints the answer. */
-const UDP_CLIENT = `use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => $ARGV[0], PeerPort => $ARGV[1], Proto => "udp") or die $!;
-$s->send("?"); $SIG{ALRM} = sub { die "no answer\\n" }; alarm 2; $s->recv(my $m, 512); print $m`;
 
 describe('routing mesh', () => {
   test('every node answers for all replicas, evenly, and shows them the client’s own address', async () => {
@@ -40,28 +33,9 @@ describe('routing mesh', () => {
   });
 
   test('UDP - answered by all replicas, with the client’s own address', async () => {
-    const usr = 'type=bind,source=/usr,target=/usr,readonly';
-    const port = 'published=5353,target=53,protocol=udp';
-    await create(
-      'echo',
-      '--replicas',
-      '3',
-      '--publish',
-      port,
-      '--mount',
-      usr,
-      IMAGE,
-      '/usr/bin/perl',
-      '-e',
-      UDP_SERVER,
-    );
+    await create('echo', '--replicas', '3', ...ECHO_FLAGS, IMAGE, ...ECHO_COMMAND);
     for (const node of NODES) {
-      const outcomes = [];
-      for (let i = 0; i < 9; i++) {
-        outcomes.push(await execAt('client', ['perl', '-e', UDP_CLIENT, addressOf(node), '5353']));
-      }
-      expect(outcomes.map(({ stderr }) => stderr).join('')).toBe('');
-      const answers = outcomes.map(({ stdout }) => parseAnswer(stdout));
+      const answers = await echoes(addressOf(node), 9);
       expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual([3, 3, 3]);
       expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
     }
