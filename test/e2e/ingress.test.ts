@@ -1,12 +1,13 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { execAt, runningTasks, tsswarm, tsswarmOutcome, tsswarmRows } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
+import { useServices } from './services.js';
 
 // A daemon may take long to come back on a machine that does other things too: its tasks are to stay.
 useLab(2, '--dispatcher-heartbeat', '10s');
-afterEach(() => tsswarm('service', 'rm', 'web'));
+const { create } = useServices();
 
 interface Backend {
   readonly Node: string;
@@ -50,7 +51,7 @@ async function metric(node: number, name: string): Promise<Readonly<Record<strin
 }
 
 test('what goes through a published port is counted by node and task, shown by commands and metrics alike, and kept', async () => {
-  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--replicas', '2', '--publish', '8080:80', IMAGE);
+  await create('web', '--replicas', '2', '--publish', '8080:80', IMAGE);
   expect(await runningTasks('web')).toHaveLength(2);
   await until('both nodes send to both tasks', 10, async () => {
     const states = (await inspect(8080)).Backends.map(({ State }) => State);
@@ -91,7 +92,7 @@ test('what goes through a published port is counted by node and task, shown by c
 });
 
 test('nodes that do not answer are named, and a manager tells of the swarm', async () => {
-  await tsswarm('service', 'create', '--quiet', '--name', 'web', '--publish', '8080:80', IMAGE);
+  await create('web', '--publish', '8080:80', IMAGE);
   const manager = (await execAt('node1', ['curl', '--silent', 'http://127.0.0.1:9323/metrics'])).stdout;
   expect(manager).toContain('\ntsswarm_manager_leader 1\n');
   expect(manager).toContain('\ntsswarm_manager_nodes{state="ready"} 2\n');
