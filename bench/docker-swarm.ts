@@ -30,7 +30,7 @@ export class DockerSwarm implements BenchSwarm {
   }
 
   async up(): Promise<void> {
-    this.underlay.up();
+    await this.underlay.up();
     for (const node of this.#nodes) this.#startDaemon(node);
     for (const node of this.#nodes) {
       await until(
@@ -136,7 +136,7 @@ export class DockerSwarm implements BenchSwarm {
     await until(() => mine().length === 0, 15_000, 'docker down').catch(() => {
       for (const pid of mine()) process.kill(pid, 'SIGKILL');
     });
-    this.underlay.down();
+    await this.underlay.down();
     const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '');

@@ -1,51 +1,39 @@
-import { run } from './run.js';
+import { CLIENT, type LabLayout, labLayout, type NodeLayout, namespaceOf, nodeLayout } from '../lab/layout.js';
+import { takeDown } from '../lab/teardown.js';
+import { createUnderlay } from '../lab/underlay.js';
 
-/** The network that the nodes of a comparison have in common: one namespace each, and one for a client, on a switch. */
+/** The network that the nodes of a comparison have in common: the wires of a lab, whose nodes run what is compared. */
 export class Underlay {
-  readonly prefix: string;
   readonly client: string;
-  readonly #nodes: readonly number[];
+  readonly #lab: LabLayout;
+  readonly #nodes: readonly NodeLayout[];
 
-  /** @param prefix of the namespaces' names in `ip netns` */
-  constructor(prefix: string, nodes: number) {
-    this.prefix = prefix;
-    this.#nodes = Array.from({ length: nodes }, (_, index) => index + 1);
-    this.client = `${prefix}-client`;
+  /** @param name of a lab that nobody else has */
+  constructor(name: string, nodes: number) {
+    this.#lab = labLayout(name);
+    this.#nodes = Array.from({ length: nodes }, (_, index) => nodeLayout(this.#lab, index + 1));
+    this.client = namespaceOf(this.#lab, CLIENT);
   }
 
+  /** A node's namespace in `ip netns`. */
   netns(node: number): string {
-    return `${this.prefix}${node}`;
+    return this.#node(node).namespace;
   }
 
   address(node: number): string {
-    return `198.51.100.${node}`;
+    return this.#node(node).address;
   }
 
-  up(): void {
-    const ip = (...args: string[]) => run('ip', args);
-    ip('netns', 'add', this.#switch);
-    ip('-n', this.#switch, 'link', 'add', 'br0', 'type', 'bridge');
-    ip('-n', this.#switch, 'link', 'set', 'br0', 'up');
-    for (const node of this.#nodes) this.#station(this.netns(node), `p${node}`, this.address(node));
-    this.#station(this.client, 'client', this.address(100));
+  up(): Promise<void> {
+    return createUnderlay(this.#lab, this.#nodes, false);
   }
 
-  down(): void {
-    for (const name of [this.#switch, this.client, ...this.#nodes.map((node) => this.netns(node))])
-      run('ip', ['netns', 'del', name]);
+  /** Also when it is half made. What still runs in it is killed. */
+  async down(): Promise<void> {
+    await takeDown(this.#lab);
   }
 
-  get #switch(): string {
-    return `${this.prefix}-sw`;
-  }
-
-  #station(netns: string, port: string, address: string): void {
-    const ip = (...args: string[]) => run('ip', args);
-    ip('netns', 'add', netns);
-    ip('-n', netns, 'link', 'set', 'lo', 'up');
-    ip('link', 'add', 'eth0', 'netns', netns, 'type', 'veth', 'peer', 'name', port, 'netns', this.#switch);
-    ip('-n', this.#switch, 'link', 'set', port, 'master', 'br0', 'up');
-    ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
-    ip('-n', netns, 'link', 'set', 'eth0', 'up');
+  #node(node: number): NodeLayout {
+    return nodeLayout(this.#lab, node);
   }
 }

@@ -56,10 +56,13 @@ for (let round = 0; round < plan.rounds; round++) {
   for (const name of plan.systems) {
     const system = name === 'docker' ? new DockerMesh() : new TsswarmMesh(name);
     say(`${system.name}: starting`);
-    await system.up();
-    say(`${system.name}: up`);
-    runs.push(await measure(system));
-    await system.down();
+    try {
+      await system.up();
+      say(`${system.name}: up`);
+      runs.push(await measure(system));
+    } finally {
+      await system.down();
+    }
   }
 }
 tell(JSON.stringify({ runs } satisfies MeshFigures));

@@ -9,6 +9,7 @@ export interface MeshSystem {
   up(): Promise<void>;
   /** What the system says of its nodes and its task, for when it does not answer. */
   explain(): Promise<string>;
+  /** Also when it is half up: its daemons and its task are killed. */
   down(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { removeRemains } from '../../test/machine/remains.js';
 import { withPacked } from '../image.js';
 import { NGINX } from '../nginx.js';
 import { inNetns, root, run, runAsync } from '../run.js';
@@ -9,7 +10,7 @@ import { CLI } from '../ts-swarm.js';
 import { Underlay } from '../underlay.js';
 import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
 
-/** Two tsswarmd on an underlay like that of Docker's. Not the lab, whose deadlines are for a real processor. */
+/** Two tsswarmd on an underlay like that of Docker's. Not a whole lab, whose deadlines are for a real processor. */
 export class TsswarmMesh implements MeshSystem {
   readonly name: string;
   readonly #balancer: string;
@@ -32,7 +33,7 @@ export class TsswarmMesh implements MeshSystem {
   }
 
   async up(): Promise<void> {
-    this.#underlay.up();
+    await this.#underlay.up();
     for (let node = 1; node <= NODES; node++) this.#startDaemon(node);
     for (let node = 1; node <= NODES; node++) {
       const answers = () =>
@@ -58,31 +59,38 @@ export class TsswarmMesh implements MeshSystem {
   }
 
   async down(): Promise<void> {
-    await this.#tsswarm(1, 'service', 'rm', 'web');
-    for (let node = NODES; node >= 1; node--) await this.#tsswarm(node, 'leave', '--force');
     for (const daemon of this.#daemons) daemon.kill('SIGTERM');
     const ended = () => this.#daemons.every(({ exitCode, signalCode }) => exitCode !== null || signalCode !== null);
     await until(ended, PATIENCE, 'the end of tsswarmd');
-    this.#underlay.down();
+    for (let node = 1; node <= NODES; node++) await removeRemains(this.#folderOf(node), this.#cgroupOf(node));
+    await this.#underlay.down();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   #startDaemon(node: number): void {
-    const folder = path.join(this.#folder, String(node));
+    const folder = this.#folderOf(node);
     mkdirSync(folder);
     const log = openSync(path.join(folder, 'log'), 'w');
     const [command, args] = inNetns(
       this.#underlay.netns(node),
       path.join(root, 'bin/tsswarmd'),
       ...['--data-root', path.join(folder, 'data'), '--run-root', path.join(folder, 'run')],
-      ...['--image-root', path.join(this.#folder, 'images'), '--cgroup-parent', `/tsswarm-bench-${node}`],
+      ...['--image-root', path.join(this.#folder, 'images'), '--cgroup-parent', `/${this.#cgroupOf(node)}`],
       ...['--hostname', `node${node}`, '--balancer', this.#balancer],
     );
     this.#daemons.push(spawn(command, args, { stdio: ['ignore', log, log] }));
   }
 
+  #folderOf(node: number): string {
+    return path.join(this.#folder, String(node));
+  }
+
+  #cgroupOf(node: number): string {
+    return `tsswarm-bench-${node}`;
+  }
+
   #host(node: number): string[] {
-    return ['-H', `unix://${this.#folder}/${node}/run/tsswarm.sock`];
+    return ['-H', `unix://${this.#folderOf(node)}/run/tsswarm.sock`];
   }
 
   #tsswarm(node: number, ...args: string[]): Promise<string> {
