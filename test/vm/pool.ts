@@ -80,7 +80,11 @@ class Guest implements PoolWorker {
       );
     }
     const program = this.#run(ground);
-    const limit = setTimeout(() => void program.kill(), LIMIT_MS);
+    let why = 'ended too early';
+    const limit = setTimeout(() => {
+      why = `was ended, since it had run for ${LIMIT_MS / 60_000} minutes`;
+      void program.kill();
+    }, LIMIT_MS);
     const unframer = new Unframer();
     program.output.on('data', (piece: Buffer) => {
       for (const message of unframer.push(piece)) this.#receive(message);
@@ -88,7 +92,7 @@ class Guest implements PoolWorker {
     program.input.on('error', () => undefined); // it has ended, which is told below
     void program.ended.then((words) => {
       clearTimeout(limit);
-      if (!this.#stopping) this.#events.emit('error', new Error(`the tests' process ended too early:\n${words}`));
+      if (!this.#stopping) this.#events.emit('error', new Error(`the tests' process ${why}:\n${words}`));
     });
     return program;
   }

@@ -52,7 +52,7 @@ full_kernel() {
 
 # Unpacks the kernel and packs what starts it, in a folder that is only there when it is whole.
 make_folder() {
-  local folder=$1 work package version module
+  local folder=$1 work package version
   rm -rf "$CACHE"/work.*
   work=$(mktemp -d "$CACHE/work.XXXXXX")
   trap "rm -rf '$work'" EXIT
@@ -65,32 +65,40 @@ make_folder() {
   version=${package#linux-image-}
   printf 'vm: fetching %s\n' "$package" >&2
   quietly "apt-get download $package" env -C "$work" "${APT[@]}" -o APT::Sandbox::User=root download "$package"
-  mkdir -p "$work/out" "$work/start/bin" "$work/start/modules"
+  mkdir -p "$work/out" "$work/start/bin" "$work/start/modules" || none "no room in $CACHE"
   quietly "unpack $package" bash -c 'set -o pipefail; dpkg-deb --fsys-tarfile "$1"/*.deb |
     tar -x -C "$1/out" --no-wildcards-match-slash --wildcards "${@:2}"' - "$work" "${FILES[@]}"
   quietly "depmod $version" depmod -b "$work/out" "$version"
-  mv "$work/out/boot/vmlinuz-$version" "$work/out/vmlinuz"
+  quietly "pack what starts $package" pack "$work" "$version"
+  rm -rf "$folder" && mv "$work/out" "$folder" || none "there is no making the folder $folder"
+}
 
-  cp "$(command -v busybox)" "$work/start/bin/busybox"
-  install -m 755 "$(dirname "$0")/init.sh" "$work/start/init"
-  for module in "${EARLY_MODULES[@]}"; do modprobe -d "$work/out" -S "$version" --show-depends "$module"; done |
-    awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
-    while read -r module; do
-      cp "$module" "$work/start/modules/"
-      basename "$module" >>"$work/start/modules/order"
-    done
-  [[ -s $work/start/modules/order ]] || none "$package has none of the modules ${EARLY_MODULES[*]}"
-  (cd "$work/start" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/out/initrd"
-  rm -rf "$folder"
-  mv "$work/out" "$folder"
+# Every step counts: a folder with half of it would be taken for whole from then on.
+pack() {
+  local work=$1 version=$2
+  mv "$work/out/boot/vmlinuz-$version" "$work/out/vmlinuz" &&
+    cp "$(command -v busybox)" "$work/start/bin/busybox" &&
+    install -m 755 "$(dirname "$0")/init.sh" "$work/start/init" &&
+    early_modules "$work/out" "$version" | while read -r module; do
+      cp "$module" "$work/start/modules/" && basename "$module" >>"$work/start/modules/order" || return
+    done &&
+    [[ -s $work/start/modules/order ]] &&
+    (cd "$work/start" && find . | busybox cpio -o -H newc) >"$work/out/initrd"
+}
+
+# The files of the modules for the start, each after those that it needs.
+early_modules() {
+  local module
+  for module in "${EARLY_MODULES[@]}"; do modprobe -d "$1" -S "$2" --show-depends "$module" || return; done |
+    awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
 [[ $EUID == 0 ]] || none 'it takes root'
 [[ $(uname -m) == x86_64 ]] || none "the machine's kernel is of x86-64; this machine is $(uname -m)"
 command -v apt-get >/dev/null || none 'this machine has no apt-get to install an emulator and a kernel with'
 mkdir -p "$CACHE" 2>/dev/null || none "there is no making the folder $CACHE"
-exec 8>"$CACHE/lock"
-flock 8
+exec 8>"$CACHE/lock" || none "there is no opening $CACHE/lock"
+flock -w 900 8 || none "another run of this has held $CACHE/lock for 15 minutes"
 
 need ipvsadm:ipvsadm modprobe:kmod
 if full_kernel; then
