@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
-import { execAt, execute, nodeOf, spawnAt, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
+import { BINARY, execAt, execute, nodeOf, spawnAt, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
 import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
@@ -12,7 +12,7 @@ const { create, remove } = useServices();
 const NODES = [1, 2];
 
 const removeIngress = (name: string) =>
-  execute('sh', ['-c', `echo y | "$0" network rm ${name}`, 'bin/tsswarm'], { TSSWARM_HOST: nodeOf(1).host });
+  execute('sh', ['-c', `echo y | "$0" network rm ${name}`, BINARY], { TSSWARM_HOST: nodeOf(1).host });
 const refused = async (...args: readonly string[]) => (await tsswarmOutcome(args)).stderr;
 const MINE = ['network', 'create', '-d', 'overlay', '--ingress'] as const;
 
