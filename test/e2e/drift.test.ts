@@ -1,14 +1,16 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { type Endpoint, endpointsOf, execInTask, execute, netnsFile, runningTasks, tsswarm } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests } from '../../demo/traffic.js';
 import { addressOf, IMAGE, netnsOf, useLab } from './lab.js';
 import { servers } from './servers.js';
+import { useServices } from './services.js';
 
 /** Whatever of ours somebody deletes by hand is there again within ten seconds. */
 const MENDED = 10;
 
 useLab(2);
+const { create } = useServices();
 
 const netns = (node: number, name: string) => netnsFile(`node${node}`, name);
 async function inNamespace(file: string, ...command: readonly string[]): Promise<string> {
@@ -36,8 +38,7 @@ const REPLICAS = 4;
 
 /** Resolves when both nodes send to all tasks: a node hears of the last one after it runs. */
 async function web(): Promise<void> {
-  const what = ['--name', 'web', '--replicas', String(REPLICAS), '--publish', '8080:80', IMAGE];
-  await tsswarm('service', 'create', '--quiet', ...what);
+  await create('web', '--replicas', String(REPLICAS), '--publish', '8080:80', IMAGE);
   for (const node of [1, 2]) {
     await mended(`all tasks answer at node${node}`, async () => {
       const answers = await requests(`http://${addressOf(node)}:8080/`, 2 * REPLICAS).catch(() => []);
@@ -50,7 +51,9 @@ const answersAll = async () =>
 
 async function peers(): Promise<readonly [Endpoint, Endpoint]> {
   await tsswarm('network', 'create', '--driver', 'overlay', 'back');
-  await tsswarm('service', 'create', '--quiet', '--name', 'peer', '--replicas', '2', '--network', 'back', IMAGE);
+  // Its service goes before; what stops in it is waited for.
+  onTestFinished(async () => void (await tsswarm('network', 'rm', 'back')));
+  await create('peer', '--replicas', '2', '--network', 'back', IMAGE);
   const [a, b] = await endpointsOf('back', 'peer');
   if (!a || !b || a.node === b.node) throw new Error('two tasks on two nodes were expected');
   return [a, b];
@@ -72,6 +75,7 @@ test('nft tables - of the node, of ingress_sbox and of a task', async () => {
 });
 
 test('FDB entry, neighbour and veth of an overlay', async () => {
+  await web();
   const [a, b] = await peers();
   const id = (await tsswarm('network', 'inspect', '--format', '{{.Id}}', 'back')).trim();
   const overlay = netns(Number(a.node.slice(4)), `1-${id.slice(0, 10)}`);
@@ -97,7 +101,6 @@ test('FDB entry, neighbour and veth of an overlay', async () => {
   await mended('vxlan0', () => reaches(a, b));
   await inNamespace(netnsOf(Number(a.node.slice(4))), 'ip', 'link', 'del', 'swarm_gwbridge');
   await mended('the gateway bridge', async () => (await requestsWork()) && (await reaches(a, b)));
-  await tsswarm('service', 'rm', 'peer');
 });
 
 async function requestsWork(): Promise<boolean> {
@@ -109,14 +112,15 @@ async function requestsWork(): Promise<boolean> {
 }
 
 test('a container', async () => {
-  const [victim] = await until('only the four of "web" are left', 20, async () => {
+  await web();
+  const [victim] = await until('only those of this test are left', 20, async () => {
     const all = await servers();
-    return all.length === 4 ? all : undefined;
+    return all.length === REPLICAS ? all : undefined;
   });
   if (victim === undefined) throw new Error('a container was expected');
   process.kill(Number(victim), 'SIGKILL');
   await mended('as many containers as before', async () => {
     const now = await servers();
-    return now.length === 4 && !now.includes(victim);
+    return now.length === REPLICAS && !now.includes(victim);
   });
 });
