@@ -1,12 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
+const dist = join(root, 'dist');
 /** Inside the checkout, so that its packages are found; one per run and project, since runs may be side by side. */
-const folderOf = (project: string) => join(root, 'dist', `${project}-test-${process.pid}`);
+const folderOf = (project: string) => join(dist, `${project}-test-${process.pid}`);
 const PROGRAMS = [
   ...['containers-process', 'executor-host', 'plane-driver', 'plane-peer', 'worker-process'].map(
     (name) => `test/kernel/${name}.ts`,
@@ -18,6 +19,7 @@ const PROGRAMS = [
 
 /** Compiles, once for all test files, what they start as processes of their own: Node 20 runs no TypeScript. */
 export function setup(project: TestProject): () => void {
+  removeLeftovers();
   const folder = folderOf(project.name);
   const teardown = () => rmSync(folder, { recursive: true, force: true });
   const options = ['--ignoreConfig', '--module', 'nodenext', '--target', 'es2023', '--types', 'node', '--skipLibCheck'];
@@ -30,4 +32,13 @@ export function setup(project: TestProject): () => void {
   }
   project.provide('programs', folder);
   return teardown;
+}
+
+/** Folders of runs that were killed. */
+function removeLeftovers(): void {
+  if (!existsSync(dist)) return;
+  for (const name of readdirSync(dist)) {
+    const pid = /-test-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(dist, name), { recursive: true, force: true });
+  }
 }
