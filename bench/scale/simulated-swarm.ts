@@ -28,8 +28,14 @@ export class SimulatedSwarm {
     const folder = mkdtempSync('/var/tmp/bench-scale-');
     const job: ManagerJob = { folder, address: ADDRESS, socket: path.join(folder, 'sock') };
     const manager = start('manager-process.js', job);
-    const { workerToken } = await answer<ManagerReady>(manager);
-    return new SimulatedSwarm(folder, manager, workerToken);
+    try {
+      const { workerToken } = await answer<ManagerReady>(manager);
+      return new SimulatedSwarm(folder, manager, workerToken);
+    } catch (error) {
+      // Its process has ended.
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
   }
 
   private constructor(folder: string, manager: ChildProcess, token: string) {
@@ -69,7 +75,7 @@ export class SimulatedSwarm {
   async stop(): Promise<void> {
     this.#channel.close();
     for (const child of [...this.#agents, this.#manager]) {
-      if (child.exitCode !== null) continue;
+      if (child.exitCode !== null || child.signalCode !== null) continue;
       child.kill('SIGKILL');
       await once(child, 'exit');
     }

@@ -137,12 +137,15 @@ export class TestSwarm {
   }
 
   async stop(): Promise<void> {
-    await this.socket.close();
-    this.#server.close();
-    this.#stopping.abort();
-    await this.#running;
-    await this.store.stop();
-    rmSync(this.folder, { recursive: true });
+    try {
+      await this.socket.close();
+      this.#server.close();
+      this.#stopping.abort();
+      await this.#running;
+      await this.store.stop();
+    } finally {
+      rmSync(this.folder, { recursive: true });
+    }
   }
 
   /** From now on this node is a worker. */

@@ -6,7 +6,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { DesiredState } from '../../netlb/state.js';
 import { alone, bridge, container, dual, endpoint, publish } from './plane-bridges.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
@@ -154,13 +154,13 @@ function callsIn(file: string): Map<string, number> {
 /** The calls that a process makes, after its start, until it has gone from one state to the other. */
 async function callsBetween(before: DesiredState, after: DesiredState): Promise<Call[]> {
   const folder = mkdtempSync(join(tmpdir(), 'tsswarm-strace-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'calls');
   const driver = await from(before, strace('-o', file));
   const startup = callsIn(file);
   await driver.apply(after);
   const all = callsIn(file);
   await driver.kill();
-  rmSync(folder, { recursive: true });
   return [...all].flatMap(([name, last]) => {
     const first = (startup.get(name) ?? 0) + 1;
     return Array.from({ length: last - first + 1 }, (_, i) => ({ name, number: first + i }));
