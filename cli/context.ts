@@ -1,3 +1,4 @@
+import { newRequestId } from '../lib/ids.js';
 import type { ContainersService } from '../proto/gen/containers.js';
 import type { ControlService } from '../proto/gen/control.js';
 import type { InspectionsService, NetworkTracingService } from '../proto/gen/inspections.js';
@@ -27,6 +28,8 @@ export class Context {
   failureCode = 1;
   /** What it exits with when the command line was not understood. */
   usageCode = 2;
+  /** What all its calls are known by in the logs of all nodes. */
+  readonly requestId = newRequestId();
   readonly #runRoot: string | undefined;
   #channel: Promise<Channel> | undefined;
 
@@ -86,13 +89,18 @@ export class Context {
     return this.#stubs(NetworkTracingService);
   }
 
+  /** Whether a daemon was asked for anything. */
+  get asked(): boolean {
+    return this.#channel !== undefined;
+  }
+
   async close(): Promise<void> {
     (await this.#channel?.catch(() => undefined))?.close();
   }
 
   async #stubs<S extends object>(service: S): Promise<Stubs<S>> {
     const [channel, { repeatReads }] = await Promise.all([this.#connect(), import('./retry.js')]);
-    return repeatReads(channel.stubs(service), this.io.clock);
+    return repeatReads(channel.stubs(service, { requestId: this.requestId }), this.io.clock);
   }
 
   #connect(): Promise<Channel> {

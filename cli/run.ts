@@ -17,9 +17,10 @@ export async function run(argv: readonly string[], io: Io, context = new Context
     return context.exitCode;
   } catch (error) {
     if (error instanceof CommanderError) return isHelp(error) ? 0 : context.usageCode;
-    io.err(errorText(error, io.env.TSSWARM_DEBUG === '1'));
+    io.err(errorText(error, io.env.TSSWARM_DEBUG === '1', context));
     return context.failureCode;
   } finally {
+    if (io.env.TSSWARM_DEBUG === '1' && context.asked) io.err(requestText(context));
     await context.close();
   }
 }
@@ -29,11 +30,15 @@ function isHelp(error: CommanderError): boolean {
   return error.exitCode === 0 || error.code === 'commander.help';
 }
 
+/** By which nodes' logs tell what became of the command. */
+const requestText = ({ requestId }: Context) => `Request id: ${requestId}\n`;
+
 /** `Error: ` and the message with its hint; the stack too when debugging. */
-function errorText(error: unknown, debug: boolean): string {
+function errorText(error: unknown, debug: boolean, context: Context): string {
   const text = error instanceof SwarmError ? error.text : messageOf(error);
   const stack = debug && error instanceof Error ? `${error.stack}\n` : '';
   const isExpected = error instanceof SwarmError ? error.code !== 'INTERNAL' : errnoOf(error) !== undefined;
   const hint = isExpected || debug ? '' : 'TSSWARM_DEBUG=1 shows where this happened.\n';
-  return `Error: ${text}\n${hint}${stack}`;
+  const request = hint !== '' && context.asked ? requestText(context) : '';
+  return `Error: ${text}\n${hint}${request}${stack}`;
 }

@@ -14,6 +14,16 @@ export function newId(random: (size: number) => Uint8Array = randomBytes): strin
   return base36(random(17), ID_LENGTH);
 }
 
+/** An id of one call of an operator: 10 characters of base36, short enough to go along with all that it changes. */
+export function newRequestId(random: (size: number) => Uint8Array = randomBytes): string {
+  return base36(random(8), 10);
+}
+
+/** Whether a caller's own id of its call can be taken: it goes into objects and logs. */
+export function isRequestId(text: string): boolean {
+  return /^[\w.:-]{1,64}$/.test(text);
+}
+
 export function isId(text: string): boolean {
   return /^[0-9a-z]{25}$/.test(text);
 }

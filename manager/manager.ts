@@ -22,6 +22,7 @@ import { Attachments } from './attachments/attachments.js';
 import { Autoscaler } from './autoscaler/autoscaler.js';
 import { type BootstrapOptions, bootstrapSwarm } from './bootstrap.js';
 import { controlHandlers } from './control/handlers.js';
+import { loggedControl } from './control/logged.js';
 import { Dependencies } from './dependencies/dependencies.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
 import { type ManagerFigures, storeFigures } from './figures.js';
@@ -163,7 +164,8 @@ export class Manager {
       barrier: () => this.#member.barrier(),
       ask: (node, question, caller) => inspections.inspectNode({ nodeId: node.id, question }, caller),
     }).handlers;
-    this.control = routedControl({ local: this.#local, leader: this.#leader, barrier: () => this.#member.barrier() });
+    const control = { local: this.#local, leader: this.#leader, barrier: () => this.#member.barrier() };
+    this.control = loggedControl(routedControl(control), 'operator', part(log, 'control'));
   }
 
   /** The replicated state, for reading. */
@@ -274,12 +276,13 @@ export class Manager {
     server.add(TunnelsService, this.#rendezvous.handlers);
     server.add(RaftTransportService, this.#member.handlers);
     const member = this.#member;
-    const control = managersControl({
+    const own = managersControl({
       local: this.#local,
       source: member,
       barrier: () => member.barrier(),
       isManager: (context) => member.isPeer(context),
     });
+    const control = loggedControl(own, 'manager', part(log, 'control'));
     server.add(ControlService, control);
     const relay = new RelayServer({ isManager: (context) => member.isPeer(context), log: part(log, 'relay') });
     relay.add(ControlService, control);

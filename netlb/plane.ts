@@ -23,6 +23,7 @@ import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
+import { doneIn } from './plan/words.js';
 import { Contested } from './reconcile/contested.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
@@ -64,6 +65,8 @@ export interface PlaneFigures {
 }
 
 const PASS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
+
+const noDetails = () => ({});
 
 interface Round {
   readonly problems: readonly ApplyProblem[];
@@ -208,7 +211,11 @@ export class NetworkPlane {
         await this.apply(this.#desired);
       } catch (error) {
         // The next look tries again.
-        this.#onReport({ problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }], operations: 0 });
+        this.#onReport({
+          problems: [{ subject: { kind: 'node', id: '' }, message: messageOf(error) }],
+          operations: 0,
+          details: noDetails,
+        });
       }
     });
   }
@@ -250,7 +257,7 @@ export class NetworkPlane {
 
   async #reconcile(): Promise<ApplyReport> {
     const desired = this.#desired;
-    if (!desired) return { problems: [], operations: 0 };
+    if (!desired) return { problems: [], operations: 0, details: noDetails };
     try {
       const first = await this.#round(desired);
       if (!first.doubtful && !first.unresolved) return this.#told(desired, first);
@@ -273,7 +280,7 @@ export class NetworkPlane {
     this.#reached = desired;
     for (const { subject, message } of this.#repairs.note(desired, done, complete))
       this.#log.warn({ subject }, `put back: ${message}`);
-    return { problems, operations: done.length };
+    return { problems, operations: done.length, details: () => doneIn(done) };
   }
 
   /** Reads, plans, does. */

@@ -311,6 +311,8 @@ export interface ApplyReport {
   readonly problems: readonly ApplyProblem[];
   /** Number of kernel changes made; 0 when nothing differed. */
   readonly operations: number;
+  /** These changes in words, by the namespace in which they were made; `node` is the node's own. Made when it is called. */
+  details(): Readonly<Record<string, readonly string[]>>;
 }
 
 /** One thing in the kernel that somebody had changed, and that was put back. */

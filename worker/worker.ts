@@ -25,6 +25,7 @@ import { type Assignments, noAssignments } from './agent/assignments.js';
 import { containerSettings } from './agent/container-settings.js';
 import { TaskDatabase } from './agent/database.js';
 import { readResolvConf } from './agent/resolv-conf.js';
+import type { News } from './agent/session.js';
 import { StatusQueue } from './agent/status-queue.js';
 import { TaskSet } from './agent/task-set.js';
 import { UsageMeter } from './agent/usage-meter.js';
@@ -220,7 +221,7 @@ export class Worker {
       sandbox: (local) => network.sandbox(local),
       settings: (task, files) => this.#settings(task, files, description, plane.namespacePath(task.id)),
       published: () => containers.records().flatMap(({ ports }) => ports),
-      onNetworkChange: () => void network.changed(),
+      onNetworkChange: (task) => void network.changed({ changeIds: [task.meta.changeId] }),
     });
   }
 
@@ -245,7 +246,7 @@ export class Worker {
         networkKeyClock: () => network.networkKeyClock,
         measure: (services) => meter.measure(services),
         usage: () => meter.usage(),
-        onAssignments: (assignments) => this.#assigned(assignments, database, network, tasks),
+        onAssignments: (assignments, news) => this.#assigned(assignments, news, database, network, tasks),
         serve: (channel: Channel, sessionId, signal) => {
           tasks.reportAll();
           return runTogether(signal, [
@@ -300,6 +301,7 @@ export class Worker {
 
   #assigned(
     assignments: Assignments,
+    news: News,
     database: TaskDatabase,
     network: NetworkController,
     tasks: TaskSet,
@@ -309,7 +311,7 @@ export class Worker {
     void this.#logged(database.saveAssignments(assignments), 'assignments cannot be saved');
     tasks.assign(assignments);
     this.#parts?.containers.assigned(assignments.tasks.values());
-    return network.changed();
+    return network.changed(news);
   }
 
   #networkChanged(): void {

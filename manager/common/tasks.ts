@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
   Endpoint,
+  Meta,
   type Node,
   NodeAvailability,
   NodeState,
@@ -13,6 +14,7 @@ import {
   TaskStatus,
 } from '../../proto/gen/index.js';
 import { isHostMode } from '../../proto/ports.js';
+import { because, type Cause } from './changes.js';
 
 /** Managers want it to run: its desired state is at most COMPLETE, which is what jobs have. */
 export function isWanted(task: Task): boolean {
@@ -88,11 +90,14 @@ export interface NewTask {
   readonly replaces?: string;
   /** What its predecessors came to. */
   readonly restarts?: Restarts | undefined;
+  /** What it is made for, when that is not the service as it is. */
+  readonly cause?: Cause | undefined;
 }
 
 export function newTask(service: Service, { id, slot, nodeId, desiredState, iteration, now, ...more }: NewTask): Task {
   return Task.create({
     id,
+    meta: Meta.create({ changeId: (more.cause ?? service).meta.changeId }),
     spec: service.spec.task,
     specVersion: service.specVersion,
     serviceId: service.id,
@@ -111,8 +116,9 @@ export function newTask(service: Service, { id, slot, nodeId, desiredState, iter
   });
 }
 
-export function withDesiredState(task: Task, desiredState: TaskState, now: number): Task {
-  return { ...task, desiredState, desiredStateSince: now };
+/** @param cause what has changed, so that this is wanted now; left out when it is the task itself */
+export function withDesiredState(task: Task, desiredState: TaskState, now: number, cause?: Cause): Task {
+  return because({ ...task, desiredState, desiredStateSince: now }, cause);
 }
 
 /** A task of which its node has told something new. */

@@ -18,7 +18,7 @@ export function clusterHandlers(store: Store): ClusterHandlers {
       return { cluster: redact('cluster', store.view().cluster()) };
     },
 
-    async updateCluster({ version, spec, rotateWorkerToken, rotateManagerToken }) {
+    async updateCluster({ version, spec, rotateWorkerToken, rotateManagerToken }, { requestId }) {
       checkClusterSpec(spec);
       await store.update((draft) => {
         const cluster = draft.cluster();
@@ -32,7 +32,7 @@ export function clusterHandlers(store: Store): ClusterHandlers {
             manager: rotateManagerToken ? newToken(digest) : cluster.joinTokens.manager,
           },
         });
-      });
+      }, requestId);
       return { cluster: redact('cluster', store.view().cluster()) };
     },
   };

@@ -1,6 +1,7 @@
 import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition } from '../../lib/errors.js';
 import { type Network, PublishMode, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import type { CallContext } from '../../proto/rpc/server.js';
 import { taskName } from '../../proto/task-names.js';
 import { isAttachment, isLost, isStopped, isWanted } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
@@ -14,14 +15,19 @@ const PATIENCE = 20_000;
  * some node its addresses, and the network's VNI, must not be another's.
  * @throws FAILED_PRECONDITION that names who uses it
  */
-export async function removeNetwork(store: Store, clock: Clock, ref: string, signal: AbortSignal): Promise<void> {
+export async function removeNetwork(
+  store: Store,
+  clock: Clock,
+  ref: string,
+  call: Pick<CallContext, 'signal' | 'requestId'>,
+): Promise<void> {
   const { id } = resolve(store.view(), 'network', ref);
-  await untilLeft(store, clock, id, signal);
+  await untilLeft(store, clock, id, call.signal);
   await store.update((draft) => {
     const network = resolve(draft, 'network', id);
     checkIsUnused(draft, network);
     draft.remove('network', id);
-  });
+  }, call.requestId);
 }
 
 interface Users {

@@ -28,7 +28,7 @@ const TESTS: Readonly<Record<string, Test<Network>>> = {
 
 export function networkHandlers(store: Store, clock: Clock): NetworkHandlers {
   return {
-    async createNetwork({ spec }) {
+    async createNetwork({ spec }, { requestId }) {
       checkNetworkSpec(spec);
       checkNetworkIsSupported(spec);
       const id = newId();
@@ -38,7 +38,7 @@ export function networkHandlers(store: Store, clock: Clock): NetworkHandlers {
         if (spec.ingress) checkIsOnlyIngress(draft);
         const complete = { ...spec, driver: spec.driver || 'overlay', scope: 'swarm' };
         draft.create('network', Network.create({ id, spec: complete }));
-      });
+      }, requestId);
       return { network: resolve(store.view(), 'network', id) };
     },
 
@@ -52,8 +52,8 @@ export function networkHandlers(store: Store, clock: Clock): NetworkHandlers {
       return { network, ...networkUse(view, network) };
     },
 
-    async removeNetwork({ ref }, { signal }) {
-      await removeNetwork(store, clock, ref, signal);
+    async removeNetwork({ ref }, context) {
+      await removeNetwork(store, clock, ref, context);
       return {};
     },
   };

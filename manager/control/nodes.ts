@@ -65,7 +65,7 @@ export function nodeHandlers(store: Store, clock: Clock, managers: Managers): No
           managers.checkDismissal(draft, node);
         }
         draft.update('node', { ...node, spec, meta: { ...node.meta, version } });
-      });
+      }, context.requestId);
       return { node: redact('node', resolve(store.view(), 'node', found.id)) };
     },
 
@@ -78,15 +78,15 @@ export function nodeHandlers(store: Store, clock: Clock, managers: Managers): No
         const node = resolve(draft, 'node', id);
         checkIsRemovable(node, force);
         draft.update('node', shutOut(node, clock.now()));
-      });
+      }, context.requestId);
       const tasks = [...store.view().tasksOfNode(id)].map((task) => task.id);
-      const { failed } = await store.batch(tasks, abandonTask);
+      const { failed } = await store.batch(tasks, abandonTask, context.requestId);
       for (const error of failed.values()) throw error;
       await store.update((draft) => {
         const node = resolve(draft, 'node', id);
         checkIsRemovable(node, force);
         draft.remove('node', id);
-      });
+      }, context.requestId);
       return {};
     },
   };

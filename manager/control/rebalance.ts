@@ -12,7 +12,7 @@ type RebalanceHandlers = Pick<Handlers<typeof ControlService>, 'rebalanceService
 
 export function rebalanceHandlers(store: Store, clock: Clock): RebalanceHandlers {
   return {
-    async rebalanceServices({ refs, dryRun }) {
+    async rebalanceServices({ refs, dryRun }, { requestId }) {
       const view = store.view();
       const asked = refs.map((ref) => resolve(view, 'service', ref));
       // All are looked at before any is begun with.
@@ -21,7 +21,11 @@ export function rebalanceHandlers(store: Store, clock: Clock): RebalanceHandlers
       const now = clock.now();
       const plans = services.map((service) => planOf(view, service, now));
       const due = dryRun ? [] : plans.filter(({ moves }) => moves.length > 0);
-      const { failed } = await store.batch(due, (draft, plan) => beginRebalance(draft, plan.serviceId, '', now));
+      const { failed } = await store.batch(
+        due,
+        (draft, plan) => beginRebalance(draft, plan.serviceId, '', now),
+        requestId,
+      );
       for (const error of failed.values()) throw error;
       return { services: plans };
     },

@@ -58,7 +58,7 @@ const TESTS: Readonly<Record<string, Test<Service>>> = {
 export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
   const shown = (id: string): Service => redact('service', resolve(store.view(), 'service', id));
   return {
-    async createService({ spec }) {
+    async createService({ spec }, { requestId }) {
       checkServiceSpec(spec);
       checkServiceIsSupported(spec);
       const id = newId();
@@ -68,7 +68,7 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
           ...Service.create({ id, spec: resolved, specVersion: draft.version + 1 }),
           jobStatus: isJob(spec) ? firstStatus(spec, clock.now()) : undefined,
         });
-      });
+      }, requestId);
       return { service: shown(id), warnings: warningsFor(spec) };
     },
 
@@ -85,7 +85,7 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
       return { service: shown(ref) };
     },
 
-    async updateService({ id, version, spec, rollback }) {
+    async updateService({ id, version, spec, rollback }, { requestId }) {
       const current = resolve(store.view(), 'service', id);
       if (!rollback) {
         checkServiceSpec(spec);
@@ -96,18 +96,18 @@ export function serviceHandlers(store: Store, clock: Clock): ServiceHandlers {
         checkVersion(service, version);
         const next = rollback ? rolledBack(draft, service, clock.now()) : updated(draft, service, spec, clock.now());
         if (next !== service) draft.update('service', next);
-      });
+      }, requestId);
       const service = shown(current.id);
       const gone = goneDependencies(store.view(), service.spec).map((name) => goneWarning(service.spec.name, name));
       return { service, warnings: [...warningsFor(service.spec), ...gone] };
     },
 
-    async removeService({ ref }) {
+    async removeService({ ref }, { requestId }) {
       return store.update((draft) => {
         const { id, spec } = resolve(draft, 'service', ref);
         draft.remove('service', id);
         return { warnings: dependentsOf(draft, spec.name).map((name) => goneWarning(name, spec.name)) };
-      });
+      }, requestId);
     },
   };
 }

@@ -24,7 +24,12 @@ import { testRoster } from '../testing/sole-member.js';
 import { controlHandlers } from './handlers.js';
 
 /** A call from the local socket. */
-export const context = { signal: new AbortController().signal, peer: 'unix', credential: undefined };
+export const context = {
+  signal: new AbortController().signal,
+  peer: 'unix',
+  credential: undefined,
+  requestId: 'request1',
+};
 
 /** Control over a swarm that has just been made: node1 is its manager, 203.0.113.1. */
 export async function openControl() {

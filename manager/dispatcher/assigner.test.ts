@@ -3,6 +3,7 @@ import { ManualClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
 import { NetworkAttachment, NodeState, NodeStatus, TaskState } from '../../proto/gen/index.js';
 import { newTask, withStatus } from '../common/tasks.js';
+import type { WriteView } from '../store/store.js';
 import { openTestStore } from '../store/testing.js';
 import { testCluster, testNetwork, testNode, testService } from '../testing/objects.js';
 import { Assigner } from './assigner.js';
@@ -39,4 +40,45 @@ test('who begins to lead knows all members of a network before a task of it is l
   expect(assigner.task('a')?.desiredState).toBe(TaskState.RUNNING);
   assigner.acknowledged(other.id, 1);
   expect(assigner.task('a')?.desiredState).toBe(TaskState.REMOVE);
+});
+
+test('a message names the calls that it comes from; what a node tells of itself comes from none', async () => {
+  const store = await openTestStore();
+  const network = { ...testNetwork('back'), allocated: true };
+  const [own, other] = ['node1', 'node2'].map((name) =>
+    testNode(name, { status: NodeStatus.create({ state: NodeState.READY }) }),
+  );
+  if (!own || !other) throw new RangeError('two nodes');
+  const stop = new AbortController();
+  const { snapshot, commits } = store.watch(stop.signal);
+  const assigner = new Assigner({ store, clock: new ManualClock(), log: silentLogger, wake: () => {} }, snapshot);
+  const reading = commits[Symbol.asyncIterator]();
+  const observed = async (write: (draft: WriteView) => unknown, changeId?: string) => {
+    await store.update(write, changeId);
+    for (const event of (await reading.next()).value?.events ?? []) assigner.observe(event);
+  };
+  const addTask = (id: string, nodeId: string) => (draft: WriteView) => {
+    const task = newTask(testService('web', 2), { id, slot: 1, nodeId, desiredState: TaskState.RUNNING, now: 0 });
+    const networks = [NetworkAttachment.create({ networkId: network.id, addresses: [`10.0.1.${id.length}/24`] })];
+    draft.create('task', { ...withStatus(task, { ...task.status, state: TaskState.RUNNING }), networks });
+  };
+  await observed((draft) => {
+    draft.create('cluster', testCluster());
+    draft.create('network', network);
+    for (const node of [own, other]) draft.create('node', node);
+  }, 'call1');
+  await observed(addTask('a', own.id), 'call2');
+  const stream = assigner.open(own.id, { value: 0 });
+  expect(stream.complete().changeIds).toEqual([]);
+  await observed(addTask('bb', other.id), 'call3');
+  expect(stream.next()?.changeIds).toEqual(['call3']);
+  await observed((draft) => {
+    const node = draft.get('node', other.id) ?? other;
+    draft.update('node', { ...node, dataPathAddress: '192.0.2.7' });
+  });
+  expect(stream.next()).toMatchObject({
+    changes: [{ assignment: { endpoint: { vtep: '192.0.2.7' } } }],
+    changeIds: [],
+  });
+  stop.abort();
 });

@@ -38,7 +38,8 @@ export interface AssignerOptions {
  */
 export class Assigner implements AssignmentSource {
   readonly directory = new Directory((networkId, kind, id) => {
-    for (const stream of this.#subscribers.get(networkId) ?? []) this.#changed(stream, () => stream.changed(kind, id));
+    for (const stream of this.#subscribers.get(networkId) ?? [])
+      this.#changed(stream, () => stream.changed(kind, id, this.#changeId));
   });
   readonly #options: AssignerOptions;
   readonly #tasks = new Map<string, Task>();
@@ -53,6 +54,8 @@ export class Assigner implements AssignmentSource {
   readonly #subscribers = new Map<string, Set<AssignmentStream>>();
   readonly #touched = new Set<AssignmentStream>();
   #networkKeys = NetworkKeyRing.create();
+  /** Of the operator's call that the event comes from that is being looked at. */
+  #changeId = '';
   #ingress: string | undefined;
   #cancelTimer: () => void = () => {};
 
@@ -192,6 +195,7 @@ export class Assigner implements AssignmentSource {
 
   observe(event: StoreEvent): void {
     const removed = event.action === 'remove';
+    this.#changeId = changeIdOf(event);
     if (isEvent(event, 'task')) removed ? this.#taskGone(event.object) : this.#taskSeen(event.object);
     else if (isEvent(event, 'node')) removed ? this.#nodeGone(event.object) : this.#nodeSeen(event.object);
     else if (isEvent(event, 'service'))
@@ -200,6 +204,7 @@ export class Assigner implements AssignmentSource {
     else if (isEvent(event, 'cluster')) this.#clusterSeen(event.object);
     else if (isEvent(event, 'secret') || isEvent(event, 'config'))
       this.#fileSeen(event.kind as 'secret' | 'config', event.object.id);
+    this.#changeId = '';
   }
 
   #taskSeen(task: Task): void {
@@ -336,6 +341,15 @@ export class Assigner implements AssignmentSource {
       if (stream.knows(kind, id)) this.#changed(stream, () => stream.changed(kind, id));
     }
   }
+}
+
+/**
+ * What becomes of a task or service later comes from the call that made it so. A node tells things of its own: only
+ * what a call has changed of it comes from that.
+ */
+function changeIdOf({ kind, object, old }: StoreEvent): string {
+  const { changeId } = object.meta;
+  return kind === 'node' && changeId === old?.meta.changeId ? '' : changeId;
 }
 
 /** It was up, and its check says that it is so no more. */

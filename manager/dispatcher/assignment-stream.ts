@@ -37,6 +37,8 @@ export interface Sequence {
 
 type Key = `${ItemKind}:${string}`;
 const NETWORK = 'network:';
+/** More than this at once nobody follows: a message stays small, whatever many tasks come from. */
+const MAX_CHANGE_IDS = 32;
 
 /**
  * What one connected node has to know: its tasks with their secrets and configs, and all of the
@@ -54,6 +56,8 @@ export class AssignmentStream {
   readonly #given = new Map<string, readonly Key[]>();
   readonly #sentTasks = new Map<string, Task>();
   readonly #changed = new Set<Key>();
+  /** Of operators' calls that the changes come from. */
+  readonly #changeIds = new Set<string>();
   /** Clock of the key ring that the node has; 0: none. */
   #sentKeys = 0;
   #signal = deferred<void>();
@@ -104,8 +108,10 @@ export class AssignmentStream {
     );
   }
 
-  changed(kind: ItemKind, id: string): void {
+  /** @param changeId of the operator's call that it comes from; empty: of none */
+  changed(kind: ItemKind, id: string, changeId = ''): void {
     this.#changed.add(`${kind}:${id}`);
+    this.#causedBy(changeId);
     if (kind === 'network') this.keysChanged();
   }
 
@@ -140,23 +146,33 @@ export class AssignmentStream {
     return !this.#ended;
   }
 
-  /** The first message. */
+  /** The first message: all there is, which comes from every call there ever was. */
   complete(): AssignmentsMessage {
-    const changes = this.#take().filter((change) => change.action === AssignmentChangeAction.UPDATE);
+    const { changes } = this.#take();
     this.#sequence.value++;
-    return { type: AssignmentsMessageType.COMPLETE, appliesTo: 0, resultsIn: this.#sequence.value, changes };
+    return {
+      type: AssignmentsMessageType.COMPLETE,
+      appliesTo: 0,
+      resultsIn: this.#sequence.value,
+      changes: changes.filter((change) => change.action === AssignmentChangeAction.UPDATE),
+      changeIds: [],
+    };
   }
 
   /** What has changed since the last message; undefined when all of it was for nothing. */
   next(): AssignmentsMessage | undefined {
-    const changes = this.#take();
+    const { changes, changeIds } = this.#take();
     if (changes.length === 0) return undefined;
     const appliesTo = this.#sequence.value;
     this.#sequence.value++;
-    return { type: AssignmentsMessageType.INCREMENTAL, appliesTo, resultsIn: this.#sequence.value, changes };
+    return { type: AssignmentsMessageType.INCREMENTAL, appliesTo, resultsIn: this.#sequence.value, changes, changeIds };
   }
 
-  #take(): AssignmentChange[] {
+  #causedBy(changeId: string): void {
+    if (changeId !== '' && this.#changeIds.size < MAX_CHANGE_IDS) this.#changeIds.add(changeId);
+  }
+
+  #take(): { readonly changes: AssignmentChange[]; readonly changeIds: string[] } {
     const changes: AssignmentChange[] = [];
     for (const key of this.#changed) {
       const at = key.indexOf(':');
@@ -164,7 +180,9 @@ export class AssignmentStream {
       if (change) changes.push(change);
     }
     this.#changed.clear();
-    return changes;
+    const changeIds = [...this.#changeIds];
+    this.#changeIds.clear();
+    return { changes, changeIds };
   }
 
   #change(kind: ItemKind, id: string): AssignmentChange | undefined {
@@ -202,6 +220,7 @@ export class AssignmentStream {
     // What the node has reported itself is no news to it.
     if (sent && isDeepStrictEqual({ ...sent, meta: task.meta, status: task.status }, task)) return undefined;
     this.#sentTasks.set(id, task);
+    this.#causedBy(task.meta.changeId);
     return changeOf(task, { task });
   }
 

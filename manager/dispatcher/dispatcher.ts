@@ -279,7 +279,7 @@ export class Dispatcher implements Reaction {
     const close = () => assigner.close(stream);
     context.signal.addEventListener('abort', close, { once: true });
     const pacer = new Pacer();
-    const { clock } = this.#options;
+    const { clock, log } = this.#options;
     try {
       const complete = stream.complete();
       assigner.sent(stream, complete.resultsIn);
@@ -291,6 +291,9 @@ export class Dispatcher implements Reaction {
         if (!message) continue;
         pacer.sent(clock.now(), assigner.streams);
         assigner.sent(stream, message.resultsIn);
+        const { resultsIn: sequence, changeIds: changes, changes: items } = message;
+        if (changes.length > 0)
+          log.debug({ node: session.nodeId, sequence, changes, items: items.length }, 'assignments');
         yield message;
       }
     } finally {

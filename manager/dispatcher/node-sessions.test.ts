@@ -70,7 +70,7 @@ test('session - a node that names no IPv4 address for its tunnels gets none, and
     await store.stop();
   });
   await clock.advance(0);
-  const context = { signal: ending.signal, peer: 'ipv4:203.0.113.2:40000', credential: undefined };
+  const context = { signal: ending.signal, peer: 'ipv4:203.0.113.2:40000', credential: undefined, requestId: '' };
   const request = SessionRequest.create({ dataPathAddress: 'fd00::2' });
   const session = dispatcher.handlers.session(request, context)[Symbol.asyncIterator]();
   await expect(session.next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value: 'fd00::2' });

@@ -159,7 +159,7 @@ test('operators - ask what they like, but make no tunnels', async () => {
       return { answer: NodeAnswer.create() };
     },
   });
-  const context = { signal: new AbortController().signal, peer: '', credential: undefined };
+  const context = { signal: new AbortController().signal, peer: '', credential: undefined, requestId: '' };
   const tunnel = TunnelQuestion.create({ manager: '192.0.2.66:2377' });
   const forged = InspectNodeRequest.create({ nodeId: 'one', question: NodeQuestion.create({ tunnel }) });
   await expect(inspectNode(forged, context)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });

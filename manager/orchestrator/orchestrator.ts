@@ -1,5 +1,6 @@
 import { newId } from '../../lib/ids.js';
 import { type Node, type Service, type Task, TaskState } from '../../proto/gen/index.js';
+import type { Cause } from '../common/changes.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import {
   isDirty,
@@ -19,6 +20,7 @@ import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
 import { slotName, tasksInSlot } from './slots.js';
 import { DelayedStarts } from './starts.js';
 import { disinherit, leavesLast, succeed, waitsForItsNode } from './succession.js';
+import { tasksByChange } from './told.js';
 import { type Change, Updater } from './updater.js';
 
 /**
@@ -42,6 +44,8 @@ export class Orchestrator implements Reaction {
   #bequeathed = new Set<string>();
   /** Services to compare with their spec, nodes whose tasks to look at, tasks to look at. */
   #services = new Set<string>();
+  /** Why services are gone whose tasks have to follow. */
+  readonly #removals = new Map<string, Cause>();
   #nodes = new Set<string>();
   #tasks = new Set<string>();
 
@@ -63,6 +67,7 @@ export class Orchestrator implements Reaction {
   start(view: ReadView): void {
     this.#globals = new Set();
     this.#bequeathed = new Set();
+    this.#removals.clear();
     this.#starts.clear();
     this.#updater.clear();
     for (const service of view.list('service')) this.#serviceSeen(service);
@@ -76,6 +81,9 @@ export class Orchestrator implements Reaction {
   }
 
   observe(commit: Commit): void {
+    for (const [change, tasks] of tasksByChange(commit)) {
+      this.#options.log.info({ change, ...tasks }, 'tasks made, given nodes, or stopped for an operator');
+    }
     for (const event of commit.events) {
       const removed = event.action === 'remove';
       if (isEvent(event, 'task')) {
@@ -108,6 +116,7 @@ export class Orchestrator implements Reaction {
   }
 
   #serviceGone(service: Service): void {
+    this.#removals.set(service.id, service);
     this.#globals.delete(service.id);
     this.#updater.forget(service.id);
     this.#services.add(service.id);
@@ -166,7 +175,7 @@ export class Orchestrator implements Reaction {
     const now = this.#options.clock.now();
     const service = draft.get('service', task.serviceId);
     if (!service || service.pendingDelete) {
-      draft.update('task', withDesiredState(task, TaskState.REMOVE, now));
+      draft.update('task', withDesiredState(task, TaskState.REMOVE, now, service));
       return;
     }
     const ended = task.status.state > TaskState.RUNNING;
@@ -191,21 +200,22 @@ export class Orchestrator implements Reaction {
       return;
     }
     if (!ended && !displaced) return;
-    draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
+    const cause = displaced && !isLost(node) ? node : undefined;
+    const stopped = draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now, cause));
     if (isJob(service)) this.#lookAgain(service.id);
     if (displaced && isGlobal(service)) return;
     giveUpMove(draft, task);
     const others = disinherit(draft, service, task, (heir) => !waitsForItsNode(heir), now);
     if (isTakenOver(service, task, others)) return;
     if (!allowsRestart(service, task, now)) return;
-    this.#replace(draft, service, task, node, now);
+    this.#replace(draft, service, stopped, node, now);
   }
 
   /** What an older spec has left in the slot may go, as the one that replaces it runs. */
   #retireOld(draft: WriteView, service: Service, task: Task, now: number): void {
     for (const other of tasksInSlot(draft, service, task)) {
       if (isWanted(other) && isDirty(service, other))
-        draft.update('task', withDesiredState(other, TaskState.SHUTDOWN, now));
+        draft.update('task', withDesiredState(other, TaskState.SHUTDOWN, now, service));
     }
   }
 
@@ -226,7 +236,8 @@ export class Orchestrator implements Reaction {
     const desiredState = atOnce ? runState(service) : TaskState.READY;
     const startAfter = atOnce ? 0 : now + delay;
     const iteration = task.jobIteration?.iteration;
-    const fields = { id: this.#newId(), ...place, desiredState, iteration, now, startAfter, restarts };
+    const cause = isDirty(service, task) ? service : task;
+    const fields = { id: this.#newId(), ...place, desiredState, iteration, now, startAfter, restarts, cause };
     draft.create('task', newTask(service, fields));
   }
 
@@ -240,17 +251,20 @@ export class Orchestrator implements Reaction {
 
   #reconcile(view: ReadView, id: string): Change[] {
     const service = view.get('service', id);
-    if (!service || service.pendingDelete) return [...view.tasksOfService(id)].map((task) => this.#removal(task));
+    const removed = service ?? this.#removals.get(id);
+    this.#removals.delete(id);
+    if (!service || service.pendingDelete)
+      return [...view.tasksOfService(id)].map((task) => this.#removal(task, removed));
     const now = this.#options.clock.now();
     const isHeld = (task: Task) => !allowsRestart(service, task, now);
     const plan = planService(service, view.tasksOfService(id), () => view.list('node'), isHeld);
     this.#updater.plan(service, plan.dirty);
     return [
-      ...plan.remove.map((task) => this.#removal(task)),
+      ...plan.remove.map((task) => this.#removal(task, service)),
       ...plan.superseded.map(
         ({ id: taskId }) =>
           (draft: WriteView) =>
-            this.#stop(draft, taskId),
+            this.#stop(draft, taskId, service),
       ),
       ...plan.create.map((slot) => (draft: WriteView) => this.#create(draft, id, slot)),
       ...plan.over.map((iteration) => (draft: WriteView) => this.#endRun(draft, service, iteration)),
@@ -278,17 +292,17 @@ export class Orchestrator implements Reaction {
     draft.update('service', { ...service, jobStatus });
   }
 
-  #stop(draft: WriteView, id: string): void {
+  #stop(draft: WriteView, id: string, cause?: Cause): void {
     const task = draft.get('task', id);
     if (task && isWanted(task))
-      draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, this.#options.clock.now()));
+      draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, this.#options.clock.now(), cause));
   }
 
-  #removal({ id }: Task): Change {
+  #removal({ id }: Task, cause: Cause | undefined): Change {
     return (draft) => {
       const task = draft.get('task', id);
       if (!task || task.desiredState >= TaskState.REMOVE) return;
-      draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now()));
+      draft.update('task', withDesiredState(task, TaskState.REMOVE, this.#options.clock.now(), cause));
     };
   }
 }

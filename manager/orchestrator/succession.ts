@@ -41,7 +41,7 @@ export function succeed(
   const heir = others.find((other) => isWanted(other) && (!isDirty(service, other) || other.replaces === task.id));
   if (heir) {
     if (heir.status.state !== TaskState.RUNNING) return;
-    draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
+    draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now, heir));
     if (task.moveTo !== '' && service.rebalance) {
       const rebalance = { ...service.rebalance, moved: service.rebalance.moved + 1 };
       draft.update('service', { ...service, rebalance });
@@ -56,12 +56,13 @@ export function succeed(
     return;
   }
   const restarts = isDirty(service, task) ? undefined : restartsAfter(last ?? task, now);
+  const cause = displaced ? draft.get('node', task.nodeId) : service;
   const failed = last !== undefined && last.status.state > TaskState.RUNNING;
   const delay = failed ? restartDelay(task.spec.restart, restarts?.failures) : 0;
   const desiredState = delay > 0 ? TaskState.READY : runState(service);
   const place = { slot: task.slot, nodeId: task.moveTo, replaces: task.id };
   const startAfter = now + delay;
-  draft.create('task', newTask(service, { ...place, id, desiredState, now, startAfter, restarts }));
+  draft.create('task', newTask(service, { ...place, id, desiredState, now, startAfter, restarts, cause }));
 }
 
 /** The task stays after all, or has ended: heirs that are not needed for that go. @returns the others of its slot that are wanted */

@@ -40,6 +40,18 @@ test('update - one slot after the other, the old task stops first', async () => 
   ).toEqual(['web:2', 'web:2']);
 });
 
+test('update - what is made and stopped for it has its id, and nothing else', async () => {
+  const { add, tasks, runAll, change, store, settle } = await orchestrated('node1');
+  const id = await add('web', 2);
+  await runAll(id);
+  await change(id, image('web:2'), 'call1');
+  const ids = () => tasks(id).map((task) => `${task.slot} ${isWanted(task)} ${task.meta.changeId}`);
+  expect(ids().sort()).toEqual(['1 false call1', '1 true call1', '2 true ']);
+  await store.update((draft) => draft.remove('service', id), 'call2');
+  await settle();
+  expect(new Set(ids())).toEqual(new Set(['1 false call2', '2 false call2']));
+});
+
 test('update - start-first keeps the old task until the new one runs', async () => {
   const { add, tasks, runAll, change } = await orchestrated('node1');
   const config = {

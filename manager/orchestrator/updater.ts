@@ -153,10 +153,10 @@ export class Updater {
       update.started(slot, clean.id);
       update.observe(clean, now);
       this.#lookAgain(serviceId);
-      if (!startFirst || clean.status.state === TaskState.RUNNING) this.#shutDown(draft, old, now);
+      if (!startFirst || clean.status.state === TaskState.RUNNING) this.#shutDown(draft, old, service);
       return;
     }
-    this.#shutDown(draft, startFirst ? supersededOf(service, old) : old, now);
+    this.#shutDown(draft, startFirst ? supersededOf(service, old) : old, service);
     const wait = tasksInSlot(draft, service, place).some(
       (task) => !isStopped(task) && !isLost(draft.get('node', task.nodeId)) && !(startFirst && isWanted(task)),
     );
@@ -166,8 +166,9 @@ export class Updater {
     update.started(slot, id);
   }
 
-  #shutDown(draft: WriteView, tasks: readonly Task[], now: number): void {
-    for (const task of tasks) draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now));
+  #shutDown(draft: WriteView, tasks: readonly Task[], service: Service): void {
+    const now = this.#options.clock.now();
+    for (const task of tasks) draft.update('task', withDesiredState(task, TaskState.SHUTDOWN, now, service));
   }
 
   #complete(service: Service): Change {

@@ -2,6 +2,7 @@ import { permissionDenied, unavailable } from '../../lib/errors.js';
 import { ControlService, type LogBatch, type LogsRequest } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import type { Method } from '../../proto/runtime.js';
+import { isRead } from '../control/logged.js';
 import type { StandingSource } from '../leader-duties.js';
 import type { LeaderClient } from './leader-client.js';
 
@@ -33,7 +34,7 @@ export function routedControl({ local, leader, barrier }: RoutedControlOptions):
     const write: Unary = (request, context) =>
       leader.call({
         here: () => here(request, context),
-        there: ({ relay }) => relay.call(definition as AnyUnary, request),
+        there: ({ relay }) => relay.call(definition as AnyUnary, request, context.requestId),
         caller: context,
       });
     return [name, isRead(name) ? here : write] as const;
@@ -61,7 +62,7 @@ async function* routedLogs(
 ): AsyncIterable<LogBatch> {
   yield* leader.stream({
     here: () => local.logs(request, context),
-    there: (channel, signal) => channel.stubs(ControlService).logs(request, { signal }),
+    there: (channel, signal) => channel.stubs(ControlService).logs(request, { signal, requestId: context.requestId }),
     caller: context,
   });
 }
@@ -95,8 +96,6 @@ export function managersControl({ local, barrier, source, isManager }: ManagersC
   });
   return Object.fromEntries(entries) as unknown as Control;
 }
-
-const isRead = (name: string) => name.startsWith('get') || name.startsWith('list');
 
 function call(handlers: Unaries, name: string, request: unknown, context: CallContext): Promise<unknown> {
   const handler = handlers[name];

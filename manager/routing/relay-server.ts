@@ -76,12 +76,12 @@ export class RelayServer {
     }
   }
 
-  async #answer({ id, path, message }: RelayRequest, context: CallContext): Promise<RelayAnswer> {
+  async #answer({ id, path, message, requestId }: RelayRequest, context: CallContext): Promise<RelayAnswer> {
     try {
       const target = this.#targets.get(path);
       if (!target) throw new SwarmError('UNIMPLEMENTED', `this manager has no ${path}`, { value: path });
       const { method, handler } = target;
-      const response = await handler(method.request.decode(message), context);
+      const response = await handler(method.request.decode(message), new RelayedCall(context, requestId));
       return RelayAnswer.create({ id, message: method.response.encode(response) });
     } catch (error) {
       return RelayAnswer.create({ id, error: this.#errorOf(path, error) });
@@ -92,5 +92,32 @@ export class RelayServer {
     if (!(error instanceof SwarmError))
       this.#options.log.error({ rpc: path, err: error }, `call failed: ${messageOf(error)}`);
     return toRelayed(error);
+  }
+}
+
+/** One call of those that come on a relay's stream. */
+class RelayedCall implements CallContext {
+  readonly #stream: CallContext;
+  readonly #requestId: string;
+
+  constructor(stream: CallContext, requestId: string) {
+    this.#stream = stream;
+    this.#requestId = requestId;
+  }
+
+  get signal(): AbortSignal {
+    return this.#stream.signal;
+  }
+
+  get peer(): string {
+    return this.#stream.peer;
+  }
+
+  get credential(): CallContext['credential'] {
+    return this.#stream.credential;
+  }
+
+  get requestId(): string {
+    return this.#requestId;
   }
 }

@@ -29,7 +29,8 @@ async function open(becomeManager: Handlers<typeof JoinService>['becomeManager']
     channel.close();
     server.close();
   });
-  const ask = (wanted: string) => relay.call(JoinService.becomeManager, { address: wanted });
+  const ask = (wanted: string, requestId?: string) =>
+    relay.call(JoinService.becomeManager, { address: wanted }, requestId);
   return { server, relay, address, ask };
 }
 
@@ -40,10 +41,16 @@ test('relay - each call gets its own answer, whatever the order', async () => {
     return { ...place, group: address };
   });
   const late = ask('slow');
-  const answers = await Promise.all(['a', 'b', 'c'].map(ask));
+  const answers = await Promise.all(['a', 'b', 'c'].map((wanted) => ask(wanted)));
   expect(answers.map(({ group }) => group)).toEqual(['a', 'b', 'c']);
   slow.resolve();
   expect((await late).group).toBe('slow');
+});
+
+test('relay - each call goes by its own id', async () => {
+  const { ask } = await open(async (_, context) => ({ ...place, group: context.requestId }));
+  const answers = await Promise.all([ask('x', 'call1'), ask('x', 'call2')]);
+  expect(answers.map(({ group }) => group)).toEqual(['call1', 'call2']);
 });
 
 test('relay - an error keeps its code, value and hint', async () => {

@@ -33,12 +33,13 @@ export class Relay {
    * @throws what the leader answers
    * @throws UNAVAILABLE when the call did not reach it, UNKNOWN when it went away before it answered
    */
-  async call<Req, Res>({ path, request, response }: Unary<Req, Res>, message: Req): Promise<Res> {
+  async call<Req, Res>({ path, request, response }: Unary<Req, Res>, message: Req, requestId = ''): Promise<Res> {
     if (this.#ended) throw unavailable(`the connection to the leader ${this.#leader} has ended`);
     const done = deferred<Uint8Array>();
     const id = ++this.#count;
     this.#waiting.set(id, done);
-    if (this.#next.push({ id, path, message: request.encode(message) }) === 1) setImmediate(() => this.#flush());
+    const batch = this.#next.push({ id, path, message: request.encode(message), requestId });
+    if (batch === 1) setImmediate(() => this.#flush());
     return response.decode(await done.promise);
   }
 

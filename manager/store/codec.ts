@@ -62,7 +62,13 @@ export function* snapshotChunks(objects: Iterable<readonly [Kind, ObjectTypes[Ki
     StoreSnapshotChunk.encode({ format: SNAPSHOT_FORMAT, objects: pending, events: [], horizon: undefined });
   for (const [kind, object] of objects) {
     const bytes = encodeObject(kind, object);
-    pending.push({ action: StoreChangeAction.PUT, kind: OBJECT_KINDS[kind], id: object.id, object: bytes });
+    pending.push({
+      action: StoreChangeAction.PUT,
+      kind: OBJECT_KINDS[kind],
+      id: object.id,
+      object: bytes,
+      changeId: '',
+    });
     size += bytes.length;
     if (size < CHUNK_BYTES) continue;
     yield flush();

@@ -22,6 +22,8 @@ export interface Savepoint {
 export class Draft extends TablesView implements WriteView {
   /** Milliseconds since the epoch, for the timestamps of what is written. */
   readonly now: number;
+  /** Of the operator's call for which it is written now; empty: none, and objects keep their own. */
+  changeId = '';
   readonly #changes: StoreChange[] = [];
   #bytes = 0;
 
@@ -44,7 +46,7 @@ export class Draft extends TablesView implements WriteView {
       throw alreadyExists(`a ${kind} with the id ${object.id} already exists`, { value: object.id });
     }
     this.#checkName(kind, object);
-    return this.#put(kind, { ...object, meta: this.#meta(this.now) });
+    return this.#put(kind, { ...object, meta: this.#meta(this.now, object.meta) });
   }
 
   update<K extends Kind>(kind: K, object: ObjectTypes[K]): ObjectTypes[K] {
@@ -57,13 +59,20 @@ export class Draft extends TablesView implements WriteView {
     }
     if (sameMessage(kind, stored, { ...object, meta: stored.meta })) return stored;
     this.#checkName(kind, object);
-    return this.#put(kind, { ...object, meta: this.#meta(stored.meta.createdAt) });
+    return this.#put(kind, { ...object, meta: this.#meta(stored.meta.createdAt, object.meta) });
   }
 
   remove(kind: Kind, id: string): void {
     this.#existing(kind, id);
     this.tables = drop(this.tables, kind, id);
-    this.#record({ action: StoreChangeAction.REMOVE, kind: OBJECT_KINDS[kind], id, object: new Uint8Array(0) });
+    const { changeId } = this;
+    this.#record({
+      action: StoreChangeAction.REMOVE,
+      kind: OBJECT_KINDS[kind],
+      id,
+      object: new Uint8Array(0),
+      changeId,
+    });
   }
 
   savepoint(): Savepoint {
@@ -79,7 +88,13 @@ export class Draft extends TablesView implements WriteView {
   #put<K extends Kind>(kind: K, object: ObjectTypes[K]): ObjectTypes[K] {
     const bytes = encodeObject(kind, object);
     this.tables = put(this.tables, kind, object);
-    this.#record({ action: StoreChangeAction.PUT, kind: OBJECT_KINDS[kind], id: object.id, object: bytes });
+    this.#record({
+      action: StoreChangeAction.PUT,
+      kind: OBJECT_KINDS[kind],
+      id: object.id,
+      object: bytes,
+      changeId: '',
+    });
     return object;
   }
 
@@ -88,8 +103,8 @@ export class Draft extends TablesView implements WriteView {
     this.#bytes += change.object.length + change.id.length + 16;
   }
 
-  #meta(createdAt: number): Meta {
-    return { version: this.version + 1, createdAt, updatedAt: this.now };
+  #meta(createdAt: number, { changeId }: Meta): Meta {
+    return { version: this.version + 1, createdAt, updatedAt: this.now, changeId: this.changeId || changeId };
   }
 
   #existing<K extends Kind>(kind: K, id: string): ObjectTypes[K] {

@@ -22,16 +22,46 @@ test('update - sets version and timestamps, and shows the object after the commi
   const before = store.view();
   const { id } = await store.update((draft) => draft.create('service', service('web')));
   const created = store.view().get('service', id);
-  expect(created?.meta).toEqual({ version: 1, createdAt: 5_000, updatedAt: 5_000 });
+  expect(created?.meta).toEqual({ version: 1, createdAt: 5_000, updatedAt: 5_000, changeId: '' });
   await clock.advance(1_000);
   await store.update((draft) => {
     const now = draft.get('service', id) ?? service('');
     draft.update('service', { ...now, problems: ['none'] });
     expect(draft.get('service', id)?.problems).toEqual(['none']);
   });
-  expect(store.view().get('service', id)?.meta).toEqual({ version: 2, createdAt: 5_000, updatedAt: 6_000 });
+  expect(store.view().get('service', id)?.meta).toEqual({
+    version: 2,
+    createdAt: 5_000,
+    updatedAt: 6_000,
+    changeId: '',
+  });
   expect(before.get('service', id)).toBeUndefined();
   expect(created?.problems).toEqual([]);
+});
+
+test('update - the id of a call stays with what it wrote, alone makes no change, and is told of a removal', async () => {
+  const store = await openTestStore();
+  const shared = [service('web'), service('db')] as const;
+  const [web, db] = shared;
+  // Both are in one entry: each has its own id.
+  await Promise.all([
+    store.update((draft) => draft.create('service', web), 'call1'),
+    store.update((draft) => draft.create('service', db)),
+  ]);
+  const stored = (id: string) => store.view().get('service', id) ?? service('');
+  expect([stored(web.id).meta.changeId, stored(db.id).meta.changeId]).toEqual(['call1', '']);
+  await store.update((draft) => draft.update('service', { ...stored(web.id), problems: ['none'] }));
+  expect(stored(web.id).meta).toMatchObject({ version: 2, changeId: 'call1' });
+  await store.update((draft) => draft.update('service', stored(web.id)), 'call2');
+  expect(stored(web.id).meta).toMatchObject({ version: 2, changeId: 'call1' });
+  const stop = new AbortController();
+  const { commits } = store.watch(stop.signal);
+  await store.update((draft) => draft.remove('service', web.id), 'call3');
+  for await (const { events } of commits) {
+    expect(events).toMatchObject([{ action: 'remove', object: { id: web.id, meta: { changeId: 'call3' } } }]);
+    stop.abort();
+  }
+  expect.assertions(4);
 });
 
 test('update - a callback that throws leaves nothing behind', async () => {

@@ -24,7 +24,7 @@ import {
 import { drop, EMPTY_TABLES, put, type Tables } from './tables.js';
 import { TablesBuilder } from './tables-builder.js';
 import { TablesView } from './view.js';
-import { Writer } from './writer.js';
+import { Writer, type Written } from './writer.js';
 
 export interface MemoryStoreOptions {
   readonly proposer: Proposer;
@@ -38,6 +38,9 @@ export interface MemoryStoreOptions {
 
 /** The starts of a thousand tasks, or weeks of a quiet swarm. */
 const MAX_EVENTS = 10_000;
+
+/** More objects of one transaction are counted, not named, in logs. */
+const NAMED = 10;
 
 interface Watcher {
   readonly kinds: ReadonlySet<Kind>;
@@ -67,6 +70,7 @@ export class MemoryStore implements Store, StateMachine {
       draft: () => new Draft(this.#view.version, this.#tables, options.clock.now()),
       propose: (payload) => options.proposer.propose(payload),
       confirm: () => options.proposer.barrier(),
+      onWritten: (written) => this.#logWritten(written),
     });
   }
 
@@ -94,13 +98,14 @@ export class MemoryStore implements Store, StateMachine {
     return this.#ring;
   }
 
-  update<T>(change: (draft: WriteView) => T): Promise<T> {
-    return this.#writer.submit(change);
+  update<T>(change: (draft: WriteView) => T, changeId?: string): Promise<T> {
+    return this.#writer.submit(change, changeId);
   }
 
   async batch<I>(
     items: Iterable<I>,
     change: (draft: WriteView, item: I) => void,
+    changeId?: string,
   ): Promise<{ readonly failed: ReadonlyMap<I, unknown> }> {
     const failed = new Map<I, unknown>();
     // What is submitted together shares log entries.
@@ -112,7 +117,7 @@ export class MemoryStore implements Store, StateMachine {
           } catch (error) {
             throw error instanceof SwarmError ? new ItemError(error) : error;
           }
-        }),
+        }, changeId),
       );
       for (const [index, result] of (await Promise.allSettled(submitted)).entries()) {
         if (result.status === 'fulfilled') continue;
@@ -156,7 +161,7 @@ export class MemoryStore implements Store, StateMachine {
       } else {
         if (!old) throw new RangeError(`the log removes ${kind} ${change.id}, which is not there`);
         tables = drop(tables, kind, change.id);
-        events.push({ action: 'remove', kind, object: old });
+        events.push({ action: 'remove', kind, object: removed(old, change.changeId) });
       }
     }
     this.#tables = tables;
@@ -206,6 +211,14 @@ export class MemoryStore implements Store, StateMachine {
     return object;
   }
 
+  #logWritten({ changeId, changes }: Written): void {
+    const wrote = changes.slice(0, NAMED).map(({ action, kind, id }) => {
+      return `${action === StoreChangeAction.REMOVE ? 'removed ' : ''}${kindOf(kind)} ${id}`;
+    });
+    const fields = { change: changeId, version: this.#view.version, wrote, objects: changes.length };
+    this.#options.log.info(fields, 'written for an operator');
+  }
+
   #publish(commit: Commit): void {
     for (const watcher of this.#watchers) {
       const events = commit.events.filter((event) => watcher.kinds.has(event.kind));
@@ -219,6 +232,10 @@ export class MemoryStore implements Store, StateMachine {
       watcher.queue.fail(resourceExhausted(`a watcher has left ${MAX_UNREAD} commits unread and is cut off`));
     }
   }
+}
+
+function removed<T extends ObjectTypes[Kind]>(last: T, changeId: string): T {
+  return changeId === '' ? last : { ...last, meta: { ...last.meta, changeId } };
 }
 
 /** Tells what an item's change threw from a failure to commit. */

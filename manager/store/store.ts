@@ -49,7 +49,7 @@ export interface ReadView {
 /** A draft: reads see the draft's own writes. */
 export interface WriteView extends ReadView {
   /**
-   * Sets meta (version, created_at, updated_at).
+   * Sets meta (version, created_at, updated_at, and change_id where the transaction has one: else it is the object's).
    * @throws ALREADY_EXISTS when the id or, for kinds with unique names, the name is taken
    */
   create<K extends Kind>(kind: K, object: ObjectTypes[K]): ObjectTypes[K];
@@ -66,7 +66,7 @@ export interface WriteView extends ReadView {
 export interface StoreEvent<K extends Kind = Kind> {
   readonly action: 'create' | 'update' | 'remove';
   readonly kind: K;
-  /** The new object; of a removal, the last one. */
+  /** The new object; of a removal, the last one, with the change_id of the call that removed it. */
   readonly object: ObjectTypes[K];
   /** Of an update, what was there before. */
   readonly old?: ObjectTypes[K];
@@ -102,9 +102,10 @@ export interface Store {
    * @throws what `change` throws
    * @throws UNAVAILABLE when this manager cannot commit (lost leadership, no quorum, stopping): nothing was done
    * @throws UNKNOWN when it lost its leadership before it knew whether it was committed
+   * @param changeId of the operator's call that asks for it: goes into `meta` of what is written
    * @throws RESOURCE_EXHAUSTED for more than MAX_CHANGES objects or MAX_BYTES in one transaction
    */
-  update<T>(change: (draft: WriteView) => T): Promise<T>;
+  update<T>(change: (draft: WriteView) => T, changeId?: string): Promise<T>;
   /**
    * Many small changes in few transactions: each item's `change` is atomic by itself. An item that
    * throws a SwarmError is left out and reported; the others go on.
@@ -112,6 +113,7 @@ export interface Store {
   batch<I>(
     items: Iterable<I>,
     change: (draft: WriteView, item: I) => void,
+    changeId?: string,
   ): Promise<{ readonly failed: ReadonlyMap<I, unknown> }>;
   /** A snapshot and every change after it. @param kinds all when left out */
   watch(signal: AbortSignal, kinds?: readonly Kind[]): Watch;

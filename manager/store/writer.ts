@@ -1,12 +1,19 @@
 import { type Deferred, deferred } from '../../lib/async.js';
 import { resourceExhausted, unavailable } from '../../lib/errors.js';
-import { StoreTransaction } from '../../proto/gen/index.js';
+import { type StoreChange, StoreTransaction } from '../../proto/gen/index.js';
 import type { Draft, Savepoint } from './draft.js';
 import { MAX_BYTES, MAX_CHANGES, type WriteView } from './store.js';
 
 interface Job {
   readonly change: (draft: WriteView) => unknown;
+  readonly changeId: string;
   readonly done: Deferred<unknown>;
+}
+
+/** What one call of an operator has written in one transaction. */
+export interface Written {
+  readonly changeId: string;
+  readonly changes: readonly StoreChange[];
 }
 
 /**
@@ -19,6 +26,7 @@ export class Writer {
   readonly #newDraft: () => Draft;
   readonly #propose: (payload: Uint8Array) => Promise<unknown>;
   readonly #confirm: () => Promise<void>;
+  readonly #onWritten: (written: Written) => void;
   readonly #waiting: Job[] = [];
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -26,21 +34,24 @@ export class Writer {
   /**
    * @param options.draft a draft of the newest applied state
    * @param options.confirm resolves when that state is no older than the call
+   * @param options.onWritten told of each transaction of an operator's call that is committed
    */
   constructor(options: {
     draft: () => Draft;
     propose: (payload: Uint8Array) => Promise<unknown>;
     confirm: () => Promise<void>;
+    onWritten: (written: Written) => void;
   }) {
     this.#newDraft = options.draft;
     this.#propose = options.propose;
     this.#confirm = options.confirm;
+    this.#onWritten = options.onWritten;
   }
 
-  async submit<T>(change: (draft: WriteView) => T): Promise<T> {
+  async submit<T>(change: (draft: WriteView) => T, changeId = ''): Promise<T> {
     if (this.#stopped) throw stopping();
     const done = deferred<unknown>();
-    this.#waiting.push({ change, done });
+    this.#waiting.push({ change, changeId, done });
     this.#running ??= this.#run();
     return (await done.promise) as T;
   }
@@ -68,9 +79,14 @@ export class Writer {
       if (!job) break;
       jobs.push(job);
       const before = draft.savepoint();
+      draft.changeId = job.changeId;
       try {
         const value = job.change(draft);
         checkLimits(draft, before);
+        if (job.changeId !== '' && draft.changes.length > before.changes) {
+          const written = { changeId: job.changeId, changes: draft.changes.slice(before.changes) };
+          settle.push(() => this.#onWritten(written));
+        }
         settle.push(() => job.done.resolve(value));
       } catch (error) {
         draft.rollback(before);

@@ -69,7 +69,12 @@ export function ingressNetwork(): Network {
 }
 
 /** Changes a service's spec as the control API does. */
-export function changeSpec(store: Store, id: string, change: (spec: ServiceSpec) => ServiceSpec): Promise<unknown> {
+export function changeSpec(
+  store: Store,
+  id: string,
+  change: (spec: ServiceSpec) => ServiceSpec,
+  changeId?: string,
+): Promise<unknown> {
   return store.update((draft) => {
     const service = draft.get('service', id);
     if (!service) throw new RangeError(`no service ${id}`);
@@ -81,5 +86,5 @@ export function changeSpec(store: Store, id: string, change: (spec: ServiceSpec)
       previousSpecVersion: service.specVersion,
       updateStatus: undefined,
     });
-  });
+  }, changeId);
 }

@@ -68,8 +68,8 @@ export async function orchestratedBy(classes: readonly LoopClass[], ...names: re
     });
     await settle();
   };
-  const change = async (id: string, spec: (spec: ServiceSpec) => ServiceSpec) => {
-    await changeSpec(store, id, spec);
+  const change = async (id: string, spec: (spec: ServiceSpec) => ServiceSpec, changeId?: string) => {
+    await changeSpec(store, id, spec, changeId);
     await settle();
   };
   const service = (id: string): Service | undefined => store.view().get('service', id);

@@ -1,10 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { NODE_NAMESPACE } from '../names.js';
 import type { Action } from './operation.js';
-import { foundBy } from './words.js';
+import { doneIn, foundBy } from './words.js';
 
 const words = (action: Action, namespace = '1-network100') =>
   foundBy({ ...action, namespace, subject: { kind: 'overlay', id: 'network1' } });
+
+test('what was done - by namespace, in order; many are counted', () => {
+  const subject = { kind: 'overlay', id: 'network1' } as const;
+  const address = (n: number) =>
+    ({ kind: 'add-address', link: 'br0', cidr: `10.0.1.${n}/24`, subject, namespace: '1-network100' }) as const;
+  const raise = { kind: 'raise-loopback', subject, namespace: NODE_NAMESPACE } as const;
+  expect(doneIn([raise, address(1)])).toEqual({
+    node: ['raise-loopback'],
+    '1-network100': ['add-address 10.0.1.1/24 br0'],
+  });
+  const many = doneIn(Array.from({ length: 30 }, (_, n) => address(n)))['1-network100'];
+  expect(many).toHaveLength(21);
+  expect(many?.at(-1)).toBe('and 10 more');
+});
 
 describe('differences in words', () => {
   test('entries of a remote endpoint - each is named with its device and place', () => {

@@ -7,6 +7,8 @@ import type { LinkAttributes, Operation, RemoteEntries } from './operation.js';
 
 /** More of a kind than this are counted, not named. */
 const NAMED = 3;
+/** More operations in one namespace are counted, not named. */
+const TOLD = 20;
 
 /**
  * What was wrong with the kernel that this operation put right: "address 10.0.1.5/24 of eth0 was missing (in 1-abc…)".
@@ -104,6 +106,85 @@ function found(operation: Operation): readonly string[] {
       return [`nftables differed: ${commands(operation.commands)}`];
     case 'forget-flows':
       return [];
+  }
+}
+
+/**
+ * What operations do, by the namespace in which they do it, as logs say it:
+ * `{ ingress_sbox: ["run-nft add element …", "add-address eth1 10.0.0.5/24"] }`. Many in one namespace are counted.
+ */
+export function doneIn(operations: readonly Operation[]): Record<string, string[]> {
+  const told: Record<string, string[]> = {};
+  const more = new Map<string, number>();
+  for (const operation of operations) {
+    const place = operation.namespace === NODE_NAMESPACE ? 'node' : operation.namespace;
+    told[place] ??= [];
+    const list = told[place];
+    if (list.length < TOLD) list.push(`${operation.kind} ${objectOf(operation)}`.trimEnd());
+    else more.set(place, (more.get(place) ?? 0) + 1);
+  }
+  for (const [place, count] of more) told[place]?.push(`and ${count} more`);
+  return told;
+}
+
+/** What an operation is about, in a few words. */
+function objectOf(operation: Operation): string {
+  switch (operation.kind) {
+    case 'create-namespace':
+    case 'name-namespace':
+    case 'remove-namespace':
+    case 'remove-stale-file':
+    case 'raise-loopback':
+    case 'set-ipvs-timeouts':
+      return '';
+    case 'set-sysctl':
+      return `${operation.key}=${operation.value}`;
+    case 'remove-links':
+      return some(operation.names, String).join(', ');
+    case 'create-bridge':
+      return operation.bridge.name;
+    case 'create-vxlan':
+      return `${operation.vxlan.name} (VNI ${operation.vxlan.vni})`;
+    case 'create-interface':
+      return operation.interface.name;
+    case 'change-link':
+      return `${operation.name} ${Object.keys(operation.change).join(', ')}`;
+    case 'add-address':
+    case 'remove-address':
+      return `${operation.cidr} ${operation.link}`;
+    case 'add-remotes':
+    case 'remove-remotes':
+      return `${some(operation.remotes.flatMap(entries), String).join(', ')} of ${operation.vxlan}`;
+    case 'set-route':
+      return `${operation.route.destination} ${operation.route.interface}`;
+    case 'remove-route':
+      return operation.destination;
+    case 'add-rule':
+      return `fwmark ${operation.rule.fwmark} table ${operation.rule.table}`;
+    case 'set-neighbour':
+      return `${operation.neighbour.address} ${operation.neighbour.interface}`;
+    case 'add-ipvs-service':
+      return ipvsServiceName(operation.service.id);
+    case 'set-ipvs-service':
+      return `${ipvsServiceName(operation.service.id)} ${settings(operation.service)}`;
+    case 'remove-ipvs-service':
+      return ipvsServiceName(operation.service);
+    case 'add-ipvs-destinations':
+    case 'set-ipvs-destinations':
+    case 'remove-ipvs-destinations': {
+      const named = some(operation.destinations, ({ address, weight }) => `${address} weight ${weight}`);
+      return `${ipvsServiceName(operation.service)}: ${named.join(', ')}`;
+    }
+    case 'add-associations':
+    case 'remove-associations':
+      return some<Parameters<typeof associationName>[0]>(operation.associations, associationName).join(', ');
+    case 'set-policies':
+    case 'remove-policies':
+      return some(operation.policies, associationName).join(', ');
+    case 'run-nft':
+      return commands(operation.commands);
+    case 'forget-flows':
+      return String(operation.flows.length);
   }
 }
 

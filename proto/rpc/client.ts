@@ -3,18 +3,22 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   Client as GrpcClient,
+  type Metadata,
   type ServiceError,
   status,
 } from '@grpc/grpc-js';
 import type { Method } from '../runtime.js';
 import { channelCredentials, credentialMetadata, type NodeCredential } from './credentials.js';
 import { fromStatus } from './errors.js';
+import { REQUEST_ID } from './request-id.js';
 import { bufferOf, firstOf } from './streams.js';
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
   /** Milliseconds until DEADLINE_EXCEEDED; none when left out. */
   readonly timeout?: number;
+  /** What the call is known by in the logs of all nodes; the server chooses when left out. */
+  readonly requestId?: string;
 }
 
 /** Milliseconds without a sign of life before the other side is asked for one, and how long it may then take. */
@@ -64,8 +68,9 @@ export class Channel {
     });
   }
 
-  stubs<S extends object>(service: S): Stubs<S> {
-    const entries = Object.entries(service).map(([name, m]) => [name, this.#stub(m as AnyMethod)] as const);
+  /** @param defaults what its calls are made with unless they say otherwise */
+  stubs<S extends object>(service: S, defaults?: CallOptions): Stubs<S> {
+    const entries = Object.entries(service).map(([name, m]) => [name, this.#stub(m as AnyMethod, defaults)] as const);
     return Object.fromEntries(entries) as unknown as Stubs<S>;
   }
 
@@ -73,13 +78,20 @@ export class Channel {
     this.#client.close();
   }
 
-  #stub(m: AnyMethod): unknown {
+  #stub(m: AnyMethod, defaults: CallOptions | undefined): unknown {
+    const all = (own: CallOptions | undefined) => (defaults && own ? { ...defaults, ...own } : (own ?? defaults));
     if (m.requestStream) {
-      return (messages: AsyncIterable<unknown>, options?: CallOptions) =>
-        m.responseStream ? this.#bidiStream(m, messages, options) : this.#clientStream(m, messages, options);
+      return (messages: AsyncIterable<unknown>, own?: CallOptions) =>
+        m.responseStream ? this.#bidiStream(m, messages, all(own)) : this.#clientStream(m, messages, all(own));
     }
-    if (m.responseStream) return (request: unknown, options?: CallOptions) => this.#serverStream(m, request, options);
-    return (request: unknown, options?: CallOptions) => this.#unary(m, request, options);
+    if (m.responseStream) return (request: unknown, own?: CallOptions) => this.#serverStream(m, request, all(own));
+    return (request: unknown, own?: CallOptions) => this.#unary(m, request, all(own));
+  }
+
+  #metadata(options: CallOptions | undefined): Metadata {
+    const metadata = credentialMetadata(this.#credential);
+    if (options?.requestId !== undefined) metadata.set(REQUEST_ID, options.requestId);
+    return metadata;
   }
 
   #deadline(options: CallOptions | undefined) {
@@ -93,7 +105,7 @@ export class Channel {
         serializer(m),
         m.response.decode,
         request,
-        credentialMetadata(this.#credential),
+        this.#metadata(options),
         this.#deadline(options),
         (error, value) => (error ? reject(fromStatus(error)) : resolve(value)),
       );
@@ -107,7 +119,7 @@ export class Channel {
         m.path,
         serializer(m),
         m.response.decode,
-        credentialMetadata(this.#credential),
+        this.#metadata(options),
         this.#deadline(options),
         (error, value) => (error ? reject(fromStatus(error)) : resolve(value)),
       );
@@ -126,7 +138,7 @@ export class Channel {
         serializer(m),
         m.response.decode,
         request,
-        credentialMetadata(this.#credential),
+        this.#metadata(options),
         this.#deadline(options),
       ),
     );
@@ -138,7 +150,7 @@ export class Channel {
         m.path,
         serializer(m),
         m.response.decode,
-        credentialMetadata(this.#credential),
+        this.#metadata(options),
         this.#deadline(options),
       );
       pump(messages, call).catch((error) => fail(error));

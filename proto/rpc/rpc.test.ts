@@ -105,6 +105,19 @@ describe('rpc over a unix socket', () => {
     });
   });
 
+  it('unary - goes by the id that the caller gives, or by one that is made for it', async () => {
+    const requestId = () => last?.requestId ?? '';
+    await channel.stubs(Echo, { requestId: 'of-all' }).ask({ ref: 'x' });
+    expect(requestId()).toBe('of-all');
+    await channel.stubs(Echo, { requestId: 'of-all' }).ask({ ref: 'x' }, { requestId: 'own_1.2:3' });
+    expect(requestId()).toBe('own_1.2:3');
+    await channel.stubs(Echo).ask({ ref: 'x' });
+    expect(requestId()).toMatch(/^[0-9a-z]{10}$/);
+    expect(requestId()).toBe(requestId());
+    await channel.stubs(Echo).ask({ ref: 'x' }, { requestId: 'a b' });
+    expect(requestId).toThrow('"a b" cannot be the id of a call');
+  });
+
   it('unary - anything else arrives as INTERNAL', async () => {
     await expect(channel.stubs(Echo).ask({ ref: 'bug' })).rejects.toMatchObject({ code: 'INTERNAL' });
   });

@@ -15,6 +15,7 @@ import type { Logger } from '../../lib/log.js';
 import type { Method } from '../runtime.js';
 import { claimedCredential, type NodeCredential, serverCredentials } from './credentials.js';
 import { toStatus } from './errors.js';
+import { requestIdOf } from './request-id.js';
 import { bufferOf, firstOf } from './streams.js';
 
 /** What a handler knows of the call it serves. */
@@ -25,6 +26,11 @@ export interface CallContext {
   readonly peer: string;
   /** What the caller claims to be; to be checked against the store. */
   readonly credential: NodeCredential | undefined;
+  /**
+   * What the call is known by in logs, and in what it changes: the caller's `x-request-id`, or one made for it.
+   * @throws INVALID_ARGUMENT when the caller's own cannot be taken
+   */
+  readonly requestId: string;
 }
 
 type AnyMethod = Method<unknown, unknown, boolean, boolean>;
@@ -190,6 +196,7 @@ class Answers {
 class Context implements CallContext {
   readonly #call: Pick<AnyCall, 'getPeer' | 'metadata'>;
   #controller: AbortController | undefined;
+  #requestId: string | undefined;
   #ended = false;
 
   constructor(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>) {
@@ -215,6 +222,11 @@ class Context implements CallContext {
 
   get credential(): NodeCredential | undefined {
     return claimedCredential(this.#call.metadata);
+  }
+
+  get requestId(): string {
+    this.#requestId ??= requestIdOf(this.#call.metadata);
+    return this.#requestId;
   }
 }
 

@@ -17,13 +17,23 @@ import { Acknowledger } from './acknowledger.js';
 import { type Assignments, applyMessage, noAssignments, SequenceGap } from './assignments.js';
 import type { StatusQueue } from './status-queue.js';
 
+/** A message of assignments, as logs name it. */
+export interface News {
+  readonly sequence: number;
+  /** Of the operators' calls that it comes from. */
+  readonly changeIds: readonly string[];
+}
+
 /** What a session acts on. */
 export interface SessionNode {
   readonly description: NodeDescription;
   readonly dataPathAddress: string;
   readonly statuses: StatusQueue;
-  /** Resolves when the kernel shows what the set asks for, but for `problems()`. */
-  onAssignments(assignments: Assignments): Promise<void>;
+  /**
+   * Resolves when the kernel shows what the set asks for, but for `problems()`.
+   * @param news which message it is the result of
+   */
+  onAssignments(assignments: Assignments, news: News): Promise<void>;
   problems(): readonly NodeProblem[];
   /** Of the keys of encrypted networks that the kernel has; 0: none. */
   networkKeyClock(): number;
@@ -168,15 +178,16 @@ export class Session {
     for await (const message of this.#dispatcher.assignments({ sessionId: this.#id }, { signal })) {
       assignments = applyMessage(assignments, sequence, message);
       sequence = message.resultsIn;
-      this.#apply(assignments, sequence);
+      this.#apply(assignments, { sequence, changeIds: message.changeIds });
     }
     throw unavailable('the manager ended the assignments');
   }
 
   /** Does not wait: the next message may come before the kernel shows this one. */
-  #apply(assignments: Assignments, sequence: number): void {
+  #apply(assignments: Assignments, news: News): void {
     const { node, log } = this.#options;
-    node.onAssignments(assignments).then(
+    const { sequence } = news;
+    node.onAssignments(assignments, news).then(
       () => this.#acknowledger.put({ sequence, ...this.#shown() }),
       (error) => log.error({ sequence, err: error }, `assignments: ${messageOf(error)}`),
     );

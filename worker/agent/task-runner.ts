@@ -112,10 +112,16 @@ export class TaskRunner {
         if (step.kind !== 'wait') this.#backoff.reset();
       } catch (error) {
         if (signal.aborted) return;
-        this.#context.log.error({ task: this.#local.task.id, err: error }, `task: ${messageOf(error)}`);
+        this.#context.log.error({ ...this.#named, err: error }, `task: ${messageOf(error)}`);
         await this.#context.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
       }
     }
+  }
+
+  /** What its log lines name: the task, and the operator's call that it comes from. */
+  get #named(): object {
+    const { id, meta } = this.#local.task;
+    return meta.changeId === '' ? { task: id } : { task: id, change: meta.changeId };
   }
 
   get #health(): ContainerHealth | undefined {
@@ -188,7 +194,7 @@ export class TaskRunner {
       await this.#context.database.put(next);
     // Its assignment may have changed during the write.
     this.#local = { ...this.#local, status: next.status };
-    const fields = { task: this.#local.task.id, state: TaskStateName[step.state], error: status.error };
+    const fields = { ...this.#named, state: TaskStateName[step.state], error: status.error };
     this.#context.log.info(fields, `task ${this.#local.task.serviceName}: ${status.error || status.message}`);
     this.#context.onStatus(this.#local);
   }
@@ -253,6 +259,7 @@ export class TaskRunner {
     const { stopSignal, stopGracePeriod } = task.spec.container;
     if (!isTerminal(this.#local.status.state)) await this.#context.database.put(this.#local);
     const grace = Math.round((stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
+    this.#context.log.info({ ...this.#named, grace }, `task ${task.serviceName}: its container is to stop`);
     const stopping = this.#context.executor.stop(task.id, stopSignal, grace);
     const exit = await unlessAborted(stopping, signal);
     if (exit) this.#container = { ...this.#exited(), exit };
@@ -290,7 +297,7 @@ export class TaskRunner {
   /** What a task's error says; what is not meant for people is logged whole. */
   #words(error: unknown): string {
     if (!(error instanceof SwarmError))
-      this.#context.log.error({ task: this.#local.task.id, err: error }, `task: ${messageOf(error)}`);
+      this.#context.log.error({ ...this.#named, err: error }, `task: ${messageOf(error)}`);
     return messageOf(error);
   }
 }

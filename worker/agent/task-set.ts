@@ -27,8 +27,8 @@ export interface TaskSetOptions {
   settings(task: Task, files: Assignments): Promise<ContainerSettings>;
   /** Ports that lead to what is no task of this node. */
   published(): readonly PortConfig[];
-  /** Called when the node's network state depends on what has changed. */
-  onNetworkChange(): void;
+  /** Called when the node's network state depends on what has changed of the task. */
+  onNetworkChange(task: Task): void;
 }
 
 /** The tasks of this node, each with its runner. */
@@ -156,7 +156,7 @@ export class TaskSet {
       onStatus: (local) => {
         statuses.put(local.task.id, local.status);
         const needs = needsSandbox(local);
-        if (needs !== housed) this.#options.onNetworkChange();
+        if (needs !== housed) this.#options.onNetworkChange(local.task);
         housed = needs;
       },
     };

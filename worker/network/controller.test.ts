@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../../lib/async.js';
 import { ManualClock } from '../../lib/clock.js';
-import { silentLogger } from '../../lib/log.js';
+import { type Logger, silentLogger } from '../../lib/log.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Sandbox } from '../../netlb/state.js';
 import { AttachmentSpec, NetworkAttachment, Task, TaskSpec, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { noAssignments } from '../agent/assignments.js';
@@ -38,7 +38,7 @@ const problem = (kind: ApplyProblem['subject']['kind'], id: string): ApplyProble
 });
 
 /** A controller on a plane whose answers the test gives. */
-function ground(wanted: string[] = []) {
+function ground(wanted: string[] = [], log: Logger = silentLogger) {
   const clock = new ManualClock();
   const applied: DesiredState[] = [];
   const stop = new AbortController();
@@ -50,7 +50,7 @@ function ground(wanted: string[] = []) {
     changes: 0,
     state: {} as Partial<DesiredState>,
     computing: (): Iterable<void> => [],
-    answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0 }),
+    answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0, details: () => ({}) }),
   };
   const controller = new NetworkController({
     plane: {
@@ -65,7 +65,7 @@ function ground(wanted: string[] = []) {
     },
     onChange: () => world.changes++,
     clock,
-    log: silentLogger,
+    log,
   });
   const running = controller.run(stop.signal);
   const end = async () => {
@@ -80,6 +80,28 @@ describe('NetworkController', () => {
     const { world, controller, end } = ground();
     await Promise.all([controller.changed(), controller.changed(), controller.changed()]);
     expect(world.applied).toHaveLength(1);
+    await end();
+  });
+
+  it('logs what the kernel was told for calls, once each, and after a failure with the next', async () => {
+    const lines: object[] = [];
+    const log: Logger = { ...silentLogger, info: (fields) => lines.push(fields), error: () => undefined };
+    const { world, controller, end } = ground([], log);
+    const details = () => ({ ingress_sbox: ['run-nft add element'] });
+    world.answer = async () => ({ problems: [], operations: 1, details });
+    await Promise.all([
+      controller.changed({ sequence: 7, changeIds: ['call1'] }),
+      controller.changed({ changeIds: ['call2', ''] }),
+    ]);
+    await controller.changed({ sequence: 8, changeIds: [] });
+    expect(lines).toEqual([{ changes: ['call1', 'call2'], assignments: 7, operations: details() }]);
+    world.answer = () => Promise.reject(new Error('no'));
+    const applied = controller.changed({ sequence: 9, changeIds: ['call3'] });
+    await world.clock.advance(0);
+    world.answer = async () => ({ problems: [], operations: 0, details: () => ({}) });
+    await controller.changed({ sequence: 10, changeIds: [] });
+    await applied;
+    expect(lines.slice(1)).toEqual([{ changes: ['call3'], assignments: 10, operations: {} }]);
     await end();
   });
 
@@ -104,9 +126,9 @@ describe('NetworkController', () => {
     await world.clock.advance(0);
     expect(world.applied).toHaveLength(1);
     world.wanted.push('t');
-    world.answer = async () => ({ problems: [], operations: 1 });
+    world.answer = async () => ({ problems: [], operations: 1, details: () => ({}) });
     const after = controller.changed();
-    first.resolve({ problems: [], operations: 0 });
+    first.resolve({ problems: [], operations: 0, details: () => ({}) });
     await before;
     expect(controller.sandbox(local('t', TaskState.PREPARING))).toEqual({ state: 'pending' });
     await after;
@@ -126,7 +148,7 @@ describe('NetworkController', () => {
     'a problem of %s "%s" keeps a starting task: %s; a running one: %s',
     async (kind, id, starting, running) => {
       const { world, controller, end } = ground(['t']);
-      world.answer = async () => ({ problems: [problem(kind, id)], operations: 0 });
+      world.answer = async () => ({ problems: [problem(kind, id)], operations: 0, details: () => ({}) });
       await controller.changed();
       const view = (state: TaskState) => controller.sandbox(local('t', state)).state === 'problem';
       expect([view(TaskState.PREPARING), view(TaskState.RUNNING)]).toEqual([starting, running]);
@@ -145,14 +167,14 @@ describe('NetworkController', () => {
       ],
       encryption,
     };
-    world.answer = async () => ({ problems: [problem('encryption', '')], operations: 0 });
+    world.answer = async () => ({ problems: [problem('encryption', '')], operations: 0, details: () => ({}) });
     await controller.changed();
     const view = (state: TaskState, network: string) => controller.sandbox(local('t', state, network)).state;
     expect(view(TaskState.PREPARING, 'net')).toBe('problem');
     expect(view(TaskState.PREPARING, 'clear')).not.toBe('problem');
     expect(view(TaskState.RUNNING, 'net')).not.toBe('problem');
     expect(controller.networkKeyClock).toBe(0);
-    world.answer = async () => ({ problems: [], operations: 0 });
+    world.answer = async () => ({ problems: [], operations: 0, details: () => ({}) });
     await controller.changed();
     expect(controller.networkKeyClock).toBe(3);
     await end();
@@ -160,7 +182,7 @@ describe('NetworkController', () => {
 
   it('loses patience with a problem that lasts, and forgets one that was mended', async () => {
     const { world, controller, end } = ground(['t']);
-    world.answer = async () => ({ problems: [problem('sandbox', 't')], operations: 0 });
+    world.answer = async () => ({ problems: [problem('sandbox', 't')], operations: 0, details: () => ({}) });
     await controller.changed();
     const expired = () => {
       const view = controller.sandbox(local('t', TaskState.RUNNING));
@@ -168,14 +190,14 @@ describe('NetworkController', () => {
     };
     await world.clock.advance(NETWORK_PATIENCE_MS - 1);
     expect(expired()).toBe(false);
-    controller.reported({ problems: [problem('sandbox', 't')], operations: 0 });
+    controller.reported({ problems: [problem('sandbox', 't')], operations: 0, details: () => ({}) });
     const { changes } = world;
     await world.clock.advance(NETWORK_PATIENCE_MS);
     expect(expired()).toBe(true);
     expect(world.changes).toBeGreaterThan(changes);
-    controller.reported({ problems: [], operations: 1 });
+    controller.reported({ problems: [], operations: 1, details: () => ({}) });
     expect(controller.sandbox(local('t', TaskState.RUNNING))).toEqual({ state: 'ready' });
-    controller.reported({ problems: [problem('sandbox', 't')], operations: 0 });
+    controller.reported({ problems: [problem('sandbox', 't')], operations: 0, details: () => ({}) });
     expect(expired()).toBe(false);
     await end();
   });
@@ -191,7 +213,7 @@ describe('NetworkController', () => {
     expect(world.applied).toHaveLength(1);
     expect(answered).toBe(false);
     expect(controller.problems).toEqual([{ subject: { kind: 'node', id: '' }, message: 'Operation not permitted' }]);
-    world.answer = async () => ({ problems: [], operations: 0 });
+    world.answer = async () => ({ problems: [], operations: 0, details: () => ({}) });
     await world.clock.advance(200);
     await changed;
     expect(world.applied).toHaveLength(2);

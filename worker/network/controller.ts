@@ -35,6 +35,14 @@ export interface Housed {
   readonly running: boolean;
 }
 
+/** Why the network is to change, for the log. */
+export interface NetworkNews {
+  /** Of the newest assignments that it follows from. */
+  readonly sequence?: number;
+  /** Of the operators' calls that it comes from. */
+  readonly changeIds: readonly string[];
+}
+
 /** How long a task waits for its network, or runs without it, before it is given up. */
 export const NETWORK_PATIENCE_MS = 30_000;
 
@@ -48,6 +56,9 @@ export class NetworkController {
   readonly #backoff = new Backoff({ initial: 200, max: 10_000 });
   /** Those who wait for an apply that has not begun yet, or for one more after one that failed. */
   #waiting: Deferred<void> = deferred();
+  /** Of operators' calls that the kernel does not show yet. */
+  #changeIds = new Set<string>();
+  #sequence = 0;
   /** Those that the plane was given last, with the networks of their endpoints. */
   #sandboxes: ReadonlyMap<string, ReadonlySet<string>> = new Map();
   /** Networks that the plane was given as encrypted. */
@@ -66,7 +77,9 @@ export class NetworkController {
    * Resolves when the kernel has been brought to a state that was computed after this call, but for
    * `problems`. While the plane cannot work at all it stays pending: nothing has been done.
    */
-  changed(): Promise<void> {
+  changed(news?: NetworkNews): Promise<void> {
+    this.#sequence = news?.sequence ?? this.#sequence;
+    for (const id of news?.changeIds ?? []) if (id !== '') this.#changeIds.add(id);
     this.#wake.notify();
     return this.#waiting.promise;
   }
@@ -140,9 +153,13 @@ export class NetworkController {
   /** @returns whether the plane could work at all */
   async #apply(): Promise<boolean> {
     const { plane, desired, log } = this.#options;
+    const changeIds = this.#changeIds;
+    const sequence = this.#sequence;
+    this.#changeIds = new Set();
     const state = await new Slices().run(desired());
     try {
       const report = await plane.apply(state);
+      if (changeIds.size > 0) this.#logDone([...changeIds], sequence, report);
       this.#sandboxes = new Map(
         state.sandboxes.map(({ id, endpoints }) => [id, new Set(endpoints.map(({ networkId }) => networkId))]),
       );
@@ -152,10 +169,18 @@ export class NetworkController {
       this.#backoff.reset();
       return true;
     } catch (error) {
+      for (const id of changeIds) this.#changeIds.add(id);
       log.error({ err: error }, `network state cannot be applied: ${messageOf(error)}`);
       this.#setProblems([{ subject: { kind: 'node', id: '' }, message: messageOf(error) }]);
       return false;
     }
+  }
+
+  /** What the kernel was told for operators' calls. */
+  #logDone(changes: readonly string[], sequence: number, report: ApplyReport): void {
+    const problems = report.problems.length;
+    const fields = { changes, assignments: sequence, operations: report.details(), ...(problems > 0 && { problems }) };
+    this.#options.log.info(fields, `network: ${report.operations} changes of the kernel`);
   }
 
   #setProblems(problems: readonly ApplyProblem[]): void {

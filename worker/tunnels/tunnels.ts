@@ -95,7 +95,7 @@ export class Tunnels {
   /** Does the call, as fast as the manager takes what comes of it, until it has ended or nobody is there any more. */
   async #answer(taskId: string, requests: Requests, outbox: Outbox<TunnelAnswer>, signal: AbortSignal): Promise<void> {
     const { containers, log } = this.#options;
-    const context = { signal, peer: '', credential: undefined };
+    const context = { signal, peer: '', credential: undefined, requestId: '' };
     let end = TunnelEnd.create();
     try {
       for await (const answer of answers(containers, taskId, requests[Symbol.asyncIterator](), context))
