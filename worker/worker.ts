@@ -33,6 +33,7 @@ import { interactiveHandlers } from './containers/interactive-handlers.js';
 import { describeNode } from './description.js';
 import type { Engine, EngineParts } from './engine.js';
 import type { ContainerSettings, ContainerState, Executor } from './executor/executor.js';
+import { stopGrace } from './executor/stop-grace.js';
 import { runTogether, untilAborted } from './group.js';
 import { Answering } from './inspections/answering.js';
 import type { Inspector } from './inspections/inspector.js';
@@ -357,8 +358,8 @@ export class Worker {
 }
 
 async function end(executor: Executor, container: ContainerState, task: Task | undefined): Promise<void> {
-  const { stopSignal, stopGracePeriod } = task?.spec.container ?? {};
-  const grace = Math.min(LEAVE_GRACE_MS, (stopGracePeriod ?? LEAVE_GRACE_MS * 1e6) / 1e6);
-  if (container.status === 'running') await executor.stop(container.id, stopSignal ?? '', grace);
+  const own = task?.spec.container;
+  const grace = Math.min(LEAVE_GRACE_MS, own ? stopGrace(own) : LEAVE_GRACE_MS);
+  if (container.status === 'running') await executor.stop(container.id, own?.stopSignal ?? '', grace);
   await executor.remove(container.id);
 }

@@ -15,6 +15,7 @@ import {
   type TaskStatus,
 } from '../../proto/gen/index.js';
 import type { ContainerSettings, ContainerState, Executor } from '../executor/executor.js';
+import { stopGrace } from '../executor/stop-grace.js';
 import { followRun } from '../health/follow-run.js';
 import type { HealthMonitor } from '../health/monitor.js';
 import { Wake } from '../wake.js';
@@ -37,12 +38,11 @@ export interface RunnerContext {
   onStatus(local: LocalTask): void;
 }
 
-const DEFAULT_GRACE_NS = 10e9;
 /**
  * An unhealthy task is stopped after this at the latest, milliseconds: managers wait less long for nodes to take it
  * out of their balancers (UNHEALTHY_DRAIN_TIMEOUT), but perhaps none can be reached.
  */
-export const WITHDRAWAL_PATIENCE = 5_000;
+const WITHDRAWAL_PATIENCE = 5_000;
 
 /**
  * Carries out the steps of one task, one after another. What has to outlive the daemon is on disk
@@ -256,11 +256,11 @@ export class TaskRunner {
 
   async #stop(signal: AbortSignal): Promise<void> {
     const { task } = this.#local;
-    const { stopSignal, stopGracePeriod } = task.spec.container;
     if (!isTerminal(this.#local.status.state)) await this.#context.database.put(this.#local);
-    const grace = Math.round((stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);
+    const { container } = task.spec;
+    const grace = stopGrace(container);
     this.#context.log.info({ ...this.#named, grace }, `task ${task.serviceName}: its container is to stop`);
-    const stopping = this.#context.executor.stop(task.id, stopSignal, grace);
+    const stopping = this.#context.executor.stop(task.id, container.stopSignal, grace);
     const exit = await unlessAborted(stopping, signal);
     if (exit) this.#container = { ...this.#exited(), exit };
   }

@@ -12,6 +12,7 @@ import {
   WaitContainerResponse,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import { stopGrace } from '../executor/stop-grace.js';
 import { batches } from '../logs/batches.js';
 import { connect, disconnect, removeNetwork } from './connections.js';
 import type { AnyContainer, Containers } from './containers.js';
@@ -24,7 +25,6 @@ import { createWarnings } from './warnings.js';
 /** Bytes of lines after which a message of logs is sent. */
 const MESSAGE_SIZE = 64 << 10;
 const LINE_OVERHEAD = 16;
-const DEFAULT_GRACE_NS = 10e9;
 
 /** @param ready resolves when the machine's containers are known */
 export function containersHandlers(ready: () => Promise<Containers>): Handlers<typeof ContainersService> {
@@ -58,8 +58,8 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       const graceMs = grace === undefined ? undefined : Math.round(grace / 1e6);
       if (found.kind === 'local') await found.runner.stop(signal, graceMs);
       else {
-        const own = found.local.task.spec.container.stopGracePeriod ?? DEFAULT_GRACE_NS;
-        await containers.options.executor.stop(found.id, signal, graceMs ?? Math.round(own / 1e6));
+        const own = stopGrace(found.local.task.spec.container);
+        await containers.options.executor.stop(found.id, signal, graceMs ?? own);
       }
       return {};
     },

@@ -2,15 +2,9 @@
 import { ContainerGoal, type StoredContainer } from '../../proto/gen/index.js';
 import type { EndOfRun } from './callers.js';
 
-const DEFAULT_GRACE_NS = 10e9;
-
 /** How its last run ended. */
 export const lastEnd = ({ exitCode: code, error }: StoredContainer): EndOfRun => ({ code, error });
 
 /** What is wanted of it when it is not to run. */
 export const restGoal = ({ goal }: StoredContainer): ContainerGoal =>
   goal === ContainerGoal.REMOVE ? ContainerGoal.REMOVE : ContainerGoal.REST;
-
-/** Milliseconds from its stop signal to its end by force. */
-export const stopGrace = ({ config }: StoredContainer): number =>
-  Math.round((config.container.stopGracePeriod ?? DEFAULT_GRACE_NS) / 1e6);

@@ -5,12 +5,13 @@ import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/i
 import type { SandboxView } from '../agent/next-step.js';
 import type { ContainerExit, ContainerState } from '../executor/executor.js';
 import { ENDING_SIGNALS, parseSignal } from '../executor/signals.js';
+import { stopGrace } from '../executor/stop-grace.js';
 import { untilAborted } from '../group.js';
 import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
-import { lastEnd, restGoal, stopGrace } from './record.js';
+import { lastEnd, restGoal } from './record.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
@@ -115,7 +116,7 @@ export class ContainerRunner {
     try {
       await this.#rest();
       if (this.#container?.status === 'running') {
-        await this.#context.executor.stop(this.#record.id, signal, graceMs ?? stopGrace(this.#record));
+        await this.#context.executor.stop(this.#record.id, signal, graceMs ?? stopGrace(this.#record.config.container));
       }
     } finally {
       this.#stops--;
@@ -293,7 +294,9 @@ export class ContainerRunner {
     const { executor, log } = this.#context;
     const { id, goal } = this.#record;
     const work =
-      goal === ContainerGoal.REMOVE ? executor.kill(id, 'SIGKILL') : executor.stop(id, '', stopGrace(this.#record));
+      goal === ContainerGoal.REMOVE
+        ? executor.kill(id, 'SIGKILL')
+        : executor.stop(id, '', stopGrace(this.#record.config.container));
     work
       .catch((error: unknown) => log.error({ container: id, err: error }, `cannot stop it: ${messageOf(error)}`))
       .finally(() => {
