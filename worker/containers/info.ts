@@ -14,6 +14,7 @@ import {
   type StoredContainer,
   TaskState,
 } from '../../proto/gen/index.js';
+import { isHostMode } from '../../proto/ports.js';
 import { taskName } from '../../proto/task-names.js';
 import type { LocalTask } from '../agent/local-task.js';
 import type { ContainerState } from '../executor/executor.js';
@@ -88,7 +89,8 @@ export function taskInfo(
         networks: task.networks.map(({ networkName, aliases }) =>
           ContainerNetwork.create({ network: networkName, aliases }),
         ),
-        ports: task.endpoint.ports,
+        // Those of the mesh are its service's, and change without it.
+        ports: task.endpoint.ports.filter(isHostMode),
         logDriver: task.spec.logDriver,
       }),
       check,
