@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { failedPrecondition, invalidArgument } from '../lib/errors.js';
+import { failedPrecondition, invalidArgument, messageOf } from '../lib/errors.js';
 import { bracketed } from '../lib/ip.js';
 
 export const CONTROL_PORT = 2377;
@@ -44,6 +44,18 @@ export function parseHostPort(text: string, defaultPort: number, anyPort = false
 
 export function formatHostPort({ host, port }: HostPort): string {
   return `${bracketed(host)}:${port}`;
+}
+
+const REASONS = {
+  EADDRINUSE: 'another program uses that port',
+  EADDRNOTAVAIL: 'it is not an address of this machine',
+  EACCES: 'this port needs more privileges',
+};
+
+/** Why nothing can listen at an address, in words; gRPC has the system's code in its text alone. */
+export function whyNotThere(error: unknown): string {
+  const text = messageOf(error);
+  return Object.entries(REASONS).find(([code]) => text.includes(code))?.[1] ?? text;
 }
 
 /**

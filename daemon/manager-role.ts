@@ -1,5 +1,5 @@
 import type { Clock } from '../lib/clock.js';
-import { codeOf, failedPrecondition, messageOf } from '../lib/errors.js';
+import { codeOf, failedPrecondition } from '../lib/errors.js';
 import type { Logger } from '../lib/log.js';
 import type { ManagerFigures } from '../manager/figures.js';
 import { forceNewGroup } from '../manager/force-new-group.js';
@@ -14,6 +14,7 @@ import type {
   TaskAccessService,
 } from '../proto/gen/index.js';
 import { type Handlers, RpcServer } from '../proto/rpc/server.js';
+import { whyNotThere } from './addresses.js';
 
 export interface ManagerRoleOptions {
   readonly dataRoot: string;
@@ -191,7 +192,7 @@ async function listen({ listenAddress, log }: Pick<ManagerRoleOptions, 'listenAd
   } catch (error) {
     server.close();
     if (codeOf(error) !== 'UNAVAILABLE') throw error;
-    throw failedPrecondition(`cannot listen on ${listenAddress}: ${reason(messageOf(error))}`, {
+    throw failedPrecondition(`cannot listen on ${listenAddress}: ${whyNotThere(error)}`, {
       value: listenAddress,
       hint: `"ss -ltnp" shows what listens on this machine; --listen-addr chooses another address or port.`,
       cause: error,
@@ -201,12 +202,4 @@ async function listen({ listenAddress, log }: Pick<ManagerRoleOptions, 'listenAd
 
 function managerOptions({ advertiseAddress, log, onBroken, ...options }: ManagerRoleOptions): ManagerOptions {
   return { ...options, log: log.child({ part: 'manager' }), address: advertiseAddress, onFatal: onBroken };
-}
-
-/** gRPC's words for a port that cannot be bound hold the system's, which say it best. */
-function reason(text: string): string {
-  if (text.includes('EADDRINUSE')) return 'another program uses that port';
-  if (text.includes('EADDRNOTAVAIL')) return 'it is not an address of this machine';
-  if (text.includes('EACCES')) return 'this port needs more privileges';
-  return text;
 }

@@ -2,12 +2,12 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Serial } from '../../lib/async.js';
-import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors.js';
+import { failedPrecondition, messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { ManagerFigures } from '../../manager/figures.js';
 import type { EngineFigures } from '../../worker/engine.js';
 import type { WorkerFigures } from '../../worker/worker.js';
-import { formatHostPort, type HostPort } from '../addresses.js';
+import { formatHostPort, type HostPort, whyNotThere } from '../addresses.js';
 import { measureEngine, measureManager, measureWorker } from './collect.js';
 import { CONTENT_TYPE, Measurement } from './exposition.js';
 import { ProcessMeter } from './process.js';
@@ -45,14 +45,11 @@ export class MetricsServer {
     } catch (error) {
       metrics.close();
       const value = formatHostPort(address);
-      throw failedPrecondition(
-        `cannot show metrics on ${value}: ${reasons[errnoOf(error) ?? ''] ?? messageOf(error)}`,
-        {
-          value,
-          hint: 'Choose another address by --metrics-addr.',
-          cause: error,
-        },
-      );
+      throw failedPrecondition(`cannot show metrics on ${value}: ${whyNotThere(error)}`, {
+        value,
+        hint: 'Choose another address by --metrics-addr.',
+        cause: error,
+      });
     }
   }
 
@@ -94,12 +91,6 @@ export class MetricsServer {
     return measured.text();
   }
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another program uses that port',
-  EADDRNOTAVAIL: 'it is not an address of this machine',
-  EACCES: 'this port needs more privileges',
-};
 
 function plain(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(text);
