@@ -1,6 +1,6 @@
-import type { DistributionCounts } from '../lib/distribution.js';
 import { type Node, type NodeState, TaskState } from '../proto/gen/index.js';
 import { isWanted } from './common/tasks.js';
+import type { RaftFigures } from './raft/member/figures.js';
 import { KINDS, type Kind, type ReadView } from './store/store.js';
 
 /** What a manager knows of itself in numbers. */
@@ -9,15 +9,6 @@ export interface ManagerFigures extends StoreFigures {
   readonly raft: RaftFigures;
   /** Nodes whose agents have a session with this manager: none where it does not lead. */
   readonly sessions: number;
-}
-
-export interface RaftFigures {
-  readonly term: number;
-  readonly committed: number;
-  readonly applied: number;
-  readonly voters: number;
-  /** Seconds from a proposal to its effect on this manager's state; of this manager, while it leads. */
-  readonly proposals: DistributionCounts;
 }
 
 export interface StoreFigures {

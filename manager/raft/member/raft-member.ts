@@ -7,7 +7,6 @@ import { internal, messageOf, type SwarmError, unavailable } from '../../../lib/
 import type { Logger } from '../../../lib/log.js';
 import type { NodeCredential } from '../../../proto/rpc/credentials.js';
 import type { CallContext } from '../../../proto/rpc/server.js';
-import type { RaftFigures } from '../../figures.js';
 import type { Proposer, Standing, StateMachine } from '../../store/proposer.js';
 import type { MemoryStorage } from '../core/log/memory-storage.js';
 import {
@@ -25,6 +24,7 @@ import { type KeyRing, RaftDisk } from '../disk/raft-disk.js';
 import { RaftTransport } from '../transport/transport.js';
 import { AddressBook, membersOf } from './address-book.js';
 import { Contact } from './contact.js';
+import type { RaftFigures } from './figures.js';
 import type { Group } from './group.js';
 import { Leadership } from './leadership.js';
 import { noQuorum } from './no-quorum.js';
