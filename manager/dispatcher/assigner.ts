@@ -17,7 +17,7 @@ import { isLost, isStopped, isWanted, lacksAddress, occupiesNode } from '../comm
 import { isEvent, type ReadView, type Store, type StoreEvent } from '../store/store.js';
 import { type AssignmentSource, AssignmentStream, type Sequence } from './assignment-stream.js';
 import { Directory } from './directory.js';
-import { DRAIN_TIMEOUT, Drains, type Overdue, UNHEALTHY_DRAIN_TIMEOUT } from './drain.js';
+import { DRAIN_TIMEOUT, Drains, type DrainTimeouts, type Overdue, UNHEALTHY_DRAIN_TIMEOUT } from './drain.js';
 import { NetworkMembers } from './network-members.js';
 import { networkRecord, nodeEndpoints, serviceNetworks, serviceRecord, taskEndpoints } from './records.js';
 
@@ -27,8 +27,7 @@ export interface AssignerOptions {
   readonly log: Logger;
   /** Makes `flush` be called soon. */
   readonly wake: () => void;
-  /** How long a task that is to stop waits for nodes to confirm that they send nothing more to it; milliseconds. */
-  readonly drainTimeout?: number | undefined;
+  readonly drainTimeouts?: DrainTimeouts | undefined;
 }
 
 /**
@@ -48,7 +47,7 @@ export class Assigner implements AssignmentSource {
   /** Of tasks that are to stop. */
   readonly #drains: Drains;
   /** Of tasks that have become unhealthy: their nodes stop them when nobody sends to them any more. */
-  readonly #ailing = new Drains(UNHEALTHY_DRAIN_TIMEOUT);
+  readonly #ailing: Drains;
   readonly #members = new NetworkMembers();
   readonly #streams = new Map<string, AssignmentStream>();
   readonly #subscribers = new Map<string, Set<AssignmentStream>>();
@@ -61,7 +60,9 @@ export class Assigner implements AssignmentSource {
 
   constructor(options: AssignerOptions, view: ReadView) {
     this.#options = options;
-    this.#drains = new Drains(options.drainTimeout ?? DRAIN_TIMEOUT);
+    const { stopping = DRAIN_TIMEOUT, unhealthy = UNHEALTHY_DRAIN_TIMEOUT } = options.drainTimeouts ?? {};
+    this.#drains = new Drains(stopping);
+    this.#ailing = new Drains(unhealthy);
     for (const cluster of view.list('cluster')) this.#clusterSeen(cluster);
     for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);

@@ -24,7 +24,7 @@ import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '
 import { MeasuredServices } from '../usage/measured-services.js';
 import type { UsageReports } from '../usage/usage-reports.js';
 import { Assigner } from './assigner.js';
-import type { Overdue } from './drain.js';
+import type { DrainTimeouts, Overdue } from './drain.js';
 import { Liveness } from './liveness.js';
 import { addressOfPeer, NodeWriter } from './node-writer.js';
 import { Orphans } from './orphans.js';
@@ -39,8 +39,7 @@ export interface DispatcherOptions extends LoopOptions {
   readonly usage: UsageReports;
   /** host:port of the manager that leads, if another one does. */
   readonly leader?: () => string | undefined;
-  /** Milliseconds; see DRAIN_TIMEOUT. */
-  readonly drainTimeout?: number;
+  readonly drainTimeouts?: DrainTimeouts;
 }
 
 /** Periods without a heartbeat after which a node is down. */
@@ -117,8 +116,8 @@ export class Dispatcher implements Reaction {
 
   start(view: ReadView): void {
     this.#stop();
-    const { store, clock, log, drainTimeout } = this.#options;
-    this.#assigner = new Assigner({ store, clock, log, drainTimeout, wake: () => this.#loop.wake() }, view);
+    const { store, clock, log, drainTimeouts } = this.#options;
+    this.#assigner = new Assigner({ store, clock, log, drainTimeouts, wake: () => this.#loop.wake() }, view);
     this.#orphans.start(() => store.view());
     this.#measured.start(view);
     const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));

@@ -13,6 +13,7 @@ import {
 import type { FakeAgent } from '../testing/fake-agent.js';
 import { changeSpec } from '../testing/objects.js';
 import { TestSwarm } from '../testing/swarm.js';
+import type { DrainTimeouts } from './drain.js';
 
 // Other tests share the machine.
 vi.setConfig({ testTimeout: 60_000 });
@@ -44,11 +45,11 @@ interface Scene {
 
 interface Setting {
   readonly heartbeat?: number;
-  readonly drainTimeout?: number;
+  readonly drainTimeouts?: DrainTimeouts;
 }
 
-async function scene({ heartbeat = HEARTBEAT, drainTimeout }: Setting = {}): Promise<Scene> {
-  const swarm = await TestSwarm.start(3, heartbeat, silentLogger, drainTimeout);
+async function scene({ heartbeat = HEARTBEAT, drainTimeouts }: Setting = {}): Promise<Scene> {
+  const swarm = await TestSwarm.start(3, heartbeat, silentLogger, drainTimeouts);
   const web = await swarm.create('web', 3, published);
   await swarm.until(() => swarm.running(web.id).length === 3);
   // Slots are alike, so the highest number goes.
@@ -157,7 +158,7 @@ test('a manager that takes over waits for all nodes, for it does not know what t
 });
 
 test('who has not confirmed in time is named, and the task stops all the same', async () => {
-  const s = await scene({ drainTimeout: 300 });
+  const s = await scene({ drainTimeouts: { stopping: 300 } });
   s.other.acknowledges = false;
   s.owner.runs = false;
   await s.scaleDown();
@@ -188,13 +189,11 @@ test('an unhealthy task that is then told to stop hears of it when it is out', a
   await s.swarm.until(() => s.swarm.tasks(s.web.id).length === 0 || s.told()?.desiredState === TaskState.REMOVE);
 });
 
-test('a node that never confirms that it has taken out an unhealthy task is waited for some seconds', async () => {
-  const s = await scene();
+test('a node that never confirms that it has taken out an unhealthy task is waited for no longer than an unhealthy task may wait', async () => {
+  const s = await scene({ drainTimeouts: { unhealthy: 300 } });
   s.other.acknowledges = false;
-  const begun = performance.now();
   await s.owner.report(s.task.id, TaskState.RUNNING, undefined, HealthState.UNHEALTHY);
   await s.swarm.until(() => s.told()?.withdrawn === true);
-  expect(performance.now() - begun).toBeGreaterThan(2_000);
   const stored = () => s.swarm.store.view().get('task', s.task.id)?.unconfirmedNodes.join();
   await s.swarm.until(() => stored() === s.other.nodeId, 5_000, stored);
 });

@@ -9,6 +9,12 @@ export const DRAIN_TIMEOUT = 15_000;
 /** The same for a task that has become unhealthy: each request that still comes to it may fail. */
 export const UNHEALTHY_DRAIN_TIMEOUT = 3_000;
 
+/** How long tasks wait for nodes to confirm that they send nothing more to them, if not as usual; milliseconds. */
+export interface DrainTimeouts {
+  readonly stopping?: number;
+  readonly unhealthy?: number;
+}
+
 interface Drain {
   /** What the task's own node goes on seeing. */
   readonly desiredState: TaskState;

@@ -20,6 +20,7 @@ import { Autoscaler } from '../autoscaler/autoscaler.js';
 import { isWanted } from '../common/tasks.js';
 import { Dependencies } from '../dependencies/dependencies.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
+import type { DrainTimeouts } from '../dispatcher/drain.js';
 import { newGroup } from '../identity.js';
 import { authenticate } from '../join/authenticate.js';
 import { sha256 } from '../join/tokens.js';
@@ -45,22 +46,22 @@ export class TestSwarm {
   readonly #identity = newGroup();
   readonly #heartbeat: number;
   readonly #log: Logger;
-  readonly #drainTimeout: number | undefined;
+  readonly #drainTimeouts: DrainTimeouts;
   #member: RaftMember;
   #store: MemoryStore;
   #server: RpcServer;
   #ending = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
 
-  /** @param heartbeat milliseconds; @param drainTimeout the same, if not the usual */
+  /** @param heartbeat milliseconds; @param drainTimeouts if not the usual */
   static async start(
     nodes: number,
     heartbeat = 1_000,
     log: Logger = silentLogger,
-    drainTimeout?: number,
+    drainTimeouts: DrainTimeouts = {},
   ): Promise<TestSwarm> {
     const folder = await mkdtemp(path.join(tmpdir(), 'tsswarm-test-'));
-    const swarm = new TestSwarm(folder, heartbeat, log, drainTimeout);
+    const swarm = new TestSwarm(folder, heartbeat, log, drainTimeouts);
     onTestFinished(() => swarm.#end());
     await swarm.#begin();
     await swarm.store.update((draft) => {
@@ -71,8 +72,8 @@ export class TestSwarm {
     return swarm;
   }
 
-  private constructor(folder: string, heartbeat: number, log: Logger, drainTimeout: number | undefined) {
-    this.#drainTimeout = drainTimeout;
+  private constructor(folder: string, heartbeat: number, log: Logger, drainTimeouts: DrainTimeouts) {
+    this.#drainTimeouts = drainTimeouts;
     this.#folder = folder;
     this.#heartbeat = heartbeat;
     this.#log = log;
@@ -144,7 +145,7 @@ export class TestSwarm {
     const dispatcher = new Dispatcher({
       ...options,
       usage,
-      ...(this.#drainTimeout === undefined ? {} : { drainTimeout: this.#drainTimeout }),
+      drainTimeouts: this.#drainTimeouts,
       authenticate: (context) => authenticate(this.#store, context),
     });
     const loops = [
