@@ -2,9 +2,9 @@ import { Counter, Gauge, type Metric, Registry } from 'prom-client';
 import type { DistributionCounts } from '../../lib/distribution.js';
 import { catalog, type Description, type MetricName } from './catalog.js';
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 
-export interface Sample {
+interface Sample {
   readonly labels: Labels;
   readonly value: number;
 }

@@ -3,7 +3,7 @@ import type { EndpointRecord, NetworkAttachment, NetworkRecord } from '../../pro
 import type { LocalTask } from '../agent/local-task.js';
 
 /** What a node is told, and has, of its swarm's networks. */
-export interface Told {
+interface Told {
   readonly networks: ReadonlyMap<string, NetworkRecord>;
   readonly endpoints: readonly EndpointRecord[];
   readonly tasks: readonly LocalTask[];
