@@ -9,6 +9,8 @@ import { mountOverlay, mountTmpfs, unmount } from './kernel/mounts.js';
 import type { NetNamespace } from './kernel/namespace.js';
 import { Nftables } from './kernel/nftables.js';
 import {
+  LOOPBACK_INDEX,
+  newAddress,
   newBridge,
   newRoute,
   newRule,
@@ -279,5 +281,44 @@ const systemFeatures: readonly Feature[] = [
   },
 ];
 
+/** Scope of addresses that are not of one link (RT_SCOPE_UNIVERSE). */
+const UNIVERSE = 0;
+
+const ipv6Features: readonly Feature[] = [
+  {
+    name: 'ipv6',
+    meaning: 'Networks with --ipv6 have endpoints here, and published ports answer over IPv6 too, not over IPv4 alone.',
+    remedy:
+      'Take ipv6.disable=1 off the kernel command line and set net.ipv6.conf.default.disable_ipv6 to 0, then restart ' +
+      'the daemon; or make no network with --ipv6.',
+    required: false,
+    attempt({ namespace }) {
+      links(namespace, setLink({ index: LOOPBACK_INDEX }, { up: true }));
+      links(namespace, newAddress({ index: LOOPBACK_INDEX, cidr: 'fd00::1/128' }));
+      return 'gave an interface an address';
+    },
+  },
+  {
+    name: 'ipv6 address',
+    meaning:
+      'Clients reach published ports at an IPv6 address of this node. Overlays with --ipv6 work without one: between ' +
+      'nodes their traffic goes by the data path address.',
+    remedy: 'Give the machine a global IPv6 address if clients are to come by IPv6; nothing else needs one.',
+    required: false,
+    attempt({ home }) {
+      const socket = new RouteSocket(home);
+      try {
+        const found = socket.addresses().find(({ family, scope, cidr }) => {
+          return family === 6 && scope === UNIVERSE && !cidr.startsWith('::1/');
+        });
+        if (!found) throw failedPrecondition('no interface of this node has a global IPv6 address');
+        return `this node has ${found.cidr}`;
+      } finally {
+        socket.close();
+      }
+    },
+  },
+];
+
 /** What a node uses, in the order that doctor shows it. */
-export const features: readonly Feature[] = [...linkFeatures, ...ruleFeatures, ...systemFeatures];
+export const features: readonly Feature[] = [...linkFeatures, ...ruleFeatures, ...systemFeatures, ...ipv6Features];

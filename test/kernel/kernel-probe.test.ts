@@ -2,7 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { features } from '../../netlb/features.js';
+import { NetNamespace } from '../../netlb/kernel/namespace.js';
+import { LOOPBACK_INDEX, newAddress, RouteSocket } from '../../netlb/kernel/rtnetlink.js';
+import { writeSysctl } from '../../netlb/kernel/sysctl.js';
 import { type FeatureReport, probeFeatures } from '../../netlb/probe.js';
 import { descriptorsLeakedBy } from './kernel-scratch.js';
 
@@ -26,6 +30,7 @@ test('probeFeatures - says what standard tools say too', () => {
     'nftables nat': "nft 'add table ip t; add chain ip t c { type nat hook prerouting priority -100; }'",
     'nftables netdev egress':
       "nft 'add table netdev t; add chain netdev t c { type filter hook egress device lo priority 0; }'",
+    ipv6: 'ip link set lo up; ip -6 address add fd00::1/128 dev lo',
     esp: `ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 1 mode transport \
       aead 'rfc4106(gcm(aes))' 0x0707070707070707070707070707070707070707 64`,
   };
@@ -36,6 +41,28 @@ test('probeFeatures - says what standard tools say too', () => {
     expect(report.detail).not.toBe('');
     expect(report.remedy === '').toBe(report.available);
   }
+});
+
+test('probeFeatures - tells a node without IPv6, or without an address of it, what does not work', () => {
+  const home = NetNamespace.createUnnamed();
+  const other = NetNamespace.createUnnamed();
+  onTestFinished(() => {
+    for (const namespace of [home, other]) namespace.close();
+  });
+  const attempt = (name: string, namespace: NetNamespace) => {
+    const feature = features.find((one) => one.name === name);
+    return () => feature?.attempt({ namespace, other, home });
+  };
+  expect(attempt('ipv6 address', other)).toThrow('no interface of this node has a global IPv6 address');
+  const socket = new RouteSocket(home);
+  onTestFinished(() => socket.close());
+  socket.apply(newAddress({ index: LOOPBACK_INDEX, cidr: 'fe80::1/64' }));
+  expect(attempt('ipv6 address', other)).toThrow('no interface');
+  socket.apply(newAddress({ index: LOOPBACK_INDEX, cidr: '2001:db8::7/64' }));
+  expect(attempt('ipv6 address', other)()).toBe('this node has 2001:db8::7/64');
+  // As ipv6.disable=1 does for all interfaces.
+  writeSysctl(other, 'net.ipv6.conf.lo.disable_ipv6', 1);
+  expect(attempt('ipv6', other)).toThrow(/EACCES|EPERM|EOPNOTSUPP/);
 });
 
 test('probeFeatures - leaves nothing behind', () => {
