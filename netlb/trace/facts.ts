@@ -51,8 +51,13 @@ export class FactBook {
 
   /** Says what will be needed soon, so that it is asked at once. @throws Missing */
   need(node: string, ...queries: readonly Query[]): void {
-    const wants = queries.filter((query) => !this.#facts.has(keyOf(node, query))).map((query) => ({ node, query }));
-    if (wants.length > 0) throw new Missing(wants);
+    this.needOf(queries.map((query) => ({ node, query })));
+  }
+
+  /** The same of several nodes. @throws Missing */
+  needOf(wants: readonly Want[]): void {
+    const missing = wants.filter(({ node, query }) => !this.#facts.has(keyOf(node, query)));
+    if (missing.length > 0) throw new Missing(missing);
   }
 
   record(): (readonly [string, Fact])[] {

@@ -137,7 +137,38 @@ describe('questions', () => {
     const to = (address: string) =>
       lost({ ...outsideToPort, question: { ...question, to: { ...question.to, address } } });
     expect(to('192.0.2.77')).toMatch(/^- - outside: no node of the swarm has the address 192\.0\.2\.77$/);
-    expect(to('2001:db8::1')).toMatch(/only the IPv4 addresses are known: .* not by 2001:db8::1$/);
+  });
+
+  test('from outside to an IPv6 address - the nodes are asked which one has it', () => {
+    const { question, directory } = outsideToPort;
+    const address = '2001:db8::1';
+    const asked = (answers: readonly Fact<'addresses'>[]) => {
+      const book = new FactBook(outsideToPort.facts);
+      for (const [i, { id }] of directory.nodes.entries())
+        book.set({ node: id, query: { kind: 'addresses', namespace: '' } }, answers[i] ?? { answer: [] });
+      return () => trace({ ...question, to: { ...question.to, address } }, directory, book);
+    };
+    const missing = new FactBook(outsideToPort.facts.filter(([key]) => !key.includes('"addresses"')));
+    const all = directory.nodes.map(({ id }) => ({ node: id, query: { kind: 'addresses', namespace: '' } }));
+    const cold = () => trace({ ...question, to: { ...question.to, address } }, directory, missing);
+    expect(cold).toThrow(expect.objectContaining({ wants: all }));
+    const why = (run: () => Trace) => run().hops.at(-1)?.reason;
+    expect(why(asked([]))).toBe(`no node of the swarm has the address ${address}`);
+    expect(why(asked([{ error: 'no answer' }]))).toBe(
+      `no node of the swarm has the address ${address}, as far as they could be asked (not ${directory.nodes[0]?.name})`,
+    );
+    const has = {
+      index: 2,
+      family: 6,
+      cidr: `${address}/64`,
+      scope: 0,
+      noPrefixRoute: false,
+      tentative: false,
+    } as const;
+    // What the second node does with the packet is the next question.
+    expect(asked([{ answer: [] }, { answer: [has] }])).toThrow(
+      expect.objectContaining({ wants: [expect.objectContaining({ node: directory.nodes[1]?.id })] }),
+    );
   });
 
   test('a namespace that is gone is named with its owner', () => {

@@ -4,11 +4,13 @@
  * thrown as Missing, and it is begun anew when that has been asked.
  */
 import { isIPv6 } from 'node:net';
+import { addressOf as ownAddress } from '../../lib/ip.js';
 import { RESOLVER_ADDRESS } from '../blueprint/resolver.js';
+import type { InterfaceAddress } from '../kernel/addresses.js';
 import { type FactBook, Unreadable } from './facts.js';
 import type { Hop, Trace } from './hop.js';
 import type { HookPacket } from './packet.js';
-import type { Directory, Question, Sender } from './question.js';
+import type { Directory, DirectoryNode, Question, Sender } from './question.js';
 import { arriveAt, type End, type Next, receive, send } from './routing.js';
 import { type Change, endOf, Lost, type Place, Walk } from './walk.js';
 
@@ -182,9 +184,9 @@ function departure(
     outputAddress: '',
   };
   if (start) return send(walk, start, packet, whyNot);
-  const node = walk.nodeAt(address);
+  const node = walk.nodeAt(address) ?? (whyNot(address) === '' ? holderOf(walk, address) : undefined);
   if (!node) {
-    const why = whyNot(address) || nobodyHas(address);
+    const why = whyNot(address) || nobodyHas(walk, address);
     walk.lose(undefined, { kind: 'outside', title: `${packet.source} → ${endOf(address, port)}`, reason: why });
   }
   walk.add(undefined, {
@@ -195,10 +197,36 @@ function departure(
   return { arrival: arriveAt(walk, node.id, packet) };
 }
 
-const nobodyHas = (address: string): string =>
-  isIPv6(address)
-    ? `of nodes only the IPv4 addresses are known: ask for the same by one of those, not by ${address}`
-    : `no node of the swarm has the address ${address}`;
+/**
+ * The node that has an IPv6 address itself. Beforehand only the addresses are known by which nodes speak to each
+ * other, which are IPv4: they are asked, all at once. One that cannot be asked is taken not to have it.
+ */
+function holderOf(walk: Walk, address: string): DirectoryNode | undefined {
+  if (!isIPv6(address)) return undefined;
+  const { nodes } = walk.directory;
+  walk.book.needOf(nodes.map(({ id }) => ({ node: id, query: OWN_ADDRESSES })));
+  return nodes.find(({ id }) => addressesOf(walk, id)?.some(({ cidr }) => ownAddress(cidr) === address) === true);
+}
+
+const OWN_ADDRESSES = { kind: 'addresses', namespace: '' } as const;
+
+/** Undefined when the node cannot be asked. */
+function addressesOf(walk: Walk, node: string): readonly InterfaceAddress[] | undefined {
+  try {
+    return walk.book.get(node, OWN_ADDRESSES);
+  } catch (error) {
+    if (error instanceof Unreadable) return undefined;
+    throw error;
+  }
+}
+
+function nobodyHas(walk: Walk, address: string): string {
+  const nobody = `no node of the swarm has the address ${address}`;
+  if (!isIPv6(address)) return nobody;
+  const silent = walk.directory.nodes.filter(({ id }) => addressesOf(walk, id) === undefined);
+  const names = silent.map(({ name }) => name).join(', ');
+  return silent.length === 0 ? nobody : `${nobody}, as far as they could be asked (not ${names})`;
+}
 
 function follow(walk: Walk, first: Next, whyNot: (address: string) => string): End {
   let next = first;

@@ -46,6 +46,9 @@ test('every node answers over both families, evenly, and shows the client’s ow
       expect(new Set(answers.map((answer) => answer.client))).toEqual(new Set([client]));
     }
   }
+  const trace = await tsswarm('network', 'trace', CLIENT_ADDRESS6, `[${address6(2)}]:8080`);
+  expect(trace).toContain('node2');
+  expect(trace).toMatch(/web\.\d/);
   const own = await execAt('node1', ['curl', '--silent', '--max-time', '3', `http://[${address6(1)}]:8080/`]);
   expect(parseAnswer(own.stdout).client).toBe(address6(1));
 });
