@@ -3,6 +3,7 @@
  * elements time out. A backend that takes no new connections has no set, so that its clients are free at once.
  */
 import { bracketed } from '../../lib/ip.js';
+import { addressType, type Family, ipName } from '../nft/family.js';
 import type { Chain, NftSet } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
 
@@ -16,10 +17,10 @@ export interface Affinity {
 }
 
 /** @param service its backends are all of that family */
-export function affinityOf(service: MarkedService, family: 4 | 6): Affinity {
+export function affinityOf(service: MarkedService, family: Family): Affinity {
   const { mark, backends, affinity, entry, published } = service;
   const to = (address: string) => (entry === published ? address : `${bracketed(address)}:${published}`);
-  const header = family === 4 ? 'ip' : 'ip6';
+  const header = ipName[family];
   const active = backends.filter(({ weight }) => weight > 0).map(({ address }) => address);
   // A set cannot get another time-out: its name says which it has.
   const setOf = (address: string) => `clients_${mark.toString(16)}_${affinity}s_${address.replace(/[.:]/g, '_')}`;
@@ -27,7 +28,7 @@ export function affinityOf(service: MarkedService, family: 4 | 6): Affinity {
     mark,
     sets: active.map((address) => ({
       name: setOf(address),
-      key: family === 4 ? 'ipv4_addr' : 'ipv6_addr',
+      key: addressType[family],
       timeout: affinity,
       keep: 'learned',
       elements: [],

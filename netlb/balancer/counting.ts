@@ -3,11 +3,12 @@
  * look-up in a hash, and a change of one service touches the elements of no other, so that their counts go on.
  * They are the kernel's: a restart of the daemon does not end them either.
  */
+import { addressType, type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
 
 /** Type of the keys of all three. */
-export const COUNTED_KEY = { 4: 'mark . ipv4_addr', 6: 'mark . ipv6_addr' } as const;
+export const countedKey = (family: Family): string => `mark . ${addressType[family]}`;
 
 /** Connections, by their first packets alone. */
 export const CONNECTIONS_SET = 'connections';
@@ -19,13 +20,13 @@ export const SENT_SET = 'sent';
 export const countedElement = (mark: number, address: string): string => `${mark} . ${address}`;
 
 /** @param services with backends of this family alone */
-export function countedSets(services: readonly MarkedService[], family: 4 | 6): NftSet[] {
+export function countedSets(services: readonly MarkedService[], family: Family): NftSet[] {
   const elements = services.flatMap(({ mark, backends }) =>
     backends.map(({ address }) => countedElement(mark, address)),
   );
   return [CONNECTIONS_SET, RECEIVED_SET, SENT_SET].map((name) => ({
     name,
-    key: COUNTED_KEY[family],
+    key: countedKey(family),
     keep: 'exact',
     counted: true,
     elements,
@@ -36,8 +37,8 @@ export function countedSets(services: readonly MarkedService[], family: 4 | 6): 
  * After destination NAT, and before what refuses packets. A connection that no packet has passed with yet is not
  * confirmed: a SYN that is sent again is no second connection. Answers carry no mark of their own, only their connection.
  */
-export function countingChain(family: 4 | 6): Chain {
-  const ip = family === 4 ? 'ip' : 'ip6';
+export function countingChain(family: Family): Chain {
+  const ip = ipName[family];
   return {
     name: 'count',
     base: { type: 'filter', hook: 'forward', priority: priorities.mangle, policy: 'accept' },

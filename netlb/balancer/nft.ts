@@ -1,5 +1,6 @@
 /** Balancing by nftables: a count or a hash of each new connection, and an anonymous map that turns it into a backend. */
 import { familyOf } from '../../lib/ip.js';
+import { ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend, Scheduler } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
@@ -23,7 +24,7 @@ function spread(backends: readonly Backend[], scheduler: Scheduler, port?: numbe
   if (turns.length === 0) return undefined;
   const to = port === undefined ? '' : ` . ${port}`;
   const map = turns.map((turn, i) => `${i} : ${turn}${to}`).join(', ');
-  const header = backends.some(({ address }) => familyOf(address) === 6) ? 'ip6' : 'ip';
+  const header = ipName[backends.some(({ address }) => familyOf(address) === 6) ? 6 : 4];
   const isHash = scheduler === 'sh' || scheduler === 'mh';
   const number = isHash ? `jhash ${header} saddr mod ${turns.length} seed ${SEED}` : `numgen inc mod ${turns.length}`;
   return `dnat ${header} to ${number} map { ${map} }`;

@@ -2,6 +2,7 @@
 import { alreadyExists, invalidArgument } from '../../lib/errors.js';
 import { type Cidr, canonicalCidr, familyOf, formatCidr, macOf, overlaps, parseCidr } from '../../lib/ip.js';
 import { BRIDGE_PORTS, GATEWAY_BRIDGE, NODE_NAMESPACE, portName, SILENT_PORTS } from '../names.js';
+import { ipName } from '../nft/family.js';
 import { type Firewall, knows } from '../nft/firewall.js';
 import type { GatewayBridge, LocalBridge, SandboxEndpoint } from '../state.js';
 import { checkId, checkMtu } from './check.js';
@@ -179,7 +180,7 @@ export function bridgeInterface(
 
 /** What the node's firewall does to all that a bridge forwards, and how to let it through; one text per chain. */
 export function firewallProblems({ name, gateways }: RoutedBridge, firewalls: readonly Firewall[]): string[] {
-  const families = new Set<string>(['inet', ...gateways.map((gateway) => (familyOf(gateway) === 4 ? 'ip' : 'ip6'))]);
+  const families = new Set<string>(['inet', ...gateways.map((gateway) => ipName[familyOf(gateway)])]);
   return firewalls
     .filter((firewall) => families.has(firewall.family) && !knows(firewall, name))
     .map(({ family, table, chain }) => {

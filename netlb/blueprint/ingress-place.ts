@@ -1,5 +1,6 @@
 /** Where a task is in the ingress network, and who there is a client. */
 import { type Cidr, familyOf, formatCidr } from '../../lib/ip.js';
+import { type Family, ipName } from '../nft/family.js';
 import type { IngressPort } from '../state.js';
 
 export interface IngressPlace {
@@ -13,10 +14,6 @@ export interface IngressPlace {
   readonly gatewayAddresses: readonly string[];
   readonly ports: readonly IngressPort[];
 }
-
-export type Family = 4 | 6;
-
-export const headers = { 4: 'ip', 6: 'ip6' } as const;
 
 /** Whoever has them is next to the task, and no client of a node. */
 const LINK_LOCAL = { 4: [], 6: ['fe80::/10'] } as const;
@@ -41,4 +38,4 @@ export function members(place: Pick<IngressPlace, 'subnets'>, family: Family): s
 
 /** What clients send, in nft's words. */
 export const fromClients = (place: Pick<IngressPlace, 'interface' | 'subnets'>, family: Family): string =>
-  `iifname "${place.interface}" ${headers[family]} saddr != ${members(place, family)}`;
+  `iifname "${place.interface}" ${ipName[family]} saddr != ${members(place, family)}`;

@@ -3,16 +3,10 @@
  * get the target port. So tasks of one service may have different targets while it is updated, and two
  * published ports that lead to one target stay two connections on the way.
  */
+import { addressType, type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { IngressPort } from '../state.js';
-import {
-  answeredFamilies,
-  type Family,
-  fromClients,
-  headers,
-  type IngressPlace,
-  oneOfFamily,
-} from './ingress-place.js';
+import { answeredFamilies, fromClients, type IngressPlace, oneOfFamily } from './ingress-place.js';
 import { portKey } from './ports.js';
 
 const NOTHING = { sets: [], chains: [] };
@@ -30,7 +24,7 @@ export function ingressPortObjects(
   const address = oneOfFamily(place.addresses, family);
   const gatewayAddress = oneOfFamily(place.gatewayAddresses, family);
   if (address === undefined || !answeredFamilies(place).includes(family)) return NOTHING;
-  const header = headers[family];
+  const header = ipName[family];
   const fromClient = keepsSource ? fromClients(place, family) : `iifname "${device}"`;
   // An unbound UDP socket answers a client outside from the address of the default route's interface.
   const destination = ({ protocol }: IngressPort) => (protocol === 'udp' && keepsSource ? gatewayAddress : address);
@@ -39,7 +33,7 @@ export function ingressPortObjects(
       {
         name: 'ingress_ports',
         key: 'inet_proto . inet_service',
-        value: `${family === 4 ? 'ipv4_addr' : 'ipv6_addr'} . inet_service`,
+        value: `${addressType[family]} . inet_service`,
         keep: 'exact',
         elements: ports.map((port) => `${portKey(port)} : ${destination(port)} . ${port.target}`),
       },

@@ -3,11 +3,11 @@ import { addressOf, canonicalCidr, familyOf } from '../../lib/ip.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
+import { type Family, icmpName, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities, type Table } from '../nft/table.js';
 import type { GatewayBridge, Ingress } from '../state.js';
 import type { EnteredPort } from './entries.js';
 import { assignMarks, type Facts, ingressGatewayAddress } from './facts.js';
-import type { Family } from './ingress-place.js';
 import {
   defaultRoute,
   gatewayAddress6,
@@ -109,7 +109,7 @@ function ingressTable(
   hidden: string | undefined,
 ): Table {
   return {
-    family: words[family].header,
+    family: ipName[family],
     name: TABLE,
     sets: [...markSets(services, family), ...balancing.sets],
     chains: [
@@ -125,17 +125,8 @@ function ingressTable(
   };
 }
 
-/** What the two families call things in nft(8). */
-const words = {
-  4: { header: 'ip', type: 'ipv4_addr', icmp: 'icmp', neighbours: [] },
-  // Without answers to these a neighbour is out of reach; connection tracking has no part in them.
-  6: {
-    header: 'ip6',
-    type: 'ipv6_addr',
-    icmp: 'icmpv6',
-    neighbours: ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'],
-  },
-} as const;
+/** Without answers to these a neighbour is out of reach; connection tracking has no part in them. */
+const neighbours = { 4: [], 6: ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'] } as const;
 
 function markSets(services: readonly MarkedService[], family: Family): NftSet[] {
   return [
@@ -148,7 +139,7 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
     },
     {
       name: FLOWS_SET,
-      key: flowsType(words[family].type),
+      key: flowsType(family),
       keep: 'journal',
       elements: services.flatMap((service) =>
         ofFamily(service.backends, family).map(({ address }) =>
@@ -161,7 +152,7 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
 
 /** Nothing but balanced connections passes; what no backend takes is refused at once instead of hanging. */
 function guardChains({ input, forward }: BalancerObjects, family: Family): Chain[] {
-  const { icmp, neighbours } = words[family];
+  const icmp = icmpName[family];
   return [
     {
       name: 'input',
@@ -175,7 +166,7 @@ function guardChains({ input, forward }: BalancerObjects, family: Family): Chain
         'meta mark != 0 meta l4proto 6 reject with tcp reset',
         `meta mark != 0 reject with ${icmp} port-unreachable`,
         `${icmp} type echo-request accept`,
-        ...neighbours,
+        ...neighbours[family],
       ],
     },
     {

@@ -1,16 +1,12 @@
 /** The rules of the node's own namespace, for one family: what leads to sandboxes, and who may reach whom. */
 import { familyOf, formatCidr, parseCidr } from '../../lib/ip.js';
 import { GATEWAY_PORTS, SILENT_PORTS } from '../names.js';
+import { addressType, type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { RoutedBridge } from './bridges.js';
 import type { HostForward } from './forwards.js';
 import { portAtKey, portKey } from './ports.js';
 
-type Family = 4 | 6;
-
-const ADDRESS = { 4: 'ipv4_addr', 6: 'ipv6_addr' } as const;
-/** As nft names the family in rules. */
-const IP = { 4: 'ip', 6: 'ip6' } as const;
 /** Sources that nobody else can answer. The kernel does not let ::1 leave the machine even when it is translated. */
 const LOOPBACK = { 4: ['127.0.0.0/8'], 6: [] } as const;
 /** Addresses of IPv6 that the kernel does not forward between: whoever calls them is refused, not left without an answer. */
@@ -27,7 +23,7 @@ const quoted = ({ name }: RoutedBridge): string => `"${name}"`;
 
 /** Where host ports lead: `host_ports` on all local addresses, `host_ports_at` on one. */
 export function forwardSets(forwards: readonly HostForward[], family: Family): NftSet[] {
-  const value = `${ADDRESS[family]} . inet_service`;
+  const value = `${addressType[family]} . inet_service`;
   const destination = ({ address, target }: HostForward) => `${address} . ${target}`;
   const everywhere = forwards.filter(({ hostAddress }) => hostAddress === '');
   const atOne = forwards.filter(({ hostAddress }) => hostAddress !== '');
@@ -41,7 +37,7 @@ export function forwardSets(forwards: readonly HostForward[], family: Family): N
     },
     {
       name: 'host_ports_at',
-      key: `${ADDRESS[family]} . inet_proto . inet_service`,
+      key: `${addressType[family]} . inet_proto . inet_service`,
       value,
       keep: 'exact',
       elements: atOne.map((forward) => `${portAtKey(forward)} : ${destination(forward)}`),
@@ -51,7 +47,7 @@ export function forwardSets(forwards: readonly HostForward[], family: Family): N
 
 /** @param before rules for ports that lead elsewhere */
 export function publishChains(before: readonly string[], family: Family): Chain[] {
-  const ip = IP[family];
+  const ip = ipName[family];
   const toLocal = 'fib daddr type local goto publish';
   return [
     {
@@ -126,7 +122,7 @@ function betweenNodes({ name, routed }: RoutedBridge): string[] {
 
 /** @param before rules for what must not get a bridge's address */
 export function sourceChain(before: readonly string[], bridges: readonly RoutedBridge[], family: Family): Chain {
-  const ip = IP[family];
+  const ip = ipName[family];
   const rules = bridges.flatMap((bridge) => {
     const subnets = subnetsOf([bridge], family);
     if (subnets.length === 0) return [];
@@ -155,7 +151,7 @@ export function sourceChain(before: readonly string[], bridges: readonly RoutedB
  * @param families of at least one
  */
 export function frameIsolation(families: ReadonlySet<Family>): Chain {
-  const seen = [...families].sort().map((family) => IP[family]);
+  const seen = [...families].sort().map((family) => ipName[family]);
   return {
     name: 'isolation',
     base: { type: 'filter', hook: 'forward', priority: priorities.filter, policy: 'accept' },

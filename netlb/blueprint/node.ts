@@ -1,6 +1,7 @@
 /** The node's own namespace: the bridges, and the rules that lead published ports into the sandboxes. */
 import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
 import { acceptRouters, GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
+import { addressType, type Family, ipName } from '../nft/family.js';
 import type { Chain, NftSet, Table } from '../nft/table.js';
 import type { GatewayBridge, Overlay, Underlay } from '../state.js';
 import {
@@ -48,7 +49,7 @@ export interface SwarmInput {
 }
 
 /** A port that every node answers on, over one family. */
-export type MeshPort = EnteredPort & { readonly family: 4 | 6 };
+export type MeshPort = EnteredPort & { readonly family: Family };
 
 export function nodeBlueprint(input: NodeInput, facts: Facts): NamespaceBlueprint {
   const { swarm, routed } = input;
@@ -99,7 +100,7 @@ function nodeTables(
     ...(swarm ? overlayTunnels(overlays, swarm.underlay) : []),
     ...routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
   ]);
-  const of = (family: 4 | 6) => forwards.filter((forward) => forward.family === family);
+  const of = (family: Family) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;
   const swarm6 = swarm?.gatewayBridge.address6 === '' ? undefined : swarm;
   return [
@@ -153,24 +154,27 @@ interface Before {
 
 const NO_RULES: Before = { publish: [], postrouting: [] };
 
-const chains = (before: Before, bridges: readonly RoutedBridge[], family: 4 | 6): Chain[] => [
+const chains = (before: Before, bridges: readonly RoutedBridge[], family: Family): Chain[] => [
   ...publishChains(before.publish, family),
   ...isolationChains(bridges, family),
   sourceChain(before.postrouting, bridges, family),
 ];
 
-const words = { 4: { header: 'ip', type: 'ipv4_addr' }, 6: { header: 'ip6', type: 'ipv6_addr' } } as const;
-
 /** Address of ingress_sbox on the gateway bridge. @throws TypeError when the bridge does not have the family */
-function sandboxAddress({ gatewayBridge }: SwarmInput, family: 4 | 6): string {
+function sandboxAddress({ gatewayBridge }: SwarmInput, family: Family): string {
   const cidr = ingressGatewayAddresses(gatewayBridge, [family]).find((candidate) => familyOf(candidate) === family);
   if (cidr === undefined) throw new TypeError(`ingress_sbox has no IPv${family} address on the gateway bridge`);
   return addressOf(cidr);
 }
 
 /** What every node answers on goes to ingress_sbox, under an address that means something on every node. */
-function ingressRules(swarm: SwarmInput, bridges: readonly RoutedBridge[], family: 4 | 6, { address6 }: Facts): Before {
-  const { header } = words[family];
+function ingressRules(
+  swarm: SwarmInput,
+  bridges: readonly RoutedBridge[],
+  family: Family,
+  { address6 }: Facts,
+): Before {
+  const header = ipName[family];
   const own = family === 4 ? swarm.underlay.address : address6;
   const local = `oifname "${GATEWAY_BRIDGE}" ct status dnat ${header} saddr ${localSources(bridges, family)}`;
   return {
@@ -183,9 +187,9 @@ function ingressRules(swarm: SwarmInput, bridges: readonly RoutedBridge[], famil
   };
 }
 
-function ingressSets(swarm: SwarmInput, family: 4 | 6): NftSet[] {
+function ingressSets(swarm: SwarmInput, family: Family): NftSet[] {
   const sandbox = sandboxAddress(swarm, family);
-  const { type } = words[family];
+  const type = addressType[family];
   const ports = 'inet_proto . inet_service';
   const value = `${type} . inet_service`;
   const own = swarm.published.filter((port) => port.family === family);
@@ -210,16 +214,16 @@ function ingressSets(swarm: SwarmInput, family: 4 | 6): NftSet[] {
   ];
 }
 
-function ingressFlows(swarm: SwarmInput, family: 4 | 6): string[] {
+function ingressFlows(swarm: SwarmInput, family: Family): string[] {
   const sandbox = sandboxAddress(swarm, family);
   return swarm.published
     .filter((port) => port.family === family && port.hostAddress === '')
     .map((port) => flowKey(port, sandbox));
 }
 
-const flows = (others: readonly string[], forwards: readonly HostForward[], family: 4 | 6): NftSet => ({
+const flows = (others: readonly string[], forwards: readonly HostForward[], family: Family): NftSet => ({
   name: FLOWS_SET,
-  key: flowsType(family === 4 ? 'ipv4_addr' : 'ipv6_addr'),
+  key: flowsType(family),
   keep: 'journal',
   elements: [...others, ...forwards.map((forward) => flowKey(forward, forward.address))],
 });

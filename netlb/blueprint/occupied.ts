@@ -1,5 +1,6 @@
 /** Published ports that something else of the node has: to lead them into sandboxes would cut it off without a word. */
 import type { Listener } from '../kernel/listeners.js';
+import { ipName } from '../nft/family.js';
 import type { HostPort } from '../state.js';
 import type { HostForward } from './forwards.js';
 import { portAtKey, portKey } from './ports.js';
@@ -15,7 +16,7 @@ export interface Occupation {
 
 /** A published port as an element of the node's sets: `ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`. */
 const heldKey = (port: Port): string =>
-  `${port.family === 4 ? 'ip' : 'ip6'} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`;
+  `${ipName[port.family]} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`;
 
 const nameOf = ({ published, protocol, hostAddress }: Port): string =>
   `port ${published}/${protocol}${hostAddress === '' ? '' : ` of ${hostAddress}`}`;

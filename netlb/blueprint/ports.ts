@@ -1,4 +1,5 @@
 import { canonicalAddress, familyOf, isAddress } from '../../lib/ip.js';
+import { addressType, type Family } from '../nft/family.js';
 import { protocolNumbers } from '../nft/table.js';
 import type { PublishedPort, TransportProtocol } from '../state.js';
 
@@ -43,11 +44,11 @@ export const flowKey = (port: Port, backend: string): string => `${portKey(port)
 
 /** Set of all ways that connections may have taken: those that are no longer wanted are cut by it. */
 export const FLOWS_SET = 'flows';
-export const flowsType = (address: 'ipv4_addr' | 'ipv6_addr'): string => `inet_proto . inet_service . ${address}`;
+export const flowsType = (family: Family): string => `inet_proto . inet_service . ${addressType[family]}`;
 
 /** The same for ports on one address: `192.0.2.7 . 6 . 8080`. */
 export const FLOWS_AT_SET = 'flows_at';
 
 /** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`, `fd00:1::2 . fd00:1::5`. */
 export const VIRTUAL_FLOWS_SET = 'virtual_flows';
-export const virtualFlowsType = (address: string): string => `${address} . ${address}`;
+export const virtualFlowsType = (family: Family): string => `${addressType[family]} . ${addressType[family]}`;

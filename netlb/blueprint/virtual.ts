@@ -2,20 +2,15 @@
 
 import { canonicalAddress, familyOf } from '../../lib/ip.js';
 import { roundRobin } from '../balancer/nft.js';
+import { addressType, type Family, icmpName, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { VirtualService } from '../state.js';
 import { VIRTUAL_FLOWS_SET, virtualFlowsType } from './ports.js';
 
-/** What the two families call things in nft(8). */
-const words = {
-  4: { type: 'ipv4_addr', header: 'ip', unreachable: 'icmp' },
-  6: { type: 'ipv6_addr', header: 'ip6', unreachable: 'icmpv6' },
-} as const;
-
 const chainOf = (address: string): string => `virtual_${address.replace(/[.:]/g, '_')}`;
 
 /** The objects for one family's table: the same in both. None when no service has an address of the family. */
-export function virtualObjects(all: readonly VirtualService[], family: 4 | 6): { sets: NftSet[]; chains: Chain[] } {
+export function virtualObjects(all: readonly VirtualService[], family: Family): { sets: NftSet[]; chains: Chain[] } {
   const services = all
     .filter(({ address }) => familyOf(address) === family)
     .map(({ address, backends }) => ({
@@ -26,8 +21,8 @@ export function virtualObjects(all: readonly VirtualService[], family: 4 | 6): {
   return { sets: virtualSets(services, family), chains: virtualChains(services, family) };
 }
 
-function virtualSets(services: readonly VirtualService[], family: 4 | 6): NftSet[] {
-  const { type } = words[family];
+function virtualSets(services: readonly VirtualService[], family: Family): NftSet[] {
+  const type = addressType[family];
   return [
     {
       name: 'virtual_services',
@@ -39,7 +34,7 @@ function virtualSets(services: readonly VirtualService[], family: 4 | 6): NftSet
     { name: 'virtual_addresses', key: type, keep: 'exact', elements: services.map(({ address }) => address) },
     {
       name: VIRTUAL_FLOWS_SET,
-      key: virtualFlowsType(type),
+      key: virtualFlowsType(family),
       keep: 'journal',
       elements: services.flatMap(({ address, backends }) =>
         backends.map((backend) => `${address} . ${backend.address}`),
@@ -48,8 +43,8 @@ function virtualSets(services: readonly VirtualService[], family: 4 | 6): NftSet
   ];
 }
 
-function virtualChains(services: readonly VirtualService[], family: 4 | 6): Chain[] {
-  const { header, unreachable } = words[family];
+function virtualChains(services: readonly VirtualService[], family: Family): Chain[] {
+  const header = ipName[family];
   return [
     ...services.map(({ address, backends }): Chain => {
       const rule = roundRobin(backends);
@@ -66,7 +61,7 @@ function virtualChains(services: readonly VirtualService[], family: 4 | 6): Chai
       base: { type: 'filter', hook: 'output', priority: priorities.filter, policy: 'accept' },
       rules: [
         `${header} daddr @virtual_addresses meta l4proto 6 reject with tcp reset`,
-        `${header} daddr @virtual_addresses reject with ${unreachable} port-unreachable`,
+        `${header} daddr @virtual_addresses reject with ${icmpName[family]} port-unreachable`,
       ],
     },
     {

@@ -7,16 +7,9 @@
  */
 import { endianness } from 'node:os';
 import { TABLE } from '../names.js';
+import { type Family, ipName } from '../nft/family.js';
 import { type Chain, priorities, type Table } from '../nft/table.js';
-import {
-  answeredFamilies,
-  type Family,
-  fromClients,
-  headers,
-  type IngressPlace,
-  members,
-  subnetsOfFamily,
-} from './ingress-place.js';
+import { answeredFamilies, fromClients, type IngressPlace, members, subnetsOfFamily } from './ingress-place.js';
 import type { NeighbourBlueprint, RouteBlueprint, RuleBlueprint, Sysctl } from './model.js';
 
 const WAY_BACK_TABLE = 100;
@@ -102,7 +95,7 @@ export function wayBackNetdevTable(input: WayBackInput): Table {
         rules: answeredFamilies(input).flatMap((family) =>
           senders.map(
             (sender) =>
-              `${sender} ${headers[family]} saddr != ${members(input, family)} ` +
+              `${sender} ${ipName[family]} saddr != ${members(input, family)} ` +
               'meta mark set @ll,64,32 add @gw { meta mark : ether saddr }',
           ),
         ),
@@ -146,7 +139,7 @@ const answerChains = (input: WayBackInput, family: Family): Chain[] => [
 
 /** What other members of the ingress network send was not balanced and is not published. */
 function guard(input: WayBackInput, family: Family): Chain {
-  const fromMembers = `iifname "${input.interface}" ${headers[family]} saddr ${members(input, family)}`;
+  const fromMembers = `iifname "${input.interface}" ${ipName[family]} saddr ${members(input, family)}`;
   return {
     name: 'ingress_guard',
     base: { type: 'filter', hook: 'input', priority: priorities.filter, policy: 'accept' },

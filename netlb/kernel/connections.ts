@@ -1,24 +1,25 @@
 /** How many connections last, through ctnetlink (linux/netfilter/nfnetlink_conntrack.h). */
 import type { Steps } from '../../lib/steps.js';
 import { addressText } from './attributes.js';
+import {
+  CTA_IP_V4_SRC,
+  CTA_IP_V6_SRC,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_NUM,
+  CTA_PROTOINFO,
+  CTA_PROTOINFO_TCP,
+  CTA_PROTOINFO_TCP_STATE,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  IPCTNL_MSG_CT_GET,
+} from './ctnetlink.js';
 import { familyNumber } from './families.js';
 import { type NetlinkMessage, NLM_F_DUMP } from './messages.js';
 import type { NetNamespace } from './namespace.js';
 import { NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_CTNETLINK, nfRequest } from './nfnetlink.js';
-
-const IPCTNL_MSG_CT_GET = 1;
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
-const CTA_PROTOINFO = 4;
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
-const CTA_IP_V4_SRC = 1;
-const CTA_IP_V6_SRC = 3;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_DST_PORT = 3;
-const CTA_PROTOINFO_TCP = 1;
-const CTA_PROTOINFO_TCP_STATE = 1;
 
 const IPPROTO_TCP = 6;
 /** linux/netfilter/nf_conntrack_tcp.h */

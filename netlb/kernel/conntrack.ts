@@ -1,35 +1,33 @@
 /** Tracked connections through ctnetlink (linux/netfilter/nfnetlink_conntrack.h). */
 import { familyOf } from '../../lib/ip.js';
 import { Attributes, addressBytes, addressText, attribute, nested, optional, u32 } from './attributes.js';
+import {
+  CTA_FILTER,
+  CTA_FILTER_IP_DST,
+  CTA_FILTER_IP_SRC,
+  CTA_FILTER_ORIG_FLAGS,
+  CTA_FILTER_REPLY_FLAGS,
+  CTA_ID,
+  CTA_IP_V4_DST,
+  CTA_IP_V4_SRC,
+  CTA_IP_V6_DST,
+  CTA_IP_V6_SRC,
+  CTA_PROTO_DST_PORT,
+  CTA_PROTO_NUM,
+  CTA_PROTO_SRC_PORT,
+  CTA_TUPLE_IP,
+  CTA_TUPLE_ORIG,
+  CTA_TUPLE_PROTO,
+  CTA_TUPLE_REPLY,
+  CTA_ZONE,
+  IPCTNL_MSG_CT_DELETE,
+  IPCTNL_MSG_CT_GET,
+} from './ctnetlink.js';
 import { AF_UNSPEC, familyNumber } from './families.js';
 import { type NetlinkMessage, type NetlinkRequest, NLM_F_DUMP } from './messages.js';
 import type { NetNamespace } from './namespace.js';
 import { kernelError, NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_CTNETLINK, nfRequest } from './nfnetlink.js';
-
-const IPCTNL_MSG_CT_GET = 1;
-const IPCTNL_MSG_CT_DELETE = 2;
-
-const CTA_TUPLE_ORIG = 1;
-const CTA_TUPLE_REPLY = 2;
-const CTA_ID = 12;
-const CTA_ZONE = 18;
-const CTA_FILTER = 25;
-
-const CTA_TUPLE_IP = 1;
-const CTA_TUPLE_PROTO = 2;
-const CTA_IP_V4_SRC = 1;
-const CTA_IP_V4_DST = 2;
-const CTA_IP_V6_SRC = 3;
-const CTA_IP_V6_DST = 4;
-const CTA_PROTO_NUM = 1;
-const CTA_PROTO_SRC_PORT = 2;
-const CTA_PROTO_DST_PORT = 3;
-
-const CTA_FILTER_ORIG_FLAGS = 1;
-const CTA_FILTER_REPLY_FLAGS = 2;
-const CTA_FILTER_IP_SRC = 1;
-const CTA_FILTER_IP_DST = 2;
 
 const ENOENT = 2;
 const protocols = { tcp: 6, udp: 17, sctp: 132 } as const;

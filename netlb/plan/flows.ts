@@ -4,6 +4,7 @@ import type { NamespaceBlueprint } from '../blueprint/model.js';
 import { FLOWS_AT_SET, VIRTUAL_FLOWS_SET } from '../blueprint/ports.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
 import { NODE_NAMESPACE } from '../names.js';
+import { type Family, ipName } from '../nft/family.js';
 import { keyOf, protocolNumbers } from '../nft/table.js';
 import type { TransportProtocol } from '../state.js';
 import type { ActualNamespace } from './actual.js';
@@ -35,8 +36,8 @@ export function newUdpFlows(wanted: NamespaceBlueprint, actual: ActualNamespace)
   return ([4, 6] as const).flatMap((family) => newUdpFlowsOf(wanted, actual, family));
 }
 
-function newUdpFlowsOf(wanted: NamespaceBlueprint, actual: ActualNamespace, family: 4 | 6): FlowFilter[] {
-  const table = wanted.tables.find((candidate) => candidate.family === (family === 4 ? 'ip' : 'ip6'));
+function newUdpFlowsOf(wanted: NamespaceBlueprint, actual: ActualNamespace, family: Family): FlowFilter[] {
+  const table = wanted.tables.find((candidate) => candidate.family === ipName[family]);
   const before = table && actual.tables.get(keyOf(table))?.sets;
   const ports = (table?.sets ?? [])
     .filter(({ keep }) => keep === 'exact')

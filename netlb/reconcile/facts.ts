@@ -14,6 +14,7 @@ import {
   ROUTE_PROTOCOL,
   TABLE,
 } from '../names.js';
+import { ipName } from '../nft/family.js';
 import type { ActualTable } from '../nft/table.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
@@ -143,7 +144,7 @@ export function marksIn(table: ActualTable | undefined): Map<string, number> {
 export function entriesIn(tables: ReadonlyMap<string, ActualTable>): Map<string, number> {
   return new Map(
     ([4, 6] as const).flatMap((family) => {
-      const sets = tables.get(`${family === 4 ? 'ip' : 'ip6'} ${TABLE}`)?.sets;
+      const sets = tables.get(`${ipName[family]} ${TABLE}`)?.sets;
       const everywhere = sets?.get('ingress_ports')?.elements.map((element) => `${ANY[family]} . ${element}`);
       return [...(everywhere ?? []), ...(sets?.get('ingress_ports_at')?.elements ?? [])].map(
         (element): [string, number] => {
@@ -162,7 +163,7 @@ export function entriesIn(tables: ReadonlyMap<string, ActualTable>): Map<string,
 function held(actual: ActualState): Map<string, string> {
   const tables = actual.namespaces.get(NODE_NAMESPACE)?.tables;
   return new Map(
-    (['ip', 'ip6'] as const).flatMap((family) =>
+    Object.values(ipName).flatMap((family) =>
       ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) =>
         (tables?.get(`${family} ${TABLE}`)?.sets.get(name)?.elements ?? []).map((element): [string, string] => {
           const [key = '', value = ''] = element.split(' : ');

@@ -3,19 +3,19 @@ import { familyOf } from '../../lib/ip.js';
 import type { Slices } from '../../lib/slices.js';
 import type { Steps } from '../../lib/steps.js';
 import type { BalancerKind } from '../balancer/balancer.js';
-import { CONNECTIONS_SET, COUNTED_KEY, countedElement, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
+import { CONNECTIONS_SET, countedElement, countedKey, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
 import { type BackendCounters, type PortStatistics, portStatistics } from '../balancer/statistics.js';
 import { withEntries } from '../blueprint/entries.js';
 import { flowKey, kernelAddress, kernelPort, portKey } from '../blueprint/ports.js';
 import { countConnections } from '../kernel/connections.js';
 import { namespaceInode } from '../kernel/namespace.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
+import { type Family, ipName } from '../nft/family.js';
 import type { PublishedPort } from '../state.js';
 import { entriesIn, marksIn } from './facts.js';
 import { type NamespaceHandle, NamespaceHandles } from './handles.js';
 
 const FAMILIES = [4, 6] as const;
-const tableFamilies = { 4: 'ip', 6: 'ip6' } as const;
 
 /** By the port that a connection enters ingress_sbox by, and the backend's address. */
 type CountersOf = (port: Pick<PublishedPort, 'protocol' | 'published'>, address: string) => BackendCounters | undefined;
@@ -51,7 +51,7 @@ function* readStatistics(
   const used = FAMILIES.filter((family) =>
     ports.some(({ backends }) => backends.some(({ address }) => familyOf(address) === family)),
   );
-  const counters = new Map<4 | 6, CountersOf>();
+  const counters = new Map<Family, CountersOf>();
   const read = balancer === 'ipvs' ? ipvsCounters : nftCounters;
   for (const family of used) counters.set(family, yield* read(sandbox, family));
   return balancedPorts(ports, entries, (port, address) => counters.get(familyOf(address))?.(port, address));
@@ -74,9 +74,9 @@ export function balancedPorts(
 }
 
 /** Of IPVS, which counts by itself. */
-function* ipvsCounters({ tables, ipvs }: NamespaceHandle, family: 4 | 6): Steps<CountersOf> {
+function* ipvsCounters({ tables, ipvs }: NamespaceHandle, family: Family): Steps<CountersOf> {
   const counted = new Map<string, BackendCounters>();
-  const marks = marksIn(tables.sandbox().get(`${tableFamilies[family]} ${TABLE}`));
+  const marks = marksIn(tables.sandbox().get(`${ipName[family]} ${TABLE}`));
   for (const mark of new Set(marks.values())) {
     yield;
     for (const { address, activeConnections: active, counters } of ipvs.destinations({ family, mark })) {
@@ -94,11 +94,11 @@ function* ipvsCounters({ tables, ipvs }: NamespaceHandle, family: 4 | 6): Steps<
 }
 
 /** Of the nft balancer: connections that last are the kernel's to count, the rest its sets'. */
-function* nftCounters({ namespace, tables }: NamespaceHandle, family: 4 | 6): Steps<CountersOf> {
+function* nftCounters({ namespace, tables }: NamespaceHandle, family: Family): Steps<CountersOf> {
   const active = yield* countConnections(namespace, family);
-  const table = tableFamilies[family];
+  const table = ipName[family];
   const marks = marksIn(tables.sandbox().get(`${table} ${TABLE}`));
-  const key = COUNTED_KEY[family];
+  const key = countedKey(family);
   yield;
   const connections = tables.counters(table, CONNECTIONS_SET, key);
   yield;
