@@ -287,12 +287,12 @@ export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {
   /**
-   * What it concerns: a sandbox, a network (a routed one is a `bridge`), all encrypted overlays, or the node as a
-   * whole. What keeps a sandbox from being made as it was asked for is a problem of its own, too: one of a bridge
+   * What it concerns: a sandbox, a network (a routed one is a `bridge`), all encrypted overlays, one of their keys (by
+   * its time; all goes on, but another one is needed soon), or the node as a whole. What keeps a sandbox from being made as it was asked for is a problem of its own, too: one of a bridge
    * alone (a firewall, a route that came later) stops nobody.
    */
   readonly subject: {
-    readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'encryption' | 'node';
+    readonly kind: 'sandbox' | 'overlay' | 'bridge' | 'ingress' | 'encryption' | 'key' | 'node';
     readonly id: string;
   };
   /** In words, with the kernel's own: "network ingress: vxlan0: RTNETLINK: File exists (VNI 4096 …)". */

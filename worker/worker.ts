@@ -245,6 +245,7 @@ export class Worker {
         statuses: this.#statuses,
         problems: () => this.#options.engine.problems(),
         networkKeyClock: () => network.networkKeyClock,
+        wornNetworkKey: () => network.wornNetworkKey,
         measure: (services) => meter.measure(services),
         usage: () => meter.usage(),
         onAssignments: (assignments, news) => this.#assigned(assignments, news, database, network, tasks),

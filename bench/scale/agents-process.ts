@@ -76,7 +76,8 @@ class SimulatedNode {
       if (message.type === AssignmentsMessageType.COMPLETE) connected++;
       const updates = this.#apply(message);
       const answer = { sessionId: this.#sessionId };
-      this.#acknowledgements.push({ ...answer, sequence: message.resultsIn, problems: [], networkKeyClock: 0 });
+      const shown = { problems: [], networkKeyClock: 0, wornNetworkKey: 0 };
+      this.#acknowledgements.push({ ...answer, ...shown, sequence: message.resultsIn });
       if (updates.length > 0) await this.#stubs.updateTaskStatus({ ...answer, updates });
     }
   }

@@ -34,6 +34,10 @@ test('keys go to nodes in encrypted networks only; what these have applied is on
   expect(inside?.networkKeys?.clock).toBe(8);
   expect(outside?.networkKeys).toBeUndefined();
 
+  if (inside) inside.wornNetworkKey = 1;
+  await inside?.acknowledge();
+  await swarm.until(() => swarm.store.view().get('node', inside?.nodeId ?? '')?.wornNetworkKey === 1);
+
   await swarm.store.update((draft) => draft.remove('service', service.id));
   await swarm.until(() => swarm.tasks(service.id).length === 0);
   await swarm.until(() => inside?.networkKeys === undefined && applied() === 0);

@@ -10,6 +10,8 @@ interface NodeChange {
   readonly apply: (node: Node) => Node;
 }
 
+type Applied = Pick<AcknowledgeRequest, 'problems' | 'networkKeyClock' | 'wornNetworkKey'>;
+
 /**
  * Writes what becomes known of nodes through their sessions, or the lack of them. A node without a
  * credential has left or is being removed: what was under way then comes too late, and it stays DOWN.
@@ -49,13 +51,11 @@ export class NodeWriter {
   }
 
   /** What the node has said of what its kernel shows. */
-  async setApplied(
-    nodeId: string,
-    { problems, networkKeyClock }: Pick<AcknowledgeRequest, 'problems' | 'networkKeyClock'>,
-  ): Promise<void> {
+  async setApplied(nodeId: string, { problems, networkKeyClock, wornNetworkKey }: Applied): Promise<void> {
     const known = this.#store.view().get('node', nodeId);
-    if (known?.networkKeyClock === networkKeyClock && isDeepStrictEqual(known.problems, problems)) return;
-    await this.#batcher.add({ nodeId, apply: (node) => ({ ...node, problems, networkKeyClock }) });
+    const isKnown = known?.networkKeyClock === networkKeyClock && known.wornNetworkKey === wornNetworkKey;
+    if (isKnown && isDeepStrictEqual(known.problems, problems)) return;
+    await this.#batcher.add({ nodeId, apply: (node) => ({ ...node, problems, networkKeyClock, wornNetworkKey }) });
   }
 
   #inState(node: Node, state: NodeState, message: string, address: string): Node {

@@ -65,10 +65,13 @@ export function isNews(last: SessionMessage, next: SessionMessage): boolean {
   return !isDeepStrictEqual(stable(last), stable(next));
 }
 
+/** What the agent acknowledges. */
+const SAID = { problems: undefined, networkKeyClock: undefined, wornNetworkKey: undefined };
+
 function stable({ node, ...rest }: SessionMessage) {
   return {
     ...rest,
-    node: { ...node, meta: undefined, status: undefined, problems: undefined, networkKeyClock: undefined },
+    node: { ...node, meta: undefined, status: undefined, ...SAID },
   };
 }
 

@@ -111,6 +111,19 @@ test('a new leader goes on where the last one was', async () => {
   expect(ring(loops.store)).toEqual({ clock: clock + 1, keys: [1, 2], sending: 2 });
 });
 
+test('a node that has few packets left under the key gets another at once, one that speaks of an older key does not', async () => {
+  const loops = await swarm();
+  const { store, inNetwork } = loops;
+  await change(loops, inNetwork, { wornNetworkKey: 1 });
+  expect(ring(store)).toEqual({ clock: 2, keys: [1, 2], sending: 1 });
+  await change(loops, inNetwork, { networkKeyClock: 2 });
+  expect(ring(store)).toEqual({ clock: 3, keys: [1, 2], sending: 2 });
+  await change(loops, inNetwork, { networkKeyClock: 3 });
+  expect(ring(store)).toEqual({ clock: 3, keys: [1, 2], sending: 2 });
+  await change(loops, inNetwork, { wornNetworkKey: 2 });
+  expect(ring(store)).toEqual({ clock: 4, keys: [1, 2, 3], sending: 2 });
+});
+
 test('when a node comes whose address makes an SPI of two keys, there is a new key at once', async () => {
   const loops = await swarm();
   await pass(loops, KEY_PERIOD);

@@ -75,7 +75,7 @@ export class NetworkKeys implements Reaction {
     return nextRing(ring, {
       now: this.#options.clock.now(),
       behind: isPrepared(ring) ? behind(view) : [],
-      forced: this.#collide(ring, addresses),
+      forced: isWorn(ring, view) || this.#collide(ring, addresses),
       newKey: () => newKey(keys, addresses),
     });
   }
@@ -103,8 +103,12 @@ export class NetworkKeys implements Reaction {
 }
 
 /** What of a node the keys depend on: the rest of it changes often. */
-const concern = ({ dataPathAddress, networkKeyClock, status }: Node): string =>
-  `${dataPathAddress} ${networkKeyClock} ${status.state}`;
+const concern = ({ dataPathAddress, networkKeyClock, wornNetworkKey, status }: Node): string =>
+  `${dataPathAddress} ${networkKeyClock} ${wornNetworkKey} ${status.state}`;
+
+/** Whether a node has few packets left under the key that nodes send with. */
+const isWorn = ({ sending }: NetworkKeyRing, view: ReadView): boolean =>
+  sending > 0 && [...view.list('node')].some(({ wornNetworkKey }) => wornNetworkKey === sending);
 
 function clusterOf(view: ReadView): Cluster | undefined {
   for (const cluster of view.list('cluster')) return cluster;

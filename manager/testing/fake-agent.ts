@@ -48,6 +48,7 @@ export class FakeAgent {
   runs = true;
   problems: readonly NodeProblem[] = [];
   networkKeys: NetworkKeyRing | undefined;
+  wornNetworkKey = 0;
   /** Told with every heartbeat. */
   usage: readonly TaskUsage[] = [];
   /** As of the last heartbeat's answer. */
@@ -102,9 +103,10 @@ export class FakeAgent {
   }
 
   async acknowledge(sequence = this.sequence): Promise<void> {
-    const { problems, networkKeys } = this;
+    const { problems, networkKeys, wornNetworkKey } = this;
     const networkKeyClock = networkKeys?.clock ?? 0;
-    await this.#stubs.acknowledge(only({ sessionId: this.#sessionId, sequence, problems, networkKeyClock }));
+    const shown = { problems, networkKeyClock, wornNetworkKey };
+    await this.#stubs.acknowledge(only({ sessionId: this.#sessionId, sequence, ...shown }));
   }
 
   attach(fields: Partial<AttachNetworkRequest>): Promise<AttachNetworkResponse> {

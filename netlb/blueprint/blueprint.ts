@@ -13,7 +13,7 @@ import {
   subjectOf,
 } from './bridges.js';
 import { checkAddress, checkBackends, checkCidr, checkIp, checkMac, checkPublished, problemOf } from './check.js';
-import { encryptionBlueprint, mtuOfOverlay, sealedVnis, wornWords } from './encryption.js';
+import { encryptionBlueprint, lastingWorn, mtuOfOverlay, sealedVnis, wornWords } from './encryption.js';
 import { type EnteredPort, withEntries } from './entries.js';
 import { assignGatewayAddresses, type Facts } from './facts.js';
 import { type HostForward, hostForwards } from './forwards.js';
@@ -86,7 +86,8 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   }
   const encryption = encryptionBlueprint(desired, facts);
   if (encryption === undefined && facts.encryption.missing === undefined) tell({ kind: 'encryption', id: '' })(NO_KEYS);
-  for (const association of facts.encryption.worn) tell({ kind: 'encryption', id: '' })(wornWords(association));
+  for (const association of encryption ? lastingWorn(encryption, facts.encryption) : [])
+    tell({ kind: 'key', id: String(desired.encryption?.sending) })(wornWords(association));
   const bridges: BridgeNetwork[] = [];
   for (const bridge of desired.bridges) {
     const others = [...(swarm ? [routedGatewayBridge(swarm.gatewayBridge)] : []), ...bridges];

@@ -40,10 +40,17 @@ const MANY = 0.75 * PACKETS;
 export const wornAssociations = (associations: readonly ActualAssociation[]): AssociationId[] =>
   associations.filter(({ reqid, sent }) => reqid === ENCRYPTION_MARK && sent > MANY);
 
+/** Those that stay. */
+export const lastingWorn = ({ associations }: EncryptionBlueprint, { worn }: EncryptionFacts): AssociationId[] => {
+  const wanted = new Set(associations.map(associationName));
+  return worn.filter((id) => wanted.has(associationName(id)));
+};
+
 /** Without the number itself: it is another one each time. */
 export const wornWords = (id: AssociationId): string =>
   `${associationName(id)} has sent more than three quarters of the ${PACKETS} packets that a key is good for: ` +
-  `after the last one this node drops what goes to ${id.destination} in encrypted networks until the keys change`;
+  `managers are asked for another key; without one this node drops, after the last packet, what goes to ` +
+  `${id.destination} in encrypted networks`;
 
 export interface AssociationBlueprint extends AssociationId {
   /** The swarm's key that this one's is derived from. */

@@ -125,10 +125,12 @@ describe('associations and policies', () => {
     expect(sent(2 ** 32 - 1, 1)).toEqual([]);
     const worn = sent(3 * 2 ** 30 + 1);
     expect(worn).toHaveLength(1);
-    const { problems } = wanted(secret(ring([1], 1)), { ...ready, encryption: { ...ready.encryption, worn } });
-    expect(problems).toEqual([
+    const problems = (encryption: Encryption) =>
+      wanted(secret(encryption), { ...ready, encryption: { ...ready.encryption, worn } }).problems;
+    expect(problems(ring([1, 2], 2))).toEqual([]);
+    expect(problems(ring([1], 1))).toEqual([
       {
-        subject: { kind: 'encryption', id: '' },
+        subject: { kind: 'key', id: '1' },
         message: expect.stringMatching(
           /^esp 192\.0\.2\.1 → 192\.0\.2\.2 \(SPI 0x[0-9a-f]{8}\) has sent more than three quarters of the 4294967296/,
         ),

@@ -7,6 +7,8 @@ export interface Acknowledgement {
   readonly problems: readonly NodeProblem[];
   /** Of the key ring that the kernel shows; 0: none. */
   readonly networkKeyClock: number;
+  /** Time of the key that it sends under and has few packets left for; 0: none. */
+  readonly wornNetworkKey: number;
 }
 
 /** Tells a manager the newest sequence that the kernel shows, and again when its problems change. */

@@ -50,6 +50,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     served: [] as string[],
     applyAtOnce: true,
     networkKeyClock: 0,
+    wornNetworkKey: 0,
     measured: [] as (readonly string[])[],
     usage: [] as TaskUsage[],
   };
@@ -67,6 +68,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
       statuses: world.statuses,
       problems: () => world.problems,
       networkKeyClock: () => world.networkKeyClock,
+      wornNetworkKey: () => world.wornNetworkKey,
       measure: (services) => world.measured.push(services),
       usage: () => world.usage,
       onAssignments: (assignments) => {
@@ -188,6 +190,10 @@ describe('agent - assignments', () => {
     agent.problemsChanged();
     await until('told of keys', () => dispatcher.acknowledged.length === 3);
     expect(dispatcher.acknowledged[2]).toMatchObject({ problems: world.problems, networkKeyClock: 4 });
+    world.wornNetworkKey = 2;
+    agent.problemsChanged();
+    await until('told of a worn key', () => dispatcher.acknowledged.length === 4);
+    expect(dispatcher.acknowledged[3]).toMatchObject({ networkKeyClock: 4, wornNetworkKey: 2 });
   });
 
   it('tells problems of a set that the kernel does not show yet without acknowledging it', async () => {

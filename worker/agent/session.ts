@@ -37,6 +37,8 @@ export interface SessionNode {
   problems(): readonly NodeProblem[];
   /** Of the keys of encrypted networks that the kernel has; 0: none. */
   networkKeyClock(): number;
+  /** Time of the key of theirs that another one is needed for before long; 0: none. */
+  wornNetworkKey(): number;
   /** Services, by id, whose tasks managers want measured from now on. */
   measure(services: readonly string[]): void;
   /** What those tasks use. A heartbeat waits for it. */
@@ -124,7 +126,11 @@ export class Session {
 
   #shown() {
     const { node } = this.#options;
-    return { problems: node.problems(), networkKeyClock: node.networkKeyClock() };
+    return {
+      problems: node.problems(),
+      networkKeyClock: node.networkKeyClock(),
+      wornNetworkKey: node.wornNetworkKey(),
+    };
   }
 
   /** @throws UNAVAILABLE when the manager took the connection but says nothing */

@@ -180,6 +180,20 @@ describe('NetworkController', () => {
     await end();
   });
 
+  it('a key that has few packets left keeps nothing, and is told by its time', async () => {
+    const { world, controller, end } = ground(['t']);
+    const overlay = { id: 'net', vni: 4097, gateways: ['10.0.1.1/24'], mtu: 0, remotes: [], encrypted: true };
+    world.state = { overlays: [overlay], encryption: { version: 3, keys: [], sending: 2 } };
+    world.answer = async () => ({ problems: [problem('key', '2')], operations: 0, details: () => ({}) });
+    await controller.changed();
+    expect(controller.sandbox(local('t', TaskState.PREPARING, 'net')).state).not.toBe('problem');
+    expect([controller.networkKeyClock, controller.wornNetworkKey]).toEqual([3, 2]);
+    world.answer = async () => ({ problems: [], operations: 0, details: () => ({}) });
+    await controller.changed();
+    expect(controller.wornNetworkKey).toBe(0);
+    await end();
+  });
+
   it('loses patience with a problem that lasts, and forgets one that was mended', async () => {
     const { world, controller, end } = ground(['t']);
     world.answer = async () => ({ problems: [problem('sandbox', 't')], operations: 0, details: () => ({}) });

@@ -93,6 +93,12 @@ export class NetworkController {
     return this.#problems.some(({ subject }) => subject.kind === 'encryption') ? 0 : this.#keyVersion;
   }
 
+  /** Time of the key of encrypted networks that another one is needed for before long; 0: none. */
+  get wornNetworkKey(): number {
+    const worn = this.#problems.filter(({ subject }) => subject.kind === 'key');
+    return Math.max(0, ...worn.map(({ subject }) => Number(subject.id)));
+  }
+
   /** A later report of the plane's own repairs. */
   reported(report: ApplyReport): void {
     this.#setProblems(report.problems);

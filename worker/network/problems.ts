@@ -20,6 +20,7 @@ export function subjectNames({ networks, containers, tasks }: NamedParts): Subje
     if (kind === 'overlay' || kind === 'bridge') {
       return `network ${networks.find((network) => network.id === id)?.name ?? id}`;
     }
+    if (kind === 'key') return `network key ${id}`;
     if (kind !== 'sandbox') return kind;
     const container = containers.find(({ sandbox }) => sandbox === id);
     if (container) return `container ${container.name}`;
