@@ -1,10 +1,11 @@
 /** What the kernel shows of a node's network, as read by reconcile/. */
 import type { IpvsServiceBlueprint } from '../blueprint/model.js';
 import type { IpvsTimeouts } from '../kernel/ipvs.js';
-import type { FdbEntry, InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
+import type { InterfaceAddress, Link, Neighbour, Route, Rule } from '../kernel/rtnetlink.js';
 import type { Firewall } from '../nft/firewall.js';
 import type { ActualTable } from '../nft/table.js';
 import type { ActualEncryption } from './encryption.js';
+import type { ActualTunnel } from './tunnels.js';
 
 export interface ActualState {
   /** By name, the node's own included. */
@@ -21,9 +22,10 @@ export interface ActualNamespace {
   /** Of the main table and the way back's. */
   readonly routes: readonly Route[];
   readonly rules: readonly Rule[];
-  /** Permanent ones. */
+  /** Of a sandbox's interfaces. */
   readonly neighbours: readonly Neighbour[];
-  readonly fdb: readonly FdbEntry[];
+  /** By the index of a VXLAN device; of overlays and of the node's namespace. */
+  readonly tunnels: ReadonlyMap<number, ActualTunnel>;
   /** By key; missing ones are not in the kernel. */
   readonly sysctls: ReadonlyMap<string, string>;
   /** By `family name`; only tables that are named as ours. */
@@ -49,7 +51,7 @@ export const NOTHING_ACTUAL: ActualNamespace = {
   routes: [],
   rules: [],
   neighbours: [],
-  fdb: [],
+  tunnels: new Map(),
   sysctls: new Map(),
   tables: new Map(),
   firewalls: [],

@@ -196,10 +196,7 @@ export function made(of: Blueprint): ActualState {
         destination: undefined,
         inputInterface: undefined,
       })),
-      neighbours: [
-        ...ns.neighbours.map(({ interface: name, address, mac }) => ({ name, address, mac })),
-        ...ns.vxlans.flatMap(({ name, remotes }) => remotes.map(({ address, mac }) => ({ name, address, mac }))),
-      ].map(({ name, address, mac }) => ({
+      neighbours: ns.neighbours.map(({ interface: name, address, mac }) => ({
         index: at(name),
         family: familyOf(address),
         address,
@@ -207,13 +204,15 @@ export function made(of: Blueprint): ActualState {
         state: 0x80,
         permanent: true,
       })),
-      fdb: ns.vxlans.flatMap(({ name, bridge, remotes }) =>
-        remotes.flatMap(({ mac, vtep }) => {
-          const entry = { index: at(name), mac, vlan: undefined };
-          const forward = { ...entry, vtep, master: undefined, permanent: true, static: false };
-          if (bridge === undefined) return [forward];
-          return [forward, { ...entry, vtep: undefined, master: at(bridge), permanent: false, static: true }];
-        }),
+      tunnels: new Map(
+        ns.vxlans.map(({ name, bridge, remotes }) => [
+          at(name),
+          {
+            neighbours: new Map(remotes.map(({ address, mac }) => [address, mac])),
+            forwards: new Map(remotes.map(({ mac, vtep }) => [mac, vtep])),
+            ports: new Set(bridge === undefined ? [] : remotes.map(({ mac }) => mac)),
+          },
+        ]),
       ),
       sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
       firewalls: [],

@@ -22,6 +22,8 @@ import type { ActualTable } from '../nft/table.js';
 
 export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
 
+export type RemotesOperation = Extract<Operation, { kind: 'add-remotes' | 'remove-remotes' }>;
+
 export type Action =
   | { readonly kind: 'create-namespace' }
   /** Its file is made again. */

@@ -6,6 +6,7 @@ import type { DesiredState } from '../state.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
 import { desired, endpoint, made, NET, OVERLAY, sandbox, TASK, wanted } from './miniature.js';
 import { plan } from './plan.js';
+import type { ActualTunnel } from './tunnels.js';
 
 type Change = (namespace: ActualNamespace) => Partial<ActualNamespace>;
 function changed(name: string, change: Change, of: ActualState = made(wanted())): ActualState {
@@ -25,6 +26,9 @@ const dropLink =
 const changeLink =
   (name: string, change: Partial<Link>): Change =>
   ({ links }) => ({ links: links.map((link) => (link.name === name ? { ...link, ...change } : link)) });
+const tunnels =
+  (change: (tunnel: ActualTunnel) => ActualTunnel): Change =>
+  (namespace) => ({ tunnels: new Map([...namespace.tunnels].map(([index, tunnel]) => [index, change(tunnel)])) });
 const portOf = (namespace: string, name: string): string =>
   wanted()
     .namespaces?.find((ns) => ns.name === namespace)
@@ -119,12 +123,13 @@ describe('plan', () => {
     ],
     ['the rule', TASK, () => ({ rules: [] }), [`${TASK} add-rule`]],
     ['the next hop', TASK, () => ({ neighbours: [] }), [`${TASK} set-neighbour`]],
-    ['a forwarding entry', OVERLAY, ({ fdb }) => ({ fdb: fdb.slice(1) }), [`${OVERLAY} add-remotes`]],
-    ['a neighbour', OVERLAY, () => ({ neighbours: [] }), [`${OVERLAY} add-remotes`]],
+    ['a forwarding entry', OVERLAY, tunnels((t) => ({ ...t, forwards: new Map() })), [`${OVERLAY} add-remotes`]],
+    ['a bridge’s entry', OVERLAY, tunnels((t) => ({ ...t, ports: new Set() })), [`${OVERLAY} add-remotes`]],
+    ['a neighbour', OVERLAY, tunnels((t) => ({ ...t, neighbours: new Map() })), [`${OVERLAY} add-remotes`]],
     [
       'a stale neighbour',
       OVERLAY,
-      ({ neighbours }) => ({ neighbours: neighbours.flatMap((n) => [n, { ...n, address: '10.0.0.99' }]) }),
+      tunnels((t) => ({ ...t, neighbours: new Map([...t.neighbours, ['10.0.0.99', '02:42:0a:00:00:63']]) })),
       [`${OVERLAY} remove-remotes`],
     ],
     ['a table', INGRESS_NAMESPACE, () => ({ tables: new Map() }), [`${INGRESS_NAMESPACE} run-nft`]],
@@ -185,7 +190,7 @@ describe('plan', () => {
     expect(plan(of, made(of)).operations).toEqual([]);
     const fresh = plan(
       of,
-      changed(OVERLAY, () => ({ neighbours: [], fdb: [] }), made(of)),
+      changed(OVERLAY, () => ({ tunnels: new Map() }), made(of)),
     );
     expect(fresh.operations).toMatchObject([
       {

@@ -1,6 +1,7 @@
 import type { NamespaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
 import type { ActualNamespace } from './actual.js';
 import type { Operation, RemoteEntries } from './operation.js';
+import { type ActualTunnel, NO_ENTRIES } from './tunnels.js';
 
 /** Neighbours and forwarding entries of remote endpoints. */
 export function planRemotes(
@@ -8,57 +9,54 @@ export function planRemotes(
   actual: ActualNamespace,
   made: ReadonlySet<string>,
 ): Operation[] {
-  return wanted.vxlans.flatMap((vxlan) => planTunnel(vxlan, wanted.name, actual, made));
+  return wanted.vxlans.flatMap((vxlan) => {
+    const { subject, name } = vxlan;
+    const base = { subject, namespace: wanted.name, vxlan: name };
+    const now = made.has(name) ? NO_ENTRIES : tunnelOf(name, actual);
+    const { missing, stale } = difference(vxlan, now);
+    return [
+      ...(stale.length > 0 ? [{ ...base, kind: 'remove-remotes', remotes: stale } as const] : []),
+      ...(missing.length > 0 ? [{ ...base, kind: 'add-remotes', remotes: missing } as const] : []),
+    ];
+  });
 }
 
-function planTunnel(
-  vxlan: VxlanBlueprint,
-  namespace: string,
-  actual: ActualNamespace,
-  made: ReadonlySet<string>,
-): Operation[] {
-  const { subject } = vxlan;
-  const index = made.has(vxlan.name) ? undefined : actual.links.find(({ name }) => name === vxlan.name)?.index;
-  const neighbours = new Map<string, string>();
-  const forwards = new Map<string, string>();
-  const ports = new Set<string>();
-  if (index !== undefined) {
-    for (const { index: at, address, mac, permanent } of actual.neighbours)
-      if (at === index && permanent) neighbours.set(address, mac);
-    for (const entry of actual.fdb) {
-      if (entry.index !== index) continue;
-      if (entry.vtep !== undefined) forwards.set(entry.mac, entry.vtep);
-      // What a bridge knows by itself is permanent (its ports' own) or learned; a VLAN's entry is a copy.
-      else if (entry.master !== undefined && entry.static && entry.vlan === undefined) ports.add(entry.mac);
-    }
-    // A port that leaves its bridge takes the bridge's entries along.
-    if (actual.links.find((link) => link.index === index)?.master === undefined) ports.clear();
-  }
+function tunnelOf(name: string, { links, tunnels }: ActualNamespace): ActualTunnel {
+  const link = links.find((candidate) => candidate.name === name);
+  const tunnel = (link && tunnels.get(link.index)) ?? NO_ENTRIES;
+  // A port that leaves its bridge takes the bridge's entries along.
+  return link?.master === undefined ? { ...tunnel, ports: NO_ENTRIES.ports } : tunnel;
+}
 
+/** Most of the time nothing differs: then it is one look-up for each entry, and nothing is made. */
+function difference(
+  { remotes, bridge }: VxlanBlueprint,
+  { neighbours, forwards, ports }: ActualTunnel,
+): { readonly missing: RemoteEntries[]; readonly stale: RemoteEntries[] } {
   const missing: RemoteEntries[] = [];
-  const seen = new Set<string>();
-  for (const { address, mac, vtep } of vxlan.remotes) {
+  const addresses = new Set<string>();
+  const macs = new Set<string>();
+  for (const { address, mac, vtep } of remotes) {
     // An endpoint with addresses of both families has one MAC, and so one way for frames to go.
-    const first = !seen.has(mac);
-    seen.add(mac);
-    const entries: RemoteEntries = {
-      ...(neighbours.get(address) === mac ? {} : { neighbour: { address, mac } }),
-      ...(first && forwards.get(mac) !== vtep ? { forward: { mac, vtep } } : {}),
-      ...(first && vxlan.bridge !== undefined && !ports.has(mac) ? { port: { mac } } : {}),
-    };
-    if (entries.neighbour || entries.forward || entries.port) missing.push(entries);
-    neighbours.delete(address);
-    forwards.delete(mac);
-    ports.delete(mac);
+    const first = !macs.has(mac);
+    macs.add(mac);
+    addresses.add(address);
+    const knows = neighbours.get(address) === mac;
+    const leads = !first || forwards.get(mac) === vtep;
+    const bridged = !first || bridge === undefined || ports.has(mac);
+    if (knows && leads && bridged) continue;
+    missing.push({
+      ...(knows ? {} : { neighbour: { address, mac } }),
+      ...(leads ? {} : { forward: { mac, vtep } }),
+      ...(bridged ? {} : { port: { mac } }),
+    });
   }
   const stale: RemoteEntries[] = [
-    ...[...neighbours].map(([address, mac]) => ({ neighbour: { address, mac } })),
-    ...[...forwards].map(([mac, vtep]) => ({ forward: { mac, vtep } })),
-    ...[...ports].map((mac) => ({ port: { mac } })),
+    ...[...neighbours]
+      .filter(([address]) => !addresses.has(address))
+      .map(([address, mac]) => ({ neighbour: { address, mac } })),
+    ...[...forwards].filter(([mac]) => !macs.has(mac)).map(([mac, vtep]) => ({ forward: { mac, vtep } })),
+    ...[...ports].filter((mac) => !macs.has(mac)).map((mac) => ({ port: { mac } })),
   ];
-  const base = { subject, namespace, vxlan: vxlan.name };
-  return [
-    ...(stale.length > 0 ? [{ ...base, kind: 'remove-remotes', remotes: stale } as const] : []),
-    ...(missing.length > 0 ? [{ ...base, kind: 'add-remotes', remotes: missing } as const] : []),
-  ];
+  return { missing, stale };
 }

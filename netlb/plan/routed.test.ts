@@ -171,7 +171,7 @@ describe('drift', () => {
     expect(repairs(shown(({ routes }) => ({ routes: routes.slice(1) })))).toEqual([
       'the route 10.1.24.0/24 of routed.4097 was missing or another',
     ]);
-    expect(repairs(shown(() => ({ neighbours: [], fdb: [] })))).toEqual([
+    expect(repairs(shown(() => ({ tunnels: new Map() })))).toEqual([
       'the neighbour 10.1.24.0 (02:42:0a:01:18:00) of routed.4097 was missing',
       'the FDB entry 02:42:0a:01:18:00 dst 192.0.2.2 of routed.4097 was missing',
       'the neighbour 10.1.25.0 (02:42:0a:01:19:00) of routed.4097 was missing, and 1 more like it',

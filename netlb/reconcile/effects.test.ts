@@ -32,7 +32,7 @@ describe('effectsOf', () => {
 
   test('an endpoint elsewhere is a neighbour and ways for its frames', () => {
     expect(effects({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [] })).toEqual([
-      { namespace: 'task', parts: ['neighbours', 'fdb'] },
+      { namespace: 'task', parts: ['tunnels'] },
     ]);
   });
 

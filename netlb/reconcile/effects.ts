@@ -43,7 +43,7 @@ export function effectsOf(operation: Operation, namespaces: Iterable<string>): E
       return [{ namespace, parts: ['addressing'] }];
     case 'add-remotes':
     case 'remove-remotes':
-      return [{ namespace, parts: ['neighbours', 'fdb'] }];
+      return [{ namespace, parts: ['tunnels'] }];
     case 'set-neighbour':
       return [{ namespace, parts: ['neighbours'] }];
     case 'set-ipvs-timeouts':

@@ -37,9 +37,10 @@ export async function execute(
     const { subject } = operation;
     const key = `${subject.kind} ${subject.id}`;
     if (failed.has(key)) continue;
-    memory.touch(operation);
+    const settle = memory.begin(operation);
     try {
       await perform(operation, handles, slices);
+      settle();
       done.push(operation);
     } catch (error) {
       problems.push({ subject, message: messageOf(error) });

@@ -3,6 +3,7 @@ import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js'
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
 import type { Operation } from '../plan/operation.js';
+import { withRemotes } from '../plan/tunnels.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { PARTS, type Part, readNamespace } from './read.js';
@@ -33,10 +34,23 @@ export class Memory {
     this.#readings.clear();
   }
 
-  /** To be called before an operation is begun: one that fails may have done a part of it. */
-  touch(operation: Operation): void {
+  /**
+   * To be called before an operation is begun: one that fails may have done a part of it.
+   * @returns to be called when it was done: what it leaves may be known then without being read
+   */
+  begin(operation: Operation): () => void {
+    const known = this.#readings.get(operation.namespace);
+    const certain = !known?.doubtful.has('links') && !known?.doubtful.has('tunnels');
     for (const { namespace, parts } of effectsOf(operation, this.#readings.keys()))
       for (const part of parts) this.#readings.get(namespace)?.doubtful.add(part);
+    return () => {
+      // It may have been forgotten meanwhile.
+      if (!known || !certain || this.#readings.get(operation.namespace) !== known) return;
+      const actual = afterRemotes(known.actual, operation);
+      if (!actual) return;
+      const doubtful = new Set([...known.doubtful].filter((part) => part !== 'tunnels'));
+      this.#readings.set(operation.namespace, { ...known, actual, doubtful });
+    };
   }
 
   /**
@@ -83,4 +97,16 @@ export class Memory {
     this.#handles.retain(names);
     for (const name of [...this.#readings.keys()]) if (!names.has(name)) this.#readings.delete(name);
   }
+}
+
+/**
+ * Entries of a tunnel after some were added or removed: of one that has thousands, all would take long to be read again.
+ * Undefined for other operations.
+ */
+function afterRemotes(actual: ActualNamespace, operation: Operation): ActualNamespace | undefined {
+  if (operation.kind !== 'add-remotes' && operation.kind !== 'remove-remotes') return undefined;
+  const index = actual.links.find(({ name }) => name === operation.vxlan)?.index;
+  const before = index === undefined ? undefined : actual.tunnels.get(index);
+  if (index === undefined || before === undefined) return undefined;
+  return { ...actual, tunnels: new Map([...actual.tunnels, [index, withRemotes(before, operation)]]) };
 }

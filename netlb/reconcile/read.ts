@@ -5,6 +5,7 @@ import type { Link, Route } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import { acceptRouters, INGRESS_NAMESPACE, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
+import { tunnelsOf } from '../plan/tunnels.js';
 import type { NamespaceHandle } from './handles.js';
 
 /** Routing table of the way back (blueprint/wayback.ts). */
@@ -51,12 +52,12 @@ const INGRESS_SYSCTLS = [
 ];
 
 /** What of a namespace can be read by itself. */
-export type Part = 'links' | 'addressing' | 'neighbours' | 'fdb' | 'sysctls' | 'tables' | 'ipvs' | 'encryption';
+export type Part = 'links' | 'addressing' | 'neighbours' | 'tunnels' | 'sysctls' | 'tables' | 'ipvs' | 'encryption';
 export const PARTS: readonly Part[] = [
   'links',
   'addressing',
   'neighbours',
-  'fdb',
+  'tunnels',
   'sysctls',
   'tables',
   'ipvs',
@@ -87,11 +88,14 @@ const readers: { readonly [P in Part]: Reader } = {
     ],
     rules: kind === 'sandbox' ? route.rules() : [],
   }),
-  neighbours: ({ route }, kind, { links }) => ({
-    neighbours: kind === 'node' && !hasTunnel(links) ? [] : route.neighbours(),
+  neighbours: ({ route }, kind) => ({
+    neighbours: kind === 'node' || kind === 'overlay' ? [] : route.neighbours(),
   }),
-  fdb: ({ route }, kind, { links }) => ({
-    fdb: kind === 'overlay' || (kind === 'node' && hasTunnel(links)) ? route.fdb() : [],
+  tunnels: ({ route }, kind, { links }) => ({
+    tunnels:
+      (kind === 'node' || kind === 'overlay') && hasTunnel(links)
+        ? tunnelsOf(links, route.neighbours(), route.fdb())
+        : NOTHING_ACTUAL.tunnels,
   }),
   sysctls: (handle, kind, { links, routes }) => ({
     sysctls: readSysctls(

@@ -7,13 +7,11 @@ import {
   newNeighbour,
   type RouteSocket,
 } from '../kernel/rtnetlink.js';
-import type { Operation, RemoteEntries } from '../plan/operation.js';
+import type { RemoteEntries, RemotesOperation } from '../plan/operation.js';
 import { indexOf } from './links.js';
 
 /** Endpoints per batch: some milliseconds of the kernel's time. */
 const REMOTES_PER_BATCH = 100;
-
-type RemotesOperation = Extract<Operation, { kind: 'add-remotes' | 'remove-remotes' }>;
 
 /** @throws KernelError the first refusal, after all entries were tried */
 export async function changeRemotes(socket: RouteSocket, operation: RemotesOperation, slices: Slices): Promise<void> {
