@@ -5,6 +5,7 @@ import { Serial } from '../lib/async.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { Distribution, type DistributionCounts } from '../lib/distribution.js';
 import { errnoOf, messageOf } from '../lib/errors.js';
+import { keepEqual } from '../lib/keep-equal.js';
 import type { Logger } from '../lib/log.js';
 import { Slices } from '../lib/slices.js';
 import type { Balancer, BalancerKind } from './balancer/balancer.js';
@@ -16,7 +17,6 @@ import type { Facts, KernelFacts } from './blueprint/facts.js';
 import { Resolvers } from './dns/resolvers.js';
 import { whyNoEncryption } from './esp-probe.js';
 import { isKernelError } from './kernel/errors.js';
-import { readListeners } from './kernel/listeners.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
@@ -24,7 +24,7 @@ import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from 
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { doneIn } from './plan/words.js';
-import { Contested } from './reconcile/contested.js';
+import { Contested, publishedBy } from './reconcile/contested.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
@@ -159,7 +159,8 @@ export class NetworkPlane {
    * @throws when the kernel cannot be read: nothing was done
    */
   apply(desired: DesiredState): Promise<ApplyReport> {
-    this.#desired = desired;
+    // What is as it was is the same object: what was told from it need not be told again.
+    this.#desired = keepEqual(this.#desired, desired);
     this.#queued ??= this.#serial.run(async () => {
       await this.#pace.ready(this.#desired);
       this.#queued = undefined;
@@ -291,9 +292,8 @@ export class NetworkPlane {
     const namespaceOf = (id: string) => (actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined);
     const unanswered = await this.#resolvers.apply(desired, namespaceOf, slices);
     const { ports } = this.#resolvers;
-    const listeners = publishes(desired)
-      ? this.#contested.name(readListeners(this.#handles.get(NODE_NAMESPACE).namespace), desired)
-      : [];
+    const published = publishedBy(desired);
+    const listeners = published.size > 0 ? this.#contested.name(this.#memory.listeners(published), published) : [];
     const facts = factsOf(desired, actual, this.#kernel, listeners, ports, this.#noEncryption(desired));
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));
@@ -348,10 +348,6 @@ export class NetworkPlane {
 
 const awaitsRules = ({ overlays }: DesiredState, { encryption: { missing, guarded } }: Facts): boolean =>
   missing === undefined && encryptedVnis(overlays).some((vni) => !guarded.has(vni));
-
-function publishes({ ingress, sandboxes }: DesiredState): boolean {
-  return (ingress?.services.length ?? 0) > 0 || sandboxes.some(({ hostPorts }) => hostPorts.length > 0);
-}
 
 function removeIfEmpty(directory: string): void {
   try {

@@ -3,6 +3,7 @@
  * look-up in a hash, and a change of one service touches the elements of no other, so that their counts go on.
  * They are the kernel's: a restart of the daemon does not end them either.
  */
+import { rememberedOf } from '../../lib/remembered.js';
 import { addressType, type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
@@ -19,11 +20,13 @@ export const SENT_SET = 'sent';
 
 export const countedElement = (mark: number, address: string): string => `${mark} . ${address}`;
 
+const elementsOf = rememberedOf(({ mark, backends }: MarkedService): readonly string[] =>
+  backends.map(({ address }) => countedElement(mark, address)),
+);
+
 /** @param services with backends of this family alone */
 export function countedSets(services: readonly MarkedService[], family: Family): NftSet[] {
-  const elements = services.flatMap(({ mark, backends }) =>
-    backends.map(({ address }) => countedElement(mark, address)),
-  );
+  const elements = services.flatMap(elementsOf);
   return [CONNECTIONS_SET, RECEIVED_SET, SENT_SET].map((name) => ({
     name,
     key: countedKey(family),

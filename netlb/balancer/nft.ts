@@ -1,5 +1,6 @@
 /** Balancing by nftables: a count or a hash of each new connection, and an anonymous map that turns it into a backend. */
 import { familyOf } from '../../lib/ip.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import { ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend, Scheduler } from '../state.js';
@@ -7,7 +8,7 @@ import { type Affinity, affinityOf } from './affinity.js';
 import type { Balancer, MarkedService } from './balancer.js';
 import { countedSets, countingChain } from './counting.js';
 import { maglev } from './maglev.js';
-import { ofFamily, slots } from './slots.js';
+import { serviceOver, slots } from './slots.js';
 
 /** The same on every node, so that a client is led to one task whatever node it comes through. */
 const SEED = '0x74737377';
@@ -39,7 +40,7 @@ export const nftBalancer: Balancer = {
   sysctls: [],
   timeouts: undefined,
   objects(services, family) {
-    const own = services.map((service) => ({ ...service, backends: ofFamily(service.backends, family) }));
+    const own = services.map((service) => serviceOver(service, family));
     const affinities = own.filter(({ affinity }) => affinity > 0).map((service) => affinityOf(service, family));
     return {
       sets: [servicesMap(own), ...affinitySets(affinities), ...countedSets(own, family)],
@@ -68,10 +69,15 @@ const servicesMap = (services: readonly MarkedService[]): NftSet => ({
   elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
 });
 
+/** @param service its backends are all of one family */
+const ruleOf = rememberedOf(({ published, entry, backends, scheduler }: MarkedService) =>
+  spread(backends, scheduler, entry === published ? undefined : published),
+);
+
 function chainOf(service: MarkedService, affinities: readonly Affinity[]): Chain {
-  const { mark, protocol, published, entry, backends, scheduler } = service;
-  const rule = spread(backends, scheduler, entry === published ? undefined : published);
-  const known = affinities.find((affinity) => affinity.mark === mark)?.known ?? [];
+  const { mark, protocol, published, entry, affinity } = service;
+  const rule = ruleOf(service);
+  const known = (affinity > 0 && affinities.find((candidate) => candidate.mark === mark)?.known) || [];
   const rules = rule === undefined ? [] : [...known, rule];
   // nft translates ports for a protocol that it knows.
   const of = entry === published ? '' : `meta l4proto ${protocolNumbers[protocol]} `;

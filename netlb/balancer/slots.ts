@@ -1,9 +1,20 @@
 import { familyOf } from '../../lib/ip.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import type { Backend } from '../state.js';
+import type { MarkedService } from './balancer.js';
 
 /** Those that connections of this family can go to. */
 export const ofFamily = (backends: readonly Backend[], family: 4 | 6): Backend[] =>
   backends.filter(({ address }) => familyOf(address) === family);
+
+const inFamily = (family: 4 | 6) =>
+  rememberedOf(
+    (service: MarkedService): MarkedService => ({ ...service, backends: ofFamily(service.backends, family) }),
+  );
+const services = { 4: inFamily(4), 6: inFamily(6) };
+
+/** The service with the backends of one family alone; the same object each time. */
+export const serviceOver = (service: MarkedService, family: 4 | 6): MarkedService => services[family](service);
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 

@@ -1,5 +1,6 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
 import { GATEWAY_BRIDGE, INGRESS_NAMESPACE, overlayNamespace } from '../names.js';
@@ -284,14 +285,19 @@ function checkIngress(
   return network;
 }
 
+/** @throws INVALID_ARGUMENT */
+const checkedPort = rememberedOf((asked: PublishedPort): PublishedPort => {
+  checkPublished(asked, checkIp);
+  checkBackends(asked.backends);
+  return kernelPort(asked);
+});
+
 function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): PublishedPort[] {
   const seen = new Set<string>();
   return ingress.services.flatMap(
     (asked) =>
       attempt(subject, () => {
-        checkPublished(asked, checkIp);
-        checkBackends(asked.backends);
-        const port = kernelPort(asked);
+        const port = checkedPort(asked);
         if (seen.has(portAtKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
         seen.add(portAtKey(port));
         return port;

@@ -2,6 +2,7 @@
  * By which port a published one enters ingress_sbox. There services are told apart by protocol and port alone, so
  * of two that publish the same port on different addresses of the node one enters by another port.
  */
+import { remembered, rememberedOf } from '../../lib/remembered.js';
 import type { PublishedPort } from '../state.js';
 import { portAtKey, portKey } from './ports.js';
 
@@ -37,5 +38,8 @@ export function withEntries(ports: readonly PublishedPort[], current: ReadonlyMa
     for (let next = LAST_PORT; !isFree(port, entry) && next > 0; next--) entry = next;
     give(port, entry);
   }
-  return ports.map((port) => ({ ...port, entry: entries.get(port) ?? port.published }));
+  return ports.map((port) => entered(port)(entries.get(port) ?? port.published));
 }
+
+/** The same object for the same port and entry. */
+const entered = rememberedOf((port: PublishedPort) => remembered((entry: number): EnteredPort => ({ ...port, entry })));

@@ -1,5 +1,6 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
 import { addressOf, canonicalCidr, familyOf } from '../../lib/ip.js';
+import { remembered, rememberedOf } from '../../lib/remembered.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
 import { INGRESS_NAMESPACE, TABLE } from '../names.js';
@@ -96,10 +97,17 @@ function markedServices(published: readonly EnteredPort[], balancer: Balancer, f
   const marks = assignMarks(published.map(entryKey), facts.marks);
   return published.flatMap((port): MarkedService[] => {
     const mark = marks.get(entryKey(port));
-    const { scheduler, affinity } = spreadOf(port, balancer);
-    return mark === undefined ? [] : [{ ...port, mark, affinity, scheduler }];
+    return mark === undefined ? [] : [markedBy(balancer)(port)(mark)];
   });
 }
+
+/** The same object for the same port and mark. */
+const markedBy = rememberedOf((balancer: Balancer) =>
+  rememberedOf((port: EnteredPort) => {
+    const { scheduler, affinity } = spreadOf(port, balancer);
+    return remembered((mark: number): MarkedService => ({ ...port, mark, affinity, scheduler }));
+  }),
+);
 
 /** @param hidden the address that clients get, where they cannot keep theirs */
 function ingressTable(
@@ -141,14 +149,16 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
       name: FLOWS_SET,
       key: flowsType(family),
       keep: 'journal',
-      elements: services.flatMap((service) =>
-        ofFamily(service.backends, family).map(({ address }) =>
-          flowKey({ ...service, published: service.entry }, address),
-        ),
-      ),
+      elements: services.flatMap(flowsOf[family]),
     },
   ];
 }
+
+const flowsOver = (family: Family) =>
+  rememberedOf((service: MarkedService): readonly string[] =>
+    ofFamily(service.backends, family).map(({ address }) => flowKey({ ...service, published: service.entry }, address)),
+  );
+const flowsOf = { 4: flowsOver(4), 6: flowsOver(6) };
 
 /** Nothing but balanced connections passes; what no backend takes is refused at once instead of hanging. */
 function guardChains({ input, forward }: BalancerObjects, family: Family): Chain[] {

@@ -1,7 +1,8 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
 import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
-import type { Overlay, Underlay } from '../state.js';
+import type { Overlay, RemoteEndpoint, Underlay } from '../state.js';
 import { checkAddress, checkId, checkMac, checkMtu, checkPort, checkVni } from './check.js';
 import { checkEncryption, mtuOfOverlay } from './encryption.js';
 import type { Facts } from './facts.js';
@@ -22,10 +23,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
   checkVni(overlay.vni);
   checkPort(underlay.vxlanPort, 'data-path port');
   checkMtu(mtu, gateways);
-  for (const { vtep, mac } of overlay.remotes) {
-    checkAddress(vtep, 'tunnel endpoint');
-    checkMac(mac);
-  }
+  const remotes = overlay.remotes.map(checkedRemote);
   checkEncryption(overlay, facts.encryption);
   const [gateway] = gateways;
   const subject = { kind: 'overlay', id: overlay.id } as const;
@@ -46,7 +44,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
         mac: undefined,
         mtu,
         addresses: [],
-        remotes: overlay.remotes.map((remote) => ({ ...remote, address: canonicalAddress(remote.address) })),
+        remotes,
       },
     ],
     interfaces: [],
@@ -56,3 +54,10 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     tables: [],
   };
 }
+
+/** @throws INVALID_ARGUMENT */
+const checkedRemote = rememberedOf((remote: RemoteEndpoint): RemoteEndpoint => {
+  checkAddress(remote.vtep, 'tunnel endpoint');
+  checkMac(remote.mac);
+  return { ...remote, address: canonicalAddress(remote.address) };
+});

@@ -1,5 +1,6 @@
 /** The commands of nft(8) that make an actual table the one that shall be. Pure. */
 import { ruleComment } from './decode.js';
+import { differenceOf, type ElementsDifference } from './elements.js';
 import {
   type ActualTable,
   type BaseChain,
@@ -106,7 +107,8 @@ const steps = (commands: readonly string[]): Transaction[] => commands.map((comm
 function keptElements(set: NftSet, actual: ActualTable | undefined): readonly string[] {
   const now = actual?.sets.get(set.name);
   if (set.keep === 'exact' || now?.key !== set.key || now.value !== set.value) return set.elements;
-  return [...new Set([...set.elements, ...now.elements])];
+  const { gone } = differenceOf(set.elements, now.elements);
+  return gone.length === 0 ? set.elements : [...set.elements, ...gone];
 }
 
 function change(table: Table, actual: ActualTable): Transaction[] {
@@ -135,13 +137,9 @@ function rulesDiffer(chain: Chain, now: readonly string[] | undefined): boolean 
   return now === undefined ? chain.rules.length > 0 : chain.rules.map(ruleDigest).join() !== now.join();
 }
 
-function diffElements(set: NftSet, actual: ActualTable): { missing: string[]; gone: string[] } {
-  const now = new Set(actual.sets.get(set.name)?.elements);
-  const wanted = new Set(set.elements);
-  return {
-    missing: set.elements.filter((element) => !now.has(element)),
-    gone: set.keep === 'exact' ? [...now].filter((element) => !wanted.has(element)) : [],
-  };
+function diffElements(set: NftSet, actual: ActualTable): ElementsDifference {
+  const { missing, gone } = differenceOf(set.elements, actual.sets.get(set.name)?.elements ?? []);
+  return { missing, gone: set.keep === 'exact' ? gone : [] };
 }
 
 function addSet(key: string, { name, key: type, value, keep, timeout, counted }: NftSet): string {

@@ -4,6 +4,7 @@ import type { NamespaceBlueprint } from '../blueprint/model.js';
 import { FLOWS_AT_SET, VIRTUAL_FLOWS_SET } from '../blueprint/ports.js';
 import type { FlowFilter } from '../kernel/conntrack.js';
 import { NODE_NAMESPACE } from '../names.js';
+import { differenceOf } from '../nft/elements.js';
 import { type Family, ipName } from '../nft/family.js';
 import { keyOf, protocolNumbers } from '../nft/table.js';
 import type { TransportProtocol } from '../state.js';
@@ -42,10 +43,14 @@ function newUdpFlowsOf(wanted: NamespaceBlueprint, actual: ActualNamespace, fami
   const ports = (table?.sets ?? [])
     .filter(({ keep }) => keep === 'exact')
     .flatMap(({ name, elements }) => {
-      const known = new Set(before?.get(name)?.elements.map(portOf));
-      return elements.map(portOf).filter((port) => !known.has(port));
-    })
-    .filter((port) => port.startsWith('17 . '));
+      const now = before?.get(name)?.elements ?? [];
+      const missing = differenceOf(elements, now)
+        .missing.map(portOf)
+        .filter((port) => port.startsWith('17 . '));
+      // Published already, only elsewhere.
+      const known = new Set(missing.length > 0 ? now.map(portOf) : []);
+      return missing.filter((port) => !known.has(port));
+    });
   const local = actual.addresses
     .filter((address) => address.family === family && address.scope === 0)
     .map((a) => addressOf(a.cidr));

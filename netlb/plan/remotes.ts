@@ -28,35 +28,41 @@ function tunnelOf(name: string, { links, tunnels }: ActualNamespace): ActualTunn
   return link?.master === undefined ? { ...tunnel, ports: NO_ENTRIES.ports } : tunnel;
 }
 
-/** Most of the time nothing differs: then it is one look-up for each entry, and nothing is made. */
+/** Most of the time nothing differs: then it is a look-up for each entry, and little is made. */
 function difference(
   { remotes, bridge }: VxlanBlueprint,
   { neighbours, forwards, ports }: ActualTunnel,
 ): { readonly missing: RemoteEntries[]; readonly stale: RemoteEntries[] } {
   const missing: RemoteEntries[] = [];
-  const addresses = new Set<string>();
   const macs = new Set<string>();
+  let found = 0;
   for (const { address, mac, vtep } of remotes) {
     // An endpoint with addresses of both families has one MAC, and so one way for frames to go.
     const first = !macs.has(mac);
-    macs.add(mac);
-    addresses.add(address);
-    const knows = neighbours.get(address) === mac;
+    if (first) macs.add(mac);
+    const known = neighbours.get(address);
+    if (known !== undefined) found++;
     const leads = !first || forwards.get(mac) === vtep;
     const bridged = !first || bridge === undefined || ports.has(mac);
-    if (knows && leads && bridged) continue;
+    if (known === mac && leads && bridged) continue;
     missing.push({
-      ...(knows ? {} : { neighbour: { address, mac } }),
+      ...(known === mac ? {} : { neighbour: { address, mac } }),
       ...(leads ? {} : { forward: { mac, vtep } }),
       ...(bridged ? {} : { port: { mac } }),
     });
   }
+  const wanted = new Set(found === neighbours.size ? [] : remotes.map(({ address }) => address));
+  const staleNeighbours = found === neighbours.size ? [] : [...neighbours].filter(([address]) => !wanted.has(address));
   const stale: RemoteEntries[] = [
-    ...[...neighbours]
-      .filter(([address]) => !addresses.has(address))
-      .map(([address, mac]) => ({ neighbour: { address, mac } })),
-    ...[...forwards].filter(([mac]) => !macs.has(mac)).map(([mac, vtep]) => ({ forward: { mac, vtep } })),
-    ...[...ports].filter((mac) => !macs.has(mac)).map((mac) => ({ port: { mac } })),
+    ...staleNeighbours.map(([address, mac]) => ({ neighbour: { address, mac } })),
+    ...others(forwards.keys(), macs).map((mac) => ({ forward: { mac, vtep: forwards.get(mac) ?? '' } })),
+    ...others(ports, macs).map((mac) => ({ port: { mac } })),
   ];
   return { missing, stale };
+}
+
+function others(all: Iterable<string>, macs: ReadonlySet<string>): string[] {
+  const list: string[] = [];
+  for (const mac of all) if (!macs.has(mac)) list.push(mac);
+  return list;
 }

@@ -1,5 +1,6 @@
 import type { NamespaceBlueprint } from '../blueprint/model.js';
 import { deleteElements, diffTable, madeOf, pack, type Transaction } from '../nft/diff.js';
+import { differenceOf } from '../nft/elements.js';
 import { type ActualTable, keyOf, type NftSet, type Table } from '../nft/table.js';
 import type { ActualNamespace } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
@@ -32,12 +33,13 @@ export function planTables(wanted: NamespaceBlueprint, actual: ActualNamespace, 
   const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
   const flows = [...forget.flatMap(({ flows: gone }) => gone), ...newUdpFlows(wanted, actual)];
   const journal = pack(forget.flatMap(({ commands }) => commands.map((command) => [command])));
-  const leaves = new Map(
-    wanted.tables.map((table) => [keyOf(table), madeOf(table, actual.tables.get(keyOf(table)), { settled: true })]),
-  );
+  const leaves = () =>
+    new Map(
+      wanted.tables.map((table) => [keyOf(table), madeOf(table, actual.tables.get(keyOf(table)), { settled: true })]),
+    );
   return {
     changes: runs.map((action) => ({ ...base, ...action })),
-    cuts: flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves }] : [],
+    cuts: flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves: leaves() }] : [],
   };
 }
 
@@ -67,7 +69,5 @@ function forgotten(table: Table, actual: ActualTable | undefined) {
     });
 }
 
-function unwanted(set: NftSet, actual: ActualTable | undefined): string[] {
-  const wanted = new Set(set.elements);
-  return (actual?.sets.get(set.name)?.elements ?? []).filter((element) => !wanted.has(element));
-}
+const unwanted = (set: NftSet, actual: ActualTable | undefined): readonly string[] =>
+  differenceOf(set.elements, actual?.sets.get(set.name)?.elements ?? []).gone;

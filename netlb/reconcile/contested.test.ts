@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { ListeningSocket } from '../kernel/listeners.js';
 import type { SocketOwner } from '../kernel/socket-owners.js';
 import type { DesiredState } from '../state.js';
-import { Contested } from './contested.js';
+import { Contested, publishedBy } from './contested.js';
 
 const desired = {
   sandboxes: [{ hostPorts: [{ protocol: 'udp', hostAddress: '', published: 53, target: 53 }] }],
@@ -22,7 +22,8 @@ function contested(owners: Readonly<Record<number, SocketOwner>>) {
     looks.push([...inodes]);
     return new Map([...inodes].flatMap((inode) => (owners[inode] ? [[inode, owners[inode]] as const] : [])));
   });
-  const ownersOf = (...sockets: ListeningSocket[]) => names.name(sockets, desired).map(({ owner }) => owner);
+  const ownersOf = (...sockets: ListeningSocket[]) =>
+    names.name(sockets, publishedBy(desired)).map(({ owner }) => owner);
   return { looks, ownersOf };
 }
 

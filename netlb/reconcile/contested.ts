@@ -5,7 +5,7 @@ import type { DesiredState } from '../state.js';
 const keyOf = (protocol: string, port: number): string => `${port}/${protocol}`;
 
 /** `8080/tcp` of all that the state publishes. */
-function publishedBy({ ingress, sandboxes }: DesiredState): ReadonlySet<string> {
+export function publishedBy({ ingress, sandboxes }: DesiredState): ReadonlySet<string> {
   const ports = [...(ingress?.services ?? []), ...sandboxes.flatMap(({ hostPorts }) => hostPorts)];
   return new Set(ports.map(({ protocol, published }) => keyOf(protocol, published)));
 }
@@ -23,9 +23,8 @@ export class Contested {
     this.#find = find;
   }
 
-  /** The listeners, those that matter with `owner`: "nginx (pid 812)". */
-  name(listeners: readonly ListeningSocket[], desired: DesiredState): Listener[] {
-    const published = publishedBy(desired);
+  /** The listeners, those of published ports with `owner`: "nginx (pid 812)". */
+  name(listeners: readonly ListeningSocket[], published: ReadonlySet<string>): Listener[] {
     const contested = listeners.filter(({ protocol, port }) => published.has(keyOf(protocol, port)));
     const inodes = new Set(contested.map(({ inode }) => inode));
     const unknown = new Set([...inodes].filter((inode) => !this.#owners.has(inode)));

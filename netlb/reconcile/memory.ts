@@ -1,4 +1,5 @@
 import type { Slices } from '../../lib/slices.js';
+import { type ListeningSocket, readListeners } from '../kernel/listeners.js';
 import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
@@ -24,6 +25,8 @@ interface Reading {
 export class Memory {
   readonly #handles: NamespaceHandles;
   readonly #readings = new Map<string, Reading>();
+  /** Published ports at which nobody else waited when that was read. */
+  #unoccupied: ReadonlySet<string> = new Set();
 
   constructor(handles: NamespaceHandles) {
     this.#handles = handles;
@@ -32,6 +35,19 @@ export class Memory {
   /** Nothing is relied on any more: the next reading is of the kernel alone. */
   forget(): void {
     this.#readings.clear();
+    this.#unoccupied = new Set();
+  }
+
+  /**
+   * Sockets of the node that wait for clients at some of these ports (`8080/tcp`). Read again for a port that nobody
+   * asked about before, and while there are any; a process that comes later is seen when all is read.
+   */
+  listeners(ports: ReadonlySet<string>): readonly ListeningSocket[] {
+    if ([...ports].every((port) => this.#unoccupied.has(port))) return [];
+    const all = readListeners(this.#handles.get(NODE_NAMESPACE).namespace);
+    const list = all.filter(({ protocol, port }) => ports.has(`${port}/${protocol}`));
+    this.#unoccupied = list.length > 0 ? new Set() : ports;
+    return list;
   }
 
   /**

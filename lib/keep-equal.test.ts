@@ -1,0 +1,40 @@
+import { describe, expect, test } from 'vitest';
+import { keepEqual } from './keep-equal.js';
+
+const state = (names: readonly string[]) => ({ version: 1, items: names.map((name) => ({ name, at: [name] })) });
+
+describe('keepEqual', () => {
+  test('what is equal is the former object', () => {
+    const before = state(['a', 'b']);
+    expect(keepEqual(before, state(['a', 'b']))).toBe(before);
+  });
+
+  test('one that is added, removed or changed leaves the others as they are', () => {
+    const before = state(['a', 'b', 'c']);
+    for (const names of [['a', 'x', 'b', 'c'], ['a', 'c'], ['a', 'x', 'c'], []]) {
+      const now = keepEqual(before, state(names));
+      expect(now).toEqual(state(names));
+      expect(now).not.toBe(before);
+      for (const item of now.items) {
+        const former = before.items.find(({ name }) => name === item.name);
+        if (former) expect(item).toBe(former);
+      }
+    }
+  });
+
+  test('a member that is undefined is not one that is missing, and nothing is changed', () => {
+    const before = { a: 1, b: undefined };
+    expect(keepEqual(before, { a: 1 })).toEqual({ a: 1 });
+    expect(Object.keys(keepEqual(before, { a: 1 }))).toEqual(['a']);
+    expect(Object.keys(keepEqual({ a: 1, c: 2 }, before))).toEqual(['a', 'b']);
+    expect(keepEqual<unknown>([1, 2], [2])).toEqual([2]);
+    expect(keepEqual<unknown>([1, undefined], [1])).toEqual([1]);
+  });
+
+  test('objects of classes are compared by identity', () => {
+    const key = new Map([['a', 1]]);
+    const before = { key };
+    expect(keepEqual(before, { key })).toBe(before);
+    expect(keepEqual(before, { key: new Map(key) })).not.toBe(before);
+  });
+});
