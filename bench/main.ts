@@ -1,6 +1,7 @@
 import { convergence } from './convergence.js';
 import { mesh } from './mesh.js';
 import { meshDocker } from './mesh-docker/mesh-docker.js';
+import { meshScale } from './mesh-scale/mesh-scale.js';
 import { network } from './network/network.js';
 import { overlay } from './overlay.js';
 import { raft } from './raft/raft.js';
@@ -11,6 +12,7 @@ const comparisons: Readonly<Record<string, () => Promise<void>>> = {
   convergence,
   mesh,
   'mesh-docker': meshDocker,
+  'mesh-scale': meshScale,
   network,
   overlay,
   raft,

@@ -1,5 +1,7 @@
+import type { ChildProcess } from 'node:child_process';
 import { LAB } from '../demo/cli.js';
 import { namespaceOf } from '../lab/layout.js';
+import { haproxy } from './haproxy.js';
 import { importPrograms } from './image.js';
 import { NGINX, needPrograms } from './nginx.js';
 import { inNetns, keep, median, run, table } from './run.js';
@@ -8,6 +10,7 @@ import { wrk } from './wrk.js';
 
 const ROUNDS = 3;
 const SECONDS = 3;
+const PROXY_PORT = 8082;
 const CLIENT = namespaceOf(LAB, 'client');
 
 /**
@@ -21,12 +24,14 @@ interface MeasuredPath {
 
 /**
  * Requests/s from the lab's client to one nginx task: straight to its host port, and through the
- * routing mesh on the task's own node (local) and on another (remote). In turns, wrk with 32
- * connections, kept alive and new for each request.
+ * routing mesh on the task's own node (local) and on another (remote); and through a haproxy in TCP mode at the same
+ * places, set up by hand, which hides the client's address. In turns, wrk with 32 connections, kept alive and new for
+ * each request.
  */
 export async function mesh(): Promise<void> {
-  needPrograms({ wrk: 'wrk', nginx: 'nginx-light' });
+  needPrograms({ wrk: 'wrk', nginx: 'nginx-light', haproxy: 'haproxy' });
   run(CLI, ['lab', 'up', '--nodes', '3']);
+  const proxies: ChildProcess[] = [];
   try {
     importPrograms(NGINX.image, NGINX.programs, NGINX.files);
     run(CLI, [
@@ -43,10 +48,17 @@ export async function mesh(): Promise<void> {
       NGINX.image,
       ...NGINX.command,
     ]);
+    const direct = `${labAddress('node2')}:8081`;
+    const through = async (node: string) => {
+      proxies.push(await haproxy(namespaceOf(LAB, node), `${labAddress(node)}:${PROXY_PORT}`, direct));
+      return `http://${labAddress(node)}:${PROXY_PORT}/`;
+    };
     const paths: Record<string, MeasuredPath> = {
-      direct: { url: `http://${labAddress('node2')}:8081/`, clientPorts: '1024 22000' },
-      local: { url: `http://${labAddress('node2')}:8080/`, clientPorts: '22001 43000' },
-      remote: { url: `http://${labAddress('node1')}:8080/`, clientPorts: '43001 65000' },
+      direct: { url: `http://${direct}/`, clientPorts: '1024 13000' },
+      local: { url: `http://${labAddress('node2')}:8080/`, clientPorts: '13001 26000' },
+      remote: { url: `http://${labAddress('node1')}:8080/`, clientPorts: '26001 39000' },
+      haproxyLocal: { url: await through('node2'), clientPorts: '39001 52000' },
+      haproxyRemote: { url: await through('node1'), clientPorts: '52001 65000' },
     };
     const figures: Record<string, { keepAlive: number[]; fresh: number[] }> = Object.fromEntries(
       Object.keys(paths).map((name) => [name, { keepAlive: [], fresh: [] }]),
@@ -60,6 +72,7 @@ export async function mesh(): Promise<void> {
     }
     report(figures);
   } finally {
+    for (const proxy of proxies) proxy.kill('SIGKILL');
     run(CLI, ['lab', 'down']);
   }
 }

@@ -159,8 +159,7 @@ export class NetworkPlane {
    * @throws when the kernel cannot be read: nothing was done
    */
   apply(desired: DesiredState): Promise<ApplyReport> {
-    // What is as it was is the same object: what was told from it need not be told again.
-    this.#desired = keepEqual(this.#desired, desired);
+    this.#desired = desired;
     this.#queued ??= this.#serial.run(async () => {
       await this.#pace.ready(this.#desired);
       this.#queued = undefined;
@@ -257,8 +256,7 @@ export class NetworkPlane {
   }
 
   async #reconcile(): Promise<ApplyReport> {
-    const desired = this.#desired;
-    if (!desired) return { problems: [], operations: 0, details: noDetails };
+    if (!this.#desired) return { problems: [], operations: 0, details: noDetails };
     try {
       const first = await this.#round(desired);
       if (!first.doubtful && !first.unresolved) return this.#told(desired, first);
