@@ -257,6 +257,8 @@ export class NetworkPlane {
 
   async #reconcile(): Promise<ApplyReport> {
     if (!this.#desired) return { problems: [], operations: 0, details: noDetails };
+    // What is as it was is the same object: what was told from it need not be told again.
+    const desired = keepEqual(this.#reached, this.#desired);
     try {
       const first = await this.#round(desired);
       if (!first.doubtful && !first.unresolved) return this.#told(desired, first);

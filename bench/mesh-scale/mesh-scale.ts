@@ -90,7 +90,7 @@ class LargeNode {
   }
 
   async start(): Promise<void> {
-    this.#underlay.up();
+    await this.#underlay.up();
     const program = path.join(root, 'dist/bench/mesh-scale/plane-process.js');
     const [command, args] = inNetns(this.#underlay.netns(1), process.execPath, program);
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
@@ -176,7 +176,7 @@ class LargeNode {
       await this.ask({ kind: 'end' });
       if (plane.exitCode === null) await once(plane, 'exit');
     }
-    this.#underlay.down();
+    await this.#underlay.down();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
