@@ -26,7 +26,7 @@ const scalarTypes = {
   float: 'number',
   double: 'number',
 };
-const scalarDefaults = { string: "''", bool: 'false', bytes: 'new Uint8Array(0)' };
+const scalarDefaults = { string: "''", bool: 'false', bytes: 'NO_BYTES' };
 const wide = new Set(['uint64', 'int64', 'sint64']);
 
 const camel = (name) => name.charAt(0).toLowerCase() + name.slice(1);
@@ -53,13 +53,18 @@ function fieldType(field) {
   return nullable(field) ? `${element} | undefined` : element;
 }
 
+/** A message that has to be there: its default is made only where none came, since making it costs as much as reading one. */
+const required = (field) => isMessage(field) && !field.map && !field.repeated && !nullable(field);
+
 function initialValue(field) {
-  if (field.map) return '{}';
-  if (field.repeated) return '[]';
+  if (field.map) return 'NO_ENTRIES';
+  if (field.repeated) return 'NO_ITEMS';
   if (nullable(field)) return 'undefined';
   if (isMessage(field)) return `${nameOf(field.resolvedType)}.create()`;
   return isEnum(field) ? '0' : defaultOf(field);
 }
+
+const createdValue = (field) => (nullable(field) ? `f.${field.name}` : `f.${field.name} ?? ${initialValue(field)}`);
 
 const wireType = (field) => (isEnum(field) ? 'int32' : field.type);
 
@@ -110,35 +115,35 @@ function decodeField(field) {
   const target = `m.${field.name}`;
   if (field.map) {
     const initial = isMessage(field) ? `${nameOf(field.resolvedType)}.create()` : defaultOf(field);
-    return `{ const end2 = r.uint32() + r.pos; let k = ''; let v = ${initial}; while (r.pos < end2) { const t = r.uint32(); if (t >>> 3 === 1) k = r.string(); else if (t >>> 3 === 2) v = ${readOne(field)}; else r.skipType(t & 7); } setOwn(${target}, k, v); }`;
+    return `{ const end2 = r.uint32() + r.pos; let k = ''; let v = ${initial}; while (r.pos < end2) { const t = r.uint32(); if (t >>> 3 === 1) k = r.string(); else if (t >>> 3 === 2) v = ${readOne(field)}; else r.skipType(t & 7); } ${target} = withEntry(${target}, k, v); }`;
   }
   if (field.repeated) {
+    const add = `${target} = withItem(${target}, ${readOne(field)});`;
     if (!isMessage(field) && protobuf.types.packed[wireType(field)] !== undefined) {
-      return `if ((tag & 7) === 2) { const end2 = r.uint32() + r.pos; while (r.pos < end2) ${target}.push(${readOne(field)}); } else ${target}.push(${readOne(field)});`;
+      return `if ((tag & 7) === 2) { const end2 = r.uint32() + r.pos; while (r.pos < end2) ${add} } else ${add}`;
     }
-    return `${target}.push(${readOne(field)});`;
+    return add;
   }
   return `${target} = ${readOne(field)};`;
 }
 
-const mutableType = (field) => {
-  if (field.map) return `Record<string, ${elementType(field)}>`;
-  return field.repeated ? `${elementType(field)}[]` : fieldType(field);
-};
+const draftType = (field) => (required(field) ? `${fieldType(field)} | undefined` : fieldType(field));
 
 function messageCode(type) {
   const name = nameOf(type);
   const fields = type.fieldsArray.map((field) => field.resolve());
   const members = fields.map((f) => `${doc(f.comment, '  ')}  readonly ${f.name}: ${fieldType(f)};`).join('\n');
-  const initial = `{ ${fields.map((f) => `${f.name}: ${initialValue(f)}`).join(', ')} }`;
-  const draft = `{ ${fields.map((f) => `${f.name}: ${mutableType(f)}`).join('; ')} }`;
+  const created = `{ ${fields.map((f) => `${f.name}: ${createdValue(f)}`).join(', ')} }`;
+  const initial = `{ ${fields.map((f) => `${f.name}: ${required(f) ? 'undefined' : initialValue(f)}`).join(', ')} }`;
+  const draft = `{ ${fields.map((f) => `${f.name}: ${draftType(f)}`).join('; ')} }`;
+  const missing = fields.filter(required).map((f) => `    m.${f.name} ??= ${initialValue(f)};\n`);
   const unused = fields.length === 0;
   return `${doc(type.comment)}export interface ${name} {
 ${members}
 }
 export const ${name}: MessageType<${name}> = {
   name: '${type.fullName.slice(1)}',
-  create: (fields) => ({ ...${initial}, ...fields }),
+  create: (${unused ? '' : 'f = {}'}) => (${created}),
   encode: (m) => ${name}.encodeTo(m, Writer.create()).finish(),
   decode: (bytes) => ${name}.decodeFrom(Reader.create(bytes)),
   encodeTo(${unused ? '_m' : 'm'}, w) {
@@ -155,7 +160,7 @@ ${fields.map((f) => `        case ${f.id}: ${decodeField(f)} break;`).join('\n')
         default: r.skipType(tag & 7);
       }
     }
-    return m;
+${missing.join('')}    return m${missing.length > 0 ? ` as ${name}` : ''};
   },
 };
 `;
@@ -223,11 +228,11 @@ function generateFile(root, file) {
     .map(([from, names]) => `import { ${[...names].sort().join(', ')} } from './${from}.js';`);
   return `// Generated from ${file}.proto by generate.mjs.
 import protobuf from 'protobufjs/minimal.js';
-import { type MessageType, method, num, safe, setOwn } from '../runtime.js';
+import { type MessageType, method, NO_BYTES, NO_ENTRIES, NO_ITEMS, num, safe, withEntry, withItem } from '../runtime.js';
 ${importLines.join('\n')}
 
 const { Reader, Writer } = protobuf;
-void [num, safe, setOwn, method, Reader, Writer];
+void [NO_BYTES, NO_ENTRIES, NO_ITEMS, num, safe, withEntry, withItem, method, Reader, Writer];
 
 ${[...enums, ...messages, ...services].join('\n')}`;
 }

@@ -10,6 +10,14 @@ describe('generated codecs', () => {
     expect(task.status.container).toBeUndefined();
   });
 
+  it('share what is empty, which nobody can fill', () => {
+    const [one, other] = [Task.decode(new Uint8Array(0)), Task.create()];
+    expect(one.networks).toBe(other.networks);
+    expect(() => (one.networks as unknown[]).push(1)).toThrow(TypeError);
+    expect(() => Object.assign(one.serviceLabels, { a: 'b' })).toThrow(TypeError);
+    expect(Task.create({ unconfirmedNodes: ['a'], serviceLabels: { a: 'b' } })).toMatchObject({ networks: [] });
+  });
+
   it('give back what was encoded', () => {
     const task = Task.create({
       id: 'a',

@@ -53,9 +53,23 @@ export function safe(value: number, field: string): number {
   return value;
 }
 
-/** Sets a map entry as an own property, whatever its key (`__proto__` arrives from the wire too). */
-export function setOwn<V>(target: Record<string, V>, key: string, value: V): void {
+/** What fields without any value hold, one for all messages: most fields of most messages are empty. */
+export const NO_BYTES = new Uint8Array(0);
+export const NO_ITEMS: readonly never[] = Object.freeze([]);
+export const NO_ENTRIES: Readonly<Record<string, never>> = Object.freeze({});
+
+/** A list that is being read, with one item more. */
+export function withItem<V>(list: readonly V[], item: V): readonly V[] {
+  if (list === NO_ITEMS) return [item];
+  (list as V[]).push(item);
+  return list;
+}
+
+/** A map that is being read, with an entry as an own property, whatever its key (`__proto__` arrives from the wire too). */
+export function withEntry<V>(map: Readonly<Record<string, V>>, key: string, value: V): Readonly<Record<string, V>> {
+  const entries: Record<string, V> = map === NO_ENTRIES ? {} : map;
   if (key === '__proto__')
-    Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true });
-  else target[key] = value;
+    Object.defineProperty(entries, key, { value, enumerable: true, writable: true, configurable: true });
+  else entries[key] = value;
+  return entries;
 }
