@@ -15,6 +15,7 @@ import {
 } from '../../proto/gen/index.js';
 import type { MessageType } from '../../proto/runtime.js';
 import { KINDS, type Kind, type ObjectTypes } from './store.js';
+import { TaskDecoder } from './task-codec.js';
 
 /** The wire form of each kind, in transactions and snapshots. */
 export const CODECS: { readonly [K in Kind]: MessageType<ObjectTypes[K]> } = {
@@ -98,6 +99,12 @@ export function encodeObject<K extends Kind>(kind: K, object: ObjectTypes[K]): U
   return CODECS[kind].encode(object);
 }
 
-export function decodeObject<K extends Kind>(kind: K, bytes: Uint8Array): ObjectTypes[K] {
-  return CODECS[kind].decode(bytes);
+/** Reads the objects of one store. */
+export class ObjectDecoder {
+  readonly #tasks = new TaskDecoder();
+
+  decode<K extends Kind>(kind: K, bytes: Uint8Array): ObjectTypes[K] {
+    if (kind === 'task') return this.#tasks.decode(bytes) as ObjectTypes[K];
+    return CODECS[kind].decode(bytes);
+  }
 }

@@ -6,7 +6,7 @@ import { type EventLog, EventRing } from '../../lib/events/ring.js';
 import type { Logger } from '../../lib/log.js';
 import { StoreChangeAction, StoreSnapshotChunk, StoreTransaction } from '../../proto/gen/index.js';
 import { happeningOf } from '../events/derive.js';
-import { decodeObject, eventChunks, kindOf, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
+import { eventChunks, kindOf, ObjectDecoder, SNAPSHOT_FORMAT, snapshotChunks } from './codec.js';
 import { Draft } from './draft.js';
 import type { Proposer, StateMachine } from './proposer.js';
 import {
@@ -59,6 +59,7 @@ export class MemoryStore implements Store, StateMachine {
   readonly #writer: Writer;
   readonly #watchers = new Set<Watcher>();
   readonly #ring: EventRing;
+  readonly #decoder = new ObjectDecoder();
   #tables: Tables = EMPTY_TABLES;
   #view = new TablesView(0, EMPTY_TABLES);
   #stopped = false;
@@ -188,7 +189,7 @@ export class MemoryStore implements Store, StateMachine {
       }
       for (const stored of chunk.objects) {
         const kind = kindOf(stored.kind);
-        const object = decodeObject(kind, stored.object);
+        const object = this.#decoder.decode(kind, stored.object);
         this.#options.onObject?.(object);
         builder.put(kind, object);
       }
@@ -205,7 +206,7 @@ export class MemoryStore implements Store, StateMachine {
   }
 
   #decode<K extends Kind>(kind: K, index: number, bytes: Uint8Array): ObjectTypes[K] {
-    const decoded = decodeObject(kind, bytes);
+    const decoded = this.#decoder.decode(kind, bytes);
     const object = { ...decoded, meta: { ...decoded.meta, version: index } };
     this.#options.onObject?.(object);
     return object;

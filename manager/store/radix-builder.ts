@@ -1,10 +1,10 @@
-import { commonLength, type Node, RadixTree } from './radix.js';
+import { commonLength, NO_CHILDREN, type Node, RadixTree } from './radix.js';
 
 interface MutableNode<V> extends Node<V> {
   prefix: string;
   value: V | undefined;
   labels: string;
-  children: MutableNode<V>[];
+  children: readonly MutableNode<V>[];
 }
 
 /**
@@ -51,7 +51,7 @@ export class RadixBuilder<V extends object> {
 }
 
 function leaf<V>(prefix: string, value: V): MutableNode<V> {
-  return { prefix, value, labels: '', children: [] };
+  return { prefix, value, labels: '', children: NO_CHILDREN };
 }
 
 /** What is below the first `length` characters of the node's prefix becomes its only child. */
@@ -68,5 +68,7 @@ function addChild<V>(node: MutableNode<V>, child: MutableNode<V>): void {
   let at = 0;
   while (at < node.labels.length && node.labels.charAt(at) < label) at++;
   node.labels = node.labels.slice(0, at) + label + node.labels.slice(at);
-  node.children.splice(at, 0, child);
+  // A list that is no leaf's belongs to this builder alone.
+  if (node.children === NO_CHILDREN) node.children = [child];
+  else (node.children as MutableNode<V>[]).splice(at, 0, child);
 }

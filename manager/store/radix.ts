@@ -85,8 +85,11 @@ export interface Node<V> {
   readonly children: readonly Node<V>[];
 }
 
+/** Of all leaves, which are most of the nodes. */
+export const NO_CHILDREN: readonly never[] = Object.freeze([]);
+
 function leaf<V>(prefix: string, value: V): Node<V> {
-  return { prefix, value, labels: '', children: [] };
+  return { prefix, value, labels: '', children: NO_CHILDREN };
 }
 
 function childOf<V>(node: Node<V>, label: string): Node<V> | undefined {
