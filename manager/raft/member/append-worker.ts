@@ -10,6 +10,8 @@ export interface AppendWorkerOptions {
   readonly machine: StateMachine;
   /** Called before the state machine takes a snapshot's state. */
   readonly onReplace: (metadata: SnapshotMetadata) => void;
+  /** Called when it has. */
+  readonly onRestored: (metadata: SnapshotMetadata) => void;
   /** The messages' writes are durable, and all before them: their responses are due, in order. */
   readonly onDurable: (messages: readonly Message[]) => void;
   readonly onFatal: (error: unknown) => void;
@@ -115,7 +117,7 @@ export class AppendWorker {
 
   /** A snapshot from the leader, whose state is on disk already, takes the place of log and state. */
   async #replace(message: Message): Promise<void> {
-    const { disk, storage, machine, onReplace, onDurable } = this.#options;
+    const { disk, storage, machine, onReplace, onRestored, onDurable } = this.#options;
     const { snapshot } = message;
     if (!snapshot) return;
     const { metadata } = snapshot;
@@ -130,6 +132,7 @@ export class AppendWorker {
     if (hardState) storage.setHardState(hardState);
     onReplace(metadata);
     await machine.restore(metadata.index, disk.readSnapshot(metadata));
+    onRestored(metadata);
     onDurable([message]);
   }
 }

@@ -33,11 +33,14 @@ export class ApplyWorker {
   readonly #waiting: Message[] = [];
   #running = false;
   #index: Index;
+  /** Of the snapshot that the machine holds, or is about to. */
+  #voided: Index;
   #confState: ConfState;
 
   constructor(options: ApplyWorkerOptions) {
     this.#options = options;
     this.#index = options.index;
+    this.#voided = options.index;
     this.#confState = options.confState;
   }
 
@@ -59,8 +62,13 @@ export class ApplyWorker {
 
   /** The machine is to be replaced by this snapshot: what was handed out before must not be applied to it. */
   replacedBy({ index, confState }: SnapshotMetadata): void {
-    this.#index = index;
+    this.#voided = index;
     this.#confState = confState;
+  }
+
+  /** The machine holds that snapshot's state now: until then, a read would have found an older one. */
+  restored({ index }: SnapshotMetadata): void {
+    this.#index = index;
   }
 
   async #run(): Promise<void> {
@@ -84,7 +92,7 @@ export class ApplyWorker {
   }
 
   #apply(entry: Entry): void {
-    if (entry.index <= this.#index) return;
+    if (entry.index <= Math.max(this.#index, this.#voided)) return;
     const change = confChangeOf(entry);
     if (change) {
       const confState = this.#configured(change);

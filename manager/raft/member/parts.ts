@@ -85,6 +85,10 @@ export function assemble(options: PartsOptions): Parts {
       pending.replacedBy(metadata.index);
       options.onReplaced();
     },
+    onRestored: (metadata) => {
+      applier.restored(metadata);
+      reads.applied();
+    },
     onDurable: (messages) => engine.deliver(messages, raftId),
     onFatal,
   });

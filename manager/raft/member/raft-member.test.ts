@@ -86,6 +86,27 @@ test('member - one that was away for long catches up by a snapshot', async () =>
   expect(late?.lines).toEqual(numbers(1, 200));
 });
 
+test('member - a read is not confirmed on the state that a snapshot is just replacing', async () => {
+  const group = await TestGroup.start(3, { interval: 20, keepEntries: 5 });
+  const [late] = await group.followers();
+  if (!late) throw new RangeError('no follower');
+  await late.stop();
+  const leader = await group.leader();
+  for (const line of numbers(1, 100)) await leader.propose(line);
+  await late.restart();
+  const release = late.machine.holdRestores();
+  const before = late.machine.restores;
+  await until(() => late.machine.restores > before);
+  const read = late.member.barrier().then(() => late.lines.slice(0, 100));
+  // Each of these takes as long as the leader takes to confirm a read.
+  for (const line of numbers(101, 120)) await leader.propose(line);
+  expect(late.lines).not.toContain('100');
+  release();
+  expect(await read).toEqual(numbers(1, 100));
+  await late.member.barrier();
+  expect(late.lines).toEqual(numbers(1, 120));
+});
+
 test('group - a new member is a learner until it has caught up, and a removed one is out', async () => {
   const group = await TestGroup.start(2, { interval: 10, keepEntries: 2 });
   const leader = await group.leader();

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { deferred } from '../../../lib/async.js';
 import { systemClock } from '../../../lib/clock.js';
 import { silentLogger } from '../../../lib/log.js';
 import { RaftTransportService } from '../../../proto/gen/index.js';
@@ -14,6 +15,16 @@ import { RaftMember } from './raft-member.js';
 /** A list of lines, to which each entry adds one. */
 export class Lines implements StateMachine {
   readonly lines: string[] = [];
+  /** Restores that have begun. */
+  restores = 0;
+  #released: Promise<void> = Promise.resolve();
+
+  /** From now on a restore does not end before the returned function is called. */
+  holdRestores(): () => void {
+    const { promise, resolve } = deferred<void>();
+    this.#released = promise;
+    return () => resolve();
+  }
 
   apply(_index: number, payload: Uint8Array): void {
     this.lines.push(Buffer.from(payload).toString());
@@ -25,7 +36,9 @@ export class Lines implements StateMachine {
 
   async restore(_index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const parts: Uint8Array[] = [];
+    this.restores++;
     for await (const chunk of chunks) parts.push(chunk);
+    await this.#released;
     this.lines.splice(0, this.lines.length, ...(parts.length > 0 ? JSON.parse(Buffer.concat(parts).toString()) : []));
   }
 }
@@ -54,6 +67,10 @@ export class TestMember {
 
   get lines(): readonly string[] {
     return this.#machine.lines;
+  }
+
+  get machine(): Lines {
+    return this.#machine;
   }
 
   get member(): RaftMember {
