@@ -42,6 +42,9 @@ const MAX_EVENTS = 10_000;
 /** More objects of one transaction are counted, not named, in logs. */
 const NAMED = 10;
 
+/** Objects that are decoded and put into tables, a few milliseconds' work, before others have a turn. */
+const RESTORED_IN_A_TURN = 64;
+
 interface Watcher {
   readonly kinds: ReadonlySet<Kind>;
   readonly queue: AsyncQueue<Commit>;
@@ -187,7 +190,8 @@ export class MemoryStore implements Store, StateMachine {
       if (chunk.format !== SNAPSHOT_FORMAT) {
         throw new RangeError(`snapshot format ${chunk.format} is not known to this version`);
       }
-      for (const stored of chunk.objects) {
+      for (const [count, stored] of chunk.objects.entries()) {
+        if (count % RESTORED_IN_A_TURN === 0 && count > 0) await yieldToLoop();
         const kind = kindOf(stored.kind);
         const object = this.#decoder.decode(kind, stored.object);
         this.#options.onObject?.(object);
