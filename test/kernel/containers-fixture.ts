@@ -19,6 +19,7 @@ import {
 } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import { removeRemains } from '../machine/remains.js';
 import type { EngineProcessOptions } from './engine.js';
 import { busyboxTar } from './executor-fixture.js';
 import { program } from './programs.js';
@@ -95,10 +96,10 @@ export class ContainersGround {
     try {
       await this.end('SIGTERM');
       await this.#images.close();
-      await rm(this.folder, { recursive: true, force: true });
     } finally {
-      await this.end('SIGKILL');
+      await removeRemains(this.folder, `tsswarm-${this.namespace}`);
       execFileSync('ip', ['netns', 'del', this.namespace]);
+      await rm(this.folder, { recursive: true, force: true });
     }
   }
 

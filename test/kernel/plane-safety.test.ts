@@ -88,8 +88,11 @@ test('a task cannot send as an ingress_sbox does, whose sources are of elsewhere
 });
 
 test('a task accepts nothing of other members of the ingress network, nor on ports that are not published', () => {
-  expect(machines.ask(sandboxOf('t1'), 'tcp', '10.0.0.13', 80, 1)).toEqual(['no answer']);
-  expect(machines.ask(sandboxOf('t1'), 'tcp', '10.0.0.13', 8080, 1)).toEqual(['no answer']);
+  for (const port of [80, 8080]) {
+    const sent = counter(sandboxOf('t1'), `ip daddr 10.0.0.13 tcp dport ${port}`, 'leaving');
+    expect(machines.ask(sandboxOf('t1'), 'tcp', '10.0.0.13', port, 1)).toEqual(['no answer']);
+    expect(sent()).toBeGreaterThan(0);
+  }
 });
 
 test.each([
@@ -101,6 +104,7 @@ test.each([
   const device = `vx${vni}`;
   const link = ['type', 'vxlan', 'id', String(vni), 'dstport', '4789', 'local', '192.0.2.66', 'remote', nodeAddress(1)];
   machines.inside('stranger', 'ip', 'link', 'add', device, ...link);
+  onTestFinished(() => void machines.inside('stranger', 'ip', 'link', 'delete', device));
   machines.inside('stranger', 'ip', 'address', 'add', `${subnet}.200/24`, 'dev', device);
   machines.inside('stranger', 'ip', 'link', 'set', device, 'up');
   const neighbour = [`${subnet}.11`, 'lladdr', macOf(`${subnet}.11`), 'dev', device];
@@ -112,28 +116,34 @@ test.each([
 
 test('VXLAN with a VNI that is not ours is not ours to drop', () => {
   const vxlan = ['type', 'vxlan', 'id', '9999', 'dstport', '4789'];
-  machines.inside('stranger', 'ip', 'link', 'add', 'vx9999', ...vxlan, 'local', '192.0.2.66', 'remote', nodeAddress(1));
-  machines.inside('stranger', 'ip', 'address', 'add', '10.99.0.1/24', 'dev', 'vx9999');
-  machines.inside('stranger', 'ip', 'link', 'set', 'vx9999', 'up');
-  machines.inside('node1', 'ip', 'link', 'add', 'vx9999', ...vxlan, 'local', nodeAddress(1), 'remote', '192.0.2.66');
-  machines.inside('node1', 'ip', 'address', 'add', '10.99.0.2/24', 'dev', 'vx9999');
-  machines.inside('node1', 'ip', 'link', 'set', 'vx9999', 'up');
+  for (const [where, local, remote, address] of [
+    ['stranger', '192.0.2.66', nodeAddress(1), '10.99.0.1'],
+    ['node1', nodeAddress(1), '192.0.2.66', '10.99.0.2'],
+  ] as const) {
+    machines.inside(where, 'ip', 'link', 'add', 'vx9999', ...vxlan, 'local', local, 'remote', remote);
+    onTestFinished(() => void machines.inside(where, 'ip', 'link', 'delete', 'vx9999'));
+    machines.inside(where, 'ip', 'address', 'add', `${address}/24`, 'dev', 'vx9999');
+    machines.inside(where, 'ip', 'link', 'set', 'vx9999', 'up');
+  }
   machines.inside('stranger', 'busybox', 'ping', '-c1', '-W2', '10.99.0.2');
 });
 
 test('from outside, routes into our networks lead nowhere', () => {
   for (const subnet of ['172.18.0.0/16', '10.0.0.0/24', '10.0.1.0/24'])
-    machines.inside('client', 'ip', 'route', 'add', subnet, 'via', nodeAddress(1));
+    machines.inside('client', 'ip', 'route', 'replace', subnet, 'via', nodeAddress(1));
   for (const [address, port] of [
     ['172.18.0.2', 8080],
     ['172.18.0.3', 80],
     ['10.0.0.2', 8080],
     ['10.0.1.11', 80],
-  ] as const)
+  ] as const) {
+    const arrived = counter('node1', `ip daddr ${address} tcp dport ${port}`);
     expect([address, machines.ask('client', 'tcp', address, port, 1).join()]).toEqual([
       address,
       expect.stringMatching(/no answer|EHOSTUNREACH|ENETUNREACH/),
     ]);
+    expect(arrived()).toBeGreaterThan(0);
+  }
 });
 
 test('a node that joins is let in, one that has left is not', async () => {

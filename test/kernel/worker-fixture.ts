@@ -20,6 +20,7 @@ import {
 } from '../../proto/gen/index.js';
 import { TestDispatcher } from '../../worker/agent/testing.js';
 import { OciImageStore } from '../../worker/executor/oci/index.js';
+import { removeRemains } from '../machine/remains.js';
 import type { EngineProcessOptions } from './engine.js';
 import { busyboxTar } from './executor-fixture.js';
 import { program } from './programs.js';
@@ -111,10 +112,11 @@ export class WorkerGround {
     try {
       await this.leave();
       await this.#images.close();
-      await rm(this.folder, { recursive: true, force: true });
     } finally {
       this.dispatcher.close();
+      await removeRemains(this.folder, `tsswarm-${this.namespace}`);
       execFileSync('ip', ['netns', 'del', this.namespace]);
+      await rm(this.folder, { recursive: true, force: true });
     }
   }
 
