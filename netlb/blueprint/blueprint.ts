@@ -143,7 +143,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    for (const port of published) spreadOf(port, balancer).problems.forEach(tell(ingressSubject));
+    for (const port of published) spreadOf(port, balancer).problems.forEach(tell(ingressSubject, port));
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
@@ -188,13 +188,13 @@ function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
 function about(port: ToldPort | undefined, known: ApplyProblem['port']): Pick<ApplyProblem, 'port'> {
   if (!port) return {};
   const { protocol, published, family } = port;
-  const hostAddress = port.hostAddress || ANY[family];
+  const hostAddress = port.hostAddress || (family === undefined ? '' : ANY[family]);
   const isWider = known !== undefined && known.hostAddress !== hostAddress;
   return { port: { protocol, published, hostAddress: isWider ? '' : hostAddress } };
 }
 
-/** A port over one family. */
-type ToldPort = Pick<MeshPort, 'protocol' | 'published' | 'hostAddress' | 'family'>;
+/** A port over one family, or, without it, over both. */
+type ToldPort = Pick<MeshPort, 'protocol' | 'published' | 'hostAddress'> & Partial<Pick<MeshPort, 'family'>>;
 
 type Attempt = <T>(subject: Subject, make: () => T) => T | undefined;
 /** Makes a problem of the subject, or of a port of it. */

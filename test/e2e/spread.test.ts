@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { tsswarm } from '../../demo/cli.js';
+import { tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { requests, tally } from '../../demo/traffic.js';
 import { addressOf, IMAGE, useLab } from './lab.js';
@@ -32,7 +32,10 @@ test('a port is spread as it asks for, and a node that cannot do so says it', as
   const problem = 'port 8080/tcp is balanced in turn (rr) on this node; it asks for lc';
   const shown = () => tsswarm('node', 'inspect', '--pretty', 'node2');
   await until('node2 says so', 10, async () => (await shown()).includes(problem) || undefined);
-  expect(await tsswarm('service', 'inspect', '--pretty', 'web')).toContain('8080 -> 80/tcp (ingress, lc)');
+  const inspected = await tsswarm('service', 'inspect', '--pretty', 'web');
+  expect(inspected).toContain('8080 -> 80/tcp (ingress, lc)');
+  expect(inspected).toContain(`web on node2: ${problem}`);
+  expect((await tsswarmOutcome(['service', 'ps', 'web'])).stderr).toContain(`web on node2: ${problem}`);
 
   await change('scheduler=sh');
   await until('a client has one replica through both nodes', 10, async () => {
