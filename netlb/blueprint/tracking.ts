@@ -20,11 +20,21 @@ export const nodeTracking: readonly Sysctl[] = [
 ];
 
 /**
+ * Seconds after which a connection is forgotten that is not established yet (the kernel's own: 120 and 60). Longer than
+ * between two SYN-ACKs, of which the last but one and the last have 16 s between them (tcp_synack_retries); a client
+ * that sends its SYN again later than that begins anew.
+ */
+const HALF_OPEN = 30;
+
+/**
  * In namespaces of ours, which begin with the kernel's own time-outs (5 days). A segment outside the window as
  * conntrack sees it belongs to its connection all the same: untranslated it would be answered with a reset.
  */
 export const ownTracking: readonly Sysctl[] = [
   { key: 'net.netfilter.nf_conntrack_tcp_be_liberal', value: '1', optional: true },
+  // A flood of SYNs leaves fewer of them behind, and they go sooner.
+  { key: 'net.netfilter.nf_conntrack_tcp_timeout_syn_sent', value: String(HALF_OPEN), optional: true },
+  { key: 'net.netfilter.nf_conntrack_tcp_timeout_syn_recv', value: String(HALF_OPEN), optional: true },
 ];
 
 interface Mesh {

@@ -28,19 +28,23 @@ const OVERLAY_SYSCTLS = [
   ...['iptables', 'ip6tables', 'arptables'].map((hook) => `net/bridge/bridge-nf-call-${hook}`),
   'net.ipv6.conf.default.addr_gen_mode',
 ];
+/** Of connections, in namespaces of ours (blueprint/tracking.ts). */
+const OWN_TRACKING = ['be_liberal', 'timeout_syn_sent', 'timeout_syn_recv'].map(
+  (name) => `net.netfilter.nf_conntrack_tcp_${name}`,
+);
 const SANDBOX_SYSCTLS = [
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.rp_filter',
   'net.ipv4.conf.default.rp_filter',
   'net.ipv4.tcp_fwmark_accept',
   'net.ipv4.tcp_early_demux',
-  'net.netfilter.nf_conntrack_tcp_be_liberal',
+  ...OWN_TRACKING,
   'net.ipv6.conf.default.accept_dad',
   'net.ipv6.conf.default.accept_ra',
 ];
 
 const INGRESS_SYSCTLS = [
-  'net.netfilter.nf_conntrack_tcp_be_liberal',
+  ...OWN_TRACKING,
   'net.ipv4.ip_forward',
   'net.ipv4.conf.all.rp_filter',
   'net.ipv4.conf.default.rp_filter',

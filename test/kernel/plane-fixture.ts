@@ -216,6 +216,20 @@ export class Machines {
     return { lines, child };
   }
 
+  /**
+   * Sends SYNs from forged sources until it is killed, or the time is over.
+   * @param filled after so many there is a line of output: what they shall fill is full
+   */
+  flood(
+    where: string,
+    host: string,
+    port: number,
+    how: { readonly perSecond: number; readonly seconds: number; readonly filled: number },
+  ): ChildProcess {
+    const args = [host, ...[port, how.perSecond, how.seconds, how.filled].map(String)];
+    return this.start(where, process.execPath, program('plane-flood'), ...args);
+  }
+
   start(where: string, ...command: string[]): ChildProcess {
     const child = spawn('nsenter', [`--net=${this.path(where)}`, ...command], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#children.add(child);

@@ -9,7 +9,7 @@ const dist = join(root, 'dist');
 /** Inside the checkout, so that its packages are found; one per run and project, since runs may be side by side. */
 const folderOf = (project: string) => join(dist, `${project}-test-${process.pid}`);
 const PROGRAMS = [
-  ...['containers-process', 'executor-host', 'plane-driver', 'plane-peer', 'worker-process'].map(
+  ...['containers-process', 'executor-host', 'plane-driver', 'plane-flood', 'plane-peer', 'worker-process'].map(
     (name) => `test/kernel/${name}.ts`,
   ),
   'test/vm/guest.ts',
