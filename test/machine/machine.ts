@@ -65,17 +65,14 @@ export class Machine {
   }
 
   async down(): Promise<void> {
-    let isClear = this.folder === '';
+    if (this.folder === '') return;
     try {
-      if (this.#daemonRuns) {
-        await this.clear();
-        isClear = true;
-      }
+      if (this.#daemonRuns) await this.clear();
     } finally {
       await this.#end('SIGTERM');
-      if (!isClear) await removeRemains(this.folder, this.namespace);
+      await removeRemains(this.folder, this.namespace);
       await execute('ip', ['netns', 'del', this.namespace]);
-      if (this.folder !== '') await rm(this.folder, { recursive: true, force: true });
+      await rm(this.folder, { recursive: true, force: true });
     }
   }
 

@@ -4,8 +4,8 @@ import { until } from '../../demo/steps.js';
 import { processes, signalAll } from '../../lab/processes.js';
 
 /**
- * Takes away what a daemon has left that could not clear up any more: its containers and their conmon, which outlive
- * it, their cgroups and what is mounted in its folder.
+ * Takes away what a daemon that has ended has left: its containers and their conmon, which outlive it, their cgroups
+ * and what is mounted in its folder.
  * @param folder the daemon's, with all its roots
  * @param cgroup the name of the one that those of its containers are in
  */
