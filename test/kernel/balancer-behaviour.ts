@@ -73,24 +73,24 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
     test('a connection outlives draining, and is cut when its task goes', async () => {
       await settle({ protocol: 'tcp', published: 8083, backends: ['t1'] });
       const held = machines.hold('client', nodeAddress(1), 8083);
-      await eventually(() => held.lines.length > 0, timeout);
+      await eventually(() => held.lines.length > 0);
       await settle({ protocol: 'tcp', published: 8083, backends: [draining('t1'), 't2', 't3'] });
       const before = held.lines.length;
       expect(ask('tcp', 8083, 4)).toEqual(from('t2', 't2', 't3', 't3'));
-      await eventually(() => held.lines.length > before + 5, timeout);
+      await eventually(() => held.lines.length > before + 5);
       expect(new Set(held.lines)).toEqual(new Set(from('t1')));
       await settle({ protocol: 'tcp', published: 8083, backends: ['t2', 't3'] });
-      await eventually(() => held.lines.at(-1)?.startsWith('ended'), timeout);
+      await eventually(() => held.lines.at(-1)?.startsWith('ended'));
       expect(held.lines.at(-1)).toBe('ended ECONNRESET');
     });
 
     test('a change of one service leaves connections and turns of another alone', async () => {
       const held = machines.hold('client', nodeAddress(1), 8080);
-      await eventually(() => held.lines.length > 0, timeout);
+      await eventually(() => held.lines.length > 0);
       await settle({ protocol: 'tcp', published: 8084, backends: ['t1'] });
       await settle({ protocol: 'tcp', published: 8084, backends: ['t2', 't3'] });
       const before = held.lines.length;
-      await eventually(() => held.lines.length > before + 3, timeout);
+      await eventually(() => held.lines.length > before + 3);
       expect(new Set(held.lines).size).toBe(1);
       held.child.kill('SIGKILL');
     });
@@ -98,10 +98,10 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
     test('a UDP flow whose task goes is with another at the next datagram', async () => {
       await settle({ protocol: 'udp', published: 8085, backends: ['t1'] });
       const flow = machines.hold('client', nodeAddress(1), 8085, 'udp');
-      await eventually(() => flow.lines.includes(`t1 ${CLIENT}`), timeout);
+      await eventually(() => flow.lines.includes(`t1 ${CLIENT}`));
       await settle({ protocol: 'udp', published: 8085, backends: ['t2'] });
       const before = flow.lines.length;
-      await eventually(() => flow.lines.length > before + 3, timeout);
+      await eventually(() => flow.lines.length > before + 3);
       // A tenth of a second is between two datagrams; one at most is lost on the way.
       expect(flow.lines.slice(before + 1)).toEqual(flow.lines.slice(before + 1).map(() => `t2 ${CLIENT}`));
       flow.child.kill('SIGKILL');
@@ -158,7 +158,7 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
     test('lc - a new connection goes to the task with the fewest', async () => {
       await settle({ protocol: 'tcp', published: 8090, backends: ['t1', 't2'], scheduler: 'lc' });
       const held = machines.hold('client', nodeAddress(1), 8090);
-      await eventually(() => held.lines.length > 0, timeout);
+      await eventually(() => held.lines.length > 0);
       const [busy] = held.lines;
       expect(ask('tcp', 8090, 1)).not.toContain(busy);
       held.child.kill('SIGKILL');

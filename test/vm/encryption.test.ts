@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { macOf } from '../../lib/ip.js';
 import { directionKey, spisOf } from '../../lib/overlay-keys.js';
 import { Secret } from '../../lib/secret.js';
@@ -130,7 +130,9 @@ test('a packet of the largest size passes whole', async () => {
   const [link] = machines.json<{ mtu: number }>(sandbox(1), 'ip', 'link', 'show', 'eth0');
   expect(link?.mtu).toBe(1416);
   const lines = await onTheWire(() => expect(ping('hidden', '-M', 'do', '-s', '1388')).toBe(true));
-  expect(lines.every((line) => line.includes('ESP') && line.includes('length 1480'))).toBe(true);
+  // Two are sent and answered.
+  expect(lines.length).toBeGreaterThan(1);
+  expect(lines.filter((line) => !line.includes('ESP') || !line.includes('length 1480'))).toEqual([]);
 });
 
 test('what comes in clear for this network is dropped, and what comes for another is not', async () => {
@@ -148,12 +150,13 @@ test('what comes in clear for this network is dropped, and what comes for anothe
   const name = ['address', 'add', `${address1}/32`, 'dev', 'lo'];
   // Without asking for the way, which would tell node2 that node1 is here.
   const way = ['neighbour', 'replace', address2, 'lladdr', port?.address ?? '', 'nud', 'permanent', 'dev', 'eth0'];
-  for (const command of [name, way]) machines.inside('client', 'ip', ...command);
+  machines.inside('client', 'ip', ...name);
+  onTestFinished(() => void machines.inside('client', 'ip', 'address', 'del', `${address1}/32`, 'dev', 'lo'));
+  machines.inside('client', 'ip', ...way);
   // In this order: the second is there after the first.
   machines.inside('client', process.execPath, '-e', SEND, address1, address2, ...forged);
   await eventually(() => received.includes('plain'));
   expect(received).toEqual(['ready', 'plain']);
-  machines.inside('client', 'ip', 'address', 'del', `${address1}/32`, 'dev', 'lo');
 });
 
 const RECEIVE = `
