@@ -293,7 +293,7 @@ export class NetworkPlane {
     const unanswered = await this.#resolvers.apply(desired, namespaceOf, slices);
     const { ports } = this.#resolvers;
     const published = publishedBy(desired);
-    const listeners = published.size > 0 ? this.#contested.name(this.#memory.listeners(published), published) : [];
+    const listeners = this.#contested.name(this.#memory.listeners(published), published);
     const facts = factsOf(desired, actual, this.#kernel, listeners, ports, this.#noEncryption(desired));
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));

@@ -43,7 +43,11 @@ export class Memory {
    * asked about before, and while there are any; a process that comes later is seen when all is read.
    */
   listeners(ports: ReadonlySet<string>): readonly ListeningSocket[] {
-    if ([...ports].every((port) => this.#unoccupied.has(port))) return [];
+    if ([...ports].every((port) => this.#unoccupied.has(port))) {
+      // One that is given up now may be somebody else's when it is asked for again.
+      this.#unoccupied = ports;
+      return [];
+    }
     const all = readListeners(this.#handles.get(NODE_NAMESPACE).namespace);
     const list = all.filter(({ protocol, port }) => ports.has(`${port}/${protocol}`));
     this.#unoccupied = list.length > 0 ? new Set() : ports;

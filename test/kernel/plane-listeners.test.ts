@@ -15,7 +15,7 @@ const problems = (subject: object, { pid }: ChildProcess, words: string) =>
   ['tcp', 'udp'].map((protocol) => ({
     subject,
     message: `port 8080/${protocol} is in use by node (pid ${pid}) of this node${words}`,
-    port: { protocol, published: 8080 },
+    port: { protocol, published: 8080, hostAddress: '0.0.0.0' },
   }));
 let machines: Machines;
 
@@ -57,4 +57,22 @@ test.each<[string, Swarm, object]>([
     problems(INGRESS_SUBJECT, lateProcess, ' too: it was published first, the process gets nothing'),
   );
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
+});
+
+test('a port that was given up is looked at again when it is asked for again', async () => {
+  const driver = await machines.driver('node1');
+  expect((await driver.apply(desiredState(mesh, 1))).problems).toEqual([]);
+  for (const without of [
+    { ...mesh, services: [] },
+    { ...mesh, tasks: [], services: [] },
+  ]) {
+    await driver.apply(desiredState(without, 1));
+    const process = await machines.serve('node1', 'local', 8080);
+    expect((await driver.apply(desiredState(mesh, 1))).problems).toEqual(
+      problems(INGRESS_SUBJECT, process, ': it is not published here'),
+    );
+    process.kill();
+    await once(process, 'exit');
+    expect((await driver.apply(desiredState(mesh, 1))).problems).toEqual([]);
+  }
 });
