@@ -71,6 +71,12 @@ test.each(Object.entries(commands))('%s - what is said, ipvsadm says in the same
   expect(tree(marked)).toMatchObject(tree(payload.subarray(4)));
 });
 
+test('a service by address is named as ipvsadm does it', () => {
+  const name = (family: 4 | 6, protocol: number, address: string) =>
+    ipvsServiceName({ family, mark: 0, protocol, address, port: 80 });
+  expect([name(4, 6, '10.0.0.1'), name(6, 17, 'fd00::5')]).toEqual(['TCP 10.0.0.1:80', 'UDP [fd00::5]:80']);
+});
+
 describe('replies', () => {
   test('services of both families, with what persists', () => {
     const services = recorded.replies.service?.map((hex) => parseIpvsService(message(hex)));

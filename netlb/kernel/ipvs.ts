@@ -1,4 +1,5 @@
 /** IPVS services by firewall mark and their destinations, over generic netlink (linux/ip_vs.h). */
+import { bracketed } from '../../lib/ip.js';
 import {
   Attributes,
   addressBytes,
@@ -146,10 +147,10 @@ export const ipvsSettings = (scheduler: string, persistence: number): IpvsSettin
   flags: mayFallBack(scheduler) ? IP_VS_SVC_F_SCHED_FALLBACK : 0,
 });
 
-/** As `ipvsadm` shows it: "FWM 256", "FWM 256 IPv6". */
+/** As `ipvsadm` shows it: "FWM 256", "FWM 256 IPv6", "TCP [fd00::5]:80". */
 export function ipvsServiceName(id: IpvsServiceId): string {
   if ('protocol' in id)
-    return `${id.protocol === 6 ? 'TCP' : id.protocol === 17 ? 'UDP' : 'SCTP'} ${id.address}:${id.port}`;
+    return `${id.protocol === 6 ? 'TCP' : id.protocol === 17 ? 'UDP' : 'SCTP'} ${bracketed(id.address)}:${id.port}`;
   return `FWM ${id.mark}${id.family === 6 ? ' IPv6' : ''}`;
 }
 

@@ -16,7 +16,7 @@ let node = '';
 beforeEach(async ({ task }) => {
   node = `n${task.id.replace(/\W/g, '').slice(-7)}${task.result?.retryCount ?? 0}`;
   machines.addHost(node, `${NODE}/24`);
-  machines.inside(node, 'ip', 'address', 'add', `${NODE6}/64`, 'dev', 'eth0', 'nodad');
+  machines.addAddress6(node, NODE6);
   driver = await machines.driver(node);
 });
 afterAll(() => machines.close());

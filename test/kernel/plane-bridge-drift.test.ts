@@ -66,8 +66,8 @@ const bridgeNetfilter = (value: 0 | 1) => {
 beforeAll(async () => {
   machines.addHost('outside', `${OUTSIDE}/24`);
   machines.addHost('node', `${NODE}/24`);
-  machines.inside('outside', 'ip', 'address', 'add', `${OUTSIDE6}/64`, 'dev', 'eth0', 'nodad');
-  node('ip', 'address', 'add', `${NODE6}/64`, 'dev', 'eth0', 'nodad');
+  machines.addAddress6('outside', OUTSIDE6);
+  machines.addAddress6('node', NODE6);
   bridgeNetfilter(0);
   driver = await machines.driver('node', { driftIntervalMs: 500 });
   expect((await driver.apply(state)).problems).toEqual([]);

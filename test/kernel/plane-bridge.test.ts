@@ -71,8 +71,8 @@ async function up(bridgeNetfilter: 0 | 1): Promise<void> {
   machines = new Machines();
   machines.addHost('outside', `${OUTSIDE}/24`);
   machines.addHost('node', `${NODE}/24`);
-  machines.inside('outside', 'ip', 'address', 'add', `${OUTSIDE6}/64`, 'dev', 'eth0', 'nodad');
-  machines.inside('node', 'ip', 'address', 'add', `${NODE6}/64`, 'dev', 'eth0', 'nodad');
+  machines.addAddress6('outside', OUTSIDE6);
+  machines.addAddress6('node', NODE6);
   // So that only rules keep it out.
   for (const { gateways } of bridges)
     for (const gateway of gateways)

@@ -144,6 +144,11 @@ export class Machines {
     this.inside(name, 'ip', 'link', 'set', 'eth0', 'up');
   }
 
+  /** Of a namespace on the switch: an IPv6 address that can be used at once. */
+  addAddress6(name: string, address: string): void {
+    this.inside(name, 'ip', 'address', 'add', `${address}/64`, 'dev', 'eth0', 'nodad');
+  }
+
   async driver(node: string, options: object = {}, wrapper: readonly string[] = []): Promise<Driver> {
     const driver = await Driver.start(this.path(node), this.runRoot(node), options, wrapper);
     this.#drivers.add(driver);

@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
-import { CLIENT, desiredState, idOf, ingressName, nodeAddress, type Swarm } from './plane-swarm.js';
+import {
+  CLIENT,
+  CLIENT6,
+  desiredState,
+  idOf,
+  ingressName,
+  nodeAddress,
+  nodeAddress6,
+  type Swarm,
+} from './plane-swarm.js';
 
 const nodes = [1, 2, 3];
 const names = ['t1', 't2', 't3', 't4'];
@@ -29,8 +38,6 @@ const swarm: Swarm = {
     { protocol: 'udp', published: 8088, backends: ['t2', 't4'] },
   ],
 };
-const CLIENT6 = '2001:db8::100';
-const nodeAddress6 = (node: number) => `2001:db8::${node}`;
 const machines = new Machines();
 const drivers: Driver[] = [];
 const nodeName = (n: number) => `node${n}`;
@@ -47,7 +54,7 @@ async function applyAll(of: Swarm = swarm): Promise<void> {
 beforeAll(async () => {
   const addHost = (name: string, address: string, address6: string) => {
     machines.addHost(name, `${address}/24`);
-    machines.inside(name, 'ip', 'address', 'add', `${address6}/64`, 'dev', 'eth0', 'nodad');
+    machines.addAddress6(name, address6);
   };
   addHost('client', CLIENT, CLIENT6);
   for (const n of nodes) addHost(nodeName(n), nodeAddress(n), nodeAddress6(n));

@@ -3,7 +3,7 @@ import { macOf } from '../../lib/ip.js';
 import type { DesiredState } from '../../netlb/state.js';
 import { type Driver, eventually, Machines } from './plane-fixture.js';
 import { capture, type Member, type Net, stateOf } from './plane-nets.js';
-import { CLIENT, idOf, nodeAddress } from './plane-swarm.js';
+import { CLIENT, CLIENT6, idOf, nodeAddress, nodeAddress6 } from './plane-swarm.js';
 
 const dual: Net = {
   name: 'dual',
@@ -48,10 +48,10 @@ async function applyAll(backends?: Readonly<Record<string, number>>): Promise<vo
 
 beforeAll(async () => {
   machines.addHost('client', `${CLIENT}/24`);
-  machines.inside('client', 'ip', 'address', 'add', '2001:db8::100/64', 'dev', 'eth0', 'nodad');
+  machines.addAddress6('client', CLIENT6);
   for (const n of [1, 2]) {
     machines.addHost(`node${n}`, `${nodeAddress(n)}/24`);
-    machines.inside(`node${n}`, 'ip', 'address', 'add', `2001:db8::${n}/64`, 'dev', 'eth0', 'nodad');
+    machines.addAddress6(`node${n}`, nodeAddress6(n));
     drivers.push(await machines.driver(`node${n}`));
   }
   await applyAll();
@@ -212,15 +212,15 @@ describe('virtual address of IPv6', () => {
 describe('way out of IPv6', () => {
   test('tasks with IPv6 leave by the node under its address', async () => {
     await machines.serve('client', 'client');
-    expect(machines.ask(sandbox('s1'), 'tcp', '2001:db8::100', 80, 1)).toEqual(['client 2001:db8::1']);
-    expect(machines.ask(sandbox('d2'), 'udp', '2001:db8::100', 80, 1)).toEqual(['client 2001:db8::2']);
+    expect(machines.ask(sandbox('s1'), 'tcp', CLIENT6, 80, 1)).toEqual([`client ${nodeAddress6(1)}`]);
+    expect(machines.ask(sandbox('d2'), 'udp', CLIENT6, 80, 1)).toEqual([`client ${nodeAddress6(2)}`]);
     expect(machines.ask(sandbox('d1'), 'tcp', CLIENT, 80, 1)).toEqual(['client 192.0.2.1']);
   });
 
   test('those without IPv6, or without a gateway, have none', () => {
     for (const name of ['d4', 's2'])
       expect(machines.inside(sandbox(name), 'ip', '-6', 'route', 'show', 'default')).toBe('');
-    expect(machines.ask(sandbox('s2'), 'tcp', '2001:db8::100', 80, 1)).toEqual(['ENETUNREACH']);
+    expect(machines.ask(sandbox('s2'), 'tcp', CLIENT6, 80, 1)).toEqual(['ENETUNREACH']);
   });
 
   test('nobody comes in that way, nor from task to task', () => {
@@ -236,7 +236,7 @@ describe('way out of IPv6', () => {
           'eth1',
         )
         .flatMap(({ addr_info: list }) => list.filter(({ scope }) => scope === 'global').map(({ local }) => local))[0];
-    machines.inside('client', 'ip', 'route', 'replace', 'fd00:7473::/64', 'via', '2001:db8::1');
+    machines.inside('client', 'ip', 'route', 'replace', 'fd00:7473::/64', 'via', nodeAddress6(1));
     expect(machines.ask('client', 'tcp', address('s1') ?? '', 80, 1)[0]).toMatch(/no answer|EHOSTUNREACH|ENETUNREACH/);
     expect(machines.ask(sandbox('d1'), 'tcp', address('s1') ?? '', 80, 1)[0]).toMatch(/no answer|EHOSTUNREACH/);
   });

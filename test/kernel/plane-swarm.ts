@@ -14,6 +14,8 @@ import type {
 
 export const CLIENT = '192.0.2.100';
 export const nodeAddress = (node: number): string => `192.0.2.${node}`;
+export const CLIENT6 = '2001:db8::100';
+export const nodeAddress6 = (node: number): string => `2001:db8::${node}`;
 
 /** 25 characters that differ in the first ten. */
 export const idOf = (name: string): string => name.padEnd(25, '0');
