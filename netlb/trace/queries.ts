@@ -8,6 +8,7 @@ import type { Listener } from '../kernel/listeners.js';
 import type { FdbEntry, Neighbour } from '../kernel/neighbours.js';
 import type { Rule } from '../kernel/rules.js';
 import type { HookOutcome } from './evaluate.js';
+import type { IpvsAnswer } from './ipvs.js';
 import type { HookPacket } from './packet.js';
 import type { Hook } from './ruleset.js';
 
@@ -38,6 +39,8 @@ export interface Answers {
   readonly send: SendAnswer;
   readonly sightings: readonly Sighting[];
   readonly security: SecurityAnswer;
+  /** The service of a mark; null: there is none. */
+  readonly ipvs: IpvsAnswer | null;
 }
 
 export type Kind = keyof Answers;
@@ -63,6 +66,7 @@ export type Query =
   | ({ readonly kind: 'hook' } & HookQuestion & In)
   | ({ readonly kind: 'resolve'; readonly name: string } & In)
   | { readonly kind: 'security'; readonly source: string; readonly destination: string; readonly port: number }
+  | ({ readonly kind: 'ipvs'; readonly family: 4 | 6; readonly mark: number } & In)
   | { readonly kind: 'capture'; readonly id: string; readonly taps: readonly Tap[]; readonly tokens: readonly number[] }
   | ({ readonly kind: 'send'; readonly packet: ProbePacket } & In)
   | { readonly kind: 'sightings'; readonly id: string; readonly waitMs: number };

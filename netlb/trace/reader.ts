@@ -15,6 +15,7 @@ import { NAMESPACE_DIRECTORY, NODE_NAMESPACE } from '../names.js';
 import { EncryptionSocket } from '../reconcile/encryption.js';
 import { TableReader } from '../reconcile/tables.js';
 import { followHook } from './evaluate.js';
+import { readIpvs } from './ipvs.js';
 import { Captures } from './probe/captures.js';
 import { sendProbe } from './probe/send.js';
 import type {
@@ -106,6 +107,7 @@ export class KernelReader {
     capture: ({ id, taps, tokens }) => this.#captures.open(id, taps, tokens),
     send: ({ namespace, packet }) => this.#in(namespace, (inside) => ({ bytes: sendProbe(inside, packet) })),
     security: (query) => this.#in(NODE_NAMESPACE, (inside) => readSecurity(inside, query)),
+    ipvs: ({ namespace, family, mark }) => this.#in(namespace, (inside) => readIpvs(inside, { family, mark })),
     sightings: ({ id, waitMs }) => this.#captures.collect(id, waitMs),
   };
 

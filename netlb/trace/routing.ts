@@ -1,6 +1,7 @@
 /** Layer 3: what a namespace does with a packet, as its hooks, rules and routes say (net/ipv4 of the kernel). */
 import { familyOf } from '../../lib/ip.js';
 import { NO_MAC } from '../kernel/neighbours.js';
+import { balancedByIpvs } from './ipvs.js';
 import { inside, neighbourOf } from './neighbour.js';
 import type { HookPacket } from './packet.js';
 import type { RouteAnswer } from './queries.js';
@@ -78,7 +79,7 @@ export function receive(
   };
   packet = walk.hook(place, 'prerouting', packet);
   const route = lookUp(walk, place, packet, whyNot, link);
-  if (route.type === 'local') return { end: deliver(walk, place, { ...packet, local: true }, link.name, frame) };
+  if (route.type === 'local') return delivered(walk, place, { ...packet, local: true }, link, frame, whyNot);
   const output = walk.link(place, route.index)?.name ?? '';
   packet = walk.hook(place, 'forward', { ...packet, output, local: false });
   describeRoute(walk, place, route, packet);
@@ -290,8 +291,32 @@ export function arriveAt(walk: Walk, node: string, packet: HookPacket, at = pack
   return { place, link, frame: { source: '', destination: link.mac }, packet };
 }
 
+/** It is for the namespace itself, or for its IPVS, which sends it on as if it came from there (ip_vs_nat_xmit). */
+function delivered(
+  walk: Walk,
+  place: Place,
+  packet: HookPacket,
+  link: LinkFact,
+  frame: Arrival['frame'],
+  whyNot: (address: string) => string,
+): Next {
+  const arrived = walk.hook(place, 'input', { ...packet, input: link.name, output: '' });
+  const sent = balancedByIpvs(walk, place, arrived);
+  if (!sent) return { end: ended(walk, place, arrived, frame) };
+  // By the destination alone: the source is nobody's here.
+  const route = lookUp(walk, place, { ...sent, source: '', mark: 0, input: '' }, whyNot);
+  const output = walk.link(place, route.index)?.name ?? '';
+  const leaving = walk.hook(place, 'output', { ...sent, input: '', output });
+  describeRoute(walk, place, route, leaving);
+  return egress(walk, place, route, leaving, whyNot);
+}
+
 function deliver(walk: Walk, place: Place, packet: HookPacket, input: string, frame: Arrival['frame']): End {
   const arrived = walk.hook(place, 'input', { ...packet, input, output: '' });
+  return ended(walk, place, arrived, frame);
+}
+
+function ended(walk: Walk, place: Place, arrived: HookPacket, frame: Arrival['frame']): End {
   if (walk.leg === 'there') checkSocket(walk, place, arrived);
   return { kind: 'delivered', place, packet: arrived, frame };
 }
