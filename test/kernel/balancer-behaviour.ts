@@ -207,14 +207,18 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
       machines.inside(ingressSandbox, 'ipvsadm', '-d', '-f', '256', '-r', '10.0.0.11');
       machines.inside(ingressSandbox, 'ipvsadm', '-e', '-f', '256', '-r', '10.0.0.12', '-m', '-w', '7');
       machines.inside(ingressSandbox, 'ipvsadm', '-E', '-f', '257', '-s', 'lc');
+      machines.inside(ingressSandbox, 'ipvsadm', '-d', '-f', '256', '-6', '-r', '[fd00:6::11]:0');
       machines.inside(ingressSandbox, 'ipvsadm', '-A', '-t', '172.18.0.2:99');
+      machines.inside(ingressSandbox, 'ipvsadm', '-A', '-t', '[fd00:7473::2]:99');
       const { repairs } = (await drivers[0]?.repair()) ?? { repairs: [] };
       expect(repairs.map(({ message }) => message).sort()).toEqual(
         [
           'the destination 10.0.0.11 of the IPVS service FWM 256 was missing',
+          'the destination fd00:6::11 of the IPVS service FWM 256 IPv6 was missing',
           'the destination 10.0.0.12 of the IPVS service FWM 256 was not masquerading with weight 1',
           'the IPVS service FWM 257 was not rr',
           'nothing asked for the IPVS service TCP 172.18.0.2:99',
+          'nothing asked for the IPVS service TCP [fd00:7473::2]:99',
         ]
           .map((words) => `${words} (in ingress_sbox)`)
           .sort(),
