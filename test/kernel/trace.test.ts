@@ -277,6 +277,9 @@ describe('a fault made by hand is named', () => {
   });
 
   test('address taken off the receiver’s interface', async () => {
+    // A namespace begins with what the machine has; a host that forwards would send the packet on.
+    const forwards = run(sandbox('a2'), 'sysctl --values net.ipv4.ip_forward').trim();
+    fault(sandbox('a2'), 'sysctl -qw net.ipv4.ip_forward=0', `sysctl -qw net.ipv4.ip_forward=${forwards}`);
     fault(sandbox('a2'), 'ip address del 10.0.1.12/24 dev eth1', 'ip address add 10.0.1.12/24 dev eth1');
     expect(await lost()).toMatch(/^node2 a2 route: .*10\.0\.1\.12/);
   });
