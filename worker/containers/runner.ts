@@ -11,16 +11,13 @@ import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
-import { lastEnd, restGoal } from './record.js';
+import { LOST_EXIT_CODE, lastEnd, NOT_STARTED_EXIT_CODE, restGoal } from './record.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
 /** How long a start waits while its network has a problem. */
 const START_PATIENCE_MS = 5_000;
-/** Of a container that the executor has lost, and of one that could not be started. */
-const LOST_EXIT_CODE = 137;
-const NOT_STARTED_EXIT_CODE = 128;
 
 /**
  * Carries out the steps of one container of this machine, one after another. What has to outlive the daemon is
