@@ -131,8 +131,13 @@ test('at rest - what is secret in a service is in no file of a manager’s log a
     const isNew = (name: string) => name.startsWith('snapshot-') && !/^snapshot-0*1-0*1$/.test(name);
     await until(`${folder} has a snapshot`, 20, async () => (await readdir(folder)).some(isNew) || undefined);
   }
+  await succeed(2, 'update', '--snapshot-interval', '10000');
   // That it is the files which are looked at, and that there is something to find in them.
-  const search = (text: string) => execute('grep', ['--recursive', '--files-with-matches', '--text', text, ...folders]);
+  const search = (text: string) =>
+    until('no file goes while all are read', 20, async () => {
+      const found = await execute('grep', ['--recursive', '--files-with-matches', '--text', text, ...folders]);
+      return found.code < 2 ? found : undefined;
+    });
   for (const folder of folders) expect((await search('tsswwal')).stdout).toContain(`${folder}/wal-`);
   expect(await search(secret)).toMatchObject({ code: 1, stdout: '' });
   expect(await search(Buffer.from(secret).toString('base64').slice(0, 20))).toMatchObject({ code: 1 });
