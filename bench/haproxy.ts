@@ -6,7 +6,7 @@ import { until } from './swarm.js';
 
 const configuration = (at: string, server: string) => `
 global
-  maxconn 20000
+  maxconn 2000
 defaults
   mode tcp
   timeout connect 5s
@@ -33,7 +33,12 @@ export async function haproxy(netns: string, at: string, server: string): Promis
         () => true,
         () => false,
       );
-    await until(answers, 10_000, `haproxy at ${at}`);
+    try {
+      await until(answers, 10_000, `haproxy at ${at}`);
+    } catch (error) {
+      child.kill();
+      throw error;
+    }
     return child;
   } finally {
     rmSync(folder, { recursive: true });
