@@ -132,6 +132,7 @@ export class TellingExecutor implements ContainerExecutor {
 
   wait: ContainerExecutor['wait'] = (...args) => this.#executor.wait(...args);
   inspect: ContainerExecutor['inspect'] = (id) => this.#executor.inspect(id);
+  isAlive: ContainerExecutor['isAlive'] = (id) => this.#executor.isAlive(id);
   list: ContainerExecutor['list'] = () => this.#executor.list();
   logs: ContainerExecutor['logs'] = (...args) => this.#executor.logs(...args);
   facts: ContainerExecutor['facts'] = (id) => this.#executor.facts(id);

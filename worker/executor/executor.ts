@@ -37,6 +37,8 @@ export interface Executor {
    */
   remove(id: string, options?: { readonly keepVolumes?: boolean }): Promise<void>;
   inspect(id: string): Promise<ContainerState | undefined>;
+  /** Whether its first process is there: no longer from its end on, which `inspect` and `wait` tell a moment later. */
+  isAlive(id: string): Promise<boolean>;
   /** All containers of this executor's data folder, whatever state they are in. */
   list(): Promise<readonly ContainerState[]>;
   /**

@@ -16,7 +16,7 @@ export interface ChecksOptions extends CheckContext {
   readonly health: ContainerHealth;
   /** After each check; the next one waits for it. */
   onHealth(health: ContainerHealth, before: ContainerHealth): Promise<void>;
-  /** Whether the container still runs. */
+  /** Whether the container still runs; not from its end on, before anybody else knows of that. */
   runs(): Promise<boolean>;
 }
 

@@ -30,7 +30,7 @@ function machine(stored: readonly StoredHealth[] = []) {
     output: '',
     /** Of each check at once; undefined: it goes on until the test ends it. */
     exit: { code: 0, error: '' } as Exit | undefined,
-    status: 'running' as ContainerState['status'],
+    alive: true,
     refusal: undefined as Error | undefined,
     changes: 0,
     monitor: undefined as unknown as HealthMonitor,
@@ -42,10 +42,9 @@ function machine(stored: readonly StoredHealth[] = []) {
     if (world.exit) exit.resolve(world.exit);
     return streams(exit.promise, world.output);
   };
-  const inspect = async (id: string) => ({ ...container(id), status: world.status });
   world.monitor = new HealthMonitor(
     {
-      executor: { exec, inspect },
+      executor: { exec, isAlive: async () => world.alive },
       store: { put: async (record) => void saved.push(record), delete: async () => undefined },
       clock,
       log: silentLogger,
@@ -154,7 +153,7 @@ describe('health monitor', () => {
     const world = machine();
     world.exit = { code: 137, error: '' };
     watched(world);
-    world.status = 'exited';
+    world.alive = false;
     await world.clock.advance(30 * SECOND);
     expect(world.monitor.of('a')).toMatchObject({ status: STARTING, failingStreak: 0, log: [] });
   });

@@ -14,7 +14,7 @@ import { newHealth } from './health.js';
 const PARALLEL_STARTS = 2;
 
 export interface HealthMonitorOptions {
-  readonly executor: Pick<Executor, 'inspect'> & Pick<InteractiveExecutor, 'exec'>;
+  readonly executor: Pick<Executor, 'isAlive'> & Pick<InteractiveExecutor, 'exec'>;
   readonly store: Pick<Store<StoredHealth>, 'put' | 'delete'>;
   /** Told the status of a container, as "healthy", when it is another. */
   readonly onStatus?: (id: string, status: string) => void;
@@ -86,7 +86,7 @@ export class HealthMonitor {
       exec: (container, settings) => executor.exec(container, settings),
       starts: this.#starts,
       clock,
-      runs: async () => (await executor.inspect(id))?.status === 'running',
+      runs: () => executor.isAlive(id),
       onHealth: async (next, before) => {
         const record = { id, startedAt, health: next };
         this.#known.set(id, record);

@@ -33,7 +33,7 @@ import { topOf } from './observe/top.js';
 import { usageOf } from './observe/usage.js';
 import { Operations } from './operations.js';
 import { writeNames } from './prepare.js';
-import { attach, exec, runningProcess } from './processes.js';
+import { aliveProcess, attach, exec, runningProcess } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
 import { Runtime } from './runtime/runtime.js';
@@ -220,6 +220,11 @@ export class OciExecutor implements Executor, InteractiveExecutor {
 
   async inspect(id: string): Promise<ContainerState | undefined> {
     return this.#containers.get(id)?.state;
+  }
+
+  async isAlive(id: string): Promise<boolean> {
+    const container = this.#containers.get(id);
+    return container !== undefined && aliveProcess(container) !== undefined;
   }
 
   async list(): Promise<readonly ContainerState[]> {

@@ -72,10 +72,16 @@ export async function exec(
   }
 }
 
+/** The first process of a container; undefined when it has not begun or has ended, whether that is known or not. */
+export function aliveProcess({ running, process }: Container): ProcessIdentity | undefined {
+  return running && process && isAlive(process) ? process : undefined;
+}
+
 /** @throws FAILED_PRECONDITION when the container does not run */
-export function runningProcess({ id, running, process }: Container): ProcessIdentity {
-  if (running && process && isAlive(process)) return process;
-  throw failedPrecondition(`container ${id} is not running`, { value: id });
+export function runningProcess(container: Container): ProcessIdentity {
+  const process = aliveProcess(container);
+  if (process) return process;
+  throw failedPrecondition(`container ${container.id} is not running`, { value: container.id });
 }
 
 /** The files of a running container as its first process sees them. @throws FAILED_PRECONDITION when it does not run */
