@@ -1,13 +1,15 @@
 import { failedPrecondition } from '../../lib/errors.js';
-import { close, duplicate, O_RDONLY, open } from './syscalls.js';
+import { close, O_RDONLY, open } from './syscalls.js';
 
 /** Values of select(2). */
 const FD_SETSIZE = 1024;
-/** One is needed; the others are for what other threads open in between. */
-const RESERVED = 4;
+/** Of a run, one for libnftables' socket: what is free just then, other threads may take, and keep. */
+const FREED = 2;
+/** So that many may be lost to them before there is none. What they give back is kept again. */
+const RESERVED = 64;
 
 /** Descriptors under FD_SETSIZE that stand for nothing. */
-let reserved: number[] | undefined;
+const reserved: number[] = [];
 
 /**
  * Runs `fn` with the lowest descriptors free. libnftables waits for the kernel by select(2), and the C library
@@ -16,8 +18,8 @@ let reserved: number[] | undefined;
  * @throws FAILED_PRECONDITION when there is none after all
  */
 export function withLowDescriptor<T>(fn: () => T): T {
-  reserved ??= reserve();
-  for (const fd of reserved) close(fd);
+  reserve();
+  for (const fd of reserved.splice(-FREED)) close(fd);
   try {
     const lowest = open('/dev/null', O_RDONLY);
     close(lowest);
@@ -27,13 +29,17 @@ export function withLowDescriptor<T>(fn: () => T): T {
       });
     return fn();
   } finally {
-    reserved = reserve();
+    reserve();
   }
 }
 
-function reserve(): number[] {
-  const first = open('/dev/null', O_RDONLY);
-  const all = [first, ...Array.from({ length: RESERVED - 1 }, () => duplicate(first))];
-  for (const fd of all) if (fd >= FD_SETSIZE) close(fd);
-  return all.filter((fd) => fd < FD_SETSIZE);
+function reserve(): void {
+  while (reserved.length < RESERVED) {
+    const fd = open('/dev/null', O_RDONLY);
+    if (fd >= FD_SETSIZE) {
+      close(fd);
+      return;
+    }
+    reserved.push(fd);
+  }
 }
