@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { seeded } from '../../lib/seeded-random.js';
 import { differenceOf } from './elements.js';
 
 const many = (count: number, prefix = 'e') => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
@@ -34,11 +35,7 @@ describe('differenceOf', () => {
   });
 
   test('any two lists', () => {
-    let seed = 1;
-    const random = (below: number) => {
-      seed = (seed * 16_807) % 2_147_483_647;
-      return seed % below;
-    };
+    const random = seeded(1);
     for (let round = 0; round < 200; round++) {
       const list = () => [...new Set(Array.from({ length: random(30) }, () => `e${random(40)}`))];
       const [wanted, now] = [list(), list()];
