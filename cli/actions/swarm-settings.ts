@@ -48,22 +48,30 @@ export async function updateSwarm(context: Context, flags: Flags): Promise<void>
 }
 
 interface ClusterChange extends Pick<Change<Cluster, ClusterSpec>, 'what' | 'wanted' | 'has'> {
-  /** Whose token is to be another one. */
-  readonly rotate: 'worker' | 'manager' | undefined;
+  /** What is to be another one: a role's token, or the keys of encrypted networks. */
+  readonly rotate: 'worker' | 'manager' | 'networkKeys' | undefined;
 }
 
-async function changeCluster(context: Context, { rotate, ...deed }: ClusterChange): Promise<Cluster> {
+/** @returns the cluster before and after */
+export async function changeCluster(
+  context: Context,
+  { rotate, ...deed }: ClusterChange,
+): Promise<{ readonly before: Cluster; readonly after: Cluster }> {
   const control = await context.control();
-  const { after } = await change<Cluster, ClusterSpec>(context.io.clock, {
+  const isRole = rotate === 'worker' || rotate === 'manager';
+  return change<Cluster, ClusterSpec>(context.io.clock, {
     ...deed,
-    look: rotate === undefined ? 'tsswarm info' : `tsswarm join-token ${rotate}`,
+    look: isRole ? `tsswarm join-token ${rotate}` : 'tsswarm info',
     read: async () => (await control.getCluster({})).cluster,
     write: async ({ meta: { version } }, spec) => {
-      const rotations = { rotateWorkerToken: rotate === 'worker', rotateManagerToken: rotate === 'manager' };
+      const rotations = {
+        rotateWorkerToken: rotate === 'worker',
+        rotateManagerToken: rotate === 'manager',
+        rotateNetworkKeys: rotate === 'networkKeys',
+      };
       return (await control.updateCluster({ version, spec, ...rotations })).cluster;
     },
   });
-  return after;
 }
 
 export async function joinToken(context: Context, role: string, flags: Flags): Promise<void> {
@@ -78,13 +86,14 @@ export async function joinToken(context: Context, role: string, flags: Flags): P
   context.io.out(joinText(role, token, advertiseAddress));
 }
 
-function rotate(context: Context, role: 'worker' | 'manager'): Promise<Cluster> {
-  return changeCluster(context, {
+async function rotate(context: Context, role: 'worker' | 'manager'): Promise<Cluster> {
+  const { after } = await changeCluster(context, {
     what: `the ${role} token was rotated`,
     wanted: ({ spec }) => spec,
     rotate: role,
     has: (now, _, before) => now.joinTokens[role] !== before.joinTokens[role],
   });
+  return after;
 }
 
 /** What the operator runs on the machines that shall join. */

@@ -98,5 +98,14 @@ export function registerNetwork(program: Command, context: Context): void {
       await pruneNetworks(context, flagsOf(command));
     });
 
+  network
+    .command('rotate-keys')
+    .description('Give encrypted networks new keys now, and end the old ones')
+    .option('-d, --detach', 'Exit at once instead of waiting until no node takes the old ones')
+    .action(async (_options, command: Command) => {
+      const { rotateNetworkKeys } = await import('../actions/network-keys.js');
+      await rotateNetworkKeys(context, flagsOf(command));
+    });
+
   registerTrace(network, context);
 }

@@ -2,6 +2,7 @@ import { invalidArgument, SwarmError } from '../../lib/errors.js';
 import type { ClusterSpec, ControlService } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import { newToken } from '../join/tokens.js';
+import { retireAll } from '../keys/ring.js';
 import type { Store } from '../store/store.js';
 import { redact } from './redact.js';
 import { checkLabels } from './validate/names.js';
@@ -18,7 +19,7 @@ export function clusterHandlers(store: Store): ClusterHandlers {
       return { cluster: redact('cluster', store.view().cluster()) };
     },
 
-    async updateCluster({ version, spec, rotateWorkerToken, rotateManagerToken }, { requestId }) {
+    async updateCluster({ version, spec, rotateWorkerToken, rotateManagerToken, rotateNetworkKeys }, { requestId }) {
       checkClusterSpec(spec);
       await store.update((draft) => {
         const cluster = draft.cluster();
@@ -31,6 +32,7 @@ export function clusterHandlers(store: Store): ClusterHandlers {
             worker: rotateWorkerToken ? newToken(digest) : cluster.joinTokens.worker,
             manager: rotateManagerToken ? newToken(digest) : cluster.joinTokens.manager,
           },
+          networkKeys: rotateNetworkKeys ? retireAll(cluster.networkKeys) : cluster.networkKeys,
         });
       }, requestId);
       return { cluster: redact('cluster', store.view().cluster()) };

@@ -103,11 +103,15 @@ describe('cluster', () => {
     const { store, control } = await openControl();
     const keys = [{ key: Buffer.alloc(32, 7), time: 1, createdAt: 0 }];
     await store.update((draft) =>
-      draft.update('cluster', { ...draft.cluster(), networkKeys: { clock: 1, keys, sending: 1 } }),
+      draft.update('cluster', {
+        ...draft.cluster(),
+        networkKeys: NetworkKeyRing.create({ clock: 1, keys, sending: 1 }),
+      }),
     );
     const { cluster } = await control.getCluster({}, context);
     expect(cluster.rootCa.key).toHaveLength(0);
-    expect(cluster.networkKeys).toEqual(NetworkKeyRing.create());
+    const shown = [{ key: new Uint8Array(0), time: 1, createdAt: 0 }];
+    expect(cluster.networkKeys).toEqual(NetworkKeyRing.create({ clock: 1, keys: shown, sending: 1 }));
     expect(cluster.spec).toMatchObject({ taskHistoryLimit: 5, dispatcherHeartbeat: 5e9 });
     const request = UpdateClusterRequest.create({
       version: cluster.meta.version,
@@ -118,6 +122,17 @@ describe('cluster', () => {
     expect(after.joinTokens.manager).toBe(cluster.joinTokens.manager);
     expect(after.joinTokens.worker).not.toBe(cluster.joinTokens.worker);
     await expect(control.updateCluster(request, context)).rejects.toMatchObject({ code: 'ABORTED' });
+  });
+
+  test('update - retires the keys of encrypted networks that there are, and makes none: their loop does', async () => {
+    const { store, control } = await openControl();
+    const keys = [1, 2].map((time) => ({ key: Buffer.alloc(32, time), time, createdAt: 0 }));
+    const ring = NetworkKeyRing.create({ clock: 2, keys, sending: 1 });
+    await store.update((draft) => draft.update('cluster', { ...draft.cluster(), networkKeys: ring }));
+    const { spec, meta } = store.view().cluster();
+    const request = UpdateClusterRequest.create({ version: meta.version, spec, rotateNetworkKeys: true });
+    await control.updateCluster(request, context);
+    expect(store.view().cluster().networkKeys).toEqual({ ...ring, retired: 2 });
   });
 
   test('update - a heartbeat that is too short is refused', async () => {

@@ -1,13 +1,4 @@
-import {
-  type Cluster,
-  NetworkKeyRing,
-  type Node,
-  type Secret,
-  type Service,
-  type ServiceSpec,
-  type Task,
-  type TaskSpec,
-} from '../../proto/gen/index.js';
+import type { Cluster, Node, Secret, Service, ServiceSpec, Task, TaskSpec } from '../../proto/gen/index.js';
 import type { Kind, ObjectTypes } from '../store/store.js';
 
 /** Objects as operators may see them: without what proves identity, decrypts, or opens registries. */
@@ -23,10 +14,10 @@ const redactTaskSpec = (spec: TaskSpec): TaskSpec =>
 const redactServiceSpec = (spec: ServiceSpec): ServiceSpec => ({ ...spec, task: redactTaskSpec(spec.task) });
 
 const REDACT: { readonly [K in Kind]?: (object: ObjectTypes[K]) => ObjectTypes[K] } = {
-  cluster: (cluster: Cluster) => ({
+  cluster: ({ rootCa, networkKeys, ...cluster }: Cluster) => ({
     ...cluster,
-    rootCa: { ...cluster.rootCa, key: NOTHING, rotation: undefined },
-    networkKeys: NetworkKeyRing.create(),
+    rootCa: { ...rootCa, key: NOTHING, rotation: undefined },
+    networkKeys: { ...networkKeys, keys: networkKeys.keys.map((key) => ({ ...key, key: NOTHING })) },
     unlockKeys: [],
   }),
   node: (node: Node) => ({ ...node, credentialDigest: NOTHING }),

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Network, NetworkAttachmentConfig, NetworkSpec, TaskSpec } from '../../proto/gen/index.js';
+import { Network, NetworkAttachmentConfig, NetworkKeyRing, NetworkSpec, TaskSpec } from '../../proto/gen/index.js';
 import { TestSwarm } from '../testing/swarm.js';
 
 const secret = Network.create({
@@ -11,7 +11,7 @@ const inSecret = TaskSpec.create({ networks: [NetworkAttachmentConfig.create({ t
 async function setRing(swarm: TestSwarm, clock: number): Promise<void> {
   const keys = [{ key: Buffer.alloc(32, clock), time: 1, createdAt: 0 }];
   await swarm.store.update((draft) =>
-    draft.update('cluster', { ...draft.cluster(), networkKeys: { clock, keys, sending: 1 } }),
+    draft.update('cluster', { ...draft.cluster(), networkKeys: NetworkKeyRing.create({ clock, keys, sending: 1 }) }),
   );
 }
 

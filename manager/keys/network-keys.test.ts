@@ -15,7 +15,7 @@ import type { MemoryStore } from '../store/memory-store.js';
 import { runLoops, type TestLoops } from '../testing/loops.js';
 import { testCluster, testNode, testService } from '../testing/objects.js';
 import { NetworkKeys } from './network-keys.js';
-import { KEY_PATIENCE, KEY_PERIOD } from './ring.js';
+import { KEY_LINGER, KEY_PATIENCE, KEY_PERIOD, retireAll } from './ring.js';
 
 const network = Network.create({
   id: 'secretnetwork000000000000',
@@ -122,6 +122,25 @@ test('a node that has few packets left under the key gets another at once, one t
   expect(ring(store)).toEqual({ clock: 3, keys: [1, 2], sending: 2 });
   await change(loops, inNetwork, { wornNetworkKey: 2 });
   expect(ring(store)).toEqual({ clock: 4, keys: [1, 2, 3], sending: 2 });
+});
+
+test('retired keys are replaced at once, and go when every node sends under the new one', async () => {
+  const loops = await swarm();
+  const { store, inNetwork } = loops;
+  await store.update((draft) => {
+    const cluster = draft.cluster();
+    draft.update('cluster', { ...cluster, networkKeys: retireAll(cluster.networkKeys) });
+  });
+  await loops.settle();
+  expect(ring(store)).toEqual({ clock: 2, keys: [1, 2], sending: 1 });
+  await change(loops, inNetwork, { networkKeyClock: 2 });
+  expect(ring(store)).toEqual({ clock: 3, keys: [1, 2], sending: 2 });
+  await pass(loops, KEY_LINGER);
+  expect(ring(store).keys).toEqual([1, 2]);
+  await change(loops, inNetwork, { networkKeyClock: 3 });
+  expect(ring(store)).toEqual({ clock: 4, keys: [2], sending: 2 });
+  await pass(loops, KEY_PERIOD - 1);
+  expect(ring(store).clock).toBe(5);
 });
 
 test('when a node comes whose address makes an SPI of two keys, there is a new key at once', async () => {

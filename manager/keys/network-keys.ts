@@ -7,7 +7,7 @@ import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js'
 import { occupiesNode } from '../common/tasks.js';
 import { wakeAt } from '../common/wake-at.js';
 import { type Commit, isEvent, type Kind, type ReadView } from '../store/store.js';
-import { isPrepared, nextLook, nextRing } from './ring.js';
+import { isPrepared, isWaiting, nextLook, nextRing } from './ring.js';
 
 /** Makes the keys of encrypted overlays and lets nodes change over from one to the next. */
 export class NetworkKeys implements Reaction {
@@ -50,17 +50,17 @@ export class NetworkKeys implements Reaction {
         const cluster = clusterOf(draft);
         const next = this.#next(draft);
         if (!cluster || !next) return undefined;
-        const forgotten = isPrepared(cluster.networkKeys) ? behind(draft) : [];
+        const forgotten = isWaiting(cluster.networkKeys) ? behind(draft) : [];
         return { ring: draft.update('cluster', { ...cluster, networkKeys: next }).networkKeys, forgotten };
       });
       if (changed) {
         const { ring, forgotten } = changed;
         const details = { clock: ring.clock, keys: ring.keys.map(({ time }) => time), sending: ring.sending };
-        log.info(details, isPrepared(ring) ? 'nodes are told a new network key' : 'nodes send under a new network key');
+        log.info(details, isPrepared(ring) ? 'nodes are told a new network key' : words(ring));
         if (forgotten.length > 0)
           log.warn(
             { nodes: forgotten },
-            'these nodes have not applied the new network key, and are no longer waited for',
+            'these nodes have not applied the last change of network keys, and are no longer waited for',
           );
       }
     }
@@ -74,7 +74,7 @@ export class NetworkKeys implements Reaction {
     const keys = ring.keys.map(({ key }) => key);
     return nextRing(ring, {
       now: this.#options.clock.now(),
-      behind: isPrepared(ring) ? behind(view) : [],
+      behind: isWaiting(ring) ? behind(view) : [],
       forced: isWorn(ring, view) || this.#collide(ring, addresses),
       newKey: () => newKey(keys, addresses),
     });
@@ -93,14 +93,20 @@ export class NetworkKeys implements Reaction {
 
   #arm(view: ReadView): void {
     this.#cancel();
+    const { clock } = this.#options;
     const ring = clusterOf(view)?.networkKeys;
     if (!ring) return;
-    this.#cancel = wakeAt(this.#options.clock, nextLook(ring), () => {
+    this.#cancel = wakeAt(clock, nextLook(ring, clock.now()), () => {
       this.#due = true;
       this.#loop.wake();
     });
   }
 }
+
+const words = ({ sending, keys }: NetworkKeyRing): string =>
+  keys[0]?.time === sending && sending > 1
+    ? 'nodes take only the newest network key'
+    : 'nodes send under a new network key';
 
 /** What of a node the keys depend on: the rest of it changes often. */
 const concern = ({ dataPathAddress, networkKeyClock, wornNetworkKey, status }: Node): string =>

@@ -112,6 +112,21 @@ describe('swarm', () => {
     expect((await swarm.cli('join-token', 'boss')).err).toContain('unknown role "boss"');
   });
 
+  it('network rotate-keys - waits until the keys there were are gone', async () => {
+    const keys = () => swarm.store.view().cluster().networkKeys.keys;
+    await expect.poll(() => keys().length).toBe(1);
+    const [first] = keys();
+    expect(await swarm.cli('network', 'rotate-keys')).toEqual({
+      code: 0,
+      out: 'Rotated the keys of encrypted networks.\n',
+      err: '',
+    });
+    expect(keys().map(({ time }) => time)).toEqual([(first?.time ?? 0) + 1]);
+    expect((await swarm.cli('network', 'rotate-keys', '--detach')).out).toBe(
+      'Keys of encrypted networks are being rotated.\n',
+    );
+  });
+
   it('update', async () => {
     expect(await swarm.cli('swarm', 'update', '--task-history-limit', '3')).toMatchObject({
       code: 0,

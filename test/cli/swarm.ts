@@ -15,6 +15,7 @@ import { bootstrapSwarm } from '../../manager/bootstrap.js';
 import { controlHandlers } from '../../manager/control/handlers.js';
 import { Dependencies } from '../../manager/dependencies/dependencies.js';
 import { JobStarter } from '../../manager/jobs/job-starter.js';
+import { NetworkKeys } from '../../manager/keys/network-keys.js';
 import { Orchestrator } from '../../manager/orchestrator/orchestrator.js';
 import { TaskReaper } from '../../manager/orchestrator/reaper.js';
 import { Rebalancer } from '../../manager/rebalancer/rebalancer.js';
@@ -104,9 +105,16 @@ export class TestSwarm {
     });
     const { signal } = this.#stopping;
     const options = { store, clock: systemClock, log: silentLogger };
-    const loops = [Allocator, Scheduler, Dependencies, Orchestrator, Rebalancer, TaskReaper, JobStarter].map(
-      (Loop) => new Loop(options),
-    );
+    const loops = [
+      Allocator,
+      Scheduler,
+      Dependencies,
+      Orchestrator,
+      Rebalancer,
+      TaskReaper,
+      JobStarter,
+      NetworkKeys,
+    ].map((Loop) => new Loop(options));
     const supervised = loops.map((loop) => supervise('loop', loop, { clock: systemClock, log: silentLogger, signal }));
     this.#running = Promise.all([...supervised, this.#playAgents(signal)]);
     const logs = { read: (request: LogsRequest) => this.#logs(request) };
