@@ -1,4 +1,5 @@
 import type { ContainerSpec } from '../../proto/gen/specs.js';
+import { applyCapabilityFlags } from './capabilities.js';
 import type { Flags } from './flags.js';
 import { applyHealthFlags } from './health.js';
 import { editList, editRecord, editStrings } from './lists.js';
@@ -76,19 +77,4 @@ function applyEnvFlags(current: readonly string[], flags: Flags, { env, envFiles
   const fromFiles = envFiles.flatMap((text) => parseEnvFile(text, env));
   const base = [...new Map([...current, ...fromFiles].map((v) => [envKey(v), v] as const)).values()];
   return editList(base, flags, 'env', { parse: (text) => parseEnv(text, env), key: envKey });
-}
-
-/** CAP_NET_ADMIN, net_admin and NET_ADMIN are the same; a capability is added or dropped, not both. */
-function applyCapabilityFlags(spec: ContainerSpec, flags: Flags): Partial<ContainerSpec> {
-  const normal = (text: string) => {
-    const name = text.toUpperCase();
-    return name === 'ALL' || name.startsWith('CAP_') ? name : `CAP_${name}`;
-  };
-  const add = editStrings(spec.capabilityAdd, flags, 'cap-add', normal);
-  const drop = editStrings(spec.capabilityDrop, flags, 'cap-drop', normal);
-  const given = (flag: string) => new Set(flags.list(flag).map(normal));
-  return {
-    capabilityAdd: add.filter((name) => !given('cap-drop').has(name)),
-    capabilityDrop: drop.filter((name) => given('cap-drop').has(name) || !given('cap-add').has(name)),
-  };
 }

@@ -286,11 +286,14 @@ describe('applyServiceFlags on an existing spec', () => {
     ]);
   });
 
-  it('a capability that is dropped is no longer added', () => {
-    const spec = create({ capAdd: ['NET_ADMIN'] });
-    const { capabilityAdd, capabilityDrop } = update(spec, { capDrop: ['cap_net_admin'] }).task.container;
-    expect(capabilityAdd).toEqual([]);
-    expect(capabilityDrop).toEqual(['CAP_NET_ADMIN']);
+  it('a capability that was added and is dropped is neither, as one that was dropped and is added', () => {
+    const spec = create({ capAdd: ['NET_ADMIN', 'net_raw'], capDrop: ['kill'] });
+    const { capabilityAdd, capabilityDrop } = update(spec, {
+      capDrop: ['cap_net_admin', 'chown'],
+      capAdd: ['KILL', 'sys_time'],
+    }).task.container;
+    expect(capabilityAdd).toEqual(['CAP_NET_RAW', 'CAP_SYS_TIME']);
+    expect(capabilityDrop).toEqual(['CAP_CHOWN']);
   });
 
   it('scales by load within a range, from the number that is nearest', () => {

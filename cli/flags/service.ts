@@ -236,6 +236,7 @@ function applyPlacementFlags(placement: Placement, flags: Flags): Placement {
   };
 }
 
+/** An empty `--log-driver` is back to the default one. */
 function applyLogFlags(current: LogDriver | undefined, flags: Flags): LogDriver | undefined {
   const options = flags.each('log-opt', parsePair);
   if (!flags.has('log-driver') && options.length === 0) return current;
@@ -243,6 +244,7 @@ function applyLogFlags(current: LogDriver | undefined, flags: Flags): LogDriver 
   const name = flags.text('log-driver') ?? base.name;
   const kept = name === base.name ? base.options : {};
   const driver = { name, options: { ...kept, ...Object.fromEntries(options) } };
+  if (name === '' && options.length === 0) return undefined;
   logSettings(driver.name, driver.options);
   return driver;
 }
