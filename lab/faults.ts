@@ -1,4 +1,6 @@
-import { type LabLayout, type NodeLayout, SWITCH } from './layout.js';
+import { readFileSync } from 'node:fs';
+import { labMounts } from './inventory.js';
+import { type LabLayout, type NodeLayout, namespaceFile, SWITCH } from './layout.js';
 import { runIn } from './underlay.js';
 
 /** Faults of the underlay: packets of a node are dropped in the switch, as by a pulled cable. */
@@ -33,8 +35,10 @@ export async function heal(node: NodeLayout): Promise<void> {
   ]);
 }
 
-/** Names of the lab's nodes that are cut off. */
+/** Names of the lab's nodes that are cut off; none when the lab is half gone and has no switch. */
 export async function partitioned(lab: LabLayout): Promise<ReadonlySet<string>> {
+  if (!labMounts(readFileSync('/proc/self/mountinfo', 'utf8'), lab).includes(namespaceFile(lab, SWITCH)))
+    return new Set();
   const listing = JSON.parse(await runIn(lab, SWITCH, 'nft', ['-j', 'list', 'chains', 'bridge'])) as {
     readonly nftables: readonly { readonly chain?: { readonly table: string; readonly name: string } }[];
   };

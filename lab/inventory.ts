@@ -80,9 +80,11 @@ async function hostLinks(): Promise<readonly { readonly name: string; readonly l
   );
 }
 
-export function isEmpty(inventory: Inventory): boolean {
-  return Object.values(inventory).every((items: readonly unknown[]) => items.length === 0);
-}
+export const isEmpty = (inventory: Inventory): boolean => sizeOf(inventory) === 0;
+
+/** How many things there are. */
+export const sizeOf = (inventory: Inventory): number =>
+  Object.values(inventory).reduce((sum, items: readonly unknown[]) => sum + items.length, 0);
 
 /** One line for each thing that is left. */
 export function describeInventory(inventory: Inventory): readonly string[] {

@@ -4,11 +4,12 @@ import path from 'node:path';
 import { systemClock } from '../lib/clock.js';
 import { errnoOf, internal } from '../lib/errors.js';
 import { run } from './command.js';
-import { describeInventory, type Inventory, isEmpty, takeInventory } from './inventory.js';
+import { describeInventory, type Inventory, sizeOf, takeInventory } from './inventory.js';
 import { CGROUP_ROOT, LAB_FOLDERS, type LabLayout, titleOf } from './layout.js';
 import { signalAll } from './processes.js';
 
-const DEADLINE = 20_000;
+/** Milliseconds for something to go: of a crowded lab on a busy machine all of it may take minutes. */
+const PATIENCE = 20_000;
 const POLL = 20;
 
 /**
@@ -18,13 +19,19 @@ const POLL = 20;
  * @throws INTERNAL that lists what could not be removed
  */
 export async function takeDown(lab: LabLayout): Promise<boolean> {
-  const deadline = systemClock.now() + DEADLINE;
+  let deadline = systemClock.now() + PATIENCE;
   let inventory = await takeInventory(lab);
-  if (isEmpty(inventory)) return false;
+  let least = sizeOf(inventory);
+  if (least === 0) return false;
   for (;;) {
     await removeOnce(lab, inventory);
     inventory = await takeInventory(lab);
-    if (isEmpty(inventory)) return true;
+    const left = sizeOf(inventory);
+    if (left === 0) return true;
+    if (left < least) {
+      least = left;
+      deadline = systemClock.now() + PATIENCE;
+    }
     if (systemClock.now() > deadline) {
       throw internal(
         `the ${titleOf(lab)} could not be taken down whole; there is still\n  ${describeInventory(inventory).join('\n  ')}`,

@@ -80,6 +80,13 @@ test('lab down --name - takes that lab whole, and leaves the other alone', async
   expect(await tsswarm('lab', 'down', '--name', OTHER.name)).toBe(`There is no lab "${OTHER.name}".\n`);
 });
 
+test('lab ls - a lab that went half, its switch gone before its nodes: they are shown, and lab down takes them', async () => {
+  await execute('ip', ['netns', 'add', `${OTHER.prefix}node1`]);
+  await execute('umount', [namespaceFile(OTHER, 'node1')]);
+  expect(await rows('--name', OTHER.name)).toEqual([[OTHER.name, 'node1', '203.0.113.1', 'Stopped']]);
+  expect(await tsswarm('lab', 'down', '--name', OTHER.name)).toBe(`The lab "${OTHER.name}" is down.\n`);
+});
+
 test.each(['Blue', 'a_b', '../x', 'x'.repeat(33)])('the name "%s" is refused', async (name) => {
   const { code, stderr } = await tsswarmOutcome(['lab', 'up', '--name', name]);
   expect(stderr).toContain(`Error: "${name}" is not a name for a lab`);
