@@ -3,7 +3,7 @@ import { mesh } from './mesh.js';
 import { meshDocker } from './mesh-docker/mesh-docker.js';
 import { meshScale } from './mesh-scale/mesh-scale.js';
 import { network } from './network/network.js';
-import { overlay } from './overlay.js';
+import { overlay } from './overlay/overlay.js';
 import { raft } from './raft/raft.js';
 import { scale } from './scale/scale.js';
 

@@ -1,5 +1,5 @@
-import type { PathEnds } from './overlay.js';
-import { run } from './run.js';
+import { run } from '../run.js';
+import type { PathEnds } from './path-ends.js';
 
 const PREFIX = 'bench-hand';
 const NODES = [1, 2] as const;

@@ -1,53 +1,40 @@
-import { spawn } from 'node:child_process';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LAB, netnsFile, nodeOf } from '../demo/cli.js';
-import { namespaceFile } from '../lab/layout.js';
-import { addressOf } from '../lib/ip.js';
-import { ControlService, Filter, ListTasksRequest, TaskState } from '../proto/gen/index.js';
-import { Channel } from '../proto/rpc/client.js';
+import { LAB } from '../../demo/cli.js';
+import { namespaceFile } from '../../lab/layout.js';
+import { DockerSwarm } from '../docker-swarm.js';
+import { have, keep, median, run, runAsync, table } from '../run.js';
+import { TASK_COMMAND, until } from '../swarm.js';
+import { CLI, labAddress, TsSwarm } from '../ts-swarm.js';
 import { HandmadeOverlay } from './handmade-overlay.js';
-import { importPrograms } from './image.js';
-import { have, keep, median, run, runAsync, table } from './run.js';
-import { CLI, labAddress } from './ts-swarm.js';
+import { bitsPerSecond, type PathEnds } from './path-ends.js';
+import { dockerEnds, taskEnds } from './task-ends.js';
 
 const ROUNDS = 5;
 const SECONDS = 2;
-
-/** Two ends of a path: files of network namespaces, and the address of the server's end. */
-export interface PathEnds {
-  readonly server: string;
-  readonly client: string;
-  readonly address: string;
-}
+/** Milliseconds for two tasks to run. */
+const ENDS_WITHIN_MS = 60_000;
+/** What else is on the machine the second time. */
+const CROWD = { networks: 50, replicas: 10 } as const;
+const CROWD_WITHIN_MS = 300_000;
 
 /**
- * One TCP stream (iperf3) between tasks on two nodes, against the same made by hand with `ip` and
- * `bridge` (VXLAN, bridge, veth, permanent entries), and against the bare underlay. In turns.
+ * One TCP stream (iperf3) between tasks on two nodes, against the same in a Docker Swarm, made by hand with `ip` and
+ * `bridge` (VXLAN, bridge, veth, permanent entries), and against the bare underlay. In turns; and once more, without
+ * Docker, among 50 networks with 500 containers.
  */
 export async function overlay(): Promise<void> {
-  if (!have('iperf3')) throw new Error('the comparison needs iperf3: apt-get install iperf3');
+  for (const program of ['iperf3', 'dockerd'])
+    if (!have(program)) throw new Error(`the comparison needs ${program}: apt-get install iperf3 docker.io`);
   const byHand = new HandmadeOverlay();
-  run(CLI, ['lab', 'up', '--nodes', '3']);
+  const docker = new DockerSwarm(2);
+  const swarm = new TsSwarm();
   try {
-    importPrograms('bench-sleep:1', ['/bin/busybox'], {});
-    run(CLI, ['network', 'create', '-d', 'overlay', 'bench']);
-    run(CLI, [
-      'service',
-      'create',
-      '--name',
-      'ends',
-      '--mode',
-      'global',
-      '--network',
-      'bench',
-      'bench-sleep:1',
-      '/bin/busybox',
-      'sleep',
-      '86399',
-    ]);
+    await swarm.up();
     byHand.up();
+    await swarm.createNetwork('bench');
+    const global = ['service', 'create', '--name', 'ends', '--mode', 'global', '--network', 'bench'];
+    run(CLI, [...global, 'bench:1', ...TASK_COMMAND]);
     const paths: Record<string, PathEnds> = {
-      'tsswarm overlay': await taskEnds(),
+      'tsswarm overlay': await taskEnds('ends', 'bench'),
       'hand-made VXLAN': byHand.ends(),
       'bare underlay': {
         server: namespaceFile(LAB, 'node1'),
@@ -55,73 +42,59 @@ export async function overlay(): Promise<void> {
         address: labAddress('node1'),
       },
     };
-    const figures: Record<string, number[]> = Object.fromEntries(Object.keys(paths).map((name) => [name, []]));
-    for (let round = 0; round < ROUNDS; round++) {
-      for (const [name, ends] of Object.entries(paths)) figures[name]?.push(await bitsPerSecond(ends));
-    }
-    const base = median(figures['hand-made VXLAN'] ?? []);
-    const rows = Object.entries(figures).map(([name, values]) => [
-      name,
-      `${(median(values) / 1e9).toFixed(1)} Gb/s`,
-      (median(values) / base).toFixed(2),
-    ]);
-    console.log(table([['', 'one TCP stream', '× hand-made'], ...rows]));
-    keep('overlay', { medianOf: ROUNDS, seconds: SECONDS, bitsPerSecond: figures });
+    const figures = await measure({ 'Docker Swarm overlay': await endsOf(docker), ...paths });
+    await docker.down();
+    show('one TCP stream', figures);
+    await crowd();
+    const crowded = await measure(paths);
+    show(`among ${CROWD.networks} networks, ${CROWD.networks * CROWD.replicas} containers`, crowded);
+    keep('overlay', { medianOf: ROUNDS, seconds: SECONDS, crowd: CROWD, bitsPerSecond: figures, crowded });
   } finally {
     byHand.down();
-    run(CLI, ['lab', 'down']);
+    await docker.down();
+    await swarm.down();
   }
 }
 
-async function taskEnds(): Promise<PathEnds> {
-  const channel = new Channel(nodeOf(1).host);
-  try {
-    const control = channel.stubs(ControlService);
-    const filters = [Filter.create({ key: 'service', values: ['ends'] })];
-    const { tasks } = await control.listTasks(ListTasksRequest.create({ filters }));
-    const running = tasks.filter((task) => task.status.state === TaskState.RUNNING);
-    const nodes = new Map(
-      (await control.listNodes({ filters: [] })).nodes.map((node) => [node.id, node.description.hostname]),
-    );
-    const on = (hostname: string) => {
-      const task = running.find((t) => nodes.get(t.nodeId) === hostname);
-      if (!task) throw new Error(`no running task on ${hostname}`);
-      return task;
-    };
-    const [server, client] = [on('node1'), on('node2')];
-    const address = server.networks.find((network) => network.networkName === 'bench')?.addresses[0];
-    if (address === undefined) throw new Error('the task has no address');
-    return {
-      server: netnsFile('node1', server.id),
-      client: netnsFile('node2', client.id),
-      address: addressOf(address),
-    };
-  } finally {
-    channel.close();
+type Figures = Readonly<Record<string, readonly number[]>>;
+
+/** Bits per second on each path, in turns. */
+async function measure(paths: Readonly<Record<string, PathEnds>>): Promise<Figures> {
+  const figures: Record<string, number[]> = Object.fromEntries(Object.keys(paths).map((name) => [name, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, ends] of Object.entries(paths)) figures[name]?.push(await bitsPerSecond(ends, SECONDS));
   }
+  return figures;
 }
 
-async function bitsPerSecond({ server, client, address }: PathEnds): Promise<number> {
-  const listening = spawn('nsenter', [`--net=${server}`, 'iperf3', '--server', '--one-off', '--forceflush'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+function show(what: string, figures: Figures): void {
+  const base = median(figures['hand-made VXLAN'] ?? []);
+  const rows = Object.entries(figures).map(([name, values]) => {
+    const middle = median(values);
+    return [name, `${(middle / 1e9).toFixed(1)} Gb/s`, (middle / base).toFixed(2)];
   });
-  await new Promise((resolve) => listening.stdout.once('data', resolve));
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const out = await runAsync('nsenter', [
-        `--net=${client}`,
-        'iperf3',
-        '--client',
-        address,
-        '--time',
-        String(SECONDS),
-        '--json',
-      ]);
-      return (JSON.parse(out) as { end: { sum_received: { bits_per_second: number } } }).end.sum_received
-        .bits_per_second;
-    } catch (error) {
-      if (attempt === 20) throw error;
-      await sleep(50); // iperf3 prints its banner a moment before it accepts
-    }
+  console.log(table([['', what, '× hand-made'], ...rows]));
+}
+
+async function endsOf(docker: DockerSwarm): Promise<PathEnds> {
+  await docker.up();
+  await docker.createNetwork('bench');
+  await docker.createService('ends', 2, 'bench');
+  await until(async () => (await docker.running('ends')) === 2, ENDS_WITHIN_MS, 'two tasks of Docker run');
+  return dockerEnds(docker, 'ends', 'bench');
+}
+
+/** Fills the swarm with networks, each with a service whose tasks are on all nodes. */
+async function crowd(): Promise<void> {
+  for (let n = 1; n <= CROWD.networks; n++) {
+    await runAsync(CLI, ['network', 'create', '-d', 'overlay', `crowd${n}`]);
+    const how = ['--detach', '--name', `crowd${n}`, '--replicas', String(CROWD.replicas), '--network', `crowd${n}`];
+    await runAsync(CLI, ['service', 'create', ...how, 'bench:1', ...TASK_COMMAND]);
   }
+  const whole = `${CROWD.replicas}/${CROWD.replicas}`;
+  const isThere = async () => {
+    const lines = (await runAsync(CLI, ['service', 'ls', '--format', '{{.Name}} {{.Replicas}}'])).split('\n');
+    return lines.filter((line) => line.startsWith('crowd') && line.endsWith(` ${whole}`)).length === CROWD.networks;
+  };
+  await until(isThere, CROWD_WITHIN_MS, 'all containers run');
 }
