@@ -72,7 +72,7 @@ function taskRow(task: Task, name: string, options: TaskRowOptions): TaskRow {
 /** Of a task that is kept from starting yet: `restarting in 12s after 4 failures`. */
 function restartText({ desiredState, startAfter, restarts, status }: Task, now: number): string {
   const wait = startAfter - now;
-  if (desiredState !== TaskState.READY || status.state > TaskState.READY || wait <= 0) return '';
+  if (desiredState >= TaskState.RUNNING || status.state > TaskState.READY || wait <= 0) return '';
   const failures = restarts?.failures ?? 0;
   return `restarting in ${goDuration(Math.ceil(wait / 1000) * 1e9)}${failures > 1 ? ` after ${failures} failures` : ''}`;
 }

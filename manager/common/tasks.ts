@@ -21,6 +21,14 @@ export function isWanted(task: Task): boolean {
   return task.desiredState <= TaskState.COMPLETE;
 }
 
+/**
+ * It is on its node, or finds one, and does not start yet. With desired state READY it is made ready meanwhile; with
+ * ACCEPTED not even that, as when the one before it could not be.
+ */
+export function isHeldBack(task: Task): boolean {
+  return task.desiredState < TaskState.RUNNING;
+}
+
 /** Nothing of it runs, or ever will: its addresses, ports and resources are free. */
 export function isStopped(task: Task): boolean {
   return task.status.state > TaskState.RUNNING || (!isWanted(task) && task.status.state < TaskState.ASSIGNED);

@@ -120,6 +120,33 @@ test.each([
   expect(wanted(id)).toHaveLength(restarts ? 1 : 0);
 });
 
+test('restart - what its node could not make ready is tried again when the delay is over, and not before', async () => {
+  const { add, wanted, runAll, report, clock, settle, restart } = await orchestrated('node1');
+  const id = await add('web', 1, { task: restarting({ delay: 5e9 }) });
+  const reject = async () => {
+    await runAll(id);
+    const [task] = wanted(id);
+    if (task) await report(task, TaskState.REJECTED);
+  };
+  const states = () => wanted(id).map(({ desiredState, status }) => [desiredState, status.state]);
+  await reject();
+  expect(states()).toEqual([[TaskState.ACCEPTED, TaskState.NEW]]);
+  await runAll(id);
+  await clock.advance(4_999);
+  await restart();
+  expect(states()).toEqual([[TaskState.ACCEPTED, TaskState.ACCEPTED]]);
+  await clock.advance(1);
+  await settle();
+  expect(states()).toEqual([[TaskState.RUNNING, TaskState.ACCEPTED]]);
+  for (const delay of [5_000, 5_000, 10_000]) {
+    await reject();
+    const [next] = wanted(id);
+    expect((next?.startAfter ?? 0) - clock.now()).toBe(delay);
+    await clock.advance(delay);
+    await settle();
+  }
+});
+
 test('restart - no more than the attempts within the window', async () => {
   const { add, wanted, runAll, report, clock, settle } = await orchestrated('node1');
   const policy = { maxAttempts: 2, window: 60e9, delay: 1e9 };

@@ -5,6 +5,7 @@ import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js'
 import {
   isDirty,
   isGlobal,
+  isHeldBack,
   isJob,
   isLost,
   isStopped,
@@ -16,7 +17,7 @@ import {
 import { isUnderWay, runOf, withoutRun } from '../jobs/runs.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { type NewSlot, planService, tolerates } from './plan.js';
-import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
+import { allowsRestart, restartDelay, restartsAfter, whileDelayed } from './restart.js';
 import { slotName, tasksInSlot } from './slots.js';
 import { DelayedStarts } from './starts.js';
 import { disinherit, leavesLast, succeed, waitsForItsNode } from './succession.js';
@@ -132,8 +133,7 @@ export class Orchestrator implements Reaction {
     if (!wanted) this.#bequeathed.delete(task.id);
     if (task.replaces !== '') this.#heirSeen(task);
     if (isStopped(task)) this.#starts.slotChanged(slotName(task));
-    if (task.desiredState === TaskState.READY)
-      this.#starts.add(task.id, slotName(task), task.desiredStateSince, task.startAfter);
+    if (isHeldBack(task)) this.#starts.add(task.id, slotName(task), task.desiredStateSince, task.startAfter);
     else this.#starts.remove(task.id);
     this.#updater.observe(task);
   }
@@ -233,7 +233,7 @@ export class Orchestrator implements Reaction {
     const delay = ended ? restartDelay(task.spec.restart, restarts?.failures) : 0;
     const atOnce = delay === 0 && (ended || isLost(node) || isStopped(withDesiredState(task, TaskState.SHUTDOWN, now)));
     const place = { slot: task.slot, nodeId: isGlobal(service) ? task.nodeId : '' };
-    const desiredState = atOnce ? runState(service) : TaskState.READY;
+    const desiredState = atOnce ? runState(service) : whileDelayed(task);
     const startAfter = atOnce ? 0 : now + delay;
     const iteration = task.jobIteration?.iteration;
     const cause = isDirty(service, task) ? service : task;
@@ -244,7 +244,7 @@ export class Orchestrator implements Reaction {
   #startTask(draft: WriteView, id: string): void {
     const task = draft.get('task', id);
     const service = draft.get('service', task?.serviceId ?? '');
-    if (!task || !service || task.desiredState !== TaskState.READY) return;
+    if (!task || !service || !isHeldBack(task)) return;
     if (!this.#starts.mayStart(id, isOccupied(draft, service, task))) return;
     draft.update('task', withDesiredState(task, runState(service), this.#options.clock.now()));
   }

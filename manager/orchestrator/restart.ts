@@ -30,6 +30,14 @@ export function restartDelay(policy: RestartPolicy, failures = 0): number {
   return Math.min(Math.max(delay, LEAST_STEP) * 2 ** (failures - PATIENCE), delay + MOST_EXTRA);
 }
 
+/**
+ * The desired state of a successor until its delay is over: it is made ready, unless that is what its predecessor
+ * failed at. It would fail at once, and so would all that follow, without a pause between them.
+ */
+export function whileDelayed({ status }: Task): TaskState {
+  return status.state === TaskState.REJECTED ? TaskState.ACCEPTED : TaskState.READY;
+}
+
 /** Whether a task that has ended, or must leave its node, is to have a successor. */
 export function allowsRestart(service: Service, task: Task, now: number): boolean {
   const { condition, maxAttempts, window } = task.spec.restart;

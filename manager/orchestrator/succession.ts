@@ -11,7 +11,7 @@ import {
   withDesiredState,
 } from '../common/tasks.js';
 import type { WriteView } from '../store/store.js';
-import { allowsRestart, restartDelay, restartsAfter } from './restart.js';
+import { allowsRestart, restartDelay, restartsAfter, whileDelayed } from './restart.js';
 import { tasksInSlot } from './slots.js';
 
 /**
@@ -59,7 +59,7 @@ export function succeed(
   const cause = displaced ? draft.get('node', task.nodeId) : service;
   const failed = last !== undefined && last.status.state > TaskState.RUNNING;
   const delay = failed ? restartDelay(task.spec.restart, restarts?.failures) : 0;
-  const desiredState = delay > 0 ? TaskState.READY : runState(service);
+  const desiredState = delay > 0 ? whileDelayed(last ?? task) : runState(service);
   const place = { slot: task.slot, nodeId: task.moveTo, replaces: task.id };
   const startAfter = now + delay;
   draft.create('task', newTask(service, { ...place, id, desiredState, now, startAfter, restarts, cause }));

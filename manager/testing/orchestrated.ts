@@ -7,7 +7,7 @@ import {
   TaskState,
   TaskStateName,
 } from '../../proto/gen/index.js';
-import { isStopped, isWanted, withStatus } from '../common/tasks.js';
+import { isHeldBack, isStopped, isWanted, withStatus } from '../common/tasks.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { type LoopClass, runLoops } from './loops.js';
 import { changeSpec, testCluster, testNode, testService } from './objects.js';
@@ -49,7 +49,7 @@ export async function orchestratedBy(classes: readonly LoopClass[], ...names: re
     for (const [i, task] of tasks(serviceId).entries()) {
       if (!isWanted(task) || task.status.state >= TaskState.RUNNING) continue;
       const nodeId = task.nodeId || (nodes[i % nodes.length]?.id ?? '');
-      const state = task.desiredState === TaskState.READY ? TaskState.READY : TaskState.RUNNING;
+      const state = isHeldBack(task) ? task.desiredState : TaskState.RUNNING;
       const status = { ...task.status, state, timestamp: clock.now() };
       await store.update((draft) => draft.update('task', withStatus({ ...task, nodeId }, status)));
     }

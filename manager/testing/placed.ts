@@ -7,7 +7,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { Allocator } from '../allocator/allocator.js';
-import { isStopped, isWanted } from '../common/tasks.js';
+import { isHeldBack, isStopped, isWanted } from '../common/tasks.js';
 import { Dependencies } from '../dependencies/dependencies.js';
 import { Orchestrator } from '../orchestrator/orchestrator.js';
 import { Rebalancer } from '../rebalancer/rebalancer.js';
@@ -40,7 +40,7 @@ export async function placed(...nodes: readonly (string | readonly [string, Reco
     for (const task of tasks(id)) {
       const { state } = task.status;
       if (!isWanted(task) && !isStopped(task)) await report(task, TaskState.SHUTDOWN);
-      else if (isWanted(task) && task.desiredState !== TaskState.READY && task.nodeId !== '')
+      else if (isWanted(task) && !isHeldBack(task) && task.nodeId !== '')
         if (state >= TaskState.ASSIGNED && state < TaskState.RUNNING)
           await report(task, fails(task) ? TaskState.FAILED : TaskState.RUNNING);
     }

@@ -205,7 +205,7 @@ export class TestSwarm {
           status: { ...task.status, state: next, error, message: '', timestamp: systemClock.now() },
         });
       if (task.desiredState > TaskState.COMPLETE && state < TaskState.COMPLETE) put(TaskState.SHUTDOWN);
-      else if (task.desiredState === TaskState.READY && state < TaskState.READY) put(TaskState.READY);
+      else if (task.desiredState < TaskState.RUNNING && state < task.desiredState) put(task.desiredState);
       else if (WANTED.has(task.desiredState) && state < TaskState.RUNNING) {
         const failure = this.fate(task);
         // What a job asks for is done as soon as it is begun.

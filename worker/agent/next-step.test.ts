@@ -168,6 +168,12 @@ describe('nextStep - after a restart of the daemon', () => {
     expect(nextStep(local(ACCEPTED), observed({ container: container('prepared') }))).toEqual({ kind: 'remove' });
   });
 
+  it('accepts a task, and prepares nothing before it is to be ready', () => {
+    expect(nextStep(local(ASSIGNED, ACCEPTED), observed())).toMatchObject({ kind: 'status', state: ACCEPTED });
+    expect(nextStep(local(ACCEPTED, ACCEPTED), observed())).toEqual({ kind: 'wait' });
+    expect(nextStep(local(ACCEPTED, READY), observed())).toMatchObject({ kind: 'status', state: PREPARING });
+  });
+
   it.each([READY, STARTING, RUNNING])('fails a task in state %i without a container', (state) => {
     expect(nextStep(local(state), observed())).toMatchObject({ kind: 'status', state: FAILED });
   });

@@ -81,6 +81,7 @@ function shutDown({ container }: Observed): Step {
 function advance(local: LocalTask, observed: Observed): Step {
   const { state } = local.status;
   if (state < TaskState.ACCEPTED) return accept(observed);
+  if (state === TaskState.ACCEPTED && local.task.desiredState <= TaskState.ACCEPTED) return wait;
   if (state === TaskState.ACCEPTED)
     // A container here is of an earlier life of the daemon, and perhaps only half prepared.
     return observed.container
