@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { CommanderError } from 'commander';
 import { systemClock } from '../lib/clock.js';
+import { diskError } from '../lib/disk-errors.js';
 import { messageOf, SwarmError } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { packageVersion } from '../lib/package.js';
@@ -33,6 +34,7 @@ import { controlGate, inspectionsGate, taskAccessGate } from './control-gate.js'
 import { writeFileAtomic } from './files.js';
 import { FILE_MODE_MASK, listenLocally } from './local-socket.js';
 import { lockFolder } from './lock.js';
+import { lockNetwork } from './network-lock.js';
 import { SwarmNode } from './node.js';
 import { nodeAgentHandlers } from './node-agent.js';
 import { type DaemonOptions, parseOptions } from './options.js';
@@ -53,6 +55,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   await mkdir(options.dataRoot, { recursive: true, mode: 0o711 });
   await mkdir(options.runRoot, { recursive: true, mode: 0o711 });
   const locks = [...new Set([options.dataRoot, options.runRoot])].map(lockFolder);
+  locks.push(await lockNetwork());
 
   const probe = async () => [...probeTools(searchPath(process.env.PATH ?? '')), ...(await probeFeatures())];
   const features = await probe();
@@ -60,7 +63,8 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   const images = await OciImageStore.open({ root: options.imageRoot, log: log.child({ part: 'images' }) });
   const events = new LocalEvents(systemClock);
   const fatal = (error: unknown) => {
-    log.error({ err: error }, `fatal: ${messageOf(error)}`);
+    const words = diskError(error, options.dataRoot)?.text ?? messageOf(error);
+    log.error({ err: error }, `fatal: ${words}`);
     process.exit(EXIT_ERROR);
   };
   process.on('uncaughtException', fatal);
@@ -155,7 +159,8 @@ async function main(): Promise<number> {
   try {
     await serve(options, version, log);
     return 0;
-  } catch (error) {
+  } catch (thrown) {
+    const error = diskError(thrown, options.dataRoot) ?? thrown;
     const expected = error instanceof SwarmError && error.code !== 'INTERNAL';
     log.error(expected ? {} : { err: error }, error instanceof SwarmError ? error.text : messageOf(error));
     return EXIT_ERROR;
