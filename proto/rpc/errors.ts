@@ -1,4 +1,5 @@
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { diskError } from '../../lib/disk-errors.js';
 import { type ErrorCode, type ErrorDetails, messageOf, SwarmError } from '../../lib/errors.js';
 
 const DETAILS_KEY = 'tsswarm-error-bin';
@@ -22,7 +23,8 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
 const codeByStatus = new Map<status, ErrorCode>(Object.entries(statusOf).map(([code, s]) => [s, code as ErrorCode]));
 
 /** What a server answers for a thrown thing: its code, its words, and the value and hint as metadata. */
-export function toStatus(error: unknown): Partial<ServiceError> & { code: status; details: string } {
+export function toStatus(thrown: unknown): Partial<ServiceError> & { code: status; details: string } {
+  const error = diskError(thrown) ?? thrown;
   const metadata = new Metadata();
   const details = error instanceof SwarmError ? { value: error.value, hint: error.hint } : {};
   metadata.set(DETAILS_KEY, Buffer.from(JSON.stringify(details)));

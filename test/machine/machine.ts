@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll } from 'vitest';
@@ -24,10 +24,13 @@ export class Machine {
   readonly namespace = `tsswarm-test-${process.pid}`;
   folder = '';
   readonly #commandLine: CommandLine;
+  readonly #dataSize: string;
   #daemon: ChildProcess | undefined;
 
-  constructor(commandLine: CommandLine) {
+  /** @param dataSize of the file system that its data root is, as `64m`; without it, it is a folder like others */
+  constructor(commandLine: CommandLine, dataSize = '') {
     this.#commandLine = commandLine;
+    this.#dataSize = dataSize;
   }
 
   get env(): Record<string, string> {
@@ -42,6 +45,10 @@ export class Machine {
     await must('ip', '-n', namespace, 'link', 'add', 'under', 'type', 'veth', 'peer', 'name', 'beyond');
     for (const link of ['under', 'beyond']) await must('ip', '-n', namespace, 'link', 'set', link, 'up');
     await must('ip', '-n', namespace, 'addr', 'add', `${ADDRESS}/24`, 'dev', 'under');
+    if (this.#dataSize !== '') {
+      await mkdir(`${this.folder}/data`);
+      await must('mount', '-t', 'tmpfs', '-o', `size=${this.#dataSize}`, 'tmpfs', `${this.folder}/data`);
+    }
     await this.#startDaemon();
     const { archive, remove } = await makeRootfsArchive();
     try {
@@ -187,10 +194,11 @@ export class Running {
 /**
  * A machine for the tests of one file, each of which finds it without containers, networks and volumes. It is taken
  * down whatever becomes of them.
+ * @param dataSize of a file system of its own that its data root is, as `64m`
  * @param processes commands are processes of their own, for tests of what one prints and exits with
  */
-export function useMachine({ processes = false } = {}): Machine {
-  const machine = new Machine(processes ? processOutcome : runInProcess);
+export function useMachine({ processes = false, dataSize = '' } = {}): Machine {
+  const machine = new Machine(processes ? processOutcome : runInProcess, dataSize);
   beforeAll(() => machine.up());
   afterEach(() => machine.clear());
   afterAll(() => machine.down());

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDiskFull } from '../../lib/disk-errors.js';
 import { errnoOf, messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import { Assignment, AssignmentChange, AssignmentsMessage, Node } from '../../proto/gen/index.js';
@@ -51,6 +52,19 @@ export class TaskDatabase {
 
   async put(local: LocalTask): Promise<void> {
     await this.#tasks.write(local.task.id, encodeTask(local));
+  }
+
+  /**
+   * The same for a task that is to stop: that needs no room on the disk, of which it may be the remedy. A full one keeps
+   * what was there before; managers, which want it stopped, say so again after a crash.
+   */
+  async putIfRoom(local: LocalTask): Promise<void> {
+    try {
+      await this.put(local);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#log.warn({ task: local.task.id, err: error }, 'it stops, which is not on record: the disk is full');
+    }
   }
 
   async delete(taskId: string): Promise<void> {

@@ -26,7 +26,7 @@ import { nextStep, type Observed, type SandboxView, type StatusStep, type Step }
 export interface RunnerContext {
   readonly executor: Executor;
   readonly health: Pick<HealthMonitor, 'of' | 'watch' | 'forget'>;
-  readonly database: Pick<TaskDatabase, 'put' | 'delete'>;
+  readonly database: Pick<TaskDatabase, 'put' | 'putIfRoom' | 'delete'>;
   readonly clock: Clock;
   readonly log: Logger;
   sandbox(local: LocalTask): SandboxView;
@@ -170,6 +170,11 @@ export class TaskRunner {
     }
   }
 
+  #save(local: LocalTask): Promise<void> {
+    const { database } = this.#context;
+    return isToStop(local) ? database.putIfRoom(local) : database.put(local);
+  }
+
   async #record(): Promise<void> {
     await this.#context.database.put(this.#local);
     this.#recorded = true;
@@ -191,7 +196,7 @@ export class TaskRunner {
     if (!portStatus) return;
     const next = { ...this.#local, status: { ...status, portStatus } };
     if (step.state !== before.state && (step.state === TaskState.STARTING || isTerminal(step.state)))
-      await this.#context.database.put(next);
+      await this.#save(next);
     // Its assignment may have changed during the write.
     this.#local = { ...this.#local, status: next.status };
     const fields = { ...this.#named, state: TaskStateName[step.state], error: status.error };
@@ -256,7 +261,7 @@ export class TaskRunner {
 
   async #stop(signal: AbortSignal): Promise<void> {
     const { task } = this.#local;
-    if (!isTerminal(this.#local.status.state)) await this.#context.database.put(this.#local);
+    if (!isTerminal(this.#local.status.state)) await this.#save(this.#local);
     const { container } = task.spec;
     const grace = stopGrace(container);
     this.#context.log.info({ ...this.#named, grace }, `task ${task.serviceName}: its container is to stop`);

@@ -18,7 +18,7 @@ export interface Housing {
 export interface RunnerContext {
   readonly executor: ContainerExecutor;
   readonly health: Pick<HealthMonitor, 'watch'>;
-  readonly store: Pick<Store<StoredContainer>, 'put' | 'delete'>;
+  readonly store: Pick<Store<StoredContainer>, 'put' | 'putIfRoom' | 'delete'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Gives it endpoints and ports. @throws what is to be told to who has started it */

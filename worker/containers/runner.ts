@@ -199,7 +199,7 @@ export class ContainerRunner {
   async #save(fields: Partial<StoredContainer>): Promise<void> {
     if (this.#removed) throw noSuchContainer(this.#record);
     const next = { ...this.#record, ...fields };
-    await this.#context.store.put(next);
+    await (next.goal === ContainerGoal.REMOVE ? this.#context.store.putIfRoom(next) : this.#context.store.put(next));
     this.#record = next;
   }
 

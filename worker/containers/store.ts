@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isDiskFull } from '../../lib/disk-errors.js';
 import { errnoOf, messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import { LocalNetwork, StoredContainer } from '../../proto/gen/index.js';
@@ -39,6 +40,19 @@ export class Store<T extends { readonly id: string }> {
 
   put(item: T): Promise<void> {
     return this.#folder.write(item.id, this.#type.encode(item));
+  }
+
+  /**
+   * The same for what is about to be deleted: that needs no room on the disk, of which it may be the remedy. A full one
+   * keeps what was there before, so that a crash has it forgotten that it was to go, and not how it is.
+   */
+  async putIfRoom(item: T): Promise<void> {
+    try {
+      await this.put(item);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+      this.#log.warn({ id: item.id, err: error }, 'it is to go, which is not on record: the disk is full');
+    }
   }
 
   delete(id: string): Promise<void> {

@@ -14,12 +14,14 @@ export function tellingStore(
   record: (id: string) => StoredContainer | undefined,
   events: LocalEvents,
 ): RunnerContext['store'] {
+  const telling = (put: (next: StoredContainer) => Promise<void>) => async (next: StoredContainer) => {
+    const before = record(next.id)?.endpoints ?? [];
+    await put(next);
+    for (const happening of endpointChanges(next.id, before, next.endpoints)) events.tell(happening);
+  };
   return {
-    async put(next) {
-      const before = record(next.id)?.endpoints ?? [];
-      await store.put(next);
-      for (const happening of endpointChanges(next.id, before, next.endpoints)) events.tell(happening);
-    },
+    put: telling((next) => store.put(next)),
+    putIfRoom: telling((next) => store.putIfRoom(next)),
     delete: (id) => store.delete(id),
   };
 }
