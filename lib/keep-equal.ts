@@ -22,24 +22,25 @@ export function keepEqual<T>(previous: unknown, next: T): T {
 function keepEqualList(previous: readonly unknown[], next: readonly unknown[]): readonly unknown[] {
   let moved = 0;
   let same = previous.length === next.length;
-  const kept = next.map((item, i) => {
-    const [here, ...others] = [moved, moved + 1, moved - 1].map((offset) => ({
-      offset,
-      candidate: previous[i + offset],
-    }));
-    const nearest = keepEqual(here?.candidate, item);
-    if (Object.is(nearest, here?.candidate)) {
+  const kept: unknown[] = [];
+  for (let i = 0; i < next.length; i++) {
+    const item = next[i];
+    const here = previous[i + moved];
+    const nearest = Object.is(here, item) ? item : keepEqual(here, item);
+    if (Object.is(nearest, here)) {
       same &&= moved === 0;
-      return nearest;
+      kept.push(nearest);
+      continue;
     }
     same = false;
-    const found = others.find(({ candidate }) => Object.is(keepEqual(candidate, item), candidate));
-    if (!found) return nearest;
-    moved = found.offset;
-    return found.candidate;
-  });
+    const offset = [moved + 1, moved - 1].find((candidate) => isEqual(previous[i + candidate], item));
+    kept.push(offset === undefined ? nearest : previous[i + offset]);
+    moved = offset ?? moved;
+  }
   return same ? previous : kept;
 }
+
+const isEqual = (previous: unknown, next: unknown): boolean => Object.is(keepEqual(previous, next), previous);
 
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;

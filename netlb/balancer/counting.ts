@@ -3,7 +3,7 @@
  * look-up in a hash, and a change of one service touches the elements of no other, so that their counts go on.
  * They are the kernel's: a restart of the daemon does not end them either.
  */
-import { rememberedOf } from '../../lib/remembered.js';
+import { flattenedList } from '../../lib/kept-list.js';
 import { addressType, type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
@@ -20,13 +20,15 @@ export const SENT_SET = 'sent';
 
 export const countedElement = (mark: number, address: string): string => `${mark} . ${address}`;
 
-const elementsOf = rememberedOf(({ mark, backends }: MarkedService): readonly string[] =>
-  backends.map(({ address }) => countedElement(mark, address)),
-);
+const elementsOver = () =>
+  flattenedList(({ mark, backends }: MarkedService): readonly string[] =>
+    backends.map(({ address }) => countedElement(mark, address)),
+  );
+const elementsOf = { 4: elementsOver(), 6: elementsOver() };
 
 /** @param services with backends of this family alone */
 export function countedSets(services: readonly MarkedService[], family: Family): NftSet[] {
-  const elements = services.flatMap(elementsOf);
+  const elements = elementsOf[family](services);
   return [CONNECTIONS_SET, RECEIVED_SET, SENT_SET].map((name) => ({
     name,
     key: countedKey(family),

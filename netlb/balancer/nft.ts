@@ -1,7 +1,8 @@
 /** Balancing by nftables: a count or a hash of each new connection, and an anonymous map that turns it into a backend. */
 import { familyOf } from '../../lib/ip.js';
+import { mappedList } from '../../lib/kept-list.js';
 import { rememberedOf } from '../../lib/remembered.js';
-import { ipName } from '../nft/family.js';
+import { type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
 import type { Backend, Scheduler } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
@@ -41,11 +42,11 @@ export const nftBalancer: Balancer = {
   timeouts: undefined,
   objects(services, family) {
     const own = services.map((service) => serviceOver(service, family));
-    const affinities = own.filter(({ affinity }) => affinity > 0).map((service) => affinityOf(service, family));
+    const affinities = own.filter(({ affinity }) => affinity > 0).map(affinityIn[family]);
     return {
-      sets: [servicesMap(own), ...affinitySets(affinities), ...countedSets(own, family)],
+      sets: [servicesMap(services), ...affinitySets(affinities), ...countedSets(own, family)],
       chains: [
-        ...own.map((service) => chainOf(service, affinities)),
+        ...chainsOf[family](own),
         {
           name: 'balance',
           base: { type: 'nat', hook: 'prerouting', priority: priorities.dstnat, policy: 'accept' },
@@ -66,18 +67,21 @@ const servicesMap = (services: readonly MarkedService[]): NftSet => ({
   key: 'mark',
   value: 'verdict',
   keep: 'exact',
-  elements: services.map(({ mark }) => `${mark} : goto ${serviceChain(mark)}`),
+  elements: serviceElements(services),
 });
 
-/** @param service its backends are all of one family */
-const ruleOf = rememberedOf(({ published, entry, backends, scheduler }: MarkedService) =>
-  spread(backends, scheduler, entry === published ? undefined : published),
-);
+const serviceElements = mappedList(({ mark }: MarkedService) => `${mark} : goto ${serviceChain(mark)}`);
 
-function chainOf(service: MarkedService, affinities: readonly Affinity[]): Chain {
-  const { mark, protocol, published, entry, affinity } = service;
-  const rule = ruleOf(service);
-  const known = (affinity > 0 && affinities.find((candidate) => candidate.mark === mark)?.known) || [];
+/** Of services whose backends are all of that family. */
+const affinityOver = (family: Family) => rememberedOf((service: MarkedService) => affinityOf(service, family));
+const affinityIn = { 4: affinityOver(4), 6: affinityOver(6) };
+const chainsOver = (family: Family) => mappedList((service: MarkedService) => chainOf(service, family));
+const chainsOf = { 4: chainsOver(4), 6: chainsOver(6) };
+
+function chainOf(service: MarkedService, family: Family): Chain {
+  const { mark, protocol, published, entry, affinity, backends, scheduler } = service;
+  const rule = spread(backends, scheduler, entry === published ? undefined : published);
+  const known = affinity > 0 ? affinityIn[family](service).known : [];
   const rules = rule === undefined ? [] : [...known, rule];
   // nft translates ports for a protocol that it knows.
   const of = entry === published ? '' : `meta l4proto ${protocolNumbers[protocol]} `;

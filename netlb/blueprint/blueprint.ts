@@ -1,5 +1,6 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
+import { flattenedList } from '../../lib/kept-list.js';
 import { rememberedOf } from '../../lib/remembered.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
@@ -148,7 +149,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
   const open = unoccupied(
-    families.flatMap((family) => published.flatMap((port) => meshPort(port, family))),
+    families.flatMap((family) => meshPorts[family](published)),
     facts.occupation,
     (port, message) => tell(ingressSubject, port)(message),
   );
@@ -179,10 +180,12 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
   return { namespaces: facts.bridgeFilter ? guarded(namespaces, desired) : namespaces, spared, encryption, problems };
 }
 
-function meshPort(port: EnteredPort, family: 4 | 6): MeshPort[] {
-  const hostAddress = hostAddressOver(port.hostAddress, family);
-  return hostAddress === undefined ? [] : [{ ...port, hostAddress, family }];
-}
+const meshPortsOver = (family: 4 | 6) =>
+  flattenedList((port: EnteredPort): MeshPort[] => {
+    const hostAddress = hostAddressOver(port.hostAddress, family);
+    return hostAddress === undefined ? [] : [{ ...port, hostAddress, family }];
+  });
+const meshPorts = { 4: meshPortsOver(4), 6: meshPortsOver(6) };
 
 /** What is so of a port over both families is one problem, of all addresses. */
 function about(port: ToldPort | undefined, known: ApplyProblem['port']): Pick<ApplyProblem, 'port'> {
@@ -292,14 +295,17 @@ const checkedPort = rememberedOf((asked: PublishedPort): PublishedPort => {
   return kernelPort(asked);
 });
 
+const atKey = rememberedOf((port: PublishedPort) => portAtKey(port));
+
 function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): PublishedPort[] {
   const seen = new Set<string>();
   return ingress.services.flatMap(
     (asked) =>
       attempt(subject, () => {
         const port = checkedPort(asked);
-        if (seen.has(portAtKey(port))) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
-        seen.add(portAtKey(port));
+        const key = atKey(port);
+        if (seen.has(key)) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
+        seen.add(key);
         return port;
       }) ?? [],
   );

@@ -4,7 +4,6 @@
  * with a security association; other rules drop what would leave, or has come, in clear all the same. An overlay is
  * only made where the kernel shows its rules.
  */
-import { isIPv4 } from 'node:net';
 import { failedPrecondition } from '../../lib/errors.js';
 import { spisOf } from '../../lib/overlay-keys.js';
 import type { Secret } from '../../lib/secret.js';
@@ -13,6 +12,7 @@ import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/tab
 import type { DesiredState, Overlay, Underlay } from '../state.js';
 import { isPort, isVni } from './check.js';
 import { type Facts, overlayMtu } from './facts.js';
+import { vtepsOf } from './vtep-guard.js';
 
 /** Of packets that are to be encrypted; also the request id of our associations and policies: by it they are known. */
 export const ENCRYPTION_MARK = 0x74737377;
@@ -164,8 +164,8 @@ export function encryptionBlueprint(desired: DesiredState, facts: Facts): Encryp
 
 /** Addresses that are none, or not of IPv4, are problems of their overlays. */
 function peersOf(encrypted: readonly Overlay[], { address }: Underlay): string[] {
-  const vteps = encrypted.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep));
-  return [...new Set(vteps)].filter((vtep) => vtep !== address && isIPv4(vtep)).sort();
+  const vteps = new Set(encrypted.flatMap(({ remotes }) => vtepsOf(remotes)));
+  return [...vteps].filter((vtep) => vtep !== address).sort();
 }
 
 /** MTU of an overlay: what is asked for, or what one packet of the underlay holds. */

@@ -19,7 +19,8 @@ const LAST_PORT = 65_535;
  */
 export function withEntries(ports: readonly PublishedPort[], current: ReadonlyMap<string, number>): EnteredPort[] {
   const taken = new Set<string>();
-  const keyOf = (port: PublishedPort, entry: number): string => portKey({ ...port, published: entry });
+  const keyOf = (port: PublishedPort, entry: number): string =>
+    entry === port.published ? ownKey(port) : portKey({ ...port, published: entry });
   const isFree = (port: PublishedPort, entry: number): boolean => !taken.has(keyOf(port, entry));
   const entries = new Map<PublishedPort, number>();
   const give = (port: PublishedPort, entry: number): void => {
@@ -40,6 +41,8 @@ export function withEntries(ports: readonly PublishedPort[], current: ReadonlyMa
   }
   return ports.map((port) => entered(port)(entries.get(port) ?? port.published));
 }
+
+const ownKey = rememberedOf((port: PublishedPort) => portKey(port));
 
 /** The same object for the same port and entry. */
 const entered = rememberedOf((port: PublishedPort) => remembered((entry: number): EnteredPort => ({ ...port, entry })));

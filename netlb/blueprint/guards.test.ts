@@ -2,25 +2,14 @@ import { expect, test } from 'vitest';
 import { nftBalancer } from '../balancer/nft.js';
 import { desired, emptyNamespace, facts, OVERLAY } from '../plan/miniature.js';
 import { blueprint } from './blueprint.js';
-import type { NamespaceBlueprint, VxlanBlueprint } from './model.js';
+import type { NamespaceBlueprint } from './model.js';
 import { guarded } from './overlay-guard.js';
 import { overlayTunnels, vtepGuard } from './vtep-guard.js';
 
-const vxlan = (vni: number, ...vteps: string[]): VxlanBlueprint => ({
-  name: 'vxlan0',
-  subject: { kind: 'overlay', id: 'n' },
-  bridge: 'br0',
-  vni,
-  port: 4789,
-  local: '192.0.2.1',
-  mac: undefined,
-  mtu: 1450,
-  addresses: [],
-  remotes: vteps.map((vtep) => ({ address: '10.0.0.9', mac: '02:42:0a:00:00:09', vtep })),
-});
+const tunnel = (vni: number, ...vteps: string[]) => ({ vni, port: 4789, vteps });
 
 test('VTEPs - those of all networks, told apart by port; nothing without a network', () => {
-  const { sets, chains } = vtepGuard([vxlan(4097, '192.0.2.3', '192.0.2.2'), vxlan(4096, '192.0.2.2')]);
+  const { sets, chains } = vtepGuard([tunnel(4097, '192.0.2.3', '192.0.2.2'), tunnel(4096, '192.0.2.2')]);
   expect(sets.map(({ elements }) => elements)).toEqual([['192.0.2.2', '192.0.2.3']]);
   expect(chains[0]?.rules).toEqual(['udp dport 4789 ip saddr != @vteps @th,96,24 { 4096, 4097 } drop']);
   expect(vtepGuard([])).toEqual({ sets: [], chains: [] });
@@ -41,7 +30,7 @@ test('VTEPs - of an overlay that stays as it is because it cannot be described, 
     { ...overlay, vni: 2 ** 24 },
   ];
   expect(overlayTunnels(wrong, { address: '192.0.2.1', vxlanPort: 4789 })).toEqual([
-    { vni: 4096, port: 4789, remotes: [] },
+    { vni: 4096, port: 4789, vteps: [] },
   ]);
   expect(overlayTunnels(wrong, { address: '192.0.2.1', vxlanPort: 70_000 })).toEqual([]);
 });

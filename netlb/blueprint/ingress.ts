@@ -1,5 +1,6 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
 import { addressOf, canonicalCidr, familyOf } from '../../lib/ip.js';
+import { flattenedList, mappedList } from '../../lib/kept-list.js';
 import { remembered, rememberedOf } from '../../lib/remembered.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
@@ -94,12 +95,16 @@ const entryKey = ({ protocol, entry }: Pick<EnteredPort, 'protocol' | 'entry'>):
   portKey({ protocol, published: entry });
 
 function markedServices(published: readonly EnteredPort[], balancer: Balancer, facts: Facts): MarkedService[] {
-  const marks = assignMarks(published.map(entryKey), facts.marks);
-  return published.flatMap((port): MarkedService[] => {
-    const mark = marks.get(entryKey(port));
-    return mark === undefined ? [] : [markedBy(balancer)(port)(mark)];
+  const keys = entryKeys(published);
+  const marks = assignMarks(keys, facts.marks);
+  const marked = markedBy(balancer);
+  return published.flatMap((port, i): MarkedService[] => {
+    const mark = marks.get(keys[i] ?? '');
+    return mark === undefined ? [] : [marked(port)(mark)];
   });
 }
+
+const entryKeys = mappedList(entryKey);
 
 /** The same object for the same port and mark. */
 const markedBy = rememberedOf((balancer: Balancer) =>
@@ -143,19 +148,21 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
       key: 'inet_proto . inet_service',
       value: 'mark',
       keep: 'exact',
-      elements: services.map((service) => `${entryKey(service)} : ${service.mark}`),
+      elements: markElements(services),
     },
     {
       name: FLOWS_SET,
       key: flowsType(family),
       keep: 'journal',
-      elements: services.flatMap(flowsOf[family]),
+      elements: flowsOf[family](services),
     },
   ];
 }
 
+const markElements = mappedList((service: MarkedService) => `${entryKey(service)} : ${service.mark}`);
+
 const flowsOver = (family: Family) =>
-  rememberedOf((service: MarkedService): readonly string[] =>
+  flattenedList((service: MarkedService): readonly string[] =>
     ofFamily(service.backends, family).map(({ address }) => flowKey({ ...service, published: service.entry }, address)),
   );
 const flowsOf = { 4: flowsOver(4), 6: flowsOver(6) };

@@ -1,5 +1,7 @@
 /** The node's own namespace: the bridges, and the rules that lead published ports into the sandboxes. */
 import { addressOf, canonicalCidr, familyOf, macOf } from '../../lib/ip.js';
+import { flattenedList, mappedList } from '../../lib/kept-list.js';
+import { remembered } from '../../lib/remembered.js';
 import { acceptRouters, GATEWAY_BRIDGE, NODE_NAMESPACE, TABLE } from '../names.js';
 import { addressType, type Family, ipName } from '../nft/family.js';
 import type { Chain, NftSet, Table } from '../nft/table.js';
@@ -29,7 +31,7 @@ import {
 import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 import type { RoutedParts } from './routed.js';
 import { nodeTracking, unrecognised } from './tracking.js';
-import { overlayTunnels, vtepGuard } from './vtep-guard.js';
+import { overlayTunnels, vtepGuard, vtepsOf } from './vtep-guard.js';
 
 export interface NodeInput {
   /** Undefined in no swarm. */
@@ -98,7 +100,7 @@ function nodeTables(
 ): Table[] {
   const vteps = vtepGuard([
     ...(swarm ? overlayTunnels(overlays, swarm.underlay) : []),
-    ...routed.flatMap(({ vxlan }) => (vxlan ? [vxlan] : [])),
+    ...routed.flatMap(({ vxlan }) => (vxlan ? [{ ...vxlan, vteps: vtepsOf(vxlan.remotes) }] : [])),
   ]);
   const of = (family: Family) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;
@@ -195,35 +197,47 @@ function ingressSets(swarm: SwarmInput, family: Family): NftSet[] {
   const own = swarm.published.filter((port) => port.family === family);
   const everywhere = own.filter(({ hostAddress }) => hostAddress === '');
   const atOne = own.filter(({ hostAddress }) => hostAddress !== '');
+  const elements = elementsTo(sandbox);
   return [
     {
       name: 'ingress_ports',
       key: ports,
       value,
       keep: 'exact',
-      elements: everywhere.map((port) => `${portKey(port)} : ${sandbox} . ${port.entry}`),
+      elements: elements.everywhere(everywhere),
     },
     {
       name: 'ingress_ports_at',
       key: `${type} . ${ports}`,
       value,
       keep: 'exact',
-      elements: atOne.map((port) => `${portAtKey(port)} : ${sandbox} . ${port.entry}`),
+      elements: elements.atOne(atOne),
     },
-    { name: FLOWS_AT_SET, key: `${type} . ${ports}`, keep: 'journal', elements: atOne.map(portAtKey) },
+    { name: FLOWS_AT_SET, key: `${type} . ${ports}`, keep: 'journal', elements: elements.flowsAtOne(atOne) },
   ];
 }
 
-function ingressFlows(swarm: SwarmInput, family: Family): string[] {
-  const sandbox = sandboxAddress(swarm, family);
-  return swarm.published
-    .filter((port) => port.family === family && port.hostAddress === '')
-    .map((port) => flowKey(port, sandbox));
+function ingressFlows(swarm: SwarmInput, family: Family): readonly string[] {
+  const { flows } = elementsTo(sandboxAddress(swarm, family));
+  return flows(swarm.published.filter((port) => port.family === family && port.hostAddress === ''));
 }
+
+/** Elements of sets that lead ports to an address of ingress_sbox. */
+const elementsTo = remembered((sandbox: string) => ({
+  everywhere: mappedList((port: MeshPort) => `${portKey(port)} : ${sandbox} . ${port.entry}`),
+  atOne: mappedList((port: MeshPort) => `${portAtKey(port)} : ${sandbox} . ${port.entry}`),
+  flows: mappedList((port: MeshPort) => flowKey(port, sandbox)),
+  flowsAtOne: mappedList((port: MeshPort) => portAtKey(port)),
+}));
 
 const flows = (others: readonly string[], forwards: readonly HostForward[], family: Family): NftSet => ({
   name: FLOWS_SET,
   key: flowsType(family),
   keep: 'journal',
-  elements: [...others, ...forwards.map((forward) => flowKey(forward, forward.address))],
+  elements: allFlows[family]([others, forwardFlows[family](forwards)]),
 });
+
+const forwardFlowsOf = () => mappedList((forward: HostForward) => flowKey(forward, forward.address));
+const forwardFlows = { 4: forwardFlowsOf(), 6: forwardFlowsOf() };
+const joined = () => flattenedList((elements: readonly string[]) => elements);
+const allFlows = { 4: joined(), 6: joined() };

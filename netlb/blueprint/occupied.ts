@@ -1,4 +1,5 @@
 /** Published ports that something else of the node has: to lead them into sandboxes would cut it off without a word. */
+import { rememberedOf } from '../../lib/remembered.js';
 import type { Listener } from '../kernel/listeners.js';
 import { ipName } from '../nft/family.js';
 import type { HostPort } from '../state.js';
@@ -15,8 +16,12 @@ export interface Occupation {
 }
 
 /** A published port as an element of the node's sets: `ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`. */
-const heldKey = (port: Port): string =>
-  `${ipName[port.family]} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`;
+const heldKey = rememberedOf(
+  (port: Port): string => `${ipName[port.family]} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`,
+);
+
+/** Those that may clash have the same. */
+const clashKey = rememberedOf((port: Port): string => `${port.family} ${portKey(port)}`);
 
 const nameOf = ({ published, protocol, hostAddress }: Port): string =>
   `port ${published}/${protocol}${hostAddress === '' ? '' : ` of ${hostAddress}`}`;
@@ -61,7 +66,9 @@ export interface Claim {
   readonly destination: string;
 }
 
-export const meshClaim = (port: Port): Claim => ({ port, owner: 'a service of the swarm', destination: '' });
+export const meshClaim = rememberedOf(
+  (port: Port): Claim => ({ port, owner: 'a service of the swarm', destination: '' }),
+);
 export const forwardClaim = (port: HostForward): Claim => ({
   port,
   owner: `container ${port.sandbox}`,
@@ -76,13 +83,16 @@ export function lost(claims: readonly Claim[], { held }: Occupation): Map<Port, 
   const holds = ({ port, destination }: Claim): boolean => held.get(heldKey(port)) === destination;
   const granted = new Map<string, Claim[]>();
   const losers = new Map<Port, string>();
-  for (const claim of [...claims.filter(holds), ...claims.filter((claim) => !holds(claim))]) {
+  const [holders, others]: [Claim[], Claim[]] = [[], []];
+  for (const claim of claims) (holds(claim) ? holders : others).push(claim);
+  for (const claim of [...holders, ...others]) {
     const { port } = claim;
-    const key = `${port.family} ${portKey(port)}`;
-    const same = granted.get(key) ?? [];
-    const winner = same.find((other) => clash(other.port, port));
+    const key = clashKey(port);
+    const same = granted.get(key);
+    const winner = same?.find((other) => clash(other.port, port));
     if (winner) losers.set(port, `${nameOf(port)} is published by ${winner.owner} already`);
-    else granted.set(key, [...same, claim]);
+    else if (same) same.push(claim);
+    else granted.set(key, [claim]);
   }
   return losers;
 }

@@ -1,6 +1,7 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
 import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
-import { rememberedOf } from '../../lib/remembered.js';
+import { mappedList } from '../../lib/kept-list.js';
+import { remembered, rememberedOf } from '../../lib/remembered.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
 import type { Overlay, RemoteEndpoint, Underlay } from '../state.js';
 import { checkAddress, checkId, checkMac, checkMtu, checkPort, checkVni } from './check.js';
@@ -23,7 +24,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
   checkVni(overlay.vni);
   checkPort(underlay.vxlanPort, 'data-path port');
   checkMtu(mtu, gateways);
-  const remotes = overlay.remotes.map(checkedRemote);
+  const remotes = checkedRemotes(overlay.id)(overlay.remotes);
   checkEncryption(overlay, facts.encryption);
   const [gateway] = gateways;
   const subject = { kind: 'overlay', id: overlay.id } as const;
@@ -61,3 +62,6 @@ const checkedRemote = rememberedOf((remote: RemoteEndpoint): RemoteEndpoint => {
   checkMac(remote.mac);
   return { ...remote, address: canonicalAddress(remote.address) };
 });
+
+/** Of one network: of its tens of thousands of endpoints few come and go at a time. */
+const checkedRemotes = remembered((_networkId: string) => mappedList(checkedRemote));

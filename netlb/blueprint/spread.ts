@@ -1,4 +1,5 @@
 /** How connections to a port are spread on this node, which may not be all that the port asks for. */
+import { rememberedOf } from '../../lib/remembered.js';
 import type { Balancer } from '../balancer/balancer.js';
 import type { Scheduler } from '../state.js';
 import type { EnteredPort } from './entries.js';
@@ -11,7 +12,12 @@ export interface Spread {
   readonly problems: readonly string[];
 }
 
-export function spreadOf(port: EnteredPort, balancer: Balancer): Spread {
+/** The same object for the same port and balancer. */
+export const spreadOf = (port: EnteredPort, balancer: Balancer): Spread => spreads(balancer)(port);
+
+const spreads = rememberedOf((balancer: Balancer) => rememberedOf((port: EnteredPort) => spreadBy(port, balancer)));
+
+function spreadBy(port: EnteredPort, balancer: Balancer): Spread {
   const { protocol, published, hostAddress, scheduler = 'rr', affinity = 0 } = port;
   const name = `port ${hostAddress === '' ? '' : `${hostAddress}:`}${published}/${protocol}`;
   const isKnown = balancer.schedulers.has(scheduler);

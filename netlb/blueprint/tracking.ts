@@ -1,4 +1,6 @@
 /** How connections are tracked where they pass: for how long, and how strictly. */
+import { mappedList } from '../../lib/kept-list.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { Sysctl } from './model.js';
 import { portKey } from './ports.js';
@@ -38,8 +40,14 @@ export const ownTracking: readonly Sysctl[] = [
 ];
 
 interface Mesh {
-  readonly published: readonly (Parameters<typeof portKey>[0] & { readonly family: 4 | 6 })[];
+  readonly published: readonly MeshPort[];
 }
+
+type MeshPort = Parameters<typeof portKey>[0] & { readonly family: 4 | 6 };
+
+const portKeys = () => mappedList((port: MeshPort) => portKey(port));
+const portsOf = { 4: portKeys(), 6: portKeys() };
+const eachOnce = rememberedOf((ports: readonly string[]): readonly string[] => [...new Set(ports)]);
 
 /**
  * In the node's namespace: what is sent to a published port and was not recognised as its connection's is not
@@ -50,9 +58,9 @@ export function unrecognised(
   family: 4 | 6,
 ): { readonly sets: NftSet[]; readonly chains: Chain[] } {
   if (mesh === undefined) return { sets: [], chains: [] };
-  const ports = mesh.published.filter((port) => port.family === family).map(portKey);
+  const ports = portsOf[family](mesh.published.filter((port) => port.family === family));
   return {
-    sets: [{ name: 'mesh_ports', key: 'inet_proto . inet_service', keep: 'exact', elements: [...new Set(ports)] }],
+    sets: [{ name: 'mesh_ports', key: 'inet_proto . inet_service', keep: 'exact', elements: eachOnce(ports) }],
     chains: [
       {
         name: 'unrecognised',

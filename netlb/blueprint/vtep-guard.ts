@@ -3,6 +3,7 @@
  * forwarding entries name. VXLAN of others on the same port is not ours to judge.
  */
 import { isIPv4 } from 'node:net';
+import { rememberedOf } from '../../lib/remembered.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { Overlay, Underlay } from '../state.js';
 import { isPort, isVni } from './check.js';
@@ -11,7 +12,8 @@ import { isPort, isVni } from './check.js';
 export interface Tunnel {
   readonly vni: number;
   readonly port: number;
-  readonly remotes: readonly { readonly vtep: string }[];
+  /** Each once. */
+  readonly vteps: readonly string[];
 }
 
 /**
@@ -20,15 +22,20 @@ export interface Tunnel {
  */
 export const overlayTunnels = (overlays: readonly Overlay[], { vxlanPort: port }: Underlay): Tunnel[] =>
   isPort(port)
-    ? overlays
-        .filter(({ vni }) => isVni(vni))
-        .map(({ vni, remotes }) => ({ vni, port, remotes: remotes.filter(({ vtep }) => isIPv4(vtep)) }))
+    ? overlays.filter(({ vni }) => isVni(vni)).map(({ vni, remotes }) => ({ vni, port, vteps: vtepsOf(remotes) }))
     : [];
+
+/** Of many endpoints the few nodes that have them, by their IPv4 addresses. */
+export const vtepsOf = rememberedOf((remotes: readonly { readonly vtep: string }[]): readonly string[] => {
+  const vteps = new Set<string>();
+  for (const { vtep } of remotes) vteps.add(vtep);
+  return [...vteps].filter(isIPv4);
+});
 
 /** @param vxlans all tunnels of the node's; nothing without any */
 export function vtepGuard(vxlans: readonly Tunnel[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {
   if (vxlans.length === 0) return { sets: [], chains: [] };
-  const vteps = new Set(vxlans.flatMap(({ remotes }) => remotes.map(({ vtep }) => vtep)));
+  const vteps = new Set(vxlans.flatMap(({ vteps: some }) => some));
   const ports = [...new Set(vxlans.map(({ port }) => port))].sort((a, b) => a - b);
   const vnis = (port: number) =>
     [...new Set(vxlans.filter((vxlan) => vxlan.port === port).map(({ vni }) => vni))].sort((a, b) => a - b).join(', ');

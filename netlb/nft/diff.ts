@@ -1,7 +1,10 @@
 /** The commands of nft(8) that make an actual table the one that shall be. Pure. */
+import { rememberedOf } from '../../lib/remembered.js';
 import { ruleComment } from './decode.js';
 import { differenceOf, type ElementsDifference } from './elements.js';
 import {
+  type ActualChain,
+  type ActualSet,
   type ActualTable,
   type BaseChain,
   type Chain,
@@ -49,14 +52,22 @@ export function madeOf(
 ): ActualTable {
   const elementsOf = (set: NftSet) => (settled && set.keep === 'journal' ? set.elements : keptElements(set, before));
   return {
-    chains: new Map(table.chains.map(({ name, base, rules }) => [name, { base, rules: rules.map(ruleDigest) }])),
-    sets: new Map(
-      table.sets.map((set) => {
-        const { name, key, value, counted } = set;
-        return [name, { key, value, elements: elementsOf(set), ...(counted ? { counted } : {}) }];
-      }),
-    ),
+    chains: new Map(table.chains.map((chain) => [chain.name, madeChain(chain)])),
+    sets: new Map(table.sets.map((set) => [set.name, madeSet(set, elementsOf(set), before?.sets.get(set.name))])),
   };
+}
+
+const madeChain = rememberedOf(({ base, rules }: Chain): ActualChain => ({ base, rules: rules.map(ruleDigest) }));
+
+/** The same object as before when nothing of it has changed. */
+function madeSet(
+  { key, value, counted }: NftSet,
+  elements: readonly string[],
+  before: ActualSet | undefined,
+): ActualSet {
+  const isSame =
+    before?.elements === elements && before.key === key && before.value === value && before.counted === counted;
+  return isSame ? before : { key, value, elements, ...(counted ? { counted } : {}) };
 }
 
 /** Joins steps, each to be taken at once, to transactions of limited size. */
@@ -86,7 +97,7 @@ function structureDiffers(table: Table, actual: ActualTable): boolean {
     }) ||
     table.chains.some((chain) => {
       const now = actual.chains.get(chain.name);
-      return now !== undefined && baseText(now.base) !== baseText(chain.base);
+      return now !== undefined && now !== madeChain(chain) && baseText(now.base) !== baseText(chain.base);
     })
   );
 }
@@ -115,7 +126,7 @@ function change(table: Table, actual: ActualTable): Transaction[] {
   const key = keyOf(table);
   const chains = new Set(table.chains.map((chain) => chain.name));
   const sets = new Set(table.sets.map((set) => set.name));
-  const changed = table.chains.filter((chain) => rulesDiffer(chain, actual.chains.get(chain.name)?.rules));
+  const changed = table.chains.filter((chain) => rulesDiffer(chain, actual.chains.get(chain.name)));
   const elements = table.sets.map((set) => ({ set, ...diffElements(set, actual) }));
   const staleChains = [...actual.chains.keys()].filter((name) => !chains.has(name));
   const staleSets = [...actual.sets].filter(([name]) => !sets.has(name));
@@ -133,8 +144,10 @@ function change(table: Table, actual: ActualTable): Transaction[] {
   ];
 }
 
-function rulesDiffer(chain: Chain, now: readonly string[] | undefined): boolean {
-  return now === undefined ? chain.rules.length > 0 : chain.rules.map(ruleDigest).join() !== now.join();
+function rulesDiffer(chain: Chain, now: ActualChain | undefined): boolean {
+  if (now === undefined) return chain.rules.length > 0;
+  const made = madeChain(chain);
+  return made !== now && made.rules.join() !== now.rules.join();
 }
 
 function diffElements(set: NftSet, actual: ActualTable): ElementsDifference {

@@ -19,6 +19,7 @@ import type { IpvsDestination, IpvsService, IpvsServiceId, IpvsTimeouts } from '
 import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
 import type { Transaction } from '../nft/diff.js';
 import type { ActualTable } from '../nft/table.js';
+import type { ActualTunnel } from './tunnels.js';
 
 export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
 
@@ -44,6 +45,8 @@ export type Action =
       readonly kind: 'add-remotes' | 'remove-remotes';
       readonly vxlan: string;
       readonly remotes: readonly RemoteEntries[];
+      /** What the device has then. */
+      readonly leaves: ActualTunnel;
     }
   | { readonly kind: 'set-route'; readonly route: RouteBlueprint }
   /** One of ours that nothing asks for, by its destination. */

@@ -1,7 +1,8 @@
-import type { NamespaceBlueprint, VxlanBlueprint } from '../blueprint/model.js';
+import { listDifference } from '../../lib/kept-list.js';
+import type { NamespaceBlueprint, Remote, VxlanBlueprint } from '../blueprint/model.js';
 import type { ActualNamespace } from './actual.js';
 import type { Operation, RemoteEntries } from './operation.js';
-import { type ActualTunnel, NO_ENTRIES } from './tunnels.js';
+import { type ActualTunnel, NO_ENTRIES, showing, shownBy, showsAll, withRemotes } from './tunnels.js';
 
 /** Neighbours and forwarding entries of remote endpoints. */
 export function planRemotes(
@@ -9,14 +10,18 @@ export function planRemotes(
   actual: ActualNamespace,
   made: ReadonlySet<string>,
 ): Operation[] {
-  return wanted.vxlans.flatMap((vxlan) => {
-    const { subject, name } = vxlan;
-    const base = { subject, namespace: wanted.name, vxlan: name };
+  return wanted.vxlans.flatMap((vxlan): Operation[] => {
+    const { subject, name, remotes, bridge } = vxlan;
     const now = made.has(name) ? NO_ENTRIES : tunnelOf(name, actual);
-    const { missing, stale } = difference(vxlan, now);
+    const { missing, stale } = differenceFrom(now, vxlan);
+    const base = { subject, namespace: wanted.name, vxlan: name };
+    const removal = { kind: 'remove-remotes', remotes: stale } as const;
+    const all = showing(remotes, bridge !== undefined);
     return [
-      ...(stale.length > 0 ? [{ ...base, kind: 'remove-remotes', remotes: stale } as const] : []),
-      ...(missing.length > 0 ? [{ ...base, kind: 'add-remotes', remotes: missing } as const] : []),
+      ...(stale.length > 0
+        ? [{ ...base, ...removal, leaves: missing.length > 0 ? withRemotes(now, removal) : all }]
+        : []),
+      ...(missing.length > 0 ? [{ ...base, kind: 'add-remotes', remotes: missing, leaves: all } as const] : []),
     ];
   });
 }
@@ -28,11 +33,44 @@ function tunnelOf(name: string, { links, tunnels }: ActualNamespace): ActualTunn
   return link?.master === undefined ? { ...tunnel, ports: NO_ENTRIES.ports } : tunnel;
 }
 
+interface Difference {
+  readonly missing: readonly RemoteEntries[];
+  readonly stale: readonly RemoteEntries[];
+}
+
+const NOTHING: Difference = { missing: [], stale: [] };
+
+/**
+ * Where it is known which endpoints the entries are of, those alone are compared that share an address or a MAC with
+ * one that has come or gone: of all others both say the same.
+ */
+function differenceFrom(now: ActualTunnel, vxlan: VxlanBlueprint): Difference {
+  const { remotes, bridge } = vxlan;
+  const before = shownBy(now);
+  if (before === remotes) return NOTHING;
+  if (before) {
+    const { added, removed } = listDifference(before, remotes);
+    const [addresses, macs] = [new Set<string>(), new Set<string>()];
+    for (const { address, mac } of [...added, ...removed]) {
+      addresses.add(address);
+      macs.add(mac);
+    }
+    const isConcerned = ({ address, mac }: Remote) => addresses.has(address) || macs.has(mac);
+    return difference(
+      { remotes: remotes.filter(isConcerned), bridge },
+      showing(before.filter(isConcerned), bridge !== undefined),
+    );
+  }
+  const all = difference(vxlan, now);
+  if (now !== NO_ENTRIES && all.missing.length === 0 && all.stale.length === 0) showsAll(now, remotes);
+  return all;
+}
+
 /** Most of the time nothing differs: then it is a look-up for each entry, and little is made. */
 function difference(
-  { remotes, bridge }: VxlanBlueprint,
+  { remotes, bridge }: Pick<VxlanBlueprint, 'remotes' | 'bridge'>,
   { neighbours, forwards, ports }: ActualTunnel,
-): { readonly missing: RemoteEntries[]; readonly stale: RemoteEntries[] } {
+): Difference {
   const missing: RemoteEntries[] = [];
   const macs = new Set<string>();
   let found = 0;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NODE_NAMESPACE } from '../names.js';
 import type { Action } from './operation.js';
+import { NO_ENTRIES } from './tunnels.js';
 import { doneIn, foundBy } from './words.js';
 
 const words = (action: Action, namespace = '1-network100') =>
@@ -23,18 +24,18 @@ test('what was done - by namespace, in order; many are counted', () => {
 describe('differences in words', () => {
   test('entries of a remote endpoint - each is named with its device and place', () => {
     const remote = { neighbour: { address: '10.0.1.7', mac: '02:42:0a:00:01:07' } };
-    expect(words({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [remote] })).toEqual([
+    expect(words({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [remote], leaves: NO_ENTRIES })).toEqual([
       'the neighbour 10.0.1.7 (02:42:0a:00:01:07) of vxlan0 was missing (in 1-network100)',
     ]);
     const forward = { forward: { mac: '02:42:0a:00:01:07', vtep: '192.0.2.2' } };
-    expect(words({ kind: 'remove-remotes', vxlan: 'vxlan0', remotes: [forward] })).toEqual([
+    expect(words({ kind: 'remove-remotes', vxlan: 'vxlan0', remotes: [forward], leaves: NO_ENTRIES })).toEqual([
       'nothing asked for the FDB entry 02:42:0a:00:01:07 dst 192.0.2.2 of vxlan0 (in 1-network100)',
     ]);
   });
 
   test('many of a kind - three are named and the others counted', () => {
     const remotes = Array.from({ length: 10 }, (_, i) => ({ neighbour: { address: `10.0.1.${i}`, mac: 'm' } }));
-    expect(words({ kind: 'add-remotes', vxlan: 'vxlan0', remotes })).toEqual([
+    expect(words({ kind: 'add-remotes', vxlan: 'vxlan0', remotes, leaves: NO_ENTRIES })).toEqual([
       expect.stringContaining('10.0.1.0'),
       expect.stringContaining('10.0.1.1'),
       'the neighbour 10.0.1.2 (m) of vxlan0 was missing, and 7 more like it (in 1-network100)',

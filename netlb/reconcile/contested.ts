@@ -1,14 +1,18 @@
+import { mappedList } from '../../lib/kept-list.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import type { Listener, ListeningSocket } from '../kernel/listeners.js';
 import { findSocketOwners } from '../kernel/socket-owners.js';
-import type { DesiredState } from '../state.js';
+import type { DesiredState, HostPort } from '../state.js';
 
 const keyOf = (protocol: string, port: number): string => `${port}/${protocol}`;
 
 /** `8080/tcp` of all that the state publishes. */
 export function publishedBy({ ingress, sandboxes }: DesiredState): ReadonlySet<string> {
-  const ports = [...(ingress?.services ?? []), ...sandboxes.flatMap(({ hostPorts }) => hostPorts)];
-  return new Set(ports.map(({ protocol, published }) => keyOf(protocol, published)));
+  return setOf(portKeys([...(ingress?.services ?? []), ...sandboxes.flatMap(({ hostPorts }) => hostPorts)]));
 }
+
+const portKeys = mappedList(({ protocol, published }: HostPort) => keyOf(protocol, published));
+const setOf = rememberedOf((keys: readonly string[]): ReadonlySet<string> => new Set(keys));
 
 /**
  * Tells whose the listeners are that are in the way of published ports. Processes are looked through once for each

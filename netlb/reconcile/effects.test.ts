@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { Action } from '../plan/operation.js';
+import { NO_ENTRIES } from '../plan/tunnels.js';
 import { effectsOf } from './effects.js';
 import { PARTS } from './read.js';
 
@@ -31,7 +32,7 @@ describe('effectsOf', () => {
   });
 
   test('an endpoint elsewhere is a neighbour and ways for its frames', () => {
-    expect(effects({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [] })).toEqual([
+    expect(effects({ kind: 'add-remotes', vxlan: 'vxlan0', remotes: [], leaves: NO_ENTRIES })).toEqual([
       { namespace: 'task', parts: ['tunnels'] },
     ]);
   });

@@ -1,4 +1,6 @@
 import { addressOf } from '../../lib/ip.js';
+import { flattenedList } from '../../lib/kept-list.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import { guardedVnis, wornAssociations } from '../blueprint/encryption.js';
 import type { Facts, KernelFacts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
@@ -14,8 +16,8 @@ import {
   ROUTE_PROTOCOL,
   TABLE,
 } from '../names.js';
-import { ipName } from '../nft/family.js';
-import type { ActualTable } from '../nft/table.js';
+import { type Family, ipName } from '../nft/family.js';
+import type { ActualSet, ActualTable } from '../nft/table.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from '../plan/actual.js';
 import type { DesiredState } from '../state.js';
 import { linksWithRouters } from './read.js';
@@ -128,48 +130,79 @@ function foreignOf({ links, addresses, routes }: ActualNamespace): Foreign {
 }
 
 /** From the map `6 . 8080 : 256` of the ingress sandbox's table. */
-export function marksIn(table: ActualTable | undefined): Map<string, number> {
-  return new Map(
-    (table?.sets.get('marks')?.elements ?? []).map((element) => {
-      const [key = '', mark] = element.split(' : ');
-      return [key, Number(mark)];
-    }),
-  );
-}
+export const marksIn = (table: ActualTable | undefined): ReadonlyMap<string, number> =>
+  marksOf(table?.sets.get('marks') ?? NO_SET);
+
+const NO_SET: Pick<ActualSet, 'elements'> = { elements: [] };
+
+const marksOf = rememberedOf(
+  ({ elements }: typeof NO_SET): ReadonlyMap<string, number> =>
+    new Map(
+      elements.map((element) => {
+        const [key = '', mark] = element.split(' : ');
+        return [key, Number(mark)];
+      }),
+    ),
+);
 
 /**
  * From the maps `192.0.2.7 . 6 . 8080 : 172.18.0.2 . 8080` of the node's tables, and `6 . 8080 : 172.18.0.2 . 8080`,
  * which is for all addresses of the family.
  */
-export function entriesIn(tables: ReadonlyMap<string, ActualTable>): Map<string, number> {
-  return new Map(
-    ([4, 6] as const).flatMap((family) => {
-      const sets = tables.get(`${ipName[family]} ${TABLE}`)?.sets;
-      const everywhere = sets?.get('ingress_ports')?.elements.map((element) => `${ANY[family]} . ${element}`);
-      return [...(everywhere ?? []), ...(sets?.get('ingress_ports_at')?.elements ?? [])].map(
-        (element): [string, number] => {
-          const [key = '', value = ''] = element.split(' : ');
-          return [key, Number(value.split(' . ')[1])];
-        },
-      );
-    }),
-  );
+export function entriesIn(tables: ReadonlyMap<string, ActualTable>): ReadonlyMap<string, number> {
+  const entries = ([4, 6] as const).flatMap((family) => {
+    const setOf = (name: string) => tables.get(`${ipName[family]} ${TABLE}`)?.sets.get(name) ?? NO_SET;
+    return [entriesEverywhere[family](setOf('ingress_ports')), entriesAtOne(setOf('ingress_ports_at'))];
+  });
+  return allEntries(entries);
 }
+
+type Entry = readonly [string, number];
+
+const entryOf = (element: string): Entry => {
+  const [key = '', value = ''] = element.split(' : ');
+  return [key, Number(value.split(' . ')[1])];
+};
+const everywhereOver = (family: Family) =>
+  rememberedOf(({ elements }: typeof NO_SET): readonly Entry[] =>
+    elements.map((element) => entryOf(`${ANY[family]} . ${element}`)),
+  );
+const entriesEverywhere = { 4: everywhereOver(4), 6: everywhereOver(6) };
+const entriesAtOne = rememberedOf(({ elements }: typeof NO_SET): readonly Entry[] => elements.map(entryOf));
+
+/** The same object for the same lists. */
+function mapOfLists<V>(): (lists: readonly (readonly (readonly [string, V])[])[]) => ReadonlyMap<string, V> {
+  const joined = flattenedList((list: readonly (readonly [string, V])[]) => list);
+  const mapOf = rememberedOf((entries: readonly (readonly [string, V])[]): ReadonlyMap<string, V> => new Map(entries));
+  return (lists) => mapOf(joined(lists));
+}
+const allEntries = mapOfLists<number>();
 
 /**
  * What the node's rules lead where: the elements of its sets of published ports, by family and key
  * (`ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`), with the map's value, or nothing for the mesh's.
  */
-function held(actual: ActualState): Map<string, string> {
+function held(actual: ActualState): ReadonlyMap<string, string> {
   const tables = actual.namespaces.get(NODE_NAMESPACE)?.tables;
-  return new Map(
-    Object.values(ipName).flatMap((family) =>
-      ['ingress_ports', 'ingress_ports_at', 'host_ports', 'host_ports_at'].flatMap((name) =>
-        (tables?.get(`${family} ${TABLE}`)?.sets.get(name)?.elements ?? []).map((element): [string, string] => {
-          const [key = '', value = ''] = element.split(' : ');
-          return [`${family} ${key}`, name.startsWith('host') ? value : ''];
-        }),
-      ),
-    ),
+  return allHeld(
+    ([4, 6] as const).flatMap((family) => {
+      const setOf = (name: string) => tables?.get(`${ipName[family]} ${TABLE}`)?.sets.get(name) ?? NO_SET;
+      const { mesh, host } = heldOver[family];
+      return [
+        ...['ingress_ports', 'ingress_ports_at'].map(setOf).map(mesh),
+        ...['host_ports', 'host_ports_at'].map(setOf).map(host),
+      ];
+    }),
   );
 }
+
+const heldBy = (family: Family, leadsTo: (value: string) => string) =>
+  rememberedOf(({ elements }: typeof NO_SET): readonly (readonly [string, string])[] =>
+    elements.map((element) => {
+      const [key = '', value = ''] = element.split(' : ');
+      return [`${ipName[family]} ${key}`, leadsTo(value)];
+    }),
+  );
+const heldIn = (family: Family) => ({ mesh: heldBy(family, () => ''), host: heldBy(family, (value) => value) });
+const heldOver = { 4: heldIn(4), 6: heldIn(6) };
+const allHeld = mapOfLists<string>();

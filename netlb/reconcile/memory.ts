@@ -4,7 +4,6 @@ import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js'
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
 import type { Operation } from '../plan/operation.js';
-import { withRemotes } from '../plan/tunnels.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { PARTS, type Part, readNamespace } from './read.js';
@@ -43,7 +42,7 @@ export class Memory {
    * asked about before, and while there are any; a process that comes later is seen when all is read.
    */
   listeners(ports: ReadonlySet<string>): readonly ListeningSocket[] {
-    if ([...ports].every((port) => this.#unoccupied.has(port))) {
+    if (ports === this.#unoccupied || [...ports].every((port) => this.#unoccupied.has(port))) {
       // One that is given up now may be somebody else's when it is asked for again.
       this.#unoccupied = ports;
       return [];
@@ -126,7 +125,6 @@ export class Memory {
 function afterRemotes(actual: ActualNamespace, operation: Operation): ActualNamespace | undefined {
   if (operation.kind !== 'add-remotes' && operation.kind !== 'remove-remotes') return undefined;
   const index = actual.links.find(({ name }) => name === operation.vxlan)?.index;
-  const before = index === undefined ? undefined : actual.tunnels.get(index);
-  if (index === undefined || before === undefined) return undefined;
-  return { ...actual, tunnels: new Map([...actual.tunnels, [index, withRemotes(before, operation)]]) };
+  if (index === undefined || !actual.tunnels.has(index)) return undefined;
+  return { ...actual, tunnels: new Map([...actual.tunnels, [index, operation.leaves]]) };
 }

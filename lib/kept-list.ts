@@ -1,0 +1,104 @@
+/**
+ * Lists that are told from lists of which few members have changed since the last time: a task more among ten thousand.
+ * All of it is pure: what is remembered saves time, and has no part in the answer.
+ */
+import { rememberedOf } from './remembered.js';
+
+/**
+ * Each member put through a pure function. The answers for members that the list before had, at their place or moved
+ * with all that follow, are taken from there; a list whose answers are those of the list before is answered with the
+ * same object. Of lists the last one is remembered as long as somebody else has it. Nobody may change any of them.
+ */
+export function mappedList<A, B>(answer: (item: A) => B): (list: readonly A[]) => readonly B[] {
+  const known = new WeakMap<readonly A[], readonly B[]>();
+  let last: WeakRef<readonly A[]> | undefined;
+  return (list) => {
+    const before = known.get(list);
+    if (before) return before;
+    const previous = last?.deref();
+    const answers = previous && known.get(previous);
+    const mapped = previous && answers ? mappedFrom(previous, answers, list, answer) : list.map((item) => answer(item));
+    known.set(list, mapped);
+    last = new WeakRef(list);
+    return mapped;
+  };
+}
+
+function mappedFrom<A, B>(
+  previous: readonly A[],
+  answers: readonly B[],
+  list: readonly A[],
+  answer: (item: A) => B,
+): readonly B[] {
+  const mapped: B[] = [];
+  let moved = 0;
+  let unchanged = list.length === previous.length;
+  const isAt = (index: number, item: A) => index >= 0 && index < previous.length && previous[index] === item;
+  for (let i = 0; i < list.length; i++) {
+    const item = list[i] as A;
+    if (previous[i + moved] !== item) {
+      if (isAt(i + moved + 1, item)) moved++;
+      else if (isAt(i + moved - 1, item)) moved--;
+    }
+    const value = isAt(i + moved, item) ? (answers[i + moved] as B) : answer(item);
+    unchanged &&= value === answers[i];
+    mapped.push(value);
+  }
+  return unchanged ? answers : mapped;
+}
+
+/** The same with a list as each answer, all joined. */
+export function flattenedList<A, B>(answer: (item: A) => readonly B[]): (list: readonly A[]) => readonly B[] {
+  const mapped = mappedList(answer);
+  const joined = rememberedOf((lists: readonly (readonly B[])[]): readonly B[] => {
+    const all: B[] = [];
+    for (const list of lists) for (const item of list) all.push(item);
+    return all;
+  });
+  return (list) => joined(mapped(list));
+}
+
+/** What two lists of objects differ in, each as often as it differs. */
+export interface ListDifference<T> {
+  readonly added: readonly T[];
+  readonly removed: readonly T[];
+}
+
+/** How far one list is looked through for where the other goes on. */
+const LOOK_AHEAD = 64;
+
+/**
+ * Compares by identity. What both have in the same order, as found by one walk along both, is in neither answer; what
+ * has moved may be in both.
+ */
+export function listDifference<T>(before: readonly T[], now: readonly T[]): ListDifference<T> {
+  const added: T[] = [];
+  const removed: T[] = [];
+  let [i, j] = [0, 0];
+  while (i < before.length && j < now.length) {
+    if (before[i] === now[j]) {
+      i++;
+      j++;
+      continue;
+    }
+    const [further, along] = meeting(before, i, now, j);
+    if (further === undefined || along === undefined) break;
+    removed.push(...before.slice(i, further));
+    added.push(...now.slice(j, along));
+    [i, j] = [further, along];
+  }
+  for (; i < before.length; i++) removed.push(before[i] as T);
+  for (; j < now.length; j++) added.push(now[j] as T);
+  return { added, removed };
+}
+
+/** The nearest place from which both go on alike, as a pair of indexes. */
+function meeting<T>(a: readonly T[], i: number, b: readonly T[], j: number): [number, number] | [] {
+  for (let distance = 1; distance <= LOOK_AHEAD; distance++) {
+    for (let step = 0; step <= distance; step++) {
+      const [x, y] = [i + step, j + distance - step];
+      if (x < a.length && y < b.length && a[x] === b[y]) return [x, y];
+    }
+  }
+  return [];
+}
