@@ -47,6 +47,28 @@ function mappedFrom<A, B>(
   return unchanged ? answers : mapped;
 }
 
+/** The same for two lists of one length, of whose members each two at one place are put through a function. */
+export function mappedPairs<A, B, C>(
+  answer: (item: A, other: B) => C,
+): (list: readonly A[], others: readonly B[]) => readonly C[] {
+  let last: { readonly list: readonly A[]; readonly others: readonly B[]; readonly answers: readonly C[] } | undefined;
+  return (list, others) => {
+    const before = last;
+    let unchanged = before?.answers.length === list.length;
+    const mapped = list.map((item, i) => {
+      const [other, known] = [others[i] as B, before?.answers[i] as C];
+      const isSame =
+        before !== undefined && i < before.answers.length && before.list[i] === item && before.others[i] === other;
+      const value = isSame ? known : answer(item, other);
+      unchanged &&= value === known;
+      return value;
+    });
+    const answers = before && unchanged ? before.answers : mapped;
+    last = { list, others, answers };
+    return answers;
+  };
+}
+
 /** The same with a list as each answer, all joined. */
 export function flattenedList<A, B>(answer: (item: A) => readonly B[]): (list: readonly A[]) => readonly B[] {
   const mapped = mappedList(answer);

@@ -41,7 +41,7 @@ export const nftBalancer: Balancer = {
   sysctls: [],
   timeouts: undefined,
   objects(services, family) {
-    const own = services.map((service) => serviceOver(service, family));
+    const own = servicesOver[family](services);
     const affinities = own.filter(({ affinity }) => affinity > 0).map(affinityIn[family]);
     return {
       sets: [servicesMap(services), ...affinitySets(affinities), ...countedSets(own, family)],
@@ -61,6 +61,9 @@ export const nftBalancer: Balancer = {
     };
   },
 };
+
+const over = (family: Family) => mappedList((service: MarkedService) => serviceOver(service, family));
+const servicesOver = { 4: over(4), 6: over(6) };
 
 const servicesMap = (services: readonly MarkedService[]): NftSet => ({
   name: 'services',

@@ -1,6 +1,6 @@
 import { alreadyExists, failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import { formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
-import { flattenedList } from '../../lib/kept-list.js';
+import { flattenedList, mappedList } from '../../lib/kept-list.js';
 import { rememberedOf } from '../../lib/remembered.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import type { Balancer } from '../balancer/balancer.js';
@@ -24,7 +24,7 @@ import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { type MeshPort, nodeBlueprint } from './node.js';
-import { forwardClaim, lost, meshClaim, unoccupied } from './occupied.js';
+import { forwardClaims, lost, meshClaims, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { guarded } from './overlay-guard.js';
 import { ANY, hostAddressOver, kernelPort, portAtKey } from './ports.js';
@@ -132,19 +132,19 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     );
 
   const { tasks, forwards } = yield* sandboxes(desired, networks, facts, { attempt, tell, spared });
-  const published: EnteredPort[] = [];
+  let published: readonly EnteredPort[] = [];
   let sandbox: NamespaceBlueprint | undefined;
   const { ingress } = desired;
   const ingressSubject: Subject = { kind: 'ingress', id: ingress?.overlayId ?? '' };
   if (ingress !== undefined) {
-    published.push(...withEntries(wellFormed(ingress, ingressSubject, attempt), facts.entries));
+    published = withEntries(wellFormed(ingress, ingressSubject, attempt), facts.entries);
     sandbox = attempt(ingressSubject, () => {
       if (!swarm) throw failedPrecondition(`ingress network ${ingress.overlayId}: this node is in no swarm`);
       const network = checkIngress(ingress, networks, swarm.gatewayBridge);
       return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    for (const port of published) spreadOf(port, balancer).problems.forEach(tell(ingressSubject, port));
+    for (const { port, message } of spreadProblems(balancer)(published)) tell(ingressSubject, port)(message);
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
@@ -158,8 +158,8 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     // What is published all the same is no reason to stop the sandbox.
     tell(kept ? ingressSubject : ofSandbox(forward), forward)(message),
   );
-  const losers = lost([...open.map(meshClaim), ...free.map(forwardClaim)], facts.occupation);
-  const granted = <T extends (typeof open)[number] | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
+  const losers = lost([...meshClaims(open), ...forwardClaims(free)], facts.occupation);
+  const granted = <T extends MeshPort | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
     ports.filter((port) => {
       const reason = losers.get(port);
       if (reason !== undefined) tell(subject(port), port)(reason);
@@ -268,6 +268,14 @@ function checkSwarm({ underlay, gatewayBridge }: DesiredState) {
   return { underlay, gatewayBridge };
 }
 
+const spreadProblems = rememberedOf((balancer: Balancer) =>
+  flattenedList((port: EnteredPort) => {
+    const { problems } = spreadOf(port, balancer);
+    return problems.length === 0 ? NO_PROBLEMS : problems.map((message) => ({ port, message }));
+  }),
+);
+const NO_PROBLEMS: readonly { readonly port: EnteredPort; readonly message: string }[] = [];
+
 function checkIngress(
   ingress: Ingress,
   networks: ReadonlyMap<string, Network>,
@@ -288,25 +296,30 @@ function checkIngress(
   return network;
 }
 
-/** @throws INVALID_ARGUMENT */
-const checkedPort = rememberedOf((asked: PublishedPort): PublishedPort => {
-  checkPublished(asked, checkIp);
-  checkBackends(asked.backends);
-  return kernelPort(asked);
-});
+type Checked = { readonly port: PublishedPort; readonly key: string } | { readonly error: unknown };
 
-const atKey = rememberedOf((port: PublishedPort) => portAtKey(port));
+const checkedPorts = mappedList((asked: PublishedPort): Checked => {
+  try {
+    checkPublished(asked, checkIp);
+    checkBackends(asked.backends);
+    const port = kernelPort(asked);
+    return { port, key: portAtKey(port) };
+  } catch (error) {
+    return { error };
+  }
+});
 
 function wellFormed(ingress: Ingress, subject: Subject, attempt: Attempt): PublishedPort[] {
   const seen = new Set<string>();
-  return ingress.services.flatMap(
-    (asked) =>
-      attempt(subject, () => {
-        const port = checkedPort(asked);
-        const key = atKey(port);
-        if (seen.has(key)) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
-        seen.add(key);
-        return port;
-      }) ?? [],
-  );
+  const ports: PublishedPort[] = [];
+  for (const checked of checkedPorts(ingress.services)) {
+    attempt(subject, () => {
+      if ('error' in checked) throw checked.error;
+      const { port, key } = checked;
+      if (seen.has(key)) throw new Error(`port ${port.published}/${port.protocol} is published twice`);
+      seen.add(key);
+      ports.push(port);
+    });
+  }
+  return ports;
 }

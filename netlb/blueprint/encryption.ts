@@ -11,8 +11,8 @@ import { type ActualAssociation, type AssociationId, associationName, type Secur
 import { type ActualTable, type Chain, priorities, ruleDigest } from '../nft/table.js';
 import type { DesiredState, Overlay, Underlay } from '../state.js';
 import { isPort, isVni } from './check.js';
+import { vtepsOf } from './endpoints.js';
 import { type Facts, overlayMtu } from './facts.js';
-import { vtepsOf } from './vtep-guard.js';
 
 /** Of packets that are to be encrypted; also the request id of our associations and policies: by it they are known. */
 export const ENCRYPTION_MARK = 0x74737377;
@@ -164,7 +164,7 @@ export function encryptionBlueprint(desired: DesiredState, facts: Facts): Encryp
 
 /** Addresses that are none, or not of IPv4, are problems of their overlays. */
 function peersOf(encrypted: readonly Overlay[], { address }: Underlay): string[] {
-  const vteps = new Set(encrypted.flatMap(({ remotes }) => vtepsOf(remotes)));
+  const vteps = new Set(encrypted.flatMap(vtepsOf));
   return [...vteps].filter((vtep) => vtep !== address).sort();
 }
 

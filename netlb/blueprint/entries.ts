@@ -2,6 +2,7 @@
  * By which port a published one enters ingress_sbox. There services are told apart by protocol and port alone, so
  * of two that publish the same port on different addresses of the node one enters by another port.
  */
+import { mappedList } from '../../lib/kept-list.js';
 import { remembered, rememberedOf } from '../../lib/remembered.js';
 import type { PublishedPort } from '../state.js';
 import { portAtKey, portKey } from './ports.js';
@@ -17,10 +18,13 @@ const LAST_PORT = 65_535;
  * its connections go on, and else has its own number if that is free, or the highest that is.
  * @param current entries by portAtKey, as they are now
  */
-export function withEntries(ports: readonly PublishedPort[], current: ReadonlyMap<string, number>): EnteredPort[] {
+export function withEntries(
+  ports: readonly PublishedPort[],
+  current: ReadonlyMap<string, number>,
+): readonly EnteredPort[] {
+  if (ports.every(({ hostAddress }) => hostAddress === '')) return enteredByOwn(ports);
   const taken = new Set<string>();
-  const keyOf = (port: PublishedPort, entry: number): string =>
-    entry === port.published ? ownKey(port) : portKey({ ...port, published: entry });
+  const keyOf = (port: PublishedPort, entry: number): string => portKey({ ...port, published: entry });
   const isFree = (port: PublishedPort, entry: number): boolean => !taken.has(keyOf(port, entry));
   const entries = new Map<PublishedPort, number>();
   const give = (port: PublishedPort, entry: number): void => {
@@ -42,7 +46,7 @@ export function withEntries(ports: readonly PublishedPort[], current: ReadonlyMa
   return ports.map((port) => entered(port)(entries.get(port) ?? port.published));
 }
 
-const ownKey = rememberedOf((port: PublishedPort) => portKey(port));
-
 /** The same object for the same port and entry. */
 const entered = rememberedOf((port: PublishedPort) => remembered((entry: number): EnteredPort => ({ ...port, entry })));
+
+const enteredByOwn = mappedList((port: PublishedPort) => entered(port)(port.published));

@@ -1,6 +1,6 @@
 /** ingress_sbox: where every connection to a published port of this node comes in and is given to a task. */
 import { addressOf, canonicalCidr, familyOf } from '../../lib/ip.js';
-import { flattenedList, mappedList } from '../../lib/kept-list.js';
+import { flattenedList, mappedList, mappedPairs } from '../../lib/kept-list.js';
 import { remembered, rememberedOf } from '../../lib/remembered.js';
 import type { Balancer, BalancerObjects, MarkedService } from '../balancer/balancer.js';
 import { ofFamily } from '../balancer/slots.js';
@@ -94,25 +94,32 @@ export function ingressGatewayAddresses(bridge: GatewayBridge, families: readonl
 const entryKey = ({ protocol, entry }: Pick<EnteredPort, 'protocol' | 'entry'>): string =>
   portKey({ protocol, published: entry });
 
-function markedServices(published: readonly EnteredPort[], balancer: Balancer, facts: Facts): MarkedService[] {
-  const keys = entryKeys(published);
-  const marks = assignMarks(keys, facts.marks);
-  const marked = markedBy(balancer);
-  return published.flatMap((port, i): MarkedService[] => {
-    const mark = marks.get(keys[i] ?? '');
-    return mark === undefined ? [] : [marked(port)(mark)];
-  });
+function markedServices(published: readonly EnteredPort[], balancer: Balancer, facts: Facts): readonly MarkedService[] {
+  return markedBy(balancer)(published, marksFor(entryKeys(published))(facts.marks));
 }
 
 const entryKeys = mappedList(entryKey);
 
-/** The same object for the same port and mark. */
-const markedBy = rememberedOf((balancer: Balancer) =>
-  rememberedOf((port: EnteredPort) => {
-    const { scheduler, affinity } = spreadOf(port, balancer);
-    return remembered((mark: number): MarkedService => ({ ...port, mark, affinity, scheduler }));
+/** One for each key. */
+const marksFor = rememberedOf((keys: readonly string[]) =>
+  rememberedOf((current: Facts['marks']): readonly number[] => {
+    const marks = assignMarks(keys, current);
+    return keys.map((key) => {
+      const mark = marks.get(key);
+      if (mark === undefined) throw new TypeError(`no mark was given to ${key}`);
+      return mark;
+    });
   }),
 );
+
+/** The same object for the same port and mark. */
+const markedBy = rememberedOf((balancer: Balancer) => {
+  const markedAs = rememberedOf((port: EnteredPort) => {
+    const { scheduler, affinity } = spreadOf(port, balancer);
+    return remembered((mark: number): MarkedService => ({ ...port, mark, affinity, scheduler }));
+  });
+  return mappedPairs((port: EnteredPort, mark: number) => markedAs(port)(mark));
+});
 
 /** @param hidden the address that clients get, where they cannot keep theirs */
 function ingressTable(

@@ -31,7 +31,7 @@ import {
 import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
 import type { RoutedParts } from './routed.js';
 import { nodeTracking, unrecognised } from './tracking.js';
-import { overlayTunnels, vtepGuard, vtepsOf } from './vtep-guard.js';
+import { overlayTunnels, vtepGuard } from './vtep-guard.js';
 
 export interface NodeInput {
   /** Undefined in no swarm. */
@@ -100,7 +100,7 @@ function nodeTables(
 ): Table[] {
   const vteps = vtepGuard([
     ...(swarm ? overlayTunnels(overlays, swarm.underlay) : []),
-    ...routed.flatMap(({ vxlan }) => (vxlan ? [{ ...vxlan, vteps: vtepsOf(vxlan.remotes) }] : [])),
+    ...routed.flatMap(({ vxlan }) => (vxlan ? [{ ...vxlan, vteps: vxlan.remotes.map(({ vtep }) => vtep) }] : [])),
   ]);
   const of = (family: Family) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;

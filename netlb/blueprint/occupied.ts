@@ -1,5 +1,5 @@
 /** Published ports that something else of the node has: to lead them into sandboxes would cut it off without a word. */
-import { rememberedOf } from '../../lib/remembered.js';
+import { mappedList } from '../../lib/kept-list.js';
 import type { Listener } from '../kernel/listeners.js';
 import { ipName } from '../nft/family.js';
 import type { HostPort } from '../state.js';
@@ -16,12 +16,8 @@ export interface Occupation {
 }
 
 /** A published port as an element of the node's sets: `ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`. */
-const heldKey = rememberedOf(
-  (port: Port): string => `${ipName[port.family]} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`,
-);
-
-/** Those that may clash have the same. */
-const clashKey = rememberedOf((port: Port): string => `${port.family} ${portKey(port)}`);
+const heldKey = (port: Port): string =>
+  `${ipName[port.family]} ${port.hostAddress === '' ? portKey(port) : portAtKey(port)}`;
 
 const nameOf = ({ published, protocol, hostAddress }: Port): string =>
   `port ${published}/${protocol}${hostAddress === '' ? '' : ` of ${hostAddress}`}`;
@@ -41,7 +37,8 @@ export function unoccupied<T extends Port>(
   ports: readonly T[],
   { listeners, held }: Occupation,
   tell: (port: T, message: string, kept: boolean) => void,
-): T[] {
+): readonly T[] {
+  if (listeners.length === 0) return ports;
   return ports.filter((port) => {
     const other = listeners.find(({ address, port: published, ...listener }) =>
       clash(port, { ...listener, published, hostAddress: address }),
@@ -64,35 +61,41 @@ export interface Claim {
   /** In words: "a service of the swarm". */
   readonly owner: string;
   readonly destination: string;
+  readonly heldKey: string;
+  /** Those that may clash have the same. */
+  readonly number: string;
 }
 
-export const meshClaim = rememberedOf(
-  (port: Port): Claim => ({ port, owner: 'a service of the swarm', destination: '' }),
-);
-export const forwardClaim = (port: HostForward): Claim => ({
+const claim = (port: Port, owner: string, destination: string): Claim => ({
   port,
-  owner: `container ${port.sandbox}`,
-  destination: `${port.address} . ${port.target}`,
+  owner,
+  destination,
+  heldKey: heldKey(port),
+  number: `${port.family} ${portKey(port)}`,
 });
+
+export const meshClaims = mappedList((port: Port) => claim(port, 'a service of the swarm', ''));
+export const forwardClaims = mappedList((port: HostForward) =>
+  claim(port, `container ${port.sandbox}`, `${port.address} . ${port.target}`),
+);
 
 /**
  * Of claims to the same port the one that has it already wins, or else the first.
  * @returns the ports of the others, with the reason
  */
 export function lost(claims: readonly Claim[], { held }: Occupation): Map<Port, string> {
-  const holds = ({ port, destination }: Claim): boolean => held.get(heldKey(port)) === destination;
+  const holds = ({ heldKey: key, destination }: Claim): boolean => held.get(key) === destination;
   const granted = new Map<string, Claim[]>();
   const losers = new Map<Port, string>();
   const [holders, others]: [Claim[], Claim[]] = [[], []];
   for (const claim of claims) (holds(claim) ? holders : others).push(claim);
   for (const claim of [...holders, ...others]) {
-    const { port } = claim;
-    const key = clashKey(port);
-    const same = granted.get(key);
+    const { port, number } = claim;
+    const same = granted.get(number);
     const winner = same?.find((other) => clash(other.port, port));
     if (winner) losers.set(port, `${nameOf(port)} is published by ${winner.owner} already`);
     else if (same) same.push(claim);
-    else granted.set(key, [claim]);
+    else granted.set(number, [claim]);
   }
   return losers;
 }

@@ -4,10 +4,10 @@
  * is known by its MAC, which nobody else on this node may use.
  */
 import { familyOf, formatCidr, parseCidr } from '../../lib/ip.js';
-import { rememberedOf } from '../../lib/remembered.js';
 import { INGRESS_NAMESPACE, overlayNamespace, TABLE, VXLAN_DEVICE } from '../names.js';
 import { priorities, type Table } from '../nft/table.js';
-import type { DesiredState, RemoteEndpoint } from '../state.js';
+import type { DesiredState } from '../state.js';
+import { sandboxMacs } from './endpoints.js';
 import type { NamespaceBlueprint } from './model.js';
 
 /**
@@ -28,16 +28,12 @@ export function guarded(
     if (!link && ingress?.overlayId === overlay.id) return namespace;
     const guard = overlayGuard({
       gateways: overlay.gateways,
-      sandboxes: sandboxMacs(overlay.remotes),
+      sandboxes: sandboxMacs(overlay),
       own: link && { mac: link.mac, port: link.port.name },
     });
     return guard ? { ...namespace, tables: [...namespace.tables, guard] } : namespace;
   });
 }
-
-const sandboxMacs = rememberedOf((remotes: readonly RemoteEndpoint[]): readonly string[] =>
-  remotes.filter(({ sandbox }) => sandbox).map(({ mac }) => mac),
-);
 
 interface OverlayGuardInput {
   /** CIDRs of the network's gateways: its subnets. */

@@ -1,11 +1,10 @@
 /** An overlay's namespace: a bridge with the VXLAN device and one port per local endpoint. */
-import { canonicalAddress, canonicalCidr, macOf } from '../../lib/ip.js';
-import { mappedList } from '../../lib/kept-list.js';
-import { remembered, rememberedOf } from '../../lib/remembered.js';
+import { canonicalCidr, macOf } from '../../lib/ip.js';
 import { OVERLAY_BRIDGE, overlayNamespace, VXLAN_DEVICE } from '../names.js';
-import type { Overlay, RemoteEndpoint, Underlay } from '../state.js';
-import { checkAddress, checkId, checkMac, checkMtu, checkPort, checkVni } from './check.js';
+import type { Overlay, Underlay } from '../state.js';
+import { checkId, checkMtu, checkPort, checkVni } from './check.js';
 import { checkEncryption, mtuOfOverlay } from './encryption.js';
+import { checkedRemotes } from './endpoints.js';
 import type { Facts } from './facts.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 
@@ -24,7 +23,7 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
   checkVni(overlay.vni);
   checkPort(underlay.vxlanPort, 'data-path port');
   checkMtu(mtu, gateways);
-  const remotes = checkedRemotes(overlay.id)(overlay.remotes);
+  const remotes = checkedRemotes(overlay);
   checkEncryption(overlay, facts.encryption);
   const [gateway] = gateways;
   const subject = { kind: 'overlay', id: overlay.id } as const;
@@ -55,13 +54,3 @@ export function overlayBlueprint(overlay: Overlay, underlay: Underlay, facts: Fa
     tables: [],
   };
 }
-
-/** @throws INVALID_ARGUMENT */
-const checkedRemote = rememberedOf((remote: RemoteEndpoint): RemoteEndpoint => {
-  checkAddress(remote.vtep, 'tunnel endpoint');
-  checkMac(remote.mac);
-  return { ...remote, address: canonicalAddress(remote.address) };
-});
-
-/** Of one network: of its tens of thousands of endpoints few come and go at a time. */
-const checkedRemotes = remembered((_networkId: string) => mappedList(checkedRemote));

@@ -2,17 +2,16 @@
  * In the node's namespace: VXLAN packets with a VNI of ours are taken from the swarm's nodes alone, which the
  * forwarding entries name. VXLAN of others on the same port is not ours to judge.
  */
-import { isIPv4 } from 'node:net';
-import { rememberedOf } from '../../lib/remembered.js';
 import { type Chain, type NftSet, priorities } from '../nft/table.js';
 import type { Overlay, Underlay } from '../state.js';
 import { isPort, isVni } from './check.js';
+import { vtepsOf } from './endpoints.js';
 
 /** What takes VXLAN packets, and from whom. */
 export interface Tunnel {
   readonly vni: number;
   readonly port: number;
-  /** Each once. */
+  /** IPv4 addresses. */
   readonly vteps: readonly string[];
 }
 
@@ -22,15 +21,8 @@ export interface Tunnel {
  */
 export const overlayTunnels = (overlays: readonly Overlay[], { vxlanPort: port }: Underlay): Tunnel[] =>
   isPort(port)
-    ? overlays.filter(({ vni }) => isVni(vni)).map(({ vni, remotes }) => ({ vni, port, vteps: vtepsOf(remotes) }))
+    ? overlays.filter(({ vni }) => isVni(vni)).map((overlay) => ({ vni: overlay.vni, port, vteps: vtepsOf(overlay) }))
     : [];
-
-/** Of many endpoints the few nodes that have them, by their IPv4 addresses. */
-export const vtepsOf = rememberedOf((remotes: readonly { readonly vtep: string }[]): readonly string[] => {
-  const vteps = new Set<string>();
-  for (const { vtep } of remotes) vteps.add(vtep);
-  return [...vteps].filter(isIPv4);
-});
 
 /** @param vxlans all tunnels of the node's; nothing without any */
 export function vtepGuard(vxlans: readonly Tunnel[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {

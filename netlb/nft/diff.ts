@@ -1,4 +1,5 @@
 /** The commands of nft(8) that make an actual table the one that shall be. Pure. */
+import { listDifference } from '../../lib/kept-list.js';
 import { rememberedOf } from '../../lib/remembered.js';
 import { ruleComment } from './decode.js';
 import { differenceOf, type ElementsDifference } from './elements.js';
@@ -36,9 +37,27 @@ export function diffTable(
   { rewrite = false }: { readonly rewrite?: boolean } = {},
 ): Transaction[] {
   if (actual === undefined) return pack(define(table, undefined));
-  if (rewrite || structureDiffers(table, actual))
+  const differing = withoutKept(table, actual);
+  if (rewrite || structureDiffers(differing.table, differing.actual))
     return [[`delete table ${keyOf(table)}`, ...define(table, actual).flat()]];
-  return pack(change(table, actual));
+  return pack(change(differing.table, differing.actual));
+}
+
+/** What a table was when the kernel was brought to show it. */
+const madeFrom = new WeakMap<ActualTable, Table>();
+
+/** Both without chains that are the same objects now as when the table was brought to be what it is: they do not differ. */
+function withoutKept(table: Table, actual: ActualTable): { readonly table: Table; readonly actual: ActualTable } {
+  const before = madeFrom.get(actual);
+  if (!before) return { table, actual };
+  const { added, removed } = listDifference(before.chains, table.chains);
+  const names = new Set([...added, ...removed].map(({ name }) => name));
+  const chains = new Map<string, ActualChain>();
+  for (const name of names) {
+    const chain = actual.chains.get(name);
+    if (chain) chains.set(name, chain);
+  }
+  return { table: { ...table, chains: added }, actual: { ...actual, chains } };
 }
 
 /**
@@ -51,10 +70,12 @@ export function madeOf(
   { settled = false }: { readonly settled?: boolean } = {},
 ): ActualTable {
   const elementsOf = (set: NftSet) => (settled && set.keep === 'journal' ? set.elements : keptElements(set, before));
-  return {
+  const made: ActualTable = {
     chains: new Map(table.chains.map((chain) => [chain.name, madeChain(chain)])),
     sets: new Map(table.sets.map((set) => [set.name, madeSet(set, elementsOf(set), before?.sets.get(set.name))])),
   };
+  madeFrom.set(made, table);
+  return made;
 }
 
 const madeChain = rememberedOf(({ base, rules }: Chain): ActualChain => ({ base, rules: rules.map(ruleDigest) }));

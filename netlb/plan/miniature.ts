@@ -209,7 +209,8 @@ export function made(of: Blueprint): ActualState {
           at(name),
           {
             neighbours: new Map(remotes.map(({ address, mac }) => [address, mac])),
-            forwards: new Map(remotes.map(({ mac, vtep }) => [mac, vtep])),
+            // Of endpoints with one MAC the first.
+            forwards: new Map(remotes.map(({ mac, vtep }): [string, string] => [mac, vtep]).reverse()),
             ports: new Set(bridge === undefined ? [] : remotes.map(({ mac }) => mac)),
           },
         ]),

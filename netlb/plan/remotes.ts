@@ -1,6 +1,7 @@
 import { listDifference } from '../../lib/kept-list.js';
 import type { NamespaceBlueprint, Remote, VxlanBlueprint } from '../blueprint/model.js';
 import type { ActualNamespace } from './actual.js';
+import { concernsOthers } from './holders.js';
 import type { Operation, RemoteEntries } from './operation.js';
 import { type ActualTunnel, NO_ENTRIES, showing, shownBy, showsAll, withRemotes } from './tunnels.js';
 
@@ -49,21 +50,26 @@ function differenceFrom(now: ActualTunnel, vxlan: VxlanBlueprint): Difference {
   const before = shownBy(now);
   if (before === remotes) return NOTHING;
   if (before) {
-    const { added, removed } = listDifference(before, remotes);
-    const [addresses, macs] = [new Set<string>(), new Set<string>()];
-    for (const { address, mac } of [...added, ...removed]) {
-      addresses.add(address);
-      macs.add(mac);
-    }
-    const isConcerned = ({ address, mac }: Remote) => addresses.has(address) || macs.has(mac);
-    return difference(
-      { remotes: remotes.filter(isConcerned), bridge },
-      showing(before.filter(isConcerned), bridge !== undefined),
-    );
+    const concerned = concernedOf(before, remotes);
+    return difference({ remotes: concerned.now, bridge }, showing(concerned.before, bridge !== undefined));
   }
   const all = difference(vxlan, now);
   if (now !== NO_ENTRIES && all.missing.length === 0 && all.stale.length === 0) showsAll(now, remotes);
   return all;
+}
+
+/** Of both lists those that come or go, and those that have an address or a MAC of such; in their order. */
+function concernedOf(before: readonly Remote[], now: readonly Remote[]) {
+  const difference = listDifference(before, now);
+  const { added, removed } = difference;
+  if (!concernsOthers(before, now, difference)) return { before: removed, now: added };
+  const [addresses, macs] = [new Set<string>(), new Set<string>()];
+  for (const { address, mac } of [...added, ...removed]) {
+    addresses.add(address);
+    macs.add(mac);
+  }
+  const isConcerned = ({ address, mac }: Remote) => addresses.has(address) || macs.has(mac);
+  return { before: before.filter(isConcerned), now: now.filter(isConcerned) };
 }
 
 /** Most of the time nothing differs: then it is a look-up for each entry, and little is made. */

@@ -49,7 +49,7 @@ export function factsOf(
     firewalls: node.firewalls,
     marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
     entries: entriesIn(node.tables),
-    occupation: { listeners, held: held(actual) },
+    occupation: { listeners, held: heldIn(node.tables) },
     resolverPorts,
     encryption: {
       missing: noEncryption,
@@ -182,11 +182,10 @@ const allEntries = mapOfLists<number>();
  * What the node's rules lead where: the elements of its sets of published ports, by family and key
  * (`ip 6 . 8080`, `ip6 fd00::1 . 6 . 8080`), with the map's value, or nothing for the mesh's.
  */
-function held(actual: ActualState): ReadonlyMap<string, string> {
-  const tables = actual.namespaces.get(NODE_NAMESPACE)?.tables;
+export function heldIn(tables: ReadonlyMap<string, ActualTable>): ReadonlyMap<string, string> {
   return allHeld(
     ([4, 6] as const).flatMap((family) => {
-      const setOf = (name: string) => tables?.get(`${ipName[family]} ${TABLE}`)?.sets.get(name) ?? NO_SET;
+      const setOf = (name: string) => tables.get(`${ipName[family]} ${TABLE}`)?.sets.get(name) ?? NO_SET;
       const { mesh, host } = heldOver[family];
       return [
         ...['ingress_ports', 'ingress_ports_at'].map(setOf).map(mesh),
@@ -203,6 +202,6 @@ const heldBy = (family: Family, leadsTo: (value: string) => string) =>
       return [`${ipName[family]} ${key}`, leadsTo(value)];
     }),
   );
-const heldIn = (family: Family) => ({ mesh: heldBy(family, () => ''), host: heldBy(family, (value) => value) });
-const heldOver = { 4: heldIn(4), 6: heldIn(6) };
+const heldEach = (family: Family) => ({ mesh: heldBy(family, () => ''), host: heldBy(family, (value) => value) });
+const heldOver = { 4: heldEach(4), 6: heldEach(6) };
 const allHeld = mapOfLists<string>();
