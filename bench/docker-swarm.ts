@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { inNetns, run, runAsync } from './run.js';
@@ -8,6 +8,17 @@ import { Underlay } from './underlay.js';
 
 /** Milliseconds for a daemon to answer. */
 const PATIENCE = 30_000;
+
+export interface DockerSwarmOptions {
+  readonly nodes?: number;
+  /** Milliseconds for a daemon to answer. */
+  readonly patience?: number;
+  /**
+   * One containerd for all nodes, started first: a dockerd gives its own 15 seconds to start, which is too little for
+   * an emulated processor, and then ends.
+   */
+  readonly sharedContainerd?: boolean;
+}
 
 /**
  * A real Docker Swarm (Debian's docker.io): one manager and workers, each a dockerd with its own
@@ -20,17 +31,19 @@ export class DockerSwarm implements BenchSwarm {
   readonly #daemons: ChildProcess[] = [];
   readonly #nodes: readonly number[];
   readonly #patience: number;
+  readonly #isShared: boolean;
   readonly underlay: Underlay;
 
-  /** @param patience milliseconds for a daemon to answer */
-  constructor(nodes = 3, patience = PATIENCE) {
+  constructor({ nodes = 3, patience = PATIENCE, sharedContainerd = false }: DockerSwarmOptions = {}) {
     this.#nodes = Array.from({ length: nodes }, (_, index) => index + 1);
     this.#patience = patience;
+    this.#isShared = sharedContainerd;
     this.underlay = new Underlay('bench-docker', nodes);
   }
 
   async up(): Promise<void> {
     await this.underlay.up();
+    if (this.#isShared) await this.#startContainerd();
     for (const node of this.#nodes) this.#startDaemon(node);
     for (const node of this.#nodes) {
       await until(
@@ -144,6 +157,15 @@ export class DockerSwarm implements BenchSwarm {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  async #startContainerd(): Promise<void> {
+    const folder = path.join(this.#folder, 'containerd');
+    mkdirSync(folder);
+    writeFileSync(`${folder}/config.toml`, containerdConfiguration(folder));
+    const log = openSync(`${folder}/log`, 'w');
+    this.#daemons.push(spawn('containerd', ['--config', `${folder}/config.toml`], { stdio: ['ignore', log, log] }));
+    await until(() => existsSync(`${folder}/sock`), this.#patience, 'containerd');
+  }
+
   #startDaemon(node: number): void {
     const folder = path.join(this.#folder, String(node));
     mkdirSync(folder);
@@ -161,6 +183,7 @@ export class DockerSwarm implements BenchSwarm {
       `unix://${folder}/sock`,
       '--log-level',
       'warn',
+      ...(this.#isShared ? containerdFlags(`${this.#folder}/containerd/sock`, node) : []),
     );
     this.#daemons.push(spawn(command, args, { stdio: ['ignore', log, log] }));
   }
@@ -182,3 +205,17 @@ export class DockerSwarm implements BenchSwarm {
     });
   }
 }
+
+/** Without the parts that dockerd does not use. */
+const containerdConfiguration = (folder: string): string => `version = 2
+root = "${folder}/root"
+state = "${folder}/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+address = "${folder}/sock"
+`;
+
+const containerdFlags = (socket: string, node: number): string[] => [
+  ...['--containerd', socket, '--containerd-namespace', `node${node}`],
+  ...['--containerd-plugins-namespace', `plugins${node}`],
+];

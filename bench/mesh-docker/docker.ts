@@ -5,7 +5,7 @@ import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
 
 export class DockerMesh implements MeshSystem {
   readonly name = 'docker';
-  readonly #swarm = new DockerSwarm(NODES, PATIENCE);
+  readonly #swarm = new DockerSwarm({ nodes: NODES, patience: PATIENCE, sharedContainerd: true });
 
   get client(): string {
     return this.#swarm.underlay.client;
@@ -17,9 +17,11 @@ export class DockerMesh implements MeshSystem {
     return { local: url(2), remote: url(1) };
   }
 
-  async up(): Promise<void> {
+  async up(say: (words: string) => void): Promise<void> {
     await this.#swarm.up();
+    say('swarm of two nodes');
     withPacked(NGINX.programs, NGINX.files, (archive) => this.#swarm.importImage(archive, NGINX.image));
+    say('image imported');
     const where = ['--constraint', 'node.role==worker', '--publish', `${PUBLISHED}:80`];
     const how = ['--detach', '--no-resolve-image', '--name', 'web'];
     this.#swarm.docker(1, 'service', 'create', ...how, ...where, NGINX.image, ...NGINX.command);

@@ -4,7 +4,6 @@
  */
 import { mkdirSync, writeSync } from 'node:fs';
 import { inNetns, run, runAsync } from '../run.js';
-import { until } from '../swarm.js';
 import { type WrkFigures, wrk } from '../wrk.js';
 import { DockerMesh } from './docker.js';
 import type { MeshFigures, MeshPlan } from './mesh-docker.js';
@@ -25,18 +24,29 @@ const seconds = () => ((performance.now() - start) / 1000).toFixed(0).padStart(5
 const tell = (line: string) => writeSync(3, `${line}\n`);
 const say = (words: string) => tell(`${seconds()} s  ${words}`);
 
+/** One curl that asks again and again: the start of each would take from a daemon that starts, too. */
+async function firstAnswer(client: string, url: string): Promise<void> {
+  const retry = [
+    '--retry',
+    '1000000',
+    '--retry-all-errors',
+    '--retry-delay',
+    '2',
+    '--retry-max-time',
+    `${ANSWER / 1000}`,
+  ];
+  const answer = await runAsync(...inNetns(client, 'curl', '-sSf', '--max-time', '10', ...retry, url));
+  if (answer !== 'ok\n') throw new Error(`${url} answered ${JSON.stringify(answer)}`);
+}
+
 async function measure(system: MeshSystem): Promise<MeshFigures['runs'][number]> {
   const { client, paths } = system;
   const entries: [string, Record<string, WrkFigures>][] = [];
   for (const [name, url] of Object.entries(paths)) {
-    const answers = () =>
-      runAsync(...inNetns(client, 'curl', '-sf', '--max-time', '5', url)).then(
-        (text) => text === 'ok\n',
-        () => false,
-      );
-    await until(answers, ANSWER, `${system.name}, ${name}: an answer from ${url}`).catch(async (error: Error) => {
-      throw new Error(`${error.message}\n${await system.explain()}`);
+    await firstAnswer(client, url).catch(async (error: Error) => {
+      throw new Error(`${system.name}, ${name}: ${error.message}\n${await system.explain()}`);
     });
+    say(`${system.name}, ${name}: answers`);
     const { seconds } = plan;
     entries.push([
       name,
@@ -57,7 +67,7 @@ for (let round = 0; round < plan.rounds; round++) {
     const system = name === 'docker' ? new DockerMesh() : new TsswarmMesh(name);
     say(`${system.name}: starting`);
     try {
-      await system.up();
+      await system.up((words) => say(`${system.name}: ${words}`));
       say(`${system.name}: up`);
       runs.push(await measure(system));
     } finally {

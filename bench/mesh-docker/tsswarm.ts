@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { processIo } from '../../cli/io.js';
+import { run as runCommand } from '../../cli/run.js';
 import { removeRemains } from '../../test/machine/remains.js';
 import { withPacked } from '../image.js';
 import { NGINX } from '../nginx.js';
-import { inNetns, root, run, runAsync } from '../run.js';
+import { inNetns, root } from '../run.js';
 import { until } from '../swarm.js';
-import { CLI } from '../ts-swarm.js';
 import { Underlay } from '../underlay.js';
 import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
+
+const terminal = processIo();
 
 /** Two tsswarmd on an underlay like that of Docker's. Not a whole lab, whose deadlines are for a real processor. */
 export class TsswarmMesh implements MeshSystem {
@@ -32,24 +35,22 @@ export class TsswarmMesh implements MeshSystem {
     return { local: url(2), remote: url(1) };
   }
 
-  async up(): Promise<void> {
+  async up(say: (words: string) => void): Promise<void> {
     await this.#underlay.up();
     for (let node = 1; node <= NODES; node++) this.#startDaemon(node);
     for (let node = 1; node <= NODES; node++) {
-      const answers = () =>
-        this.#tsswarm(node, 'info').then(
-          () => true,
-          () => false,
-        );
-      await until(answers, PATIENCE, `tsswarmd ${node}`);
+      await until(() => existsSync(this.#socketOf(node)), PATIENCE, `tsswarmd ${node}`);
     }
+    say('two daemons');
     await this.#tsswarm(1, 'init', '--advertise-addr', this.#underlay.address(1));
     const token = (await this.#tsswarm(1, 'join-token', '--quiet', 'worker')).trim();
     const place = ['--advertise-addr', this.#underlay.address(2), '--token', token];
     await this.#tsswarm(2, 'join', ...place, `${this.#underlay.address(1)}:2377`);
-    withPacked(NGINX.programs, NGINX.files, (archive) =>
-      run(CLI, [...this.#host(2), 'image', 'import', archive, NGINX.image]),
-    );
+    say('swarm of two nodes');
+    const archive = path.join(this.#folder, 'image.tar');
+    withPacked(NGINX.programs, NGINX.files, (packed) => copyFileSync(packed, archive));
+    await this.#tsswarm(2, 'image', 'import', archive, NGINX.image);
+    say('image imported');
     const where = ['--constraint', 'node.role==worker', '--publish', `${PUBLISHED}:80`];
     await this.#tsswarm(1, 'service', 'create', '--detach', '--name', 'web', ...where, NGINX.image, ...NGINX.command);
   }
@@ -89,11 +90,19 @@ export class TsswarmMesh implements MeshSystem {
     return `tsswarm-bench-${node}`;
   }
 
-  #host(node: number): string[] {
-    return ['-H', `unix://${this.#folderOf(node)}/run/tsswarm.sock`];
+  #socketOf(node: number): string {
+    return path.join(this.#folderOf(node), 'run/tsswarm.sock');
   }
 
-  #tsswarm(node: number, ...args: string[]): Promise<string> {
-    return runAsync(CLI, [...this.#host(node), ...args]);
+  /** A command line, in this process: to start another one takes longer than what it does. */
+  async #tsswarm(node: number, ...args: string[]): Promise<string> {
+    const said = { out: '', err: '' };
+    const keep = (where: keyof typeof said) => (text: string | Uint8Array) => {
+      said[where] += text.toString();
+    };
+    const io = { ...terminal, out: keep('out'), err: keep('err') };
+    const status = await runCommand(['-H', `unix://${this.#socketOf(node)}`, ...args], io);
+    if (status !== 0) throw new Error(`tsswarm ${args.join(' ')}: ${said.err}`);
+    return said.out;
   }
 }

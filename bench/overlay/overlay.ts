@@ -25,7 +25,7 @@ export async function overlay(): Promise<void> {
   for (const program of ['iperf3', 'dockerd'])
     if (!have(program)) throw new Error(`the comparison needs ${program}: apt-get install iperf3 docker.io`);
   const byHand = new HandmadeOverlay();
-  const docker = new DockerSwarm(2);
+  const docker = new DockerSwarm({ nodes: 2 });
   const swarm = new TsSwarm();
   try {
     await swarm.up();
