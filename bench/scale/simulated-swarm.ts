@@ -5,76 +5,104 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ControlService } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
-import type { AgentsJob, AgentsStatus, ManagerJob, ManagerReady, ManagerStatus } from './messages.js';
+import { until } from '../swarm.js';
+import type { AgentsJob, AgentsRequest, AgentsStatus, ManagerJob, ManagerReady, ManagerStatus } from './messages.js';
 
-const ADDRESS = '127.0.0.1:23899';
-/** Nodes in one process: they cost less than the manager does for them. */
+const FIRST_PORT = 23_899;
+/** Nodes in one process: they cost less than the managers do for them. */
 const NODES_PER_PROCESS = 500;
 /** As in bin/tsswarmd. */
 const NODE_FLAGS = ['--max-semi-space-size=4'];
+const STARTS_WITHIN_MS = 30_000;
 
 const script = (name: string) => path.join(path.dirname(fileURLToPath(import.meta.url)), name);
 
-/** One real manager in a process of its own, and nodes that speak the real protocol and run nothing, in others. */
+/** Real managers in a process each, and nodes that speak the real protocol and run nothing, in others. */
 export class SimulatedSwarm {
-  readonly control: Stubs<typeof ControlService>;
-  readonly #folder: string;
-  readonly #manager: ChildProcess;
-  readonly #channel: Channel;
+  readonly #folder = mkdtempSync('/var/tmp/bench-scale-');
+  readonly #managers: ChildProcess[] = [];
+  readonly #addresses: string[] = [];
   readonly #agents: ChildProcess[] = [];
-  readonly #token: string;
+  #channel: Channel | undefined;
+  #control: Stubs<typeof ControlService> | undefined;
+  #token = '';
 
-  static async start(): Promise<SimulatedSwarm> {
-    const folder = mkdtempSync('/var/tmp/bench-scale-');
-    const job: ManagerJob = { folder, address: ADDRESS, socket: path.join(folder, 'sock') };
-    const manager = start('manager-process.js', job);
+  /** Resolves when all managers have a vote. */
+  static async start(managers: number): Promise<SimulatedSwarm> {
+    const swarm = new SimulatedSwarm();
     try {
-      const { workerToken } = await answer<ManagerReady>(manager);
-      return new SimulatedSwarm(folder, manager, workerToken);
+      const first = await swarm.#addManager(undefined);
+      swarm.#token = first.workerToken;
+      for (let i = 1; i < managers; i++) await swarm.#addManager(first.managerToken);
+      const isReady = async () => (await swarm.managers()).every(({ settled }) => settled);
+      await until(isReady, STARTS_WITHIN_MS, 'not all managers have a vote');
+      swarm.#channel = new Channel(`unix://${swarm.#folder}/0.sock`);
+      swarm.#control = swarm.#channel.stubs(ControlService);
+      return swarm;
     } catch (error) {
-      // Its process has ended.
-      rmSync(folder, { recursive: true, force: true });
+      await swarm.stop();
       throw error;
     }
   }
 
-  private constructor(folder: string, manager: ChildProcess, token: string) {
-    this.#folder = folder;
-    this.#manager = manager;
-    this.#token = token;
-    this.#channel = new Channel(`unix://${folder}/sock`);
-    this.control = this.#channel.stubs(ControlService);
+  /** Of the first manager, for operators. */
+  get control(): Stubs<typeof ControlService> {
+    if (!this.#control) throw new RangeError('the swarm has not started');
+    return this.#control;
   }
 
-  /** Resolves when the processes run, before the nodes have joined. */
+  /** @param token of managers; undefined: the swarm is to be made */
+  async #addManager(token: string | undefined): Promise<ManagerReady> {
+    const number = this.#managers.length;
+    const [address, leader] = [`127.0.0.1:${FIRST_PORT + number}`, this.#addresses[0]];
+    const place = token === undefined || leader === undefined ? {} : { join: { leader, token } };
+    const folder = path.join(this.#folder, String(number));
+    const job: ManagerJob = { folder, address, socket: `${folder}.sock`, ...place };
+    const manager = start('manager-process.js', job);
+    this.#managers.push(manager);
+    this.#addresses.push(address);
+    return answer<ManagerReady>(manager);
+  }
+
+  /** Starts the processes; the nodes join then. */
   addNodes(count: number): void {
     for (let first = 0; first < count; first += NODES_PER_PROCESS) {
       const length = Math.min(NODES_PER_PROCESS, count - first);
       const names = Array.from({ length }, (_, i) => `node${first + i + 1}`);
-      this.#agents.push(
-        start('agents-process.js', { address: ADDRESS, token: this.#token, names } satisfies AgentsJob),
-      );
+      const job: AgentsJob = { addresses: this.#addresses, token: this.#token, names };
+      this.#agents.push(start('agents-process.js', job));
     }
   }
 
-  manager(): Promise<ManagerStatus> {
-    return ask<ManagerStatus>(this.#manager);
+  managers(): Promise<ManagerStatus[]> {
+    return Promise.all(this.#managers.map((manager) => ask<ManagerStatus>(manager)));
+  }
+
+  /** Of the manager that leads. @throws when nobody does */
+  async leader(): Promise<ManagerStatus> {
+    const leader = (await this.managers()).find(({ leads }) => leads);
+    if (!leader) throw new Error('no manager leads');
+    return leader;
   }
 
   /** Of all nodes, about the time since the last call. @throws when a node has lost its session */
-  async nodes(): Promise<Pick<AgentsStatus, 'connected' | 'delays'>> {
-    const all = await Promise.all(this.#agents.map((agents) => ask<AgentsStatus>(agents)));
+  async nodes(lose = 0): Promise<Omit<AgentsStatus, 'errors'>> {
+    const request: AgentsRequest = { lose: 0 };
+    const all = await Promise.all(
+      this.#agents.map((agents, i) => ask<AgentsStatus>(agents, i === 0 ? { lose } : request)),
+    );
     const [error] = all.flatMap(({ errors }) => errors);
     if (error !== undefined) throw new Error(`a node has lost its session: ${error}`);
     return {
       connected: all.reduce((sum, { connected }) => sum + connected, 0),
       delays: all.flatMap(({ delays }) => delays),
+      cpu: all.reduce((sum, { cpu }) => sum + cpu, 0),
     };
   }
 
   async stop(): Promise<void> {
-    this.#channel.close();
-    for (const child of [...this.#agents, this.#manager]) {
+    this.#channel?.close();
+    for (const child of [...this.#agents, ...this.#managers]) {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       child.kill('SIGKILL');
       await once(child, 'exit');
@@ -97,8 +125,8 @@ function start(name: string, job: object): ChildProcess {
   return child;
 }
 
-function ask<T>(child: ChildProcess): Promise<T> {
-  child.send({});
+function ask<T>(child: ChildProcess, request: object = {}): Promise<T> {
+  child.send(request);
   return answer(child);
 }
 

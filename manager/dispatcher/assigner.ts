@@ -16,7 +16,7 @@ import {
 import { isLost, isStopped, isWanted, lacksAddress, occupiesNode } from '../common/tasks.js';
 import { isEvent, type ReadView, type Store, type StoreEvent } from '../store/store.js';
 import { type AssignmentSource, AssignmentStream, type Sequence } from './assignment-stream.js';
-import { Directory } from './directory.js';
+import { Directory, type Topic } from './directory.js';
 import { DRAIN_TIMEOUT, Drains, type DrainTimeouts, type Overdue, UNHEALTHY_DRAIN_TIMEOUT } from './drain.js';
 import { NetworkMembers } from './network-members.js';
 import { networkRecord, nodeEndpoints, serviceNetworks, serviceRecord, taskEndpoints } from './records.js';
@@ -36,8 +36,8 @@ export interface AssignerOptions {
  * others hear of a task that is to stop before its own node does.
  */
 export class Assigner implements AssignmentSource {
-  readonly directory = new Directory((networkId, kind, id) => {
-    for (const stream of this.#subscribers.get(networkId) ?? [])
+  readonly directory = new Directory((topic, kind, id) => {
+    for (const stream of this.#subscribers.get(topic) ?? [])
       this.#changed(stream, () => stream.changed(kind, id, this.#changeId));
   });
   readonly #options: AssignerOptions;
@@ -50,7 +50,7 @@ export class Assigner implements AssignmentSource {
   readonly #ailing: Drains;
   readonly #members = new NetworkMembers();
   readonly #streams = new Map<string, AssignmentStream>();
-  readonly #subscribers = new Map<string, Set<AssignmentStream>>();
+  readonly #subscribers = new Map<Topic, Set<AssignmentStream>>();
   readonly #touched = new Set<AssignmentStream>();
   #networkKeys = NetworkKeyRing.create();
   /** Of the operator's call that the event comes from that is being looked at. */
@@ -99,8 +99,8 @@ export class Assigner implements AssignmentSource {
   /** A stream for the node, in the place of the one that it may have. */
   open(nodeId: string, sequence: Sequence): AssignmentStream {
     this.close(this.#streams.get(nodeId));
-    const stream: AssignmentStream = new AssignmentStream(nodeId, this, sequence, (networkId, subscribed) =>
-      this.#subscribe(stream, networkId, subscribed),
+    const stream: AssignmentStream = new AssignmentStream(nodeId, this, sequence, (topic, subscribed) =>
+      this.#subscribe(stream, topic, subscribed),
     );
     this.#streams.set(nodeId, stream);
     this.#drainAtHome(nodeId);
@@ -170,12 +170,12 @@ export class Assigner implements AssignmentSource {
     this.#release([taskId]);
   }
 
-  #subscribe(stream: AssignmentStream, networkId: string, subscribed: boolean): void {
-    const streams = this.#subscribers.get(networkId);
+  #subscribe(stream: AssignmentStream, topic: Topic, subscribed: boolean): void {
+    const streams = this.#subscribers.get(topic);
     if (subscribed) {
       if (streams) streams.add(stream);
-      else this.#subscribers.set(networkId, new Set([stream]));
-    } else if (streams?.delete(stream) && streams.size === 0) this.#subscribers.delete(networkId);
+      else this.#subscribers.set(topic, new Set([stream]));
+    } else if (streams?.delete(stream) && streams.size === 0) this.#subscribers.delete(topic);
   }
 
   #changed(stream: AssignmentStream, note: () => void): void {

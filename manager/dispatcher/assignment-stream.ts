@@ -17,7 +17,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { occupiesNode } from '../common/tasks.js';
-import { type Directory, type ItemKind, networkOf } from './directory.js';
+import { type Directory, type ItemKind, networkOf, sandboxesOf, type Topic } from './directory.js';
 
 /** Where a stream looks up what it is to say, at the moment at which it says it. */
 export interface AssignmentSource {
@@ -35,7 +35,7 @@ export interface Sequence {
   value: number;
 }
 
-type Key = `${ItemKind}:${string}`;
+type Key = `${ItemKind | 'sandboxes'}:${string}`;
 const NETWORK = 'network:';
 /** More than this at once nobody follows: a message stays small, whatever many tasks come from. */
 const MAX_CHANGE_IDS = 32;
@@ -49,8 +49,8 @@ export class AssignmentStream {
   readonly nodeId: string;
   readonly #source: AssignmentSource;
   readonly #sequence: Sequence;
-  readonly #onSubscription: (networkId: string, subscribed: boolean) => void;
-  /** Why it knows of a network, secret or config: ids of tasks, or the node's own. */
+  readonly #onSubscription: (topic: Topic, subscribed: boolean) => void;
+  /** Why it knows of a network, secret or config: ids of tasks, or the node's own; of sandboxes: the network's. */
   readonly #reasons = new Map<Key, Set<string>>();
   /** What gives reasons, so that they can be taken back. */
   readonly #given = new Map<string, readonly Key[]>();
@@ -67,7 +67,7 @@ export class AssignmentStream {
     nodeId: string,
     source: AssignmentSource,
     sequence: Sequence,
-    onSubscription: (networkId: string, subscribed: boolean) => void,
+    onSubscription: (topic: Topic, subscribed: boolean) => void,
   ) {
     this.nodeId = nodeId;
     this.#source = source;
@@ -97,7 +97,14 @@ export class AssignmentStream {
           ]
         : [],
     );
+    if (active) for (const { networkId } of networks) this.#house(networkId);
     this.changed('task', id);
+  }
+
+  /** To the end: a task that is replaced would else have all sandboxes taken away and told again. */
+  #house(networkId: string): void {
+    const isIngress = this.#source.directory.network(networkId)?.ingress;
+    if (isIngress && this.knows('network', networkId)) this.#giveReasons(networkId, [`sandboxes:${networkId}`]);
   }
 
   /** The networks in which the node itself has an endpoint. */
@@ -120,7 +127,7 @@ export class AssignmentStream {
     this.#changed.add('keys:');
   }
 
-  knows(kind: 'network' | 'secret' | 'config', id: string): boolean {
+  knows(kind: 'network' | 'sandboxes' | 'secret' | 'config', id: string): boolean {
     return this.#reasons.has(`${kind}:${id}`);
   }
 
@@ -194,7 +201,7 @@ export class AssignmentStream {
       return changeOf(network, { network: network ?? NetworkRecord.create({ id }) });
     }
     if (kind === 'endpoint') {
-      const endpoint = this.knows('network', networkOf(id)) ? directory.endpoint(id) : undefined;
+      const endpoint = this.#knowsEndpoint(id) ? directory.endpoint(id) : undefined;
       return changeOf(endpoint, { endpoint: endpoint ?? EndpointRecord.create({ id }) });
     }
     if (kind === 'service') {
@@ -208,6 +215,11 @@ export class AssignmentStream {
     }
     const config = this.knows('config', id) ? this.#source.config(id) : undefined;
     return changeOf(config, { config: config ?? Config.create({ id }) });
+  }
+
+  #knowsEndpoint(id: string): boolean {
+    const networkId = networkOf(id);
+    return this.knows(this.#source.directory.isSandbox(id) ? 'sandboxes' : 'network', networkId);
   }
 
   #taskChange(id: string): AssignmentChange | undefined {
@@ -262,12 +274,21 @@ export class AssignmentStream {
   }
 
   #flip(key: Key, known: boolean): void {
+    const id = key.slice(key.indexOf(':') + 1);
+    if (key.startsWith('sandboxes:')) {
+      this.#tellOf(sandboxesOf(id), known);
+      return;
+    }
     this.#changed.add(key);
     if (!key.startsWith(NETWORK)) return;
-    const networkId = key.slice(NETWORK.length);
     this.keysChanged();
-    for (const [kind, id] of this.#source.directory.itemsOf(networkId)) this.changed(kind, id);
-    this.#onSubscription(networkId, known);
+    this.#tellOf(id, known);
+    if (!known) this.#giveReasons(id, []);
+  }
+
+  #tellOf(topic: Topic, known: boolean): void {
+    for (const [kind, id] of this.#source.directory.itemsOf(topic)) this.changed(kind, id);
+    this.#onSubscription(topic, known);
   }
 }
 

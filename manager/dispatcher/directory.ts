@@ -4,8 +4,17 @@ import type { EndpointRecord, NetworkRecord, ServiceRecord } from '../../proto/g
 /** What a stream can be told of. An endpoint's id begins with its network's. */
 export type ItemKind = 'task' | 'network' | 'endpoint' | 'service' | 'secret' | 'config' | 'keys';
 
-/** Called for each record that has changed, with the network whose nodes have to know. */
-export type OnChange = (networkId: string, kind: ItemKind, id: string) => void;
+/**
+ * Who is told of a record: the nodes of a network, or those of them that house tasks of the ingress network. Only
+ * tasks answer by way of a node's ingress_sbox: without them a node needs no other's, of which there are as many as nodes.
+ */
+export type Topic = string;
+
+/** Of all in the ingress network that is a node's own. */
+export const sandboxesOf = (networkId: string): Topic => `sandboxes of ${networkId}`;
+
+/** Called for each record that has changed, with the topic whose nodes have to know. */
+export type OnChange = (topic: Topic, kind: ItemKind, id: string) => void;
 
 /**
  * The records that nodes share, by network: which endpoints and services a network has. All nodes of
@@ -14,7 +23,7 @@ export type OnChange = (networkId: string, kind: ItemKind, id: string) => void;
 export class Directory {
   readonly #onChange: OnChange;
   readonly #networks = new Map<string, NetworkRecord>();
-  readonly #endpoints = new Map<string, Map<string, EndpointRecord>>();
+  readonly #endpoints = new Map<Topic, Map<string, EndpointRecord>>();
   readonly #owned = new Map<string, readonly EndpointRecord[]>();
   readonly #services = new Map<string, { readonly record: ServiceRecord; readonly networks: readonly string[] }>();
   readonly #servicesOf = new Map<string, Set<string>>();
@@ -28,7 +37,12 @@ export class Directory {
   }
 
   endpoint(id: string): EndpointRecord | undefined {
-    return this.#endpoints.get(networkOf(id))?.get(id);
+    return this.#endpoints.get(this.#topicOf(id))?.get(id);
+  }
+
+  /** Whether an endpoint is the ingress_sbox of a node. */
+  isSandbox(id: string): boolean {
+    return this.#topicOf(id) !== networkOf(id);
   }
 
   service(id: string): ServiceRecord | undefined {
@@ -44,11 +58,11 @@ export class Directory {
     return this.#owned.get(ownerId) ?? [];
   }
 
-  /** All of a network: its own record, its endpoints, its services. */
-  *itemsOf(networkId: string): Iterable<readonly [ItemKind, string]> {
-    yield ['network', networkId];
-    for (const id of this.#endpoints.get(networkId)?.keys() ?? []) yield ['endpoint', id];
-    for (const id of this.#servicesOf.get(networkId) ?? []) yield ['service', id];
+  /** All of a topic: of a network its own record, its endpoints, its services. */
+  *itemsOf(topic: Topic): Iterable<readonly [ItemKind, string]> {
+    if (this.#networks.has(topic)) yield ['network', topic];
+    for (const id of this.#endpoints.get(topic)?.keys() ?? []) yield ['endpoint', id];
+    for (const id of this.#servicesOf.get(topic) ?? []) yield ['service', id];
   }
 
   setNetwork(id: string, record: NetworkRecord | undefined): void {
@@ -85,22 +99,31 @@ export class Directory {
   }
 
   #putEndpoint(record: EndpointRecord): void {
-    let endpoints = this.#endpoints.get(record.networkId);
+    const { id, networkId, taskId } = record;
+    const isSandbox = taskId === '' && this.#networks.get(networkId)?.ingress === true;
+    const topic = isSandbox ? sandboxesOf(networkId) : networkId;
+    let endpoints = this.#endpoints.get(topic);
     if (!endpoints) {
       endpoints = new Map();
-      this.#endpoints.set(record.networkId, endpoints);
+      this.#endpoints.set(topic, endpoints);
     }
-    if (isDeepStrictEqual(endpoints.get(record.id), record)) return;
-    endpoints.set(record.id, record);
-    this.#onChange(record.networkId, 'endpoint', record.id);
+    if (isDeepStrictEqual(endpoints.get(id), record)) return;
+    endpoints.set(id, record);
+    this.#onChange(topic, 'endpoint', id);
   }
 
   #removeEndpoint(id: string): void {
-    const networkId = networkOf(id);
-    const endpoints = this.#endpoints.get(networkId);
+    const topic = this.#topicOf(id);
+    const endpoints = this.#endpoints.get(topic);
     if (!endpoints?.delete(id)) return;
-    if (endpoints.size === 0) this.#endpoints.delete(networkId);
-    this.#onChange(networkId, 'endpoint', id);
+    if (endpoints.size === 0) this.#endpoints.delete(topic);
+    this.#onChange(topic, 'endpoint', id);
+  }
+
+  #topicOf(endpointId: string): Topic {
+    const networkId = networkOf(endpointId);
+    const sandboxes = sandboxesOf(networkId);
+    return this.#endpoints.get(sandboxes)?.has(endpointId) ? sandboxes : networkId;
   }
 }
 

@@ -38,12 +38,12 @@ function expectedOf(view: ReadView, nodeId: string): Map<string, unknown> {
     set.set(`task ${task.id}`, stable(task));
     if (occupiesNode(task)) for (const { networkId } of task.networks) networks.add(networkId);
   }
+  const ingress = [...view.list('network')].find((network) => network.spec.ingress)?.id;
   const endpoints = [
     ...[...view.list('task')].flatMap((task) => taskEndpoints(task, view.get('node', task.nodeId))),
-    ...[...view.list('node')].flatMap(nodeEndpoints),
+    ...(housesPublished(view, nodeId) ? [...view.list('node')].flatMap(nodeEndpoints) : []),
   ];
   for (const record of endpoints) if (networks.has(record.networkId)) set.set(`endpoint ${record.id}`, record);
-  const ingress = [...view.list('network')].find((network) => network.spec.ingress)?.id;
   for (const id of networks) {
     const network = view.get('network', id);
     if (network?.allocated) set.set(`network ${id}`, networkRecord(network));
@@ -53,6 +53,14 @@ function expectedOf(view: ReadView, nodeId: string): Map<string, unknown> {
     if (isKnown) set.set(`service ${service.id}`, serviceRecord(service));
   }
   return set;
+}
+
+/** What comes from outside to such a task comes out of every node's ingress_sbox. */
+function housesPublished(view: ReadView, nodeId: string): boolean {
+  const isIngress = (id: string) => view.get('network', id)?.spec.ingress === true;
+  return [...view.tasksOfNode(nodeId)].some(
+    (task) => occupiesNode(task) && task.networks.some(({ networkId }) => isIngress(networkId)),
+  );
 }
 
 const stable = (task: Task) => ({ ...task, meta: undefined, status: undefined });
@@ -66,7 +74,12 @@ function knownOf(agent: FakeAgent): Map<string, unknown> {
 function difference(swarm: TestSwarm, agent: FakeAgent): string[] {
   const [expected, known] = [expectedOf(swarm.store.view(), agent.nodeId), knownOf(agent)];
   const keys = new Set([...expected.keys(), ...known.keys()]);
-  return [...keys].filter((key) => !isDeepStrictEqual(expected.get(key), known.get(key)));
+  // A node that had such a task goes on hearing of sandboxes.
+  const sandboxes = new Map(
+    [...swarm.store.view().list('node')].flatMap(nodeEndpoints).map((record) => [`endpoint ${record.id}`, record]),
+  );
+  const isKept = (key: string) => !expected.has(key) && isDeepStrictEqual(sandboxes.get(key), known.get(key));
+  return [...keys].filter((key) => !isDeepStrictEqual(expected.get(key), known.get(key)) && !isKept(key));
 }
 
 async function agree(swarm: TestSwarm, agents = swarm.agents): Promise<void> {
@@ -102,6 +115,8 @@ test('data path - others learn the address that a node gives, of its tasks and i
   await swarm.store.update((draft) => draft.create('network', net));
   const web = await swarm.create('web', 2, { ...published(8080), task: on(net.id) });
   await swarm.until(() => swarm.running(web.id).length === 2);
+  // Each has a task.
+  expect(new Set(swarm.running(web.id).map(({ nodeId }) => nodeId)).size).toBe(2);
   const tunnels = () =>
     ([...other.assigned.values()] as EndpointRecord[])
       .filter(
@@ -127,7 +142,8 @@ test('calls - those of a session that another one has replaced are refused', asy
 });
 
 test('scale - from 0 to 1000 tasks on 20 nodes and back, every agent told of just what it has to know', async () => {
-  const swarm = await TestSwarm.start(20);
+  // However busy the machine is, no node is taken for dead.
+  const swarm = await TestSwarm.start(20, 60_000);
   const web = await swarm.create('web', 0);
   await changeSpec(swarm.store, web.id, (spec) => ({ ...spec, replicated: { replicas: 1000 } }));
   await swarm.until(
@@ -152,6 +168,34 @@ test('publish - 5 replicas get through, and every node knows them as serving', a
   await swarm.until(() => swarm.running(web.id).length === 5);
   await agree(swarm);
   for (const agent of swarm.agents) expect(endpointsAt(agent, EndpointState.SERVING)).toHaveLength(5);
+});
+
+test('publish - only nodes that have had a published task hear of the other nodes’ sandboxes', async () => {
+  const swarm = await TestSwarm.start(3);
+  const sandboxesAt = (agent: FakeAgent) =>
+    [...agent.assigned.values()].flatMap((item) => {
+      const { id = '', taskId, vtep } = item as Partial<EndpointRecord>;
+      return taskId === '' && vtep !== undefined ? [id.slice(id.indexOf('/') + 1)] : [];
+    });
+  const all = () => [...swarm.store.view().list('node')].map(({ id }) => id).sort();
+  await swarm.until(() => [...swarm.store.view().list('node')].every(({ attachments }) => attachments.length === 1));
+  const web = await swarm.create('web', 1, published(8080));
+  await swarm.until(() => swarm.running(web.id).length === 1);
+  await agree(swarm);
+  const [task] = swarm.running(web.id);
+  const own = swarm.agents.find(({ nodeId }) => nodeId === task?.nodeId);
+  if (!own) throw new RangeError('the task is on no node');
+  const told = () => swarm.agents.map((agent) => sandboxesAt(agent).sort());
+  expect(told()).toEqual(swarm.agents.map((agent) => (agent === own ? all() : [])));
+  // One more node, and one that goes.
+  await swarm.join('node4');
+  await swarm.until(() => sandboxesAt(own).length === 4);
+  const gone = swarm.agents.find((agent) => agent !== own);
+  await gone?.vanish();
+  await swarm.store.update((draft) => draft.remove('node', gone?.nodeId ?? ''));
+  await swarm.until(() => sandboxesAt(own).length === 3);
+  expect(sandboxesAt(own).sort()).toEqual(all());
+  expect(swarm.agents.filter((agent) => agent !== own && agent !== gone).flatMap(sandboxesAt)).toEqual([]);
 });
 
 test('networks - only nodes with an endpoint in it know of a network', async () => {

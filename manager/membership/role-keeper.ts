@@ -1,7 +1,7 @@
 import { type Node, NodeRole } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import type { Group, GroupMember } from '../raft/member/group.js';
-import type { Kind, Store, WriteView } from '../store/store.js';
+import { type Commit, isEvent, type Kind, type ReadView, type Store, type WriteView } from '../store/store.js';
 import { whyNeeded } from './quorum.js';
 import { withStatus } from './status.js';
 
@@ -27,6 +27,8 @@ export class RoleKeeper implements Reaction {
   readonly #loop: ControlLoop;
   /** What is waited for, by node or member: logged once. */
   readonly #told = new Map<string, string>();
+  /** Nodes that are managers, or are to be. */
+  readonly #concerned = new Set<string>();
 
   constructor(options: RoleKeeperOptions) {
     this.#options = options;
@@ -50,9 +52,24 @@ export class RoleKeeper implements Reaction {
     }
   }
 
-  start(): void {}
+  start(view: ReadView): void {
+    this.#concerned.clear();
+    for (const node of view.list('node')) this.#seen(node);
+  }
 
-  observe(): void {}
+  observe({ events }: Commit): void {
+    for (const event of events) {
+      if (!isEvent(event, 'node')) continue;
+      if (event.action === 'remove') this.#concerned.delete(event.object.id);
+      else this.#seen(event.object);
+    }
+  }
+
+  /** Of a thousand nodes a few: only they are looked at, twice a second. */
+  #seen(node: Node): void {
+    if (isManager(node) || node.role === NodeRole.MANAGER || node.managerStatus) this.#concerned.add(node.id);
+    else this.#concerned.delete(node.id);
+  }
 
   async act(): Promise<void> {
     await this.#writeStatuses();
@@ -63,7 +80,8 @@ export class RoleKeeper implements Reaction {
   }
 
   #nodes(): readonly Node[] {
-    return [...this.#store.view().list('node')];
+    const view = this.#store.view();
+    return [...this.#concerned].flatMap((id) => view.get('node', id) ?? []);
   }
 
   #ofMember(raftId: number): Node | undefined {

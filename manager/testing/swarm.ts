@@ -120,7 +120,7 @@ export class TestSwarm {
   }
 
   /** Waits for a condition on the store. @throws when it does not hold in time, with what `describe` says */
-  async until(condition: () => boolean, timeout = 10_000, describe: () => unknown = () => ''): Promise<void> {
+  async until(condition: () => boolean, timeout = 30_000, describe: () => unknown = () => ''): Promise<void> {
     const end = Date.now() + timeout;
     while (!condition()) {
       if (Date.now() > end) throw new Error(`not in time: ${condition} ${JSON.stringify(describe())}`);
