@@ -1,6 +1,6 @@
 /**
  * What runs in the virtual machine: each system in turn, several times, and what wrk measures of each. Tells on
- * descriptor 3 what it does, a line each time, and at last the figures as JSON.
+ * descriptor 3 what it does, a line each time, and after each system all figures so far as JSON.
  */
 import { mkdirSync, writeSync } from 'node:fs';
 import { inNetns, run, runAsync } from '../run.js';
@@ -70,9 +70,9 @@ for (let round = 0; round < plan.rounds; round++) {
       await system.up((words) => say(`${system.name}: ${words}`));
       say(`${system.name}: up`);
       runs.push(await measure(system));
+      tell(JSON.stringify({ runs } satisfies MeshFigures));
     } finally {
       await system.down();
     }
   }
 }
-tell(JSON.stringify({ runs } satisfies MeshFigures));
