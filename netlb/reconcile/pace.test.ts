@@ -22,6 +22,14 @@ const state = (...ids: string[]): DesiredState => ({
   ingress: undefined,
 });
 
+const attached = (to: DesiredState): DesiredState => ({
+  ...to,
+  sandboxes: to.sandboxes.map((sandbox) => ({
+    ...sandbox,
+    endpoints: [{ networkId: 'network', addresses: ['10.0.1.5'], mac: '02:42:0a:00:01:05' }],
+  })),
+});
+
 describe('Pace', () => {
   /** Milliseconds that the next pass waits after one of the given length. */
   async function rest(length: number, next: DesiredState): Promise<number> {
@@ -42,6 +50,7 @@ describe('Pace', () => {
     ['but not for long', 1000, state('a'), 60],
     ['a sandbox that goes can wait', 10, state(), 20],
     ['a new sandbox does not wait', 10, state('a', 'b'), 1],
+    ['nor one that gets an endpoint', 10, attached(state('a')), 1],
   ])('%s', async (_, length, next, expected) => {
     const waited = await rest(length, next);
     expect(waited).toBeLessThanOrEqual(expected);
