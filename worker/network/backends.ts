@@ -1,4 +1,5 @@
 import { addressOf, familyOf } from '../../lib/ip.js';
+import { mappedList } from '../../lib/kept-list.js';
 import type { Backend } from '../../netlb/state.js';
 import { type EndpointRecord, EndpointState } from '../../proto/gen/index.js';
 
@@ -9,18 +10,34 @@ const NONE: readonly Backend[] = [];
  * it keeps its connections and gets no new ones; one that does not serve yet is not among them.
  */
 export function backendsByService(
-  endpoints: Iterable<EndpointRecord>,
+  endpoints: readonly EndpointRecord[],
 ): (networkId: string, serviceId: string, family: 4 | 6) => readonly Backend[] {
   const groups = new Map<string, Backend[]>();
-  for (const { networkId, serviceId, addresses, state } of endpoints) {
-    if (state === EndpointState.PRESENT || serviceId === '') continue;
-    const weight = state === EndpointState.SERVING ? 1 : 0;
-    for (const address of addresses.map(addressOf)) {
-      const key = `${networkId}/${serviceId}/${familyOf(address)}`;
+  for (const members of membersOf(endpoints)) {
+    for (const { key, backend } of members) {
       const group = groups.get(key);
-      if (group) group.push({ address, weight });
-      else groups.set(key, [{ address, weight }]);
+      if (group) group.push(backend);
+      else groups.set(key, [backend]);
     }
   }
-  return (networkId, serviceId, family) => groups.get(`${networkId}/${serviceId}/${family}`) ?? NONE;
+  return (networkId, serviceId, family) => groups.get(keyOf(networkId, serviceId, family)) ?? NONE;
 }
+
+interface Member {
+  readonly key: string;
+  readonly backend: Backend;
+}
+
+const NOWHERE: readonly Member[] = [];
+
+const keyOf = (networkId: string, serviceId: string, family: 4 | 6): string => `${networkId}/${serviceId}/${family}`;
+
+/** Of each endpoint the groups that it is in: the same objects as long as the endpoint is the same. */
+const membersOf = mappedList(({ networkId, serviceId, addresses, state }: EndpointRecord): readonly Member[] => {
+  if (state === EndpointState.PRESENT || serviceId === '') return NOWHERE;
+  const weight = state === EndpointState.SERVING ? 1 : 0;
+  return addresses.map(addressOf).map((address) => ({
+    key: keyOf(networkId, serviceId, familyOf(address)),
+    backend: { address, weight },
+  }));
+});

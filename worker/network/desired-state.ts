@@ -1,4 +1,6 @@
 import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
+import { mappedList } from '../../lib/kept-list.js';
+import { sortedRecords } from '../../lib/sorted-records.js';
 import { finish, type Steps } from '../../lib/steps.js';
 import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import type {
@@ -82,17 +84,17 @@ export function* swarmStateSteps(
   const tasks = local.filter(needsSandbox);
   const told = {
     networks: networksById(assignments, tasks),
-    endpoints: [...assignments.endpoints.values()].sort(byId((endpoint) => endpoint.id)),
+    endpoints: sortedEndpoints(assignments.endpoints),
     tasks,
     attachments: node.attachments,
   };
   const { networks, endpoints, tasks: housed, attachments: nodeAttachments } = node.ipv6 ? told : withoutIpv6(told);
   const ended = new Set(local.filter((l) => isTerminal(l.status.state)).map((l) => l.task.id));
   yield;
-  const alive = endpoints.filter((endpoint) => !ended.has(endpoint.taskId));
+  const alive = ended.size === 0 ? endpoints : endpoints.filter((endpoint) => !ended.has(endpoint.taskId));
   const backends = backendsByService(alive);
   yield;
-  const services = [...assignments.services.values()].sort(byId((service) => service.id));
+  const services = sortedServices(assignments.services);
 
   const ingressNetwork = [...networks.values()].find((network) => network.ingress);
   const virtualServices = virtualServicesByNetwork(services, backends);
@@ -126,6 +128,9 @@ export function* swarmStateSteps(
   };
   return { state, attached };
 }
+
+const sortedEndpoints = sortedRecords<EndpointRecord>();
+const sortedServices = sortedRecords<ServiceRecord>();
 
 function attachedBySandbox(
   attachments: readonly LocalTask[],
@@ -162,17 +167,25 @@ function remotesByNetwork(
   nodeId: string,
 ): ReadonlyMap<string, readonly RemoteEndpoint[]> {
   const remotes = new Map<string, Map<string, RemoteEndpoint>>();
-  for (const endpoint of endpoints) {
-    if (endpoint.nodeId === nodeId || endpoint.vtep === '') continue;
-    const inNetwork = remotes.get(endpoint.networkId) ?? new Map<string, RemoteEndpoint>();
-    // A node's own endpoint is its ingress_sbox's.
-    const sandbox = endpoint.taskId === '' ? { sandbox: true } : {};
-    for (const address of endpoint.addresses.map(addressOf))
-      inNetwork.set(address, { address, mac: endpoint.mac, vtep: endpoint.vtep, ...sandbox });
-    remotes.set(endpoint.networkId, inNetwork);
+  for (const { networkId, owner, entries } of places(endpoints)) {
+    if (owner === nodeId || entries.length === 0) continue;
+    let inNetwork = remotes.get(networkId);
+    if (!inNetwork) {
+      inNetwork = new Map();
+      remotes.set(networkId, inNetwork);
+    }
+    for (const entry of entries) inNetwork.set(entry.address, entry);
   }
   return new Map([...remotes].map(([id, inNetwork]) => [id, [...inNetwork.values()]]));
 }
+
+/** Of each endpoint what other nodes have of it: the same objects as long as the endpoint is the same. */
+const places = mappedList(({ networkId, nodeId, taskId, vtep, mac, addresses }: EndpointRecord) => {
+  // A node's own endpoint is its ingress_sbox's.
+  const sandbox = taskId === '' ? { sandbox: true } : {};
+  const entries = addresses.map(addressOf).map((address): RemoteEndpoint => ({ address, mac, vtep, ...sandbox }));
+  return { networkId, owner: nodeId, entries: vtep === '' ? [] : entries };
+});
 
 /** What sandboxes are made from beside their tasks. */
 interface Known {

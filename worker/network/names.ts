@@ -76,7 +76,7 @@ export function* zonesSteps(
   endpoints: readonly EndpointRecord[],
   services: readonly ServiceRecord[],
 ): Steps<Zone[]> {
-  const endpointsIn = groupBy(endpoints, ({ networkId }) => [networkId]);
+  const endpointsIn = byNetwork(endpoints);
   const servicesIn = groupBy(services, ({ virtualIps }) => virtualIps.map(({ networkId }) => networkId));
   const shared = new Map(services.filter(isShared).map((service) => [service.id, service]));
   const zones: Zone[] = [];
@@ -170,6 +170,16 @@ function portsOf({ name: service, ports }: ServiceRecord): ZonePort[] {
       service: service.toLowerCase(),
       target: targetPort,
     }));
+}
+
+function byNetwork(endpoints: readonly EndpointRecord[]): ReadonlyMap<string, readonly EndpointRecord[]> {
+  const groups = new Map<string, EndpointRecord[]>();
+  for (const endpoint of endpoints) {
+    const group = groups.get(endpoint.networkId);
+    if (group) group.push(endpoint);
+    else groups.set(endpoint.networkId, [endpoint]);
+  }
+  return groups;
 }
 
 function groupBy<T>(items: readonly T[], keys: (item: T) => readonly string[]): ReadonlyMap<string, readonly T[]> {

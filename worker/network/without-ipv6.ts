@@ -1,4 +1,5 @@
 import { familyOf } from '../../lib/ip.js';
+import { rememberedOf } from '../../lib/remembered.js';
 import type { EndpointRecord, NetworkAttachment, NetworkRecord } from '../../proto/gen/index.js';
 import type { LocalTask } from '../agent/local-task.js';
 
@@ -17,8 +18,7 @@ interface Told {
  */
 export function withoutIpv6({ networks, endpoints, tasks, attachments }: Told): Told {
   const isIngress = (networkId: string): boolean => networks.get(networkId)?.ingress === true;
-  const reduced = <T extends { readonly networkId: string; readonly addresses: readonly string[] }>(place: T): T =>
-    isIngress(place.networkId) ? { ...place, addresses: place.addresses.filter(isV4) } : place;
+  const reduced = <T extends Place>(place: T): T => (isIngress(place.networkId) ? (overIpv4(place) as T) : place);
   return {
     networks: new Map(
       [...networks].map(([id, network]) => [
@@ -31,5 +31,13 @@ export function withoutIpv6({ networks, endpoints, tasks, attachments }: Told): 
     attachments: attachments.map(reduced),
   };
 }
+
+interface Place {
+  readonly networkId: string;
+  readonly addresses: readonly string[];
+}
+
+/** The same object for the same place. */
+const overIpv4 = rememberedOf((place: Place): Place => ({ ...place, addresses: place.addresses.filter(isV4) }));
 
 const isV4 = (text: string): boolean => text !== '' && familyOf(text) === 4;
