@@ -1,5 +1,5 @@
 import { Command, type Option, type ParseOptionsResult } from 'commander';
-import { invalidArgument } from '../lib/errors.js';
+import { badFlag } from './flags/flags.js';
 
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, t: true, 1: true, false: false, f: false, 0: false };
 
@@ -60,10 +60,7 @@ export class SwarmCommand extends Command {
 
   #setBoolean(option: Option, text: string): void {
     const value = BOOLEANS[text.toLowerCase()];
-    if (value === undefined)
-      throw invalidArgument(`invalid argument "${text}" for "${option.long}" flag: must be true or false`, {
-        value: text,
-      });
+    if (value === undefined) throw badFlag(option.name(), text, 'must be true or false');
     this.setOptionValueWithSource(option.attributeName(), option.negate ? !value : value, 'cli');
   }
 }

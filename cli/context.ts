@@ -26,8 +26,8 @@ export class Context {
   exitCode = 0;
   /** What it exits with when the command throws. */
   failureCode = 1;
-  /** What it exits with when the command line was not understood. */
-  usageCode = 2;
+  /** What it exits with when the command line was not understood: 125 for its flags, 1 for the rest, where the command says nothing else. */
+  usageCode: number | undefined;
   /** What all its calls are known by in the logs of all nodes. */
   readonly requestId = newRequestId();
   readonly #runRoot: string | undefined;

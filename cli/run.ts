@@ -1,14 +1,15 @@
 import { CommanderError } from 'commander';
 import { errnoOf, messageOf, SwarmError } from '../lib/errors.js';
 import { Context } from './context.js';
+import { FlagError } from './flags/flags.js';
 import type { Io } from './io.js';
 import { buildProgram } from './program.js';
 
 /**
  * Runs one command line.
  * @param argv without the program's name
- * @returns the exit code: 0 when it succeeded, 1 when it failed, 2 when it was not understood; others as
- * the command says, as that of a container
+ * @returns the exit code, as docker's: 0 when it succeeded, 1 when it failed, 125 when a flag was not understood;
+ * others as the command says, as that of a container
  */
 export async function run(argv: readonly string[], io: Io, context = new Context(io)): Promise<number> {
   try {
@@ -16,14 +17,20 @@ export async function run(argv: readonly string[], io: Io, context = new Context
     await program.parseAsync([...argv], { from: 'user' });
     return context.exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return isHelp(error) ? 0 : context.usageCode;
+    if (error instanceof CommanderError) return isHelp(error) ? 0 : (context.usageCode ?? usageCode(error));
     io.err(errorText(error, io.env.TSSWARM_DEBUG === '1', context));
-    return context.failureCode;
+    return error instanceof FlagError ? FLAGS : context.failureCode;
   } finally {
     if (io.env.TSSWARM_DEBUG === '1' && context.asked) io.err(requestText(context));
     await context.close();
   }
 }
+
+const FLAGS = 125;
+const FLAG_ERRORS: ReadonlySet<string> = new Set(['commander.unknownOption', 'commander.optionMissingArgument']);
+
+/** Of a command that is not there, or has too few arguments or too many, it is that of failures. */
+const usageCode = ({ code }: CommanderError): number => (FLAG_ERRORS.has(code) ? FLAGS : 1);
 
 /** Help was asked for, or is the answer to a group without a command. */
 function isHelp(error: CommanderError): boolean {

@@ -10,7 +10,7 @@ import { renderInspected, renderList } from '../format/list.js';
 import { prettyNode } from '../format/node-pretty.js';
 import { nodeRow, nodeView } from '../format/rows.js';
 import { change, isSame, removal } from '../retry.js';
-import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
+import { filtersOf, findEach, forEach, isPretty, listOptionsOf } from './refs.js';
 
 const AVAILABILITY = {
   active: NodeAvailability.ACTIVE,
@@ -49,11 +49,10 @@ async function nodeOf(context: Context, ref: string): Promise<Node> {
 }
 
 export async function inspectNodes(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
+  const pretty = isPretty(flags);
   const nodes = await findEach(context, refs, (ref) => nodeOf(context, ref));
   context.io.out(
-    flags.on('pretty')
-      ? nodes.map(prettyNode).join('\n')
-      : renderInspected(nodes.map(dockerNode), flags.text('format')),
+    pretty ? nodes.map(prettyNode).join('\n') : renderInspected(nodes.map(dockerNode), flags.text('format')),
   );
 }
 

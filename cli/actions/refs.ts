@@ -1,7 +1,7 @@
 import { invalidArgument, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Filter } from '../../proto/gen/control.js';
 import type { Context } from '../context.js';
-import type { Flags } from '../flags/flags.js';
+import { badFlag, type Flags } from '../flags/flags.js';
 
 /** Does something for each name; failures are reported, the others still done, and the exit code is 1. */
 export async function forEach(
@@ -37,16 +37,21 @@ export function warn(context: Context, warnings: readonly string[]): void {
   for (const warning of warnings) context.io.err(`WARNING: ${warning}\n`);
 }
 
+/** Whether `--pretty` is asked for. @throws INVALID_ARGUMENT with `--format`, which asks for something else */
+export function isPretty(flags: Flags): boolean {
+  if (!flags.on('pretty')) return false;
+  const format = flags.text('format');
+  if (format)
+    throw invalidArgument('--format is incompatible with --pretty', { value: format, hint: 'Give one of them.' });
+  return true;
+}
+
 /** `--filter key=value`, several values of a key joined. @throws INVALID_ARGUMENT */
 export function filtersOf(flags: Flags): Filter[] {
   const values = new Map<string, string[]>();
   for (const text of flags.list('filter')) {
     const equals = text.indexOf('=');
-    if (equals <= 0)
-      throw invalidArgument(`invalid argument "${text}" for "--filter" flag: bad format of filter`, {
-        value: text,
-        hint: 'A filter looks like name=web.',
-      });
+    if (equals <= 0) throw badFlag('filter', text, 'bad format of filter', 'A filter looks like name=web.');
     const key = text.slice(0, equals).trim().toLowerCase();
     values.set(key, [...(values.get(key) ?? []), text.slice(equals + 1).trim()]);
   }

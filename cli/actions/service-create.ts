@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { errnoOf, invalidArgument, notFound, SwarmError } from '../../lib/errors.js';
+import { errnoOf, messageOf, notFound, SwarmError } from '../../lib/errors.js';
+import { makeUpName } from '../../lib/made-up-names.js';
 import { ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { FlagSources } from '../flags/container.js';
-import type { Flags } from '../flags/flags.js';
+import { badFlag, type Flags } from '../flags/flags.js';
 import { createSpec, networkNames } from '../flags/service.js';
 import { parseFileReference } from '../flags/values.js';
 import { waitForService } from '../progress/wait.js';
@@ -21,7 +22,8 @@ export async function createService(
   args: readonly string[],
   flags: Flags,
 ): Promise<void> {
-  const asked = withAuth(context, createSpec(image, args, flags, await sourcesOf(context, flags)), flags);
+  const named = flags.text('name') ? flags : flags.with({ name: await freeName(context) });
+  const asked = withAuth(context, createSpec(image, args, named, await sourcesOf(context, flags)), flags);
   const { container } = asked.task;
   const pinned = await withDigest(context, container.image, container.registryAuth, flags);
   const spec = { ...asked, task: { ...asked.task, container: { ...container, image: pinned } } };
@@ -44,6 +46,14 @@ export async function createService(
   context.io.out(`${service.id}\n`);
   const settledRun = spec.schedule ? 0 : undefined;
   if (!flags.on('detach')) await waitForService(context, service, { quiet: flags.on('quiet'), settledRun });
+}
+
+/** The command line makes it up, and not the managers: by its name a service is found when nobody knows whether it was created. */
+async function freeName(context: Context): Promise<string> {
+  const control = await context.control();
+  const { services } = await control.listServices({ filters: [] });
+  const taken = new Set(services.map(({ spec }) => spec.name));
+  return makeUpName((name) => taken.has(name));
 }
 
 /** But for the registry's credentials, which managers do not show. */
@@ -86,10 +96,7 @@ function readEnvFile(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    if (errnoOf(error) !== undefined)
-      throw invalidArgument(`invalid argument "${file}" for "--env-file" flag: ${(error as Error).message}`, {
-        value: file,
-      });
+    if (errnoOf(error) !== undefined) throw badFlag('env-file', file, messageOf(error));
     throw error;
   }
 }

@@ -8,7 +8,7 @@ import { renderInspected, renderList } from '../format/list.js';
 import { serviceRow, serviceView } from '../format/rows.js';
 import { prettyService } from '../format/service-pretty.js';
 import { removal } from '../retry.js';
-import { filtersOf, findEach, forEach, listOptionsOf, warn } from './refs.js';
+import { filtersOf, findEach, forEach, isPretty, listOptionsOf, warn } from './refs.js';
 
 export async function listServices(context: Context, flags: Flags): Promise<void> {
   const control = await context.control();
@@ -20,9 +20,10 @@ export async function listServices(context: Context, flags: Flags): Promise<void
 }
 
 export async function inspectServices(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
+  const pretty = isPretty(flags);
   const control = await context.control();
   const found = await findEach(context, refs, async (ref) => (await control.getService({ ref })).service);
-  if (flags.on('pretty')) {
+  if (pretty) {
     const [{ networks }, { nodes }] = await Promise.all([
       control.listNetworks({ filters: [] }),
       control.listNodes({ filters: [] }),

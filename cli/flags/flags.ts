@@ -4,9 +4,15 @@ import { parseBytes, parseCpus, parseDuration } from '../../lib/units.js';
 /** `--update-delay` → `updateDelay`, the name under which commander keeps a value. */
 const keyOf = (flag: string): string => flag.replace(/-([a-z0-9])/g, (_, c: string) => c.toUpperCase());
 
+/** A flag has a value that it cannot have. */
+export class FlagError extends SwarmError {}
+
 /** The error of a flag's value, in Docker's words. */
-export function badFlag(flag: string, value: string, reason: string, hint?: string): SwarmError {
-  return invalidArgument(`invalid argument "${value}" for "--${flag}" flag: ${reason}`, { value, hint });
+export function badFlag(flag: string, value: string, reason: string, hint?: string): FlagError {
+  return new FlagError('INVALID_ARGUMENT', `invalid argument "${value}" for "--${flag}" flag: ${reason}`, {
+    value,
+    hint,
+  });
 }
 
 /** Runs a parser of a flag's value; what it throws is said to be about that flag. */

@@ -74,15 +74,15 @@ describe('network', () => {
   });
 
   it.each([
-    [['--subnet', '10.9.0.0/33', 'x'], '"10.9.0.0/33" is not a subnet'],
-    [['--subnet', '10.9.0.0/24', '--subnet', '10.9.0.0/16', 'x'], 'the subnets 10.9.0.0/24 and 10.9.0.0/16 overlap'],
-    [['--gateway', '10.9.0.1', 'x'], 'no matching subnet'],
-    [['--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'], 'is larger than its subnet'],
-    [['-d', 'macvlan', 'x'], 'invalid argument "macvlan" for "--driver" flag'],
-    [['-d', 'overlay', 'bridge'], 'network with name bridge already exists'],
-  ])('create %j is refused', async (argv, words) => {
+    [125, ['--subnet', '10.9.0.0/33', 'x'], '"10.9.0.0/33" is not a subnet'],
+    [1, ['--subnet', '10.9.0.0/24', '--subnet', '10.9.0.0/16', 'x'], 'the subnets 10.9.0.0/24 and 10.9.0.0/16 overlap'],
+    [1, ['--gateway', '10.9.0.1', 'x'], 'no matching subnet'],
+    [1, ['--subnet', '10.9.0.0/24', '--ip-range', '10.9.0.0/16', 'x'], 'is larger than its subnet'],
+    [125, ['-d', 'macvlan', 'x'], 'invalid argument "macvlan" for "--driver" flag'],
+    [1, ['-d', 'overlay', 'bridge'], 'network with name bridge already exists'],
+  ])('create exits with %i for %j', async (exit, argv, words) => {
     const { code, err } = await swarm.cli('network', 'create', ...argv);
-    expect(code).toBe(1);
+    expect(code).toBe(exit);
     expect(err).toContain(words);
   });
 });
@@ -180,17 +180,20 @@ describe('this node', () => {
 
 describe('command line', () => {
   it.each([
-    [['nope'], 2, "unknown command 'nope'"],
-    [['service', 'crate'], 2, '(Did you mean create?)'],
-    [['service', 'create'], 2, "missing required argument 'image'"],
-    [['service', 'ls', '--nope'], 2, "unknown option '--nope'"],
-    [['service', 'create', '--detach=perhaps', 'web'], 1, 'must be true or false'],
+    [['nope'], 1, "unknown command 'nope'"],
+    [['service', 'crate'], 1, '(Did you mean create?)'],
+    [['service', 'create'], 1, "missing required argument 'image'"],
+    [['service', 'ls', '--nope'], 125, "unknown option '--nope'"],
+    [['service', 'create', '--detach=perhaps', 'web'], 125, 'must be true or false'],
     [['-H', 'tcp://1.2.3.4:5', 'service', 'ls'], 1, '"tcp://1.2.3.4:5" is not a daemon\'s address'],
     [
       ['-H', 'unix:///no/such/sock', 'service', 'ls'],
       1,
       'Cannot connect to the tsswarm daemon at unix:///no/such/sock',
     ],
+    [['service', 'logs', '--tail'], 125, "option '-n, --tail <N>' argument missing"],
+    [['node', 'update', 'a', 'b'], 1, "too many arguments for 'update'"],
+    [['service', 'inspect', '--pretty', '--format', '{{.ID}}', 'web'], 1, '--format is incompatible with --pretty'],
     [['node', 'ls', '--format', '{{.Nope}}'], 1, 'there is no field "Nope"'],
   ])('%j exits with %i', async (argv, code, words) => {
     const result = await swarm.cli(...argv);

@@ -46,6 +46,14 @@ describe('service', () => {
     expect(args).toBe('["httpd","-d"]\n');
   });
 
+  it('create - makes up a name where none is given', async () => {
+    await create('web');
+    await create('web');
+    const names = (await swarm.cli('service', 'ls', '--format', '{{.Name}}')).out.trim().split('\n');
+    expect(names).toEqual([expect.stringMatching(/^[a-z]+_[a-z]+$/), expect.stringMatching(/^[a-z]+_[a-z]+$/)]);
+    expect(new Set(names).size).toBe(2);
+  });
+
   it('create - draws bars in place on a terminal', async () => {
     const { out } = await swarm.cliWith({ columns: 80 }, 'service', 'create', '--name', 'web', 'web');
     expect(out).toContain('\x1b[2K1/1: running   [==');
@@ -79,14 +87,18 @@ describe('service', () => {
   });
 
   it.each([
-    [['--publish', '8080:99999', 'web'], 'invalid argument "8080:99999" for "--publish" flag: "99999" is not a port'],
-    [['--mount', 'type=bind,source=/a', 'web'], 'the target is missing'],
-    [['--network', 'nope', 'web'], 'nope'],
-    [['--secret', 'key', 'web'], 'secret not found: key'],
-    [['--env-file', '/no/such/file', 'web'], 'invalid argument "/no/such/file" for "--env-file" flag: ENOENT'],
-  ])('create %j - says what is wrong and exits 1', async (argv, words) => {
+    [
+      125,
+      ['--publish', '8080:99999', 'web'],
+      'invalid argument "8080:99999" for "--publish" flag: "99999" is not a port',
+    ],
+    [125, ['--mount', 'type=bind,source=/a', 'web'], 'the target is missing'],
+    [1, ['--network', 'nope', 'web'], 'nope'],
+    [1, ['--secret', 'key', 'web'], 'secret not found: key'],
+    [125, ['--env-file', '/no/such/file', 'web'], 'invalid argument "/no/such/file" for "--env-file" flag: ENOENT'],
+  ])('create - exits with %i for %j and says what is wrong', async (exit, argv, words) => {
     const { code, out, err } = await swarm.cli('service', 'create', ...argv);
-    expect(code).toBe(1);
+    expect(code).toBe(exit);
     expect(out).toBe('');
     expect(err).toMatch(/^Error: /);
     expect(err).toContain(words);

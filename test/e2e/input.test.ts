@@ -13,24 +13,20 @@ beforeAll(async () => {
   await tsswarm('network', 'create', '--driver', 'overlay', '--subnet', '10.77.0.0/24', 'taken');
 });
 
+async function refused(args: readonly string[], words: RegExp, exit: number): Promise<void> {
+  const { code, stderr } = await command(args);
+  expect(stderr).toMatch(words);
+  expect(stderr).toMatch(/^Error: /);
+  expect(stderr).not.toMatch(/TSSWARM_DEBUG|INTERNAL|at .*\.js/);
+  expect(code).toBe(exit);
+}
+
 const create = (...flags: readonly string[]) => ['service', 'create', '--name', 'bad', '--detach', ...flags, IMAGE];
 
 test.each([
   ['a port of another service', create('--publish', '8080:80'), /8080.*web/s],
-  ['a port that does not parse', create('--publish', '8080:eighty'), /eighty/],
-  ['a port out of range', create('--publish', '70000:80'), /70000/],
-  ['a protocol that does not exist', create('--publish', '80:80/quic'), /quic/],
-  ['a constraint that does not parse', create('--constraint', 'node.role=worker'), /node\.role=worker/],
-  ['a size that does not parse', create('--limit-memory', '12parsecs'), /12parsecs/],
-  ['a number of CPUs that does not parse', create('--limit-cpu', 'many'), /many/],
-  ['a number of replicas that is none', create('--replicas', 'some'), /some/],
   ['a network that is not there', create('--network', 'nowhere'), /nowhere/],
   ['a name that is taken', ['service', 'create', '--detach', '--name', 'web', IMAGE], /web/],
-  [
-    'a subnet that does not parse',
-    ['network', 'create', '-d', 'overlay', '--subnet', '10.0.0/33', 'n'],
-    /10\.0\.0\/33/,
-  ],
   [
     'a subnet that overlaps',
     ['network', 'create', '-d', 'overlay', '--subnet', '10.77.0.128/25', 'n'],
@@ -42,18 +38,27 @@ test.each([
   ['a lab beside a lab', ['lab', 'up', '--nodes', '2'], /there is a lab "[^"]+" already, with node1, node2/],
   ['more managers than nodes', ['lab', 'up', '--nodes', '3', '--managers', '4'], /4 managers/],
   ['a node that the lab has not', ['lab', 'stop', 'node7'], /node7.*node1, node2/s],
-])('%s is refused in words, with exit code 1', async (_what, args, words) => {
-  const { code, stderr } = await command(args);
-  expect(stderr).toMatch(words);
-  expect(stderr).toMatch(/^Error: /);
-  expect(stderr).not.toMatch(/TSSWARM_DEBUG|INTERNAL|at .*\.js/);
-  expect(code).toBe(1);
-});
+])('%s is refused in words, with exit code 1', (_what, args, words) => refused(args, words, 1));
 
-test('an unknown flag is a usage error, with exit code 2', async () => {
+test.each([
+  ['a port that does not parse', create('--publish', '8080:eighty'), /eighty/],
+  ['a port out of range', create('--publish', '70000:80'), /70000/],
+  ['a protocol that does not exist', create('--publish', '80:80/quic'), /quic/],
+  ['a constraint that does not parse', create('--constraint', 'node.role=worker'), /node\.role=worker/],
+  ['a size that does not parse', create('--limit-memory', '12parsecs'), /12parsecs/],
+  ['a number of CPUs that does not parse', create('--limit-cpu', 'many'), /many/],
+  ['a number of replicas that is none', create('--replicas', 'some'), /some/],
+  [
+    'a subnet that does not parse',
+    ['network', 'create', '-d', 'overlay', '--subnet', '10.0.0/33', 'n'],
+    /10\.0\.0\/33/,
+  ],
+])('%s is refused in words, with exit code 125', (_what, args, words) => refused(args, words, 125));
+
+test('an unknown flag is a usage error, with exit code 125', async () => {
   const { code, stderr } = await command(['service', 'ls', '--colour']);
   expect(stderr).toContain('--colour');
-  expect(code).toBe(2);
+  expect(code).toBe(125);
 });
 
 test('a worker sends operators to a manager', async () => {

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { checkName, makeUpName } from './names.js';
+import { makeUpName } from '../../lib/made-up-names.js';
+import { checkName } from './names.js';
 import { findRef, resolveRef } from './refs.js';
 
 const id = (start: string) => start.padEnd(64, '0');
