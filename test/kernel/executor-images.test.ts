@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createReadStream, readdirSync, rmSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -26,6 +26,20 @@ afterAll(async () => {
 const rootfs = { name: '', format: '' as const, changes: [] };
 const skopeoReads = (name: string) =>
   execFileSync('skopeo', ['inspect', `oci:${folder}/images:docker.io/library/${name}`], { encoding: 'utf8' });
+
+it('images - an index that cannot be read is set aside, and images can be had again', async () => {
+  const root = join(folder, 'damaged');
+  const first = await OciImageStore.open({ root, log: silentLogger });
+  await first.import(createReadStream(tar), { ...rootfs, name: 'busybox' });
+  await first.close();
+  await writeFile(join(root, 'index.json'), '{"schemaVersion"');
+  const again = await OciImageStore.open({ root, log: silentLogger });
+  onTestFinished(() => again.close());
+  expect(await again.list()).toEqual([]);
+  expect(await readFile(join(root, 'index.json.unreadable'), 'utf8')).toBe('{"schemaVersion"');
+  await again.import(createReadStream(tar), { ...rootfs, name: 'busybox' });
+  expect((await again.list()).map(({ names }) => names)).toEqual([['busybox:latest']]);
+});
 
 describe('images - import', () => {
   it('takes a root filesystem with changes', async () => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../../../../lib/errors.js';
+import { errnoOf, messageOf } from '../../../../lib/errors.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { type Descriptor, parseDescriptor, parseJsonObject, parseManifest } from './config.js';
 
@@ -34,6 +34,24 @@ export class Layout {
     const index = parseJsonObject(await readFile(join(this.root, 'index.json'), 'utf8'), `${this.root}/index.json`);
     const list = Array.isArray(index.manifests) ? index.manifests : [];
     return list.map((item) => parseDescriptor(item, `a manifest in ${this.root}/index.json`));
+  }
+
+  /**
+   * Puts an index that cannot be read out of the way, for a person to look at, and an empty one in its place.
+   * What a power cut has left of it would else be in the way of all images, of those that are pulled too.
+   * @returns what was wrong, and what it means; undefined when it can be read
+   */
+  async mend(): Promise<string | undefined> {
+    try {
+      await this.manifests();
+      return undefined;
+    } catch (error) {
+      if (errnoOf(error) !== undefined) throw error;
+      const aside = join(this.root, 'index.json.unreadable');
+      await copyFile(join(this.root, 'index.json'), aside);
+      await this.writeManifests([]);
+      return `${messageOf(error)}: it is in ${aside} now. Containers keep their images; others are to be pulled or imported anew`;
+    }
   }
 
   /** Another one each time the index is replaced. */

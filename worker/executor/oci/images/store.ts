@@ -107,6 +107,8 @@ export class OciImageStore implements ImageStore {
     await mkdir(join(options.root, 'rootfs'), { recursive: true });
     const store = new OciImageStore(options, await WorkFolders.open(join(options.root, 'tmp')));
     await store.#layout.create();
+    const damage = await store.#locked(() => store.#layout.mend());
+    if (damage) options.log.error({ root: options.root }, damage);
     return store;
   }
 
