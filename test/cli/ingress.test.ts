@@ -147,7 +147,7 @@ test('ingress top - tasks over all nodes, by what is asked for', async () => {
   const byName = await swarm.cli('ingress', 'top', '--no-stream', '--sort', 'name', '--format', '{{.Task}}', 'web');
   expect(byName.out).toBe('web.1\nweb.2\n');
   expect(await swarm.cli('ingress', 'top', '--no-stream', '--sort', 'size')).toMatchObject({
-    code: 1,
+    code: 125,
     err: expect.stringContaining('must be one of rate, active, total, in, out, name'),
   });
 });

@@ -40,7 +40,7 @@ beforeAll(async () => {
   listedTwice = specOf('both');
   await cli('service', 'rm', 'both');
   await create('listed', 'replicated', '--replicas', '0', ...LISTS.flatMap(({ flag, kept }) => [`--${flag}`, kept]));
-});
+}, 60_000);
 afterAll(() => swarm.stop());
 
 async function cli(...argv: string[]): Promise<string> {
