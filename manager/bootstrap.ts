@@ -5,7 +5,6 @@ import { overlaps, parseCidr } from '../lib/ip.js';
 import {
   Cluster,
   ClusterSpec,
-  IPAMConfig,
   ManagerStatus,
   Network,
   NetworkSpec,
@@ -42,7 +41,6 @@ export interface BootstrapOptions {
   readonly spec?: ClusterSpec | undefined;
 }
 
-const INGRESS_SUBNET = '10.0.0.0/24';
 const DEFAULT_POOL = '10.0.0.0/8';
 const DEFAULT_DATA_PATH_PORT = 4789;
 export const DEFAULT_SNAPSHOT_INTERVAL = 10_000;
@@ -111,7 +109,7 @@ export async function bootstrapSwarm(store: Store, options: BootstrapOptions, no
       });
     }
     draft.create('node', firstNode(options, now));
-    draft.create('network', ingressNetwork(options.defaultAddressPools?.length ? undefined : INGRESS_SUBNET));
+    draft.create('network', ingressNetwork());
     return draft.create('cluster', cluster);
   });
 }
@@ -143,18 +141,16 @@ function firstNode(options: BootstrapOptions, now: number): Node {
 }
 
 /**
- * Published ports answer over both families; a node without IPv6 addresses does so over IPv4 alone. The IPv6 subnet is
- * the allocator's to choose.
- * @param subnet left to the allocator when undefined: it takes the first of the pools given
+ * Published ports answer over both families; a node without IPv6 addresses does so over IPv4 alone. The subnets are
+ * the allocator's to choose, the first and, as the swarm grows, further ones.
  */
-function ingressNetwork(subnet: string | undefined): Network {
+function ingressNetwork(): Network {
   const spec = NetworkSpec.create({
     name: 'ingress',
     driver: 'overlay',
     scope: 'swarm',
     ingress: true,
     ipv6: true,
-    ipam: subnet === undefined ? [] : [IPAMConfig.create({ subnet })],
   });
   return Network.create({ id: newId(), spec });
 }

@@ -8,7 +8,7 @@ import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type W
 import { attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
 import { ingressAddress, isNodeProblem } from './ingress-address.js';
 import { AddressLedger } from './ledger.js';
-import { givesAddresses } from './network.js';
+import { givesAddresses, growsByItself } from './network.js';
 import { NetworkBook } from './network-book.js';
 import { describeOwner } from './owner-words.js';
 import { PortTable } from './ports.js';
@@ -117,7 +117,8 @@ export class Allocator implements Reaction {
 
   #networkSeen(network: Network): void {
     const before = this.#networks.get(network.id);
-    if (before?.allocated && !network.allocated) return; // an older state than what was decided here
+    // An older state than what was decided here.
+    if (before?.allocated && (!network.allocated || network.ipam.length < before.ipam.length)) return;
     this.#networks.set(network);
     if (!network.allocated) {
       if (!before) this.#dirty.network.add(network.id);
@@ -254,14 +255,14 @@ export class Allocator implements Reaction {
       const network = draft.get('network', networkId);
       return network && !(isRouted(network) && hasLeft(node));
     });
-    const own = this.#ingressAttachment(node);
+    const own = this.#ingressAttachment(draft, node);
     const attachments = [...kept, ...(own && !isNodeProblem(own) ? [own] : [])];
     const unallocated = own && isNodeProblem(own) ? [own] : [];
     draft.update('node', { ...node, attachments, unallocated });
   }
 
   /** Undefined when the node has it, or there is no ingress network yet; or why it cannot have it. */
-  #ingressAttachment({ id, attachments }: Node): NetworkAttachment | NodeProblem | undefined {
+  #ingressAttachment(draft: WriteView, { id, attachments }: Node): NetworkAttachment | NodeProblem | undefined {
     const ingress = this.#networks.ingress();
     if (!ingress) {
       this.#waiting.add(INGRESS, { kind: 'node', id });
@@ -269,8 +270,29 @@ export class Allocator implements Reaction {
     }
     if (attachments.some((a) => a.networkId === ingress.id)) return undefined;
     const given = ingressAddress(this.#ledger, id, ingress);
-    if (isNodeProblem(given)) this.#waiting.add(ingress.id, { kind: 'node', id });
-    return given;
+    if (!isNodeProblem(given)) return given;
+    const isLarger = this.#grow(draft, ingress.id);
+    const again = isLarger ? ingressAddress(this.#ledger, id, ingress) : given;
+    if (isNodeProblem(again)) this.#waiting.add(ingress.id, { kind: 'node', id });
+    return again;
+  }
+
+  /** One more subnet for a network that is full. False where it is not, or the operator has chosen its size, or the pools are used up. */
+  #grow(draft: WriteView, networkId: string | undefined): boolean {
+    const network = networkId === undefined ? undefined : draft.get('network', networkId);
+    if (!network?.allocated || !growsByItself(network) || this.#ledger.room(network.id) > 0) return false;
+    const { log } = this.#options;
+    try {
+      const grown = draft.update('network', this.#networks.grow(network));
+      this.#networkSeen(grown);
+      this.#withRoom.add(network.id);
+      log.info({ network: network.id, subnet: grown.ipam.at(-1)?.subnet }, 'the ingress network has one more subnet');
+      return true;
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error;
+      log.warn({ network: network.id, err: error }, `the ingress network is full: ${messageOf(error)}`);
+      return false;
+    }
   }
 
   /** The node's lease in a routed network, which it is given with its first task. @throws as AddressLedger.lease */
@@ -312,11 +334,14 @@ export class Allocator implements Reaction {
       this.#explain(draft, stored, service.problems.join('; ') || 'waiting for addresses and ports of the service');
       return;
     }
-    const networks = attachTask(this.#ledger, task, {
-      byId: (networkId) => draft.get('network', networkId),
-      ingress: () => this.#networks.ingress(),
-      lessee: (network) => (task.nodeId === '' ? undefined : this.#lease(draft, task.nodeId, network)),
-    });
+    const attach = () =>
+      attachTask(this.#ledger, task, {
+        byId: (networkId) => draft.get('network', networkId),
+        ingress: () => this.#networks.ingress(),
+        lessee: (network) => (task.nodeId === '' ? undefined : this.#lease(draft, task.nodeId, network)),
+      });
+    const first = attach();
+    const networks = isBlocked(first) && this.#grow(draft, first.blockedBy) ? attach() : first;
     if (isBlocked(networks)) {
       // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
       this.#waiting.add(this.#reasonOf(task, networks.blockedBy), { kind: 'task', id });

@@ -4,7 +4,7 @@ import { attach, nodeOwner } from './attachment.js';
 import type { AddressLedger } from './ledger.js';
 
 const LARGER =
-  'For a larger one, take the published ports from all services, then "network rm" it and "network create -d overlay --ingress --subnet CIDR NAME"';
+  'For a larger one, take the published ports from all services, then "network rm" it and "network create -d overlay --ingress NAME": without --subnet it grows by itself, as long as the address pools have room';
 
 /** The address of a node's ingress_sbox, or why the node cannot have one. */
 export function ingressAddress(

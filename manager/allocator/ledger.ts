@@ -1,7 +1,7 @@
 import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
 import { addressOf, contains, familyOf, formatCidr, parseAddress, parseCidr } from '../../lib/ip.js';
 import { Subnet } from '../../lib/ipam.js';
-import type { Network } from '../../proto/gen/index.js';
+import type { IPAMConfig, Network } from '../../proto/gen/index.js';
 import { isRouted, partitionOf } from '../common/routed-options.js';
 import { type Lease, Leases, NO_FREE_SUBNET } from './leases.js';
 
@@ -19,7 +19,7 @@ interface KnownNetwork {
   /** Set where nodes have leases. */
   readonly leases: Leases | undefined;
   /** Addresses that nobody is given, with what they are: "the gateway". */
-  readonly reserved: ReadonlyMap<string, string>;
+  readonly reserved: Map<string, string>;
 }
 
 const EXHAUSTED = 'no free address in network';
@@ -47,17 +47,18 @@ export class AddressLedger {
     return this.#networks.has(networkId);
   }
 
-  /** Makes the pools of an allocated network; nothing changes for a known one. */
+  /** Makes the pools of an allocated network; of a known one, those of the subnets that it has got since. */
   addNetwork(network: Network): void {
-    if (this.#networks.has(network.id)) return;
+    const known = this.#networks.get(network.id);
+    if (known) {
+      if (!known.leases) for (const config of network.ipam.slice(known.pools.length)) addSubnet(known, config);
+      return;
+    }
     const leases = isRouted(network) ? new Leases(partitionOf({ ...network.spec, ipam: network.ipam })) : undefined;
-    const subnets = leases ? [leases.virtual()] : network.ipam.map((config) => new Subnet(config));
-    const reserved = network.ipam.flatMap(({ gateway, auxiliaryAddresses }) => [
-      ...(gateway === '' ? [] : [[addressOf(gateway), 'the gateway'] as const]),
-      ...Object.entries(auxiliaryAddresses).map(([name, a]) => [addressOf(a), `auxiliary address "${name}"`] as const),
-    ]);
-    const pools = subnets.map((subnet): Pool => ({ subnet, lessee: undefined, capacity: subnet.free }));
-    this.#networks.set(network.id, { name: network.spec.name, pools, leases, reserved: new Map(reserved) });
+    const added: KnownNetwork = { name: network.spec.name, pools: [], leases, reserved: new Map() };
+    if (leases) added.pools.push(newPool(leases.virtual()));
+    for (const config of network.ipam) leases ? reserveNamed(added, config) : addSubnet(added, config);
+    this.#networks.set(network.id, added);
   }
 
   removeNetwork(networkId: string): void {
@@ -240,6 +241,18 @@ export class AddressLedger {
       pool?.subnet.release(parseAddress(addressOf(text)).value);
     }
   }
+}
+
+const newPool = (subnet: Subnet): Pool => ({ subnet, lessee: undefined, capacity: subnet.free });
+
+function addSubnet(network: KnownNetwork, config: IPAMConfig): void {
+  network.pools.push(newPool(new Subnet(config)));
+  reserveNamed(network, config);
+}
+
+function reserveNamed({ reserved }: KnownNetwork, { gateway, auxiliaryAddresses }: IPAMConfig): void {
+  if (gateway !== '') reserved.set(addressOf(gateway), 'the gateway');
+  for (const [name, a] of Object.entries(auxiliaryAddresses)) reserved.set(addressOf(a), `auxiliary address "${name}"`);
 }
 
 /** Takes this very address, as a CIDR; undefined when it is taken or in no subnet. */

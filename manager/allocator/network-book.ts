@@ -4,6 +4,7 @@ import { byAge } from '../common/tasks.js';
 import {
   afterNetwork,
   allocateNetwork,
+  growNetwork,
   type LastGiven,
   localPool,
   NOTHING_GIVEN,
@@ -62,6 +63,13 @@ export class NetworkBook {
     const given = allocateNetwork(network, this.#occupied(network.id), this.#source, this.#last);
     this.#given(given);
     return given;
+  }
+
+  /** The network with one more subnet. @throws as growNetwork */
+  grow(network: Network): Network {
+    const grown = growNetwork(network, this.#occupied(network.id), this.#source, this.#last);
+    this.#given(grown);
+    return grown;
   }
 
   #given(network: Network): void {

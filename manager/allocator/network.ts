@@ -83,13 +83,24 @@ export function allocateNetwork(network: Network, occupied: Occupied, source: Su
   return isDeepStrictEqual(result, network) ? network : result;
 }
 
+/** Whether it gets another subnet when it is full: the ingress network, where nobody has chosen how large it is. */
+export const growsByItself = ({ spec }: Network): boolean =>
+  spec.ingress && !spec.disableIpv4 && spec.ipam.every(({ subnet }) => subnet !== '' && familyOf(subnet) !== 4);
+
+/** The network with one more IPv4 subnet. @throws RESOURCE_EXHAUSTED when the default pools are used up */
+export function growNetwork(network: Network, occupied: Occupied, source: SubnetSource, last: LastGiven): Network {
+  const own = network.ipam.map(({ subnet }) => parseCidr(subnet));
+  return { ...network, ipam: [...network.ipam, allocateSubnet(4, IPAMConfig.create(), occupied, own, source, last)] };
+}
+
 /** What was given last, when this network has been given what it has. */
 export function afterNetwork(last: LastGiven, { spec, vni, ipam }: Network): LastGiven {
-  const chosen = (family: 4 | 6) => {
-    const i = askedSubnets(spec).findIndex((asked) => asked.family === family && asked.config.subnet === '');
-    const subnet = ipam[i]?.subnet;
-    return subnet === undefined ? undefined : parseCidr(subnet);
-  };
+  const named = new Set(spec.ipam.map(({ subnet }) => subnet));
+  const chosen = (family: 4 | 6) =>
+    ipam
+      .filter(({ subnet }) => !named.has(subnet))
+      .map(({ subnet }) => parseCidr(subnet))
+      .findLast((subnet) => subnet.family === family);
   return {
     vni: askedVni(spec) === undefined && vni !== 0 ? vni : last.vni,
     subnet: chosen(4) ?? last.subnet,

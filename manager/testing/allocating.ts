@@ -1,5 +1,6 @@
 import { systemClock } from '../../lib/clock.js';
 import { silentLogger } from '../../lib/log.js';
+import type { Cluster } from '../../proto/gen/index.js';
 import { Allocator } from '../allocator/allocator.js';
 import type { Store } from '../store/store.js';
 import { runLoops } from './loops.js';
@@ -12,8 +13,8 @@ export function rebuilt(store: Store): readonly string[] {
   return allocator.books();
 }
 
-/** Loops with one allocator, whose books can be looked at. */
-export async function allocating() {
+/** Loops with one allocator, whose books can be looked at. @param cluster what of it is not as usual */
+export async function allocating(cluster: Partial<Cluster> = {}) {
   let allocator: Allocator | undefined;
   class Watched extends Allocator {
     constructor(options: ConstructorParameters<typeof Allocator>[0]) {
@@ -23,7 +24,7 @@ export async function allocating() {
   }
   const loops = await runLoops(Watched);
   await loops.store.update((draft) => {
-    draft.create('cluster', testCluster());
+    draft.create('cluster', { ...testCluster(), ...cluster });
     draft.create('network', ingressNetwork());
   });
   await loops.settle();
