@@ -80,6 +80,17 @@ describe('an ingress network with both families', () => {
     expect(all.elements(SBOX, 'ip6', 'flows')).toEqual(['6 . 8080 . fd00:6::11', '6 . 8080 . fd00:6::12']);
   });
 
+  test('ingress_sbox - reaches tasks in the other subnets of the ingress network by its own link', () => {
+    const { overlays, ...rest } = dual({});
+    const larger = overlays.map((overlay) => ({ ...overlay, gateways: [...overlay.gateways, '10.0.7.1/24'] }));
+    const routes = made({ ...rest, overlays: larger }).space(SBOX)?.routes;
+    expect(routes?.map(({ destination, via, interface: link }) => `${destination} ${via} ${link}`)).toEqual([
+      '0.0.0.0/0 172.18.0.1 eth1',
+      '::/0 fd00:7473::1 eth1',
+      '10.0.7.0/24 undefined eth0',
+    ]);
+  });
+
   test('the node - leads ports there over both, its own clients under an address that others know', () => {
     expect(all.elements('', 'ip6', 'ingress_ports')).toEqual(['6 . 8080 : fd00:7473::2 . 8080']);
     expect(all.elements('', 'ip6', 'flows')).toEqual(['6 . 8080 . fd00:7473::2']);

@@ -16,6 +16,7 @@ import {
   gatewayInterface,
   type OverlayNetwork,
   overlayInterface,
+  subnetRoutes,
 } from './interfaces.js';
 import type { NamespaceBlueprint, Sysctl } from './model.js';
 import { FLOWS_SET, flowKey, flowsType, portKey } from './ports.js';
@@ -59,9 +60,11 @@ export function ingressBlueprint(
         facts.bridgeNetfilter.size === 0,
       ),
     ],
-    routes: families.map((family) =>
-      defaultRoute(family === 4 ? gatewayBridge.address : gatewayBridge.address6, 'eth1'),
-    ),
+    routes: [
+      ...families.map((family) => defaultRoute(family === 4 ? gatewayBridge.address : gatewayBridge.address6, 'eth1')),
+      // Tasks may be in any of its subnets.
+      ...subnetRoutes(network.gateways, cidrs, 'eth0'),
+    ],
     rules: [],
     neighbours: [],
     // The same marks in both, and each family's own backends.

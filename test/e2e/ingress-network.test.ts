@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { expect, onTestFinished, test } from 'vitest';
 import { BINARY, execAt, execute, nodeOf, spawnAt, tsswarm, tsswarmInspect, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
-import { requests } from '../../demo/traffic.js';
-import { addressOf, CLIENT, IMAGE, useLab } from './lab.js';
+import { requests, tally } from '../../demo/traffic.js';
+import { addressOf, CLIENT, IMAGE, onNode, useLab } from './lab.js';
 import { useServices } from './services.js';
 
 useLab(2);
@@ -107,4 +107,29 @@ test('segments fit into an ingress network of a small MTU, where no router may s
     url,
   ]);
   expect([down.code, down.stdout]).toEqual([0, '500000']);
+});
+
+test('a full ingress network gets another subnet, and every node answers for tasks in either', async () => {
+  const on = async (node: number, ...args: readonly string[]) => {
+    const { code, stdout, stderr } = await onNode(node, ...args);
+    if (code !== 0) throw new Error(`tsswarm ${args.join(' ')} on node${node}: ${stderr}`);
+    return stdout.trim();
+  };
+  await remove();
+  for (const node of [2, 1]) await on(node, 'leave', '--force');
+  // Five addresses in each subnet: two nodes and eight tasks need two of them.
+  const pool = ['--default-addr-pool', '10.20.0.0/16', '--default-addr-pool-mask-length', '29'];
+  await on(1, 'init', '--advertise-addr', addressOf(1), ...pool);
+  const token = await on(1, 'join-token', '--quiet', 'worker');
+  await on(2, 'join', '--advertise-addr', addressOf(2), '--token', token, `${addressOf(1)}:2377`);
+  await create('web', '--replicas', '8', '--publish', '8080:80', IMAGE);
+  const { IPAM } = await tsswarmInspect<{ IPAM: { Config: { Subnet: string }[] } }>('network', 'inspect', 'ingress');
+  const subnets = IPAM.Config.map(({ Subnet }) => Subnet).filter((subnet) => !subnet.includes(':'));
+  expect(subnets).toEqual(['10.20.0.0/29', '10.20.0.8/29']);
+  for (const node of NODES) {
+    expect(await ingressAddress(node)).toMatch(/^10\.20\.0\.[2-6]\/29 /);
+    const answers = await requests(`http://${addressOf(node)}:8080/`, 16);
+    expect(new Set(answers.map(({ client }) => client))).toEqual(new Set([CLIENT]));
+    expect([...tally(answers.map(({ hostname }) => hostname)).values()]).toEqual(Array(8).fill(2));
+  }
 });
