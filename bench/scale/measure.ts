@@ -53,6 +53,8 @@ export interface Figures {
   /** Until those of nodes that had fallen silent did, from when the managers knew of the last. */
   readonly lost: Moved;
   readonly updated: Moved;
+  /** Sessions that have ended by themselves. */
+  readonly endings: number;
 }
 
 export async function measure(nodes: number, managers: number): Promise<Figures> {
@@ -73,7 +75,9 @@ export async function measure(nodes: number, managers: number): Promise<Figures>
     const drained = await drain(swarm, nodes, tasks);
     const lost = await lose(swarm, tasks);
     const updated = await update(swarm, tasks / SERVICES);
-    return { nodes, tasks, managers, joined, placed, idle, rss, change, drained, lost, updated };
+    await swarm.nodes();
+    const { endings } = swarm;
+    return { nodes, tasks, managers, joined, placed, idle, rss, change, drained, lost, updated, endings };
   } finally {
     await swarm.stop();
   }

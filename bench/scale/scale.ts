@@ -40,6 +40,7 @@ function report(all: readonly Figures[]): void {
     ['  median, p99', ({ change }) => `${change.p50.toFixed(0)} ms, ${change.p99.toFixed(0)} ms`],
     ['drained nodes’ tasks elsewhere', ({ drained }) => `${drained.tasks} in ${seconds(drained.seconds)}`],
     ['lost nodes’, once all are down', ({ lost }) => `${lost.tasks} in ${seconds(lost.seconds)}`],
+    ['sessions that ended by themselves', ({ endings }) => String(endings)],
     ['rolling update', ({ updated }) => `${updated.tasks} in ${seconds(updated.seconds)}`],
   ];
   console.log(table(rows.map(([name, cell]) => [name, ...all.map(cell)])));

@@ -1,10 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AsyncQueue } from '../../lib/async.js';
-import { messageOf, SwarmError } from '../../lib/errors.js';
+import { messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import {
   type AcknowledgeRequest,
   AssignmentChangeAction,
   type AssignmentsMessage,
-  AssignmentsMessageType,
   DispatcherService,
   type HeartbeatRequest,
   JoinRequest,
@@ -18,6 +18,9 @@ import {
 } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
+
+/** Milliseconds until a node whose session has ended opens the next one. */
+const AGAIN = 500;
 
 /** What nodes have seen, together. */
 export interface Sightings {
@@ -35,9 +38,7 @@ export class SimulatedNode {
   readonly #credential: NodeCredential;
   readonly #seen: Sightings;
   readonly #states = new Map<string, TaskState>();
-  readonly #acknowledgements = new AsyncQueue<AcknowledgeRequest>();
-  #stubs: Stubs<typeof DispatcherService>;
-  #sessionId = '';
+  #isConnected = false;
   #lost = false;
   /** Milliseconds; each answer gives it anew. */
   #period = 5_000;
@@ -53,16 +54,17 @@ export class SimulatedNode {
     const fields = { token, description, advertiseAddress: '127.0.0.1', dataPathAddress: '127.0.0.1' };
     const { nodeId, credential } = await channel.stubs(JoinService).joinSwarm(JoinRequest.create(fields));
     channel.close();
-    const node = new SimulatedNode(address, { nodeId, secret: credential }, description, seen);
-    node.#follow(address).catch((error) => node.#failed(error));
+    const node = new SimulatedNode({ nodeId, secret: credential }, description, seen);
+    node.#follow(address).catch((error) => {
+      throw error;
+    });
     return node;
   }
 
-  private constructor(address: string, credential: NodeCredential, description: NodeDescription, seen: Sightings) {
+  private constructor(credential: NodeCredential, description: NodeDescription, seen: Sightings) {
     this.#credential = credential;
     this.#description = description;
     this.#seen = seen;
-    this.#stubs = new Channel(address, credential).stubs(DispatcherService);
   }
 
   /** Says nothing any more. */
@@ -70,56 +72,83 @@ export class SimulatedNode {
     this.#lost = true;
   }
 
-  #failed(error: unknown): void {
-    if (!this.#lost) this.#seen.errors.push(messageOf(error));
-  }
-
-  /** A manager that does not lead names the one that does. */
+  /** A manager that does not lead names the one that does. Where a session ends, as a real node does: the next one. */
   async #follow(address: string): Promise<void> {
-    const channel = new Channel(address, this.#credential);
-    this.#stubs = channel.stubs(DispatcherService);
-    try {
-      await this.#session();
-    } catch (error) {
-      const leader = error instanceof SwarmError && error.code === 'UNAVAILABLE' ? error.value : undefined;
-      if (this.#sessionId !== '' || leader === undefined || leader === address) throw error;
-      channel.close();
-      await this.#follow(leader);
+    for (let manager = address; ; ) {
+      const channel = new Channel(manager, this.#credential);
+      const ending = new AbortController();
+      try {
+        await this.#session(channel.stubs(DispatcherService), ending.signal);
+      } catch (error) {
+        if (this.#lost) return;
+        const leader = error instanceof SwarmError && error.code === 'UNAVAILABLE' ? error.value : undefined;
+        if (leader !== undefined && leader !== manager) {
+          manager = leader;
+          continue;
+        }
+        this.#seen.errors.push(messageOf(error));
+        await sleep(AGAIN);
+      } finally {
+        ending.abort();
+        channel.close();
+      }
     }
   }
 
-  async #session(): Promise<void> {
+  /** @throws when any part of it ends */
+  async #session(stubs: Stubs<typeof DispatcherService>, signal: AbortSignal): Promise<never> {
     const request = { description: this.#description, sessionId: '', dataPathAddress: '127.0.0.1' };
-    for await (const { sessionId } of this.#stubs.session(request)) {
-      if (this.#sessionId !== '') continue;
-      this.#sessionId = sessionId;
-      const parts = [this.#beat(), this.#receive(), this.#stubs.acknowledge(this.#acknowledgements)];
-      for (const part of parts) part.catch((error) => this.#failed(error));
+    const messages = stubs.session(request, { signal })[Symbol.asyncIterator]();
+    const first = await messages.next();
+    if (first.done) throw unavailable('the manager ended the session');
+    const { sessionId } = first.value;
+    const acknowledgements = new AsyncQueue<AcknowledgeRequest>();
+    const ends = [
+      this.#ended(messages),
+      this.#beat(stubs, sessionId, signal),
+      this.#receive(stubs, sessionId, acknowledgements, signal),
+      stubs.acknowledge(acknowledgements, { signal }),
+    ];
+    try {
+      await Promise.race(ends);
+    } finally {
+      // The first end is the news; what follows from it is not.
+      for (const end of ends) end.catch(() => undefined);
     }
+    throw unavailable('the manager ended the session');
   }
 
-  async #beat(): Promise<void> {
-    for await (const { period } of this.#stubs.heartbeat(this.#beats())) this.#period = period;
+  async #ended(messages: AsyncIterator<unknown>): Promise<void> {
+    while (!(await messages.next()).done);
   }
 
-  async *#beats(): AsyncIterable<HeartbeatRequest> {
+  async #beat(stubs: Stubs<typeof DispatcherService>, sessionId: string, signal: AbortSignal): Promise<void> {
+    for await (const { period } of stubs.heartbeat(this.#beats(sessionId), { signal })) this.#period = period;
+  }
+
+  async *#beats(sessionId: string): AsyncIterable<HeartbeatRequest> {
     while (!this.#lost) {
-      yield { sessionId: this.#sessionId, usage: [] };
-      await new Promise((resolve) => setTimeout(resolve, this.#period));
+      yield { sessionId, usage: [] };
+      await sleep(this.#period);
     }
     // Its connection stays, which nobody uses.
     await new Promise(() => {});
   }
 
-  async #receive(): Promise<void> {
-    for await (const message of this.#stubs.assignments({ sessionId: this.#sessionId })) {
+  async #receive(
+    stubs: Stubs<typeof DispatcherService>,
+    sessionId: string,
+    acknowledgements: AsyncQueue<AcknowledgeRequest>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const message of stubs.assignments({ sessionId }, { signal })) {
       if (this.#lost) continue;
-      if (message.type === AssignmentsMessageType.COMPLETE) this.#seen.connected++;
+      if (!this.#isConnected) this.#seen.connected++;
+      this.#isConnected = true;
       const updates = this.#apply(message);
-      const answer = { sessionId: this.#sessionId };
       const shown = { problems: [], networkKeyClock: 0, wornNetworkKey: 0 };
-      this.#acknowledgements.push({ ...answer, ...shown, sequence: message.resultsIn });
-      if (updates.length > 0) await this.#stubs.updateTaskStatus({ ...answer, updates });
+      acknowledgements.push({ sessionId, ...shown, sequence: message.resultsIn });
+      if (updates.length > 0) await stubs.updateTaskStatus({ sessionId, updates });
     }
   }
 
@@ -143,6 +172,9 @@ export class SimulatedNode {
     if (has === undefined) this.#seen.delays.push(Date.now() - task.meta.createdAt);
     const wanted = task.desiredState > TaskState.COMPLETE ? TaskState.SHUTDOWN : task.desiredState;
     const next = Math.min(wanted, wanted === TaskState.SHUTDOWN ? wanted : TaskState.RUNNING) as TaskState;
-    return next > (has ?? task.status.state) && (has ?? 0) <= TaskState.RUNNING ? next : undefined;
+    const isNews = next > (has ?? task.status.state) && (has ?? 0) <= TaskState.RUNNING;
+    // What it said last may have been lost with its session.
+    const isUnheard = has !== undefined && has > task.status.state;
+    return isNews ? next : isUnheard ? has : undefined;
   }
 }
