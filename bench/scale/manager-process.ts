@@ -40,7 +40,7 @@ function managerOf({ folder, address }: ManagerJob, own: Own): Manager {
 async function makeSwarm(job: ManagerJob): Promise<Manager> {
   const own = { nodeId: newId(), nodeSecret: randomBytes(32), identity: newGroup(), onEmptyLog: 'begin' } as const;
   const manager = managerOf(job, own);
-  await manager.bootstrap({ dataPathAddress: '127.0.0.1', defaultAddressPools: ['10.0.0.0/8'], subnetSize: 20 });
+  await manager.bootstrap({ dataPathAddress: '127.0.0.1' });
   await manager.start();
   await nodes.listen(job.address);
   return manager;
@@ -76,8 +76,9 @@ async function serve(job: ManagerJob): Promise<void> {
     throw error;
   });
   process.on('message', () => process.send?.(statusOf(manager, tasks)));
-  const { worker: workerToken, manager: managerToken } = manager.store.view().cluster().joinTokens;
-  process.send?.({ workerToken, managerToken } satisfies ManagerReady);
+  // One that has joined may have nothing of the state yet.
+  const [cluster] = manager.store.view().list('cluster');
+  process.send?.({ tokens: cluster?.joinTokens } satisfies ManagerReady);
 }
 
 function statusOf({ leads, settled }: Manager, tasks: RunningTasks): ManagerStatus {

@@ -1,3 +1,5 @@
+import type { JoinTokens } from '../../proto/gen/index.js';
+
 /** What a manager's process is started with. */
 export interface ManagerJob {
   readonly folder: string;
@@ -10,8 +12,8 @@ export interface ManagerJob {
 }
 
 export interface ManagerReady {
-  readonly workerToken: string;
-  readonly managerToken: string;
+  /** Undefined while it has not got the state of the swarm that it has joined. */
+  readonly tokens: JoinTokens | undefined;
 }
 
 /** What it answers when it is asked for anything. */

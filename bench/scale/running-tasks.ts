@@ -1,6 +1,7 @@
+import { codeOf } from '../../lib/errors.js';
 import { isWanted } from '../../manager/common/tasks.js';
 import { isEvent, type Store } from '../../manager/store/store.js';
-import { NodeState, type Task, TaskState } from '../../proto/gen/index.js';
+import { type Node, NodeState, type Task, TaskState } from '../../proto/gen/index.js';
 
 /** Counts a store's tasks as they change: to look through all of them, time and again, would be most of what is measured. */
 export class RunningTasks {
@@ -19,18 +20,36 @@ export class RunningTasks {
     return this.#down.size;
   }
 
+  /** Begins again where the state has been replaced by a snapshot of the leader's. */
   async follow(store: Store, signal: AbortSignal): Promise<void> {
-    for await (const { events } of store.watch(signal, ['task', 'node']).commits) {
+    while (!signal.aborted) {
+      try {
+        await this.#followOnce(store, signal);
+      } catch (error) {
+        if (codeOf(error) !== 'UNAVAILABLE') throw error;
+      }
+    }
+  }
+
+  async #followOnce(store: Store, signal: AbortSignal): Promise<void> {
+    const { snapshot, commits } = store.watch(signal, ['task', 'node']);
+    this.#onNode.clear();
+    this.#down.clear();
+    for (const task of snapshot.list('task')) this.#add(task, 1);
+    for (const node of snapshot.list('node')) this.#nodeSeen(node);
+    for await (const { events } of commits) {
       for (const event of events) {
         if (isEvent(event, 'task')) {
           if (event.old) this.#add(event.old, -1);
           this.#add(event.object, event.action === 'remove' ? -1 : 1);
-        } else if (isEvent(event, 'node')) {
-          if (event.object.status.state === NodeState.DOWN) this.#down.add(event.object.id);
-          else this.#down.delete(event.object.id);
-        }
+        } else if (isEvent(event, 'node')) this.#nodeSeen(event.object);
       }
     }
+  }
+
+  #nodeSeen({ id, status }: Node): void {
+    if (status.state === NodeState.DOWN) this.#down.add(id);
+    else this.#down.delete(id);
   }
 
   #add(task: Task, change: 1 | -1): void {

@@ -32,9 +32,10 @@ export class SimulatedSwarm {
   static async start(managers: number): Promise<SimulatedSwarm> {
     const swarm = new SimulatedSwarm();
     try {
-      const first = await swarm.#addManager(undefined);
-      swarm.#token = first.workerToken;
-      for (let i = 1; i < managers; i++) await swarm.#addManager(first.managerToken);
+      const { tokens } = await swarm.#addManager(undefined);
+      if (!tokens) throw new Error('the first manager has made no swarm');
+      swarm.#token = tokens.worker;
+      for (let i = 1; i < managers; i++) await swarm.#addManager(tokens.manager);
       const isReady = async () => (await swarm.managers()).every(({ settled }) => settled);
       await until(isReady, STARTS_WITHIN_MS, 'not all managers have a vote');
       swarm.#channel = new Channel(`unix://${swarm.#folder}/0.sock`);

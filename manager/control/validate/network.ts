@@ -56,14 +56,14 @@ export function checkNetworkSpec(spec: NetworkSpec): void {
   }
 }
 
-/** Tasks tell clients from the mesh's own packets by the one subnet of each family. */
+/** One of each family is chosen, or none: then the allocator gives as many as are needed. */
 function checkIngressSubnets({ name, ipam }: NetworkSpec): void {
   for (const family of [4, 6] as const) {
     const subnets = ipam.map(({ subnet }) => subnet).filter((text) => text !== '' && parseCidr(text).family === family);
     if (subnets.length > 1)
       throw invalidArgument(`an ingress network has one subnet of IPv${family}, not ${subnets.join(' and ')}`, {
         value: name,
-        hint: 'Give it one that is large enough for all nodes and all tasks with published ports, as a /16.',
+        hint: 'Give it one that is large enough for all nodes and all tasks with published ports, as a /16; or none: then it grows by itself.',
       });
   }
 }
