@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongFirst } from './test/order.js';
 import { vmPool } from './test/vm/pool.js';
 
 const rooms = ['lib', 'proto', 'manager', 'worker', 'netlb', 'lab', 'cli', 'daemon', 'demo', 'bench'];
@@ -9,6 +10,7 @@ export default defineConfig({
   test: {
     // Left to itself it keeps a processor back, which on a machine with two is half of them.
     maxWorkers: '100%',
+    sequence: { sequencer: LongFirst },
     projects: [
       {
         test: {
@@ -18,13 +20,22 @@ export default defineConfig({
             'test/linearizability/**/*.test.ts',
             'test/vm/wire.test.ts',
           ],
-          testTimeout: 20_000,
+          // A process and all its modules for each file were most of the work. None of them keeps state of the process.
+          isolate: false,
+          // Against what never ends: some of them calculate for seconds, and longer where others do so too.
+          testTimeout: 60_000,
           sequence: { groupOrder: 0 },
         },
       },
       {
         // The command line against a manager in the same process.
-        test: { name: 'cli', include: ['test/cli/**/*.test.ts'], testTimeout: 20_000, sequence: { groupOrder: 0 } },
+        test: {
+          name: 'cli',
+          include: ['test/cli/**/*.test.ts'],
+          isolate: false,
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         // Real namespaces, links and rules on this machine: needs root. Each file has namespaces, folders and cgroups

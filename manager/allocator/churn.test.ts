@@ -65,4 +65,4 @@ test('nothing is left of 10,000 networks, services and attachments that came and
   await store.update((draft) => draft.create('service', { ...last, spec: { ...last.spec, task: TaskSpec.create() } }));
   await settle();
   expect(store.view().get('service', last.id)?.endpoint.ports[0]?.publishedPort).toBe(30000);
-}, 60_000);
+}, 180_000);

@@ -115,7 +115,7 @@ const steps: readonly Step[] = [
   append([entry(6, 4, 'y'.repeat(600))]),
 ];
 
-describe('a log', { timeout: 60_000 }, () => {
+describe('a log', { timeout: 180_000 }, () => {
   let recording: Recording;
   beforeAll(async () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'raft-disk-'));

@@ -76,7 +76,7 @@ const scenarios: readonly Scenario[] = [
 
 test.each(scenarios.filter((scenario) => large || !scenario.large))(
   'exploration - $name',
-  { timeout: large ? 3_600_000 : 120_000 },
+  { timeout: large ? 3_600_000 : 300_000 },
   ({ name, bounds }) => {
     const maxStates = large ? 20_000_000 : defaultBounds.maxStates;
     const { violation, ...outcome } = new Explorer({ ...defaultBounds, maxStates, ...bounds }).run();

@@ -9,13 +9,13 @@ const hunt = { seeds: 200, steps: 2000 };
  * The proof that the simulator finds bugs: it is run against copies of the core with one bug each.
  * What a seed finds is told in the test's failure, if it is not what was expected.
  */
-describe('mutations', { timeout: 120_000 }, () => {
+describe('mutations', { timeout: 180_000 }, () => {
   let mutants: Mutants;
   let seeds = 1;
 
   beforeAll(async () => {
     mutants = await Mutants.build(mutations);
-  }, 60_000);
+  }, 180_000);
   afterAll(() => mutants.remove());
 
   test.each(mutations)('the simulator finds $name', async ({ name, breaks }) => {
