@@ -2,9 +2,8 @@ import { messageOf } from '../lib/errors.js';
 import { encryptionChains } from './blueprint/encryption.js';
 import { inThrowAwayNamespace, type NetNamespace } from './kernel/namespace.js';
 import { NETLINK_XFRM, NetlinkSocket } from './kernel/netlink.js';
-import { Nftables } from './kernel/nftables.js';
 import { newSecurityAssociation, setSecurityPolicy } from './kernel/xfrm.js';
-import { diffTable } from './nft/diff.js';
+import { makeTable } from './nft/make.js';
 
 /**
  * Tries all that encrypted overlays need, in a throw-away namespace.
@@ -20,13 +19,7 @@ export function tryEncryption(namespace: NetNamespace): void {
   } finally {
     socket.close();
   }
-  const nft = new Nftables(namespace);
-  try {
-    const table = { family: 'ip', name: 'probe_esp', sets: [], chains: encryptionChains([4096], 4789) } as const;
-    for (const commands of diffTable(table, undefined)) nft.run(commands.join('\n'));
-  } finally {
-    nft.close();
-  }
+  makeTable(namespace, { family: 'ip', name: 'probe_esp', sets: [], chains: encryptionChains([4096], 4789) });
 }
 
 /** Why this kernel cannot have encrypted overlays; undefined when it can. @throws KernelError without a namespace to try it in */

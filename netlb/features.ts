@@ -7,7 +7,7 @@ import { tryEncryption } from './esp-probe.js';
 import { listFlows } from './kernel/conntrack.js';
 import { mountOverlay, mountTmpfs, unmount } from './kernel/mounts.js';
 import type { NetNamespace } from './kernel/namespace.js';
-import { Nftables } from './kernel/nftables.js';
+
 import {
   LOOPBACK_INDEX,
   newAddress,
@@ -21,6 +21,8 @@ import {
   setLink,
 } from './kernel/rtnetlink.js';
 import { readSysctl, sysctlPath, writeSysctl } from './kernel/sysctl.js';
+import { makeTable } from './nft/make.js';
+import { type BaseChain, type Chain, priorities, type Table } from './nft/table.js';
 
 /** Where features are tried. */
 export interface ProbeGround {
@@ -53,28 +55,27 @@ function links(namespace: NetNamespace, ...operations: readonly Operation[]): vo
   }
 }
 
-function nft(namespace: NetNamespace, commands: string): void {
-  const nftables = new Nftables(namespace);
-  try {
-    nftables.run(commands);
-  } finally {
-    nftables.close();
-  }
-}
+const nat = { type: 'nat', hook: 'prerouting', priority: priorities.dstnat } as const;
+const onDevice = (hook: 'ingress' | 'egress') =>
+  ({ type: 'filter', hook, priority: priorities.filter, device: 'lo' }) as const;
+
+const chain = (name: string, { rule, ...base }: Omit<BaseChain, 'policy'> & { readonly rule: string }): Chain => ({
+  ...{ name, base: { ...base, policy: 'accept' }, rules: [rule] },
+});
 
 /** A feature that a rule set shows. Each has a table of its own: one refused does not fail the others. */
 function ruleFeature(
   name: string,
-  what: { readonly meaning: string; readonly remedy: string; readonly commands: string },
+  what: { readonly meaning: string; readonly remedy: string } & Pick<Table, 'family' | 'chains'>,
 ): Feature {
-  const { meaning, remedy, commands } = what;
+  const { meaning, remedy, family, chains } = what;
   return {
     name: `nftables ${name}`,
     meaning,
     remedy,
     required: true,
     attempt({ namespace }) {
-      nft(namespace, commands);
+      makeTable(namespace, { family, name: `probe_${name.replace(/ /g, '_')}`, sets: [], chains });
       return 'a rule was accepted';
     },
   };
@@ -132,64 +133,60 @@ const linkFeatures: readonly Feature[] = [
 const nftKernel = kernelRemedy('nf_tables nft_chain_nat nft_numgen nft_fib_inet nft_ct', 'CONFIG_NF_TABLES');
 
 const ruleFeatures: readonly Feature[] = [
-  {
-    name: 'libnftables.so.1',
-    meaning: 'Published ports, virtual addresses and masquerading are nftables rules, set through this library.',
-    remedy: 'Install the package libnftables1 (Debian, Ubuntu) or nftables (others); it must be built with JSON.',
-    required: true,
-    attempt({ namespace }) {
-      const nftables = new Nftables(namespace);
-      try {
-        return `loaded, and listed ${nftables.listTables().length} tables of a namespace as JSON`;
-      } finally {
-        nftables.close();
-      }
-    },
-  },
   ruleFeature('nat', {
     meaning: 'Published ports are redirected to tasks, and tasks reach the outside through the address of their node.',
     remedy: nftKernel,
-    commands: `table ip probe_nat {
-  chain pre { type nat hook prerouting priority dstnat; tcp dport 1 dnat to 10.0.0.1:2; }
-  chain post { type nat hook postrouting priority srcnat; ip saddr 10.0.0.0/8 masquerade; }
-}`,
+    family: 'ip',
+    chains: [
+      chain('pre', { ...nat, rule: 'tcp dport 1 dnat to 10.0.0.1:2' }),
+      chain('post', {
+        type: 'nat',
+        hook: 'postrouting',
+        priority: priorities.srcnat,
+        rule: 'ip saddr 10.0.0.0/8 masquerade',
+      }),
+    ],
   }),
   ruleFeature('numgen map', {
     meaning: 'New connections go to the tasks of a service in turn (round robin).',
     remedy: nftKernel,
-    commands: `table ip probe_numgen {
-  chain pre { type nat hook prerouting priority dstnat; meta mark 256 dnat to numgen inc mod 2 map { 0 : 10.0.0.1, 1 : 10.0.0.2 }; }
-}`,
+    family: 'ip',
+    chains: [
+      chain('pre', { ...nat, rule: 'meta mark 256 dnat to numgen inc mod 2 map { 0 : 10.0.0.1, 1 : 10.0.0.2 }' }),
+    ],
   }),
   ruleFeature('fib', {
     meaning: 'Published ports answer on the addresses of the node only, not on traffic that passes through it.',
     remedy: nftKernel,
-    commands: `table ip probe_fib {
-  chain pre { type nat hook prerouting priority dstnat; fib daddr type local tcp dport 1 dnat to 10.0.0.1; }
-}`,
+    family: 'ip',
+    chains: [chain('pre', { ...nat, rule: 'fib daddr type local tcp dport 1 dnat to 10.0.0.1' })],
   }),
   ruleFeature('netdev ingress', {
     meaning: "Published services see their client's own address: tasks learn there which node a request came through.",
     remedy: kernelRemedy('nf_tables', 'CONFIG_NF_TABLES_NETDEV and CONFIG_NETFILTER_INGRESS (Linux 4.2)'),
-    commands: `table netdev probe_ingress {
-  chain in { type filter hook ingress device lo priority 0; meta mark set @ll,64,32; }
-}`,
+    family: 'netdev',
+    chains: [chain('in', { ...onDevice('ingress'), rule: 'meta mark set @ll,64,32' })],
   }),
   ruleFeature('netdev egress', {
     meaning:
       "Published services see their client's own address: replies leave for the node that the request came through.",
     remedy: 'Use Linux 5.16 or newer, built with CONFIG_NETFILTER_EGRESS.',
-    commands: `table netdev probe_egress {
-  chain out { type filter hook egress device lo priority 0; meta mark 1 ether daddr set 02:42:00:00:00:01; }
-}`,
+    family: 'netdev',
+    chains: [chain('out', { ...onDevice('egress'), rule: 'meta mark 1 ether daddr set 02:42:00:00:00:01' })],
   }),
   ruleFeature('ct zones', {
     meaning: 'One client may use one port of a service through two nodes at the same time.',
     remedy: 'Use a kernel built with CONFIG_NF_CONNTRACK_ZONES and CONFIG_NF_CONNTRACK_MARK.',
-    commands: `table ip probe_zones {
-  chain pre { type filter hook prerouting priority raw; ct original zone set 7; }
-  chain marks { type filter hook prerouting priority mangle; ct mark set meta mark; }
-}`,
+    family: 'ip',
+    chains: [
+      chain('pre', { type: 'filter', hook: 'prerouting', priority: priorities.raw, rule: 'ct original zone set 7' }),
+      chain('marks', {
+        type: 'filter',
+        hook: 'prerouting',
+        priority: priorities.mangle,
+        rule: 'ct mark set meta mark',
+      }),
+    ],
   }),
   {
     name: 'conntrack netlink',

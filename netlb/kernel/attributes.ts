@@ -77,7 +77,7 @@ export const nested = (type: number, ...attributes: readonly Buffer[]): Buffer =
   attribute(type | NLA_F_NESTED, ...attributes);
 
 /** `make` of the value when there is one: for attributes that may be left out. */
-export const optional = <T>(value: T | undefined, make: (value: T) => Buffer): Buffer[] =>
+export const optional = <T, Made = Buffer>(value: T | undefined, make: (value: T) => Made): Made[] =>
   value === undefined ? [] : [make(value)];
 
 /** The attributes of a message or of a nested attribute, read by type. The last of a type counts. */

@@ -18,18 +18,12 @@ test('KernelError - operation, words, code, and what the kernel adds', () => {
   expect(new KernelError('x', { errno: 524, words: 'w' }).code).toBe('E524');
 });
 
-test('NftablesError - finds the line that libnftables means', () => {
-  const commands = 'add table ip t\nadd rule ip t nope accept';
-  const text = `/proc/self/fd/9:2:15-18: Error: Could not process rule: No such file or directory
-add rule ip t nope accept
-              ^^^^
-`;
-  const error = NftablesError.from(text, commands);
-  expect(error).toMatchObject({ lineNumber: 2, line: 'add rule ip t nope accept' });
-  expect(error.message).toBe(
-    'nftables: Could not process rule: No such file or directory in line 2: add rule ip t nope accept',
-  );
-  expect(NftablesError.from('netlink: Error: cache initialization failed\n', commands).message).toBe(
-    'nftables: netlink: Error: cache initialization failed',
+test('NftablesError - words, code, and the command it is about', () => {
+  const details = { errno: 2, words: 'No such file or directory', lineNumber: 2 };
+  const error = new NftablesError({ ...details, line: 'add rule ip t nope accept' });
+  expect(error).toMatchObject({ code: 'ENOENT', lineNumber: 2, line: 'add rule ip t nope accept' });
+  expect(error.message).toBe('nftables: No such file or directory (ENOENT) in line 2: add rule ip t nope accept');
+  expect(new NftablesError({ errno: 12, words: 'Cannot allocate memory', detail: 'so', lineNumber: 0 }).message).toBe(
+    'nftables: Cannot allocate memory (ENOMEM): so',
   );
 });

@@ -15,7 +15,7 @@ export interface KernelErrorDetails {
   readonly errno: number;
   /** The C library's words for the errno: "File exists". */
   readonly words: string;
-  /** What the kernel or libnftables adds: "A VXLAN device with the specified VNI already exists". */
+  /** What the kernel adds: "A VXLAN device with the specified VNI already exists". */
   readonly detail?: string | undefined;
 }
 
@@ -28,7 +28,7 @@ export class KernelError extends Error {
   readonly code: string;
   /** Positive errno. */
   readonly errno: number;
-  /** The kernel's (extack) or libnftables' own words; empty when there are none. */
+  /** The kernel's own words (extack); empty when there are none. */
   readonly detail: string;
 
   constructor(operation: string, { errno, words, detail = '' }: KernelErrorDetails) {
@@ -46,25 +46,29 @@ export function isKernelError(error: unknown, ...codes: readonly string[]): erro
   return error instanceof KernelError && (codes.length === 0 || codes.includes(error.code));
 }
 
-/** libnftables refused a rule set. */
+export interface NftablesErrorDetails extends KernelErrorDetails {
+  /** The command that was refused; undefined when that is not known. */
+  readonly line?: string | undefined;
+  /** From 1; 0 when it is not known. */
+  readonly lineNumber: number;
+}
+
+/** The kernel refused a rule set: none of its commands took effect. */
 export class NftablesError extends Error {
   override readonly name = 'NftablesError';
+  /** The errno's name: "ENOENT". */
+  readonly code: string;
   /** The command it is about; empty when that is not known. */
   readonly line: string;
   /** From 1; 0 when it is not known. */
   readonly lineNumber: number;
 
-  constructor(words: string, line: string, lineNumber: number) {
-    super(`nftables: ${words}${line === '' ? '' : ` in line ${lineNumber}: ${line}`}`);
+  constructor({ errno, words, detail = '', line = '', lineNumber }: NftablesErrorDetails) {
+    const code = errnoName(errno);
+    const where = line === '' ? '' : ` in line ${lineNumber}: ${line}`;
+    super(`nftables: ${words} (${code})${detail ? `: ${detail}` : ''}${where}`);
+    this.code = code;
     this.line = line;
     this.lineNumber = lineNumber;
-  }
-
-  /** @param text what libnftables writes: "/proc/self/fd/9:3:15-18: Error: No such file…\n…" */
-  static from(text: string, commands: string): NftablesError {
-    const match = /^\S+?:(\d+):[\d-]+: Error: (.*)$/m.exec(text);
-    if (!match) return new NftablesError(text.trim() || 'refused without words', '', 0);
-    const lineNumber = Number(match[1]);
-    return new NftablesError(match[2] ?? '', commands.split('\n')[lineNumber - 1]?.trim() ?? '', lineNumber);
   }
 }

@@ -25,8 +25,10 @@ export const NETLINK_GENERIC = 16;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SO_RCVTIMEO = 20;
+const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
 const NETLINK_ADD_MEMBERSHIP = 1;
@@ -37,6 +39,8 @@ const MSG_TRUNC = 0x20;
 const MSG_DONTWAIT = 0x40;
 
 const RECEIVE_BUFFER = 4 << 20;
+/** Less than what a socket has from the start (net.core.wmem_default). */
+const SEND_BUFFER = 64 << 10;
 const RECEIVE_TIMEOUT_SECONDS = 5;
 /** Few enough that the answers fit the receive buffer even if every message fails. */
 const MESSAGES_PER_SEND = 256;
@@ -75,6 +79,7 @@ export function kernelError(operation: string, { errno, detail }: Acknowledgemen
 export class NetlinkSocket {
   readonly fd: number;
   #sequence = 0;
+  #sendBuffer = SEND_BUFFER;
   #open = true;
 
   constructor({ namespace, protocol, groups = [] }: NetlinkSocketOptions) {
@@ -133,6 +138,31 @@ export class NetlinkSocket {
       }
     }
     return failures;
+  }
+
+  /**
+   * Sends requests of which the kernel does all or none, between two messages that hold them together (nfnetlink's
+   * batches), in one datagram. The last of them asks for an acknowledgement, for not every kernel gives one for the end.
+   * @returns the refused ones, in order; index -1 when it is not known which it is
+   * @throws KernelError when the kernel cannot be talked to; ENOBUFS, more were refused than there is room for
+   */
+  transaction(begin: NetlinkRequest, requests: readonly NetlinkRequest[], end: NetlinkRequest): BatchFailure[] {
+    if (requests.length === 0) return [];
+    const asked = requests.map((request, i) =>
+      i === requests.length - 1 ? { ...request, flags: request.flags | NLM_F_ACK } : request,
+    );
+    const last = this.#send([begin, ...asked, end]) - 1;
+    const first = last - requests.length;
+    const failures: BatchFailure[] = [];
+    for (;;) {
+      for (const message of this.#receive()) {
+        if (message.type !== NLMSG_ERROR || message.sequence < first || message.sequence > last) continue;
+        const acknowledgement = decodeAcknowledgement(message);
+        if (acknowledgement.errno !== 0) failures.push({ index: message.sequence - first - 1, ...acknowledgement });
+        // A refusal of the beginning is one of all, and nothing need come after it.
+        if (message.sequence === last || message.sequence === first) return failures;
+      }
+    }
   }
 
   /**
@@ -231,8 +261,21 @@ export class NetlinkSocket {
   /** @returns the sequence number of the last request */
   #send(requests: readonly NetlinkRequest[]): number {
     const bytes = Buffer.concat(requests.map((request) => encodeMessage(request, ++this.#sequence)));
+    if (bytes.length > this.#sendBuffer) this.#growSendBuffer(bytes.length);
     sendTo(this.fd, bytes, KERNEL);
     return this.#sequence;
+  }
+
+  /** The kernel takes a datagram that its send buffer holds, and doubles what it is asked for. */
+  #growSendBuffer(size: number): void {
+    try {
+      setSocketOption(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, u32(size));
+    } catch (error) {
+      // As with the receive buffer; what is larger than net.core.wmem_max allows is refused by EMSGSIZE.
+      if (!isKernelError(error, 'EPERM')) throw error;
+      setSocketOption(this.fd, SOL_SOCKET, SO_SNDBUF, u32(size));
+    }
+    this.#sendBuffer = size;
   }
 
   #receive(flags = 0): NetlinkMessage[] {

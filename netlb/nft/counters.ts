@@ -1,18 +1,16 @@
 /** Reads what the elements of a counted set have counted (linux/netfilter/nf_tables.h). Pure. */
 import { Attributes } from '../kernel/attributes.js';
 import type { NetlinkMessage } from '../kernel/messages.js';
+import { attributesOf, members } from './decode.js';
 import {
-  attributesOf,
-  members,
   NFTA_DATA_VALUE,
+  NFTA_EXPR_DATA,
+  NFTA_SET_ELEM_EXPR,
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
-  textOf,
-  typesNamed,
-} from './decode.js';
+} from './nf-tables.js';
+import { textOf, typesNamed } from './types.js';
 
-const NFTA_SET_ELEM_EXPR = 7;
-const NFTA_EXPR_DATA = 2;
 const NFTA_COUNTER_BYTES = 1;
 const NFTA_COUNTER_PACKETS = 2;
 

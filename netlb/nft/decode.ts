@@ -2,93 +2,54 @@
  * Reads tables from nf_tables' netlink messages (linux/netfilter/nf_tables.h). Of rules only the comment is
  * of interest, so none has to be translated back to text, which is what takes libnftables its time. Pure.
  */
-import { Attributes, addressText, macText } from '../kernel/attributes.js';
+import { Attributes } from '../kernel/attributes.js';
 import type { NetlinkMessage } from '../kernel/messages.js';
 import { NFGENMSG } from '../kernel/nfnetlink.js';
+import {
+  inetHooks,
+  NFT_SET_ANONYMOUS,
+  NFTA_CHAIN_HOOK,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_POLICY,
+  NFTA_CHAIN_TYPE,
+  NFTA_DATA_VALUE,
+  NFTA_DATA_VERDICT,
+  NFTA_HOOK_DEV,
+  NFTA_HOOK_DEVS,
+  NFTA_HOOK_HOOKNUM,
+  NFTA_HOOK_PRIORITY,
+  NFTA_RULE_CHAIN,
+  NFTA_RULE_USERDATA,
+  NFTA_SET_DATA_TYPE,
+  NFTA_SET_ELEM_DATA,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_EXPR,
+  NFTA_SET_EXPRESSIONS,
+  NFTA_SET_FLAGS,
+  NFTA_SET_KEY_TYPE,
+  NFTA_SET_NAME,
+  NFTA_TABLE,
+  NFTA_VERDICT_CHAIN,
+  netdevHooks,
+} from './nf-tables.js';
 import type { ActualChain, ActualSet, ActualTable, BaseChain, TableFamily } from './table.js';
+import { type DataType, textOf, typesOf, VERDICT_TYPE } from './types.js';
 
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFTA_CHAIN_HOOK = 4;
-const NFTA_CHAIN_POLICY = 5;
-const NFTA_CHAIN_TYPE = 7;
-const NFTA_HOOK_HOOKNUM = 1;
-const NFTA_HOOK_PRIORITY = 2;
-const NFTA_HOOK_DEV = 3;
-const NFTA_HOOK_DEVS = 4;
-const NFTA_RULE_CHAIN = 2;
-const NFTA_RULE_USERDATA = 7;
-const NFTA_SET_NAME = 2;
-const NFTA_SET_FLAGS = 3;
-const NFTA_SET_KEY_TYPE = 4;
-const NFTA_SET_DATA_TYPE = 6;
-/** What each element of a set gets: one expression, or several. */
-const NFTA_SET_EXPR = 17;
-const NFTA_SET_EXPRESSIONS = 18;
-export const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-export const NFTA_SET_ELEM_KEY = 1;
-const NFTA_SET_ELEM_DATA = 2;
-export const NFTA_DATA_VALUE = 1;
-const NFTA_DATA_VERDICT = 2;
-const NFTA_VERDICT_CHAIN = 2;
-
-const NFT_SET_ANONYMOUS = 1;
-const NFT_DATA_VERDICT = 0xffffff00;
+/** Hooks by their numbers. */
+function namesOf<Name extends string>(numbers: Readonly<Record<Name, number>>): Name[] {
+  return (Object.keys(numbers) as Name[]).sort((a, b) => numbers[a] - numbers[b]);
+}
 
 const hooks: Readonly<Record<TableFamily, readonly BaseChain['hook'][]>> = {
-  ip: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
-  ip6: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
-  bridge: ['prerouting', 'input', 'forward', 'output', 'postrouting'],
-  netdev: ['ingress', 'egress'],
+  ip: namesOf(inetHooks),
+  ip6: namesOf(inetHooks),
+  bridge: namesOf(inetHooks),
+  netdev: namesOf(netdevHooks),
 };
-
-export interface DataType {
-  readonly name: string;
-  readonly size: number;
-  text(bytes: Buffer): string;
-}
-
-/** Types that our sets are made of, by nft's numbers (libnftables, enum datatypes), which the kernel keeps. */
-const dataTypes: Readonly<Record<number, DataType>> = {
-  7: { name: 'ipv4_addr', size: 4, text: addressText },
-  8: { name: 'ipv6_addr', size: 16, text: addressText },
-  9: { name: 'ether_addr', size: 6, text: macText },
-  12: { name: 'inet_proto', size: 1, text: (bytes) => String(bytes.readUInt8()) },
-  13: { name: 'inet_service', size: 2, text: (bytes) => String(bytes.readUInt16BE()) },
-  // In host order, as packets' marks are.
-  19: { name: 'mark', size: 4, text: (bytes) => String(bytes.readUInt32LE()) },
-};
-
-/** A set's type: of several, joined six bits at a time. Undefined when it is none of ours. */
-function typesOf(number: number): DataType[] | undefined {
-  const types: (DataType | undefined)[] = [];
-  for (let rest = number; rest > 0; rest >>>= 6) types.unshift(dataTypes[rest & 0x3f]);
-  return types.every((type) => type !== undefined) ? types : undefined;
-}
-
-/** The types of a key as `nft` writes it: `mark . ipv4_addr`. @throws TypeError for one that is none of ours */
-export function typesNamed(key: string): DataType[] {
-  return key.split(' . ').map((name) => {
-    const type = Object.values(dataTypes).find((candidate) => candidate.name === name);
-    if (!type) throw new TypeError(`no set of ours has keys of type ${name}`);
-    return type;
-  });
-}
 
 const nameOf = (types: readonly DataType[] | undefined, number: number): string =>
   types?.map(({ name }) => name).join(' . ') ?? `type ${number}`;
-
-/** Parts of a concatenation fill 32-bit registers. */
-export function textOf(types: readonly DataType[], bytes: Buffer): string {
-  let offset = 0;
-  return types
-    .map(({ size, text }) => {
-      const part = text(bytes.subarray(offset, offset + size));
-      offset += (size + 3) & ~3;
-      return part;
-    })
-    .join(' . ');
-}
 
 /** What a list's members are: all of one attribute type, which Attributes would take for one. */
 export function* members(list: Buffer | undefined): Generator<Buffer> {
@@ -152,7 +113,7 @@ export function decodeTable(
 ): ActualTable {
   const decoded = new Map<string, ActualChain & { rules: string[] }>();
   for (const chain of chains.map(attributesOf)) {
-    if (chain.text(NFTA_CHAIN_TABLE) !== table) continue;
+    if (chain.text(NFTA_TABLE) !== table) continue;
     decoded.set(chain.text(NFTA_CHAIN_NAME) ?? '', { base: baseOf(chain, family), rules: [] });
   }
   for (const rule of rules.map(attributesOf)) {
@@ -172,8 +133,8 @@ function decodeSet(set: Attributes, messages: readonly NetlinkMessage[]): Actual
   const keyNumber = set.u32be(NFTA_SET_KEY_TYPE) ?? 0;
   const valueNumber = set.u32be(NFTA_SET_DATA_TYPE);
   const keyTypes = typesOf(keyNumber);
-  const valueTypes = valueNumber === undefined || valueNumber === NFT_DATA_VERDICT ? [] : typesOf(valueNumber);
-  const value = valueNumber === NFT_DATA_VERDICT ? 'verdict' : valueNumber && nameOf(valueTypes, valueNumber);
+  const valueTypes = valueNumber === undefined || valueNumber === VERDICT_TYPE ? [] : typesOf(valueNumber);
+  const value = valueNumber === VERDICT_TYPE ? 'verdict' : valueNumber && nameOf(valueTypes, valueNumber);
   const elements: string[] = [];
   if (keyTypes && valueTypes) {
     for (const message of messages) {

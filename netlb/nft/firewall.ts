@@ -4,31 +4,32 @@
  */
 import { Attributes } from '../kernel/attributes.js';
 import type { NetlinkMessage } from '../kernel/messages.js';
-import { NFGENMSG } from '../kernel/nfnetlink.js';
-import { members } from './decode.js';
+import { attributesOf, members } from './decode.js';
+import {
+  metaKeys,
+  NFTA_CHAIN_HOOK,
+  NFTA_CHAIN_NAME,
+  NFTA_CHAIN_POLICY,
+  NFTA_DATA_VALUE,
+  NFTA_EXPR_DATA,
+  NFTA_EXPR_NAME,
+  NFTA_HOOK_HOOKNUM,
+  NFTA_RULE_EXPRESSIONS,
+  NFTA_SET_ELEM_KEY,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
+  NFTA_SET_KEY_TYPE,
+  NFTA_SET_NAME,
+  NFTA_TABLE,
+} from './nf-tables.js';
 
-const NFTA_CHAIN_TABLE = 1;
-const NFTA_CHAIN_NAME = 3;
-const NFTA_CHAIN_HOOK = 4;
-const NFTA_CHAIN_POLICY = 5;
-const NFTA_HOOK_HOOKNUM = 1;
-const NFTA_RULE_EXPRESSIONS = 4;
-const NFTA_EXPR_NAME = 1;
-const NFTA_EXPR_DATA = 2;
 const NFTA_META_KEY = 2;
 const NFTA_CMP_OP = 2;
 const NFTA_CMP_DATA = 3;
-const NFTA_DATA_VALUE = 1;
-const NFTA_SET_NAME = 2;
-const NFTA_SET_KEY_TYPE = 4;
-const NFTA_SET_ELEM_LIST_ELEMENTS = 3;
-const NFTA_SET_ELEM_KEY = 1;
 
 const NF_INET_FORWARD = 2;
 const NF_DROP = 0;
 const NFT_CMP_EQ = 0;
-/** NFT_META_IIFNAME, NFT_META_OIFNAME. */
-const INTERFACE_NAMES = [6, 7];
+const INTERFACE_NAMES: readonly number[] = [metaKeys.iifname, metaKeys.oifname];
 /** nft's number for the type ifname (libnftables, enum datatypes). */
 const TYPE_IFNAME = 41;
 const IFNAMSIZ = 16;
@@ -48,8 +49,6 @@ export interface Firewall extends ForwardDrop {
   readonly interfaces: readonly string[];
 }
 
-const attributesOf = ({ payload }: NetlinkMessage): Attributes => new Attributes(payload.subarray(NFGENMSG));
-
 /** @param chains of all families */
 export function forwardDrops(chains: readonly NetlinkMessage[]): ForwardDrop[] {
   return chains.flatMap((message) => {
@@ -59,7 +58,7 @@ export function forwardDrops(chains: readonly NetlinkMessage[]): ForwardDrop[] {
       chain.nested(NFTA_CHAIN_HOOK)?.u32be(NFTA_HOOK_HOOKNUM) === NF_INET_FORWARD &&
       chain.u32be(NFTA_CHAIN_POLICY) === NF_DROP;
     if (family === undefined || !drops) return [];
-    return [{ family, table: chain.text(NFTA_CHAIN_TABLE) ?? '', chain: chain.text(NFTA_CHAIN_NAME) ?? '' }];
+    return [{ family, table: chain.text(NFTA_TABLE) ?? '', chain: chain.text(NFTA_CHAIN_NAME) ?? '' }];
   });
 }
 

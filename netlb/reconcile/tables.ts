@@ -25,7 +25,7 @@ import {
   NFTA_GEN_ID,
   NFTA_SET_ELEM_LIST_SET,
   NFTA_TABLE,
-} from '../nft/messages.js';
+} from '../nft/nf-tables.js';
 import type { ActualTable, TableFamily } from '../nft/table.js';
 import type { TablesChange } from '../plan/operation.js';
 

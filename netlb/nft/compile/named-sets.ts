@@ -1,0 +1,99 @@
+/** `add set …`, `add map …`, `add element …`, `delete element …`. Pure. */
+import type { NetlinkRequest } from '../../kernel/messages.js';
+import { NFT_SET_EVAL, NFT_SET_TIMEOUT } from '../nf-tables.js';
+import { bytesOf, type DataType, numberOf, typesNamed } from '../types.js';
+import type { Verdict } from './expressions.js';
+import type { SetTypes, Surroundings } from './rule.js';
+import { elementRequests, newSet, type SetElement, type TableReference } from './sets.js';
+import { NftSyntaxError, type Words } from './syntax.js';
+
+/** Reads `name { type mark : verdict; size 65535; flags dynamic,timeout; timeout 600s; counter; }`. */
+export function takeSet(
+  table: TableReference,
+  kind: 'set' | 'map',
+  words: Words,
+  surroundings: Surroundings,
+): NetlinkRequest {
+  const name = words.take('the name of a set');
+  words.expect('{');
+  const types = takeTypes(words, kind);
+  let size: number | undefined;
+  let flags = 0;
+  let timeout: number | undefined;
+  let counted = false;
+  while (!words.accept('}')) {
+    if (words.accept('size')) size = numberOf(words.take('a size'), 4);
+    else if (words.accept('flags')) flags = flagsOf(words.take('flags'));
+    else if (words.accept('timeout')) timeout = secondsOf(words.take('a time-out'));
+    else if (words.accept('counter')) counted = true;
+    else throw new NftSyntaxError(`no set of ours has ${words.rest()}`);
+    words.expect(';');
+  }
+  surroundings.declare(table, name, types);
+  return newSet(table, { name, id: surroundings.nextId(), flags, ...types, size, timeout, counted });
+}
+
+function takeTypes(words: Words, kind: 'set' | 'map'): SetTypes {
+  words.expect('type');
+  const key = takeType(words);
+  if (kind === 'map') words.expect(':');
+  const value = kind === 'set' ? undefined : words.accept('verdict') ? 'verdict' : takeType(words);
+  words.expect(';');
+  return { key, value };
+}
+
+function takeType(words: Words): DataType[] {
+  const names = [words.take('a type')];
+  while (words.accept('.')) names.push(words.take('a type'));
+  return typesNamed(names.join(' . '));
+}
+
+const flagNumbers: Readonly<Record<string, number>> = { dynamic: NFT_SET_EVAL, timeout: NFT_SET_TIMEOUT };
+
+function flagsOf(text: string): number {
+  return text.split(',').reduce((all, word) => {
+    const flag = flagNumbers[word];
+    if (flag === undefined) throw new NftSyntaxError(`no set of ours has the flag "${word}"`);
+    return all | flag;
+  }, 0);
+}
+
+function secondsOf(text: string): number {
+  const [, seconds] = /^(\d+)s$/.exec(text) ?? [];
+  if (seconds === undefined) throw new NftSyntaxError(`"${text}" is not a number of seconds, as 600s`);
+  return Number(seconds);
+}
+
+/** Reads `name { 6 . 80 : 256, 6 . 81 : 257 }`. */
+export function takeElements(
+  table: TableReference,
+  operation: 'add' | 'delete',
+  words: Words,
+  surroundings: Surroundings,
+): NetlinkRequest[] {
+  const name = words.take('the name of a set');
+  const types = surroundings.setOf(table, name);
+  const elements = words.items().map((item) => elementOf(item, types, operation));
+  return elementRequests(table, { name }, elements, operation);
+}
+
+/** One that is to go has no value: it is known by its key. */
+function elementOf(item: string, { key, value }: SetTypes, operation: 'add' | 'delete'): SetElement {
+  const colon = item.indexOf(' : ');
+  if (colon < 0) {
+    if (value !== undefined && operation === 'add') throw new NftSyntaxError(`"${item}" has no value`);
+    return { key: bytesOf(key, item) };
+  }
+  if (value === undefined || operation === 'delete') throw new NftSyntaxError(`"${item}" has a value`);
+  const text = item.slice(colon + 3);
+  return {
+    key: bytesOf(key, item.slice(0, colon)),
+    value: value === 'verdict' ? verdictOf(text) : bytesOf(value, text),
+  };
+}
+
+function verdictOf(text: string): Verdict {
+  const [, chain] = /^goto (\S+)$/.exec(text) ?? [];
+  if (chain === undefined) throw new NftSyntaxError(`no map of ours has the verdict "${text}"`);
+  return { kind: 'goto', chain };
+}
