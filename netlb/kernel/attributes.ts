@@ -10,26 +10,27 @@ const NLA_TYPE_MASK = 0x3fff;
 
 export const u8 = (value: number): Buffer => Buffer.of(value & 0xff);
 
+// Bytes that are all written need not be cleared before: there are tens of thousands of them.
 export function u16(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
+  const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16LE(value);
   return bytes;
 }
 
 export function u16be(value: number): Buffer {
-  const bytes = Buffer.alloc(2);
+  const bytes = Buffer.allocUnsafe(2);
   bytes.writeUInt16BE(value);
   return bytes;
 }
 
 export function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32LE(value >>> 0);
   return bytes;
 }
 
 export function u32be(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value >>> 0);
   return bytes;
 }
@@ -63,12 +64,17 @@ export function macText(bytes: Buffer): string {
 
 /** One attribute of the given parts joined. */
 export function attribute(type: number, ...parts: readonly Buffer[]): Buffer {
-  const length = parts.reduce((sum, part) => sum + part.length, 4);
-  const bytes = Buffer.alloc((length + 3) & ~3);
+  let length = 4;
+  for (const part of parts) length += part.length;
+  const bytes = Buffer.allocUnsafe((length + 3) & ~3);
   bytes.writeUInt16LE(length, 0);
   bytes.writeUInt16LE(type, 2);
   let offset = 4;
-  for (const part of parts) offset += part.copy(bytes, offset);
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
+  }
+  bytes.fill(0, offset);
   return bytes;
 }
 

@@ -2,7 +2,7 @@
  * Types of what rules compare and sets hold, by nft's numbers (libnftables, enum datatypes): the kernel keeps the
  * number of a set's type for whoever lists the set. Pure.
  */
-import { addressBytes, addressText, macBytes, macText, u16be } from '../kernel/attributes.js';
+import { addressBytes, addressText, macBytes, macText } from '../kernel/attributes.js';
 
 export interface DataType {
   readonly name: string;
@@ -12,71 +12,92 @@ export interface DataType {
   /** How a number lies in them; nft is told when it lists a set. */
   readonly order: 'host' | 'network';
   text(bytes: Buffer): string;
-  /** @throws RangeError, or INVALID_ARGUMENT, when the text is no value of the type */
+  /** Puts what the text says where there is room for it. @throws RangeError, or INVALID_ARGUMENT, when it is no value of the type */
+  write(text: string, into: Buffer, at: number): void;
+  /** @throws as write */
   bytes(text: string): Buffer;
 }
 
 /** A whole number that fits `size` bytes, in decimal or as 0x…. @throws RangeError */
 export function numberOf(text: string, size: number): number {
-  const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
+  const value = /^(\d+|0x[0-9a-f]+)$/i.test(text) ? Number(text) : Number.NaN;
   if (!(value < 2 ** (8 * size))) throw new RangeError(`"${text}" is not a number of ${size} bytes`);
   return value;
 }
 
-function hostNumber(text: string, size: number): Buffer {
-  const bytes = Buffer.alloc(size);
-  bytes.writeUIntLE(numberOf(text, size), 0, size);
-  return bytes;
+function dataType(what: Omit<DataType, 'bytes'>): DataType {
+  return {
+    ...what,
+    bytes(text) {
+      const bytes = Buffer.alloc(what.size);
+      what.write(text, bytes, 0);
+      return bytes;
+    },
+  };
 }
 
-export function networkNumber(text: string, size: number): Buffer {
-  const bytes = Buffer.alloc(size);
-  bytes.writeUIntBE(numberOf(text, size), 0, size);
-  return bytes;
+/** A number in decimal. */
+function numeric(name: string, number: number, size: number, order: 'host' | 'network'): DataType {
+  return order === 'host'
+    ? dataType({
+        ...{ name, number, size, order, text: (bytes) => String(bytes.readUIntLE(0, size)) },
+        write: (text, into, at) => void into.writeUIntLE(numberOf(text, size), at, size),
+      })
+    : dataType({
+        ...{ name, number, size, order, text: (bytes) => String(bytes.readUIntBE(0, size)) },
+        write: (text, into, at) => void into.writeUIntBE(numberOf(text, size), at, size),
+      });
 }
 
-/** One of a family. @throws INVALID_ARGUMENT, RangeError */
-function addressOfSize(text: string, size: number): Buffer {
-  const bytes = addressBytes(text);
-  if (bytes.length !== size) throw new RangeError(`"${text}" is not an address of ${size} bytes`);
-  return bytes;
+/** An address of one family. */
+function address(name: string, number: number, size: 4 | 16): DataType {
+  return dataType({
+    ...{ name, number, size, order: 'network', text: addressText },
+    write(text, into, at) {
+      if (size === 4 && writeIpv4(text, into, at)) return;
+      const bytes = addressBytes(text);
+      if (bytes.length !== size) throw new RangeError(`"${text}" is not an address of ${size} bytes`);
+      into.set(bytes, at);
+    },
+  });
+}
+
+const DOT = 46;
+
+/** Sets have tens of thousands of them: nothing is made on the way. @returns whether it is one, as the kernel writes it */
+function writeIpv4(text: string, into: Buffer, at: number): boolean {
+  let [byte, digits, index] = [0, 0, 0];
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT;
+    if (code === DOT) {
+      if (digits === 0 || byte > 255 || index > 3) return false;
+      into[at + index++] = byte;
+      [byte, digits] = [0, 0];
+    } else {
+      if (code < 48 || code > 57 || ++digits > 3) return false;
+      byte = byte * 10 + code - 48;
+    }
+  }
+  return index === 4;
 }
 
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i;
 
-/** @throws RangeError */
-function mac(text: string): Buffer {
-  if (!MAC.test(text)) throw new RangeError(`"${text}" is not a MAC address`);
-  return macBytes(text);
-}
-
-const hostText = (bytes: Buffer): string => String(bytes.readUIntLE(0, bytes.length));
-const networkText = (bytes: Buffer): string => String(bytes.readUIntBE(0, bytes.length));
-
 /** What sets of ours have. */
 export const setTypes = {
-  ipv4_addr: {
-    ...{ name: 'ipv4_addr', number: 7, size: 4, order: 'network', text: addressText },
-    bytes: (text) => addressOfSize(text, 4),
-  },
-  ipv6_addr: {
-    ...{ name: 'ipv6_addr', number: 8, size: 16, order: 'network', text: addressText },
-    bytes: (text) => addressOfSize(text, 16),
-  },
-  ether_addr: { name: 'ether_addr', number: 9, size: 6, order: 'network', text: macText, bytes: mac },
-  inet_proto: {
-    ...{ name: 'inet_proto', number: 12, size: 1, order: 'host', text: hostText },
-    bytes: (text) => hostNumber(text, 1),
-  },
-  inet_service: {
-    ...{ name: 'inet_service', number: 13, size: 2, order: 'network', text: networkText },
-    bytes: (text) => u16be(numberOf(text, 2)),
-  },
+  ipv4_addr: address('ipv4_addr', 7, 4),
+  ipv6_addr: address('ipv6_addr', 8, 16),
+  ether_addr: dataType({
+    ...{ name: 'ether_addr', number: 9, size: 6, order: 'network', text: macText },
+    write(text, into, at) {
+      if (!MAC.test(text)) throw new RangeError(`"${text}" is not a MAC address`);
+      into.set(macBytes(text), at);
+    },
+  }),
+  inet_proto: numeric('inet_proto', 12, 1, 'host'),
+  inet_service: numeric('inet_service', 13, 2, 'network'),
   // In host order, as packets' marks are.
-  mark: {
-    ...{ name: 'mark', number: 19, size: 4, order: 'host', text: hostText },
-    bytes: (text) => hostNumber(text, 4),
-  },
+  mark: numeric('mark', 19, 4, 'host'),
 } as const satisfies Readonly<Record<string, DataType>>;
 
 const byNumber = new Map<number, DataType>(Object.values(setTypes).map((type) => [type.number, type]));
@@ -125,17 +146,29 @@ export function textOf(types: readonly DataType[], bytes: Buffer): string {
     .join(' . ');
 }
 
-/** @param text parts joined by ` . ` @throws RangeError, INVALID_ARGUMENT when it is no value of the types */
-export function bytesOf(types: readonly DataType[], text: string): Buffer {
+/**
+ * Puts a value where there is room for it, which is clear.
+ * @param text parts joined by ` . `
+ * @throws RangeError, INVALID_ARGUMENT when it is no value of the types
+ */
+export function writeValue(types: readonly DataType[], text: string, into: Buffer, at: number): void {
   const [only] = types;
-  if (only && types.length === 1) return only.bytes(text);
+  if (only && types.length === 1) {
+    only.write(text, into, at);
+    return;
+  }
   const parts = text.split(' . ');
   if (parts.length !== types.length) throw new RangeError(`"${text}" has ${parts.length} parts, not ${types.length}`);
-  const bytes = Buffer.alloc(sizeOf(types));
-  let offset = 0;
-  types.forEach((type, i) => {
-    type.bytes(parts[i] ?? '').copy(bytes, offset);
+  let offset = at;
+  for (const [i, type] of types.entries()) {
+    type.write(parts[i] ?? '', into, offset);
     offset += padded(type.size);
-  });
+  }
+}
+
+/** The same by itself. */
+export function bytesOf(types: readonly DataType[], text: string): Buffer {
+  const bytes = Buffer.alloc(sizeOf(types));
+  writeValue(types, text, bytes, 0);
   return bytes;
 }

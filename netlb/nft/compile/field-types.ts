@@ -1,5 +1,5 @@
 /** Types of what rules compare that no set of ours has as its own (libnftables, enum datatypes). Pure. */
-import { type DataType, networkNumber, numberOf } from '../types.js';
+import { type DataType, numberOf } from '../types.js';
 import { NftSyntaxError } from './syntax.js';
 
 export type FieldType = Pick<DataType, 'number' | 'size' | 'order' | 'bytes'> & {
@@ -55,5 +55,9 @@ export const interfaceName: FieldType = {
 /** Bits of a packet that have no name. */
 export const rawBits = (size: number): FieldType => ({
   ...{ number: 4, size, order: 'network' },
-  bytes: (text) => networkNumber(text, size),
+  bytes(text) {
+    const bytes = Buffer.alloc(size);
+    bytes.writeUIntBE(numberOf(text, size), 0, size);
+    return bytes;
+  },
 });

@@ -1,10 +1,10 @@
 /** `add set …`, `add map …`, `add element …`, `delete element …`. Pure. */
 import type { NetlinkRequest } from '../../kernel/messages.js';
 import { NFT_SET_EVAL, NFT_SET_TIMEOUT } from '../nf-tables.js';
-import { bytesOf, type DataType, numberOf, typesNamed } from '../types.js';
+import { bytesOf, type DataType, numberOf, sizeOf, typesNamed, writeValue } from '../types.js';
 import type { Verdict } from './expressions.js';
 import type { SetTypes, Surroundings } from './rule.js';
-import { elementRequests, newSet, type SetElement, type TableReference } from './sets.js';
+import { type EncodedElement, elementRequests, encodeElement, newSet, type TableReference } from './sets.js';
 import { NftSyntaxError, type Words } from './syntax.js';
 
 /** Reads `name { type mark : verdict; size 65535; flags dynamic,timeout; timeout 600s; counter; }`. */
@@ -73,23 +73,39 @@ export function takeElements(
 ): NetlinkRequest[] {
   const name = words.take('the name of a set');
   const types = surroundings.setOf(table, name);
-  const elements = words.items().map((item) => elementOf(item, types, operation));
-  return elementRequests(table, { name }, elements, operation);
+  const encode = operation === 'add' ? encoder(types) : encoder({ ...types, value: undefined });
+  return elementRequests(table, { name }, words.items().map(encode), operation);
 }
 
-/** One that is to go has no value: it is known by its key. */
-function elementOf(item: string, { key, value }: SetTypes, operation: 'add' | 'delete'): SetElement {
-  const colon = item.indexOf(' : ');
-  if (colon < 0) {
-    if (value !== undefined && operation === 'add') throw new NftSyntaxError(`"${item}" has no value`);
-    return { key: bytesOf(key, item) };
-  }
-  if (value === undefined || operation === 'delete') throw new NftSyntaxError(`"${item}" has a value`);
-  const text = item.slice(colon + 3);
-  return {
-    key: bytesOf(key, item.slice(0, colon)),
-    value: value === 'verdict' ? verdictOf(text) : bytesOf(value, text),
+/**
+ * For elements of one set, given as text. Those that have the same form are made of one mould: there may be tens of
+ * thousands.
+ */
+function encoder({ key, value }: SetTypes): (item: string) => EncodedElement {
+  const keyOf = (item: string, colon: number) => (colon < 0 ? item : item.slice(0, colon));
+  if (value === 'verdict')
+    return (item) => {
+      const colon = item.indexOf(' : ');
+      return encodeElement({ key: bytesOf(key, keyOf(item, colon)), value: verdictOf(valueIn(item, colon)) });
+    };
+  const clear = (types: readonly DataType[]) => Buffer.alloc(sizeOf(types));
+  const mould = encodeElement({ key: clear(key), ...(value && { value: clear(value) }) });
+  // Of three attributes, one in another; the value's are the last.
+  const keyAt = 12;
+  const valueAt = value && mould.length - ((sizeOf(value) + 3) & ~3);
+  return (item) => {
+    const colon = item.indexOf(' : ');
+    const element = Buffer.from(mould);
+    writeValue(key, keyOf(item, colon), element, keyAt);
+    if (value && valueAt !== undefined) writeValue(value, valueIn(item, colon), element, valueAt);
+    else if (colon >= 0) throw new NftSyntaxError(`"${item}" has a value`);
+    return element;
   };
+}
+
+function valueIn(item: string, colon: number): string {
+  if (colon < 0) throw new NftSyntaxError(`"${item}" has no value`);
+  return item.slice(colon + 3);
 }
 
 function verdictOf(text: string): Verdict {

@@ -7,6 +7,7 @@ import { ethertype } from './field-types.js';
 import type { Field, Need } from './fields.js';
 import {
   elementRequests,
+  encodeElement,
   type Kind,
   newSet,
   type SetDefinition,
@@ -127,7 +128,7 @@ export class Rule {
     const flags = set.flags | NFT_SET_ANONYMOUS | NFT_SET_CONSTANT;
     this.sets.push(
       newSet(this.table, { ...set, ...reference, flags, size: elements.length }),
-      ...elementRequests(this.table, reference, elements, 'add'),
+      ...elementRequests(this.table, reference, elements.map(encodeElement), 'add'),
     );
     return reference;
   }

@@ -136,7 +136,7 @@ const MESSAGE_SIZE = 60_000;
 export function elementRequests(
   table: TableReference,
   { name, id }: SetReference,
-  elements: readonly SetElement[],
+  elements: readonly EncodedElement[],
   operation: 'add' | 'delete',
 ): NetlinkRequest[] {
   const [type, flags] = operation === 'add' ? [NFT_MSG_NEWSETELEM, NLM_F_CREATE] : [NFT_MSG_DELSETELEM, 0];
@@ -145,7 +145,7 @@ export function elementRequests(
     attribute(NFTA_SET_ELEM_LIST_SET, text(name)),
     ...optional(id, (number) => attribute(NFTA_SET_ELEM_LIST_SET_ID, u32be(number))),
   ];
-  return inMessages(elements.map(encodeElement)).map((group) =>
+  return inMessages(elements).map((group) =>
     nfRequest(
       NFNL_SUBSYS_NFTABLES,
       type,
@@ -157,7 +157,10 @@ export function elementRequests(
   );
 }
 
-function encodeElement({ key, value, isEnd }: SetElement): Buffer {
+/** An element as a message has it. */
+export type EncodedElement = Buffer;
+
+export function encodeElement({ key, value, isEnd }: SetElement): EncodedElement {
   return nested(
     NFTA_LIST_ELEM,
     ...(isEnd ? [attribute(NFTA_SET_ELEM_FLAGS, u32be(NFT_SET_ELEM_INTERVAL_END))] : []),
@@ -168,7 +171,7 @@ function encodeElement({ key, value, isEnd }: SetElement): Buffer {
   );
 }
 
-function inMessages(elements: readonly Buffer[]): Buffer[][] {
+function inMessages(elements: readonly EncodedElement[]): EncodedElement[][] {
   const groups: Buffer[][] = [];
   let size = MESSAGE_SIZE;
   for (const element of elements) {
