@@ -9,7 +9,7 @@ RUN npm run build && npm prune --omit=dev
 FROM node:20-bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        ca-certificates catatonit conmon conntrack crun curl iproute2 libnftables1 nftables procps runc skopeo umoci util-linux \
+        ca-certificates catatonit conmon conntrack crun curl iproute2 nftables procps runc skopeo umoci util-linux \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /usr/local/lib/tsswarm
 COPY --from=build /usr/local/lib/tsswarm/package.json ./

@@ -36,6 +36,7 @@ const TOOLS: readonly Tool[] = [
     meaning: 'is the first process of containers with --init',
     required: false,
   },
+  { name: 'nft', package: 'nftables', meaning: 'shows a trace the firewall rules that packets meet', required: false },
 ];
 
 /** Where the tools are looked for: PATH, and the folders of system programs, which a PATH may lack. */

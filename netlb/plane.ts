@@ -112,8 +112,8 @@ export class NetworkPlane {
   #known = '[]';
 
   /**
-   * @throws KernelError without the right to make namespaces, FAILED_PRECONDITION without libnftables, or for the
-   * balancer `ipvs` on a kernel without it
+   * @throws KernelError without the right to make namespaces, FAILED_PRECONDITION for the balancer `ipvs`
+   * on a kernel without it
    */
   static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {
     await prewarmThreadPool();

@@ -53,7 +53,6 @@ missing_packages() {
   done
   # busybox may also be the dynamic one, which a container without libraries cannot run.
   [[ -e /usr/share/doc/busybox-static ]] || printf 'busybox-static\n'
-  compgen -G '/usr/lib/*/libnftables.so.1' >/dev/null || printf 'libnftables1\n'
 }
 
 install_packages() {

@@ -28,7 +28,6 @@ function bindLibc() {
     setsockopt: libc.func('int setsockopt(int fd, int level, int name, const uint8_t *value, uint32_t length)'),
     close: libc.func('int close(int fd)'),
     open: libc.func('int open(const char *path, int flags, int mode)'),
-    memfd_create: libc.func('int memfd_create(const char *name, unsigned int flags)'),
     setns: libc.func('int setns(int fd, int type)'),
     unshare: libc.func('int unshare(int flags)'),
     mount: libc.func(
@@ -72,12 +71,6 @@ export function open(path: string, flags: number): number {
 /** Descriptors made here are not garbage collected: every one needs its close. */
 export function close(fd: number): void {
   check(libc().close(fd), `close descriptor ${fd}`);
-}
-
-/** A file in memory, which goes with its descriptor. Close-on-exec is set. */
-export function memoryFile(name: string): number {
-  const MFD_CLOEXEC = 1;
-  return check(libc().memfd_create(name, MFD_CLOEXEC), `make memory file ${name}`);
 }
 
 /** Close-on-exec is always set. */

@@ -1,6 +1,6 @@
 /**
  * Reads tables from nf_tables' netlink messages (linux/netfilter/nf_tables.h). Of rules only the comment is
- * of interest, so none has to be translated back to text, which is what takes libnftables its time. Pure.
+ * of interest, so none has to be translated back to text. Pure.
  */
 import { Attributes } from '../kernel/attributes.js';
 import type { NetlinkMessage } from '../kernel/messages.js';

@@ -16,9 +16,9 @@ import {
   type Table,
 } from './table.js';
 
-/** Elements per `add element`: long lines cost the parser more than lines do. */
+/** Elements per `add element`: an error names the line, and a line is to be read. */
 const ELEMENTS_PER_COMMAND = 200;
-/** Characters of one transaction: some 10 ms of libnftables' time. */
+/** Characters of one transaction: some 10 ms, most of them the kernel's. */
 const TRANSACTION_SIZE = 20_000;
 
 /** Commands that take effect together. */

@@ -1,4 +1,5 @@
 /** Expressions of rules (linux/netfilter/nf_tables.h): each does one thing, with values in registers. Pure. */
+import { remembered } from '../../../lib/remembered.js';
 import { attribute, nested, text, u8, u32be } from '../../kernel/attributes.js';
 import {
   type Header,
@@ -30,18 +31,45 @@ const VERDICT = 0;
  */
 export const registerAt = (offset: number): number => (offset % 16 === 0 ? 1 + offset / 16 : 8 + offset / 4);
 
-const number = (type: number, value: number): Buffer => attribute(type, u32be(value));
+/** An attribute as it lies in a message, or one that is to hold a number in network order. */
+type Part = Buffer | readonly [type: number, value: number];
 
-/** What an expression is, as a list or a set has it. */
-const parts = (name: string, ...attributes: readonly Buffer[]): Buffer[] => [
-  attribute(NFTA_EXPR_NAME, text(name)),
-  nested(NFTA_EXPR_DATA, ...attributes),
-];
-const expression = (name: string, ...attributes: readonly Buffer[]): Expression =>
-  nested(NFTA_LIST_ELEM, ...parts(name, ...attributes));
+const number = (type: number, value: number): Part => [type, value];
 
-/** Of each element of a counted set. */
-export const counter: readonly Buffer[] = parts('counter');
+const HEADER = 4;
+const NUMBER = 8;
+
+/** What every expression of a name begins with, but for the lengths of the whole and of its data. */
+const headOf = remembered((name) =>
+  Buffer.concat([nested(NFTA_LIST_ELEM, attribute(NFTA_EXPR_NAME, text(name))), nested(NFTA_EXPR_DATA)]),
+);
+
+/** Written in one go: a rule has a dozen, of half a dozen attributes each. */
+function expression(name: string, ...parts: readonly Part[]): Expression {
+  const head = headOf(name);
+  let length = head.length;
+  for (const part of parts) length += Buffer.isBuffer(part) ? part.length : NUMBER;
+  const bytes = Buffer.allocUnsafe(length);
+  bytes.set(head);
+  bytes.writeUInt16LE(length, 0);
+  bytes.writeUInt16LE(length - head.length + HEADER, head.length - HEADER);
+  let offset = head.length;
+  for (const part of parts) {
+    if (Buffer.isBuffer(part)) {
+      bytes.set(part, offset);
+      offset += part.length;
+    } else {
+      bytes.writeUInt16LE(NUMBER, offset);
+      bytes.writeUInt16LE(part[0], offset + 2);
+      bytes.writeUInt32BE(part[1] >>> 0, offset + 4);
+      offset += NUMBER;
+    }
+  }
+  return bytes;
+}
+
+/** Of each element of a counted set: as of a list, but not in one. */
+export const counter: readonly Buffer[] = [attribute(NFTA_EXPR_NAME, text('counter')), nested(NFTA_EXPR_DATA)];
 
 /** A value, in an attribute of the given type. */
 export const dataOf = (type: number, bytes: Buffer): Buffer => nested(type, attribute(NFTA_DATA_VALUE, bytes));
@@ -50,12 +78,14 @@ export type Verdict =
   | { readonly kind: keyof typeof verdicts }
   | { readonly kind: 'goto' | 'jump'; readonly chain: string };
 
+const code = (value: number): Buffer => attribute(NFTA_VERDICT_CODE, u32be(value));
+
 /** A verdict, in an attribute of the given type. */
 export function verdictOf(type: number, verdict: Verdict): Buffer {
   if (verdict.kind !== 'goto' && verdict.kind !== 'jump')
-    return nested(type, nested(NFTA_DATA_VERDICT, number(NFTA_VERDICT_CODE, verdicts[verdict.kind])));
-  const code = number(NFTA_VERDICT_CODE, verdict.kind === 'goto' ? NFT_GOTO : NFT_JUMP);
-  return nested(type, nested(NFTA_DATA_VERDICT, code, attribute(NFTA_VERDICT_CHAIN, text(verdict.chain))));
+    return nested(type, nested(NFTA_DATA_VERDICT, code(verdicts[verdict.kind])));
+  const way = code(verdict.kind === 'goto' ? NFT_GOTO : NFT_JUMP);
+  return nested(type, nested(NFTA_DATA_VERDICT, way, attribute(NFTA_VERDICT_CHAIN, text(verdict.chain))));
 }
 
 /** NFTA_META_DREG, _KEY. */
@@ -83,7 +113,7 @@ export interface Place {
 }
 
 /** NFTA_PAYLOAD_BASE, _OFFSET, _LEN. */
-const place = ({ header, offset, length }: Place): Buffer[] => [
+const place = ({ header, offset, length }: Place): Part[] => [
   number(2, headers[header]),
   number(3, offset),
   number(4, length),
