@@ -13,7 +13,14 @@ describe('create', () => {
     [{ subnet: '172.18.4.0/24' }, "subnet 172.18.4.0/24 overlaps 172.18.0.0/16 of the nodes' gateway bridge"],
     [{ subnet: '203.0.113.0/24' }, 'subnet 203.0.113.0/24 overlaps 203.0.113.1, the address of node node1'],
   ])('%j collides', async (ipam, message) => {
-    const { control } = await openControl();
+    const { store, control } = await openControl();
+    await store.update((draft) => {
+      for (const network of draft.list('network')) {
+        // As the allocator has chosen it.
+        if (network.spec.ingress)
+          draft.update('network', { ...network, ipam: [IPAMConfig.create({ subnet: '10.0.0.0/24' })] });
+      }
+    });
     await control.createNetwork({ spec: spec('taken', { subnet: '10.9.1.0/24' }) }, context);
     await expect(control.createNetwork({ spec: spec('n', ipam) }, context)).rejects.toMatchObject({
       code: 'FAILED_PRECONDITION',
