@@ -1,3 +1,4 @@
+import { yieldToLoop } from '../../../lib/async.js';
 import type { StateMachine } from '../../store/proposer.js';
 import type { MemoryStorage } from '../core/log/memory-storage.js';
 import { mustSync } from '../core/ready.js';
@@ -63,6 +64,8 @@ export class AppendWorker {
 
   async #run(): Promise<void> {
     try {
+      // What this turn of the event loop sends leaves first: others write it meanwhile.
+      await yieldToLoop();
       while (this.#waiting.length > 0) await this.#next();
     } catch (error) {
       // A write that failed leaves the disk in a state that nobody knows.

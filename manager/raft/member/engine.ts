@@ -2,7 +2,14 @@ import { messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { InvariantError, RaftError } from '../core/errors.js';
 import type { RawNode } from '../core/raw-node.js';
-import { isLocalTarget, LocalAppendThread, type Message, type ReadState, type SoftState } from '../core/types.js';
+import {
+  isLocalTarget,
+  LocalAppendThread,
+  type Message,
+  MsgType,
+  type ReadState,
+  type SoftState,
+} from '../core/types.js';
 
 /** What the engine's core asks for, each thing once and in this order. */
 export interface EngineActions {
@@ -45,7 +52,11 @@ export class Engine {
   }
 
   step(messages: readonly Message[]): void {
-    for (const message of messages) this.#take((raw) => raw.step(message));
+    for (const message of messages) {
+      // With a change of the group committed but not applied, which may have come just before, a member does not campaign.
+      if (message.type === MsgType.MsgTimeoutNow) this.#run();
+      this.#take((raw) => raw.step(message));
+    }
     this.#run();
   }
 

@@ -125,10 +125,10 @@ export class Link {
     const address = this.#address;
     await this.#inTime(attempt, knock(address, AbortSignal.any([attempt.signal, hurry])));
     const channel = new Channel(address, credential, keepAlive);
-    const outbox = new Outbox();
+    const outbox = new Outbox(clock);
     try {
       const stream = channel.stubs(RaftTransportService).stream;
-      const answers = stream(batchesOf(hello, outbox, clock), { signal: attempt.signal })[Symbol.asyncIterator]();
+      const answers = stream(batchesOf(hello, outbox), { signal: attempt.signal })[Symbol.asyncIterator]();
       const answer = await this.#inTime(attempt, answers.next());
       attempt.signal.throwIfAborted();
       if (answer.done) throw unavailable(`${address} ended the stream without an answer`, { value: address });
@@ -189,7 +189,7 @@ export class Link {
   }
 }
 
-async function* batchesOf(hello: RaftHello, outbox: Outbox, clock: Clock): AsyncGenerator<RaftBatch> {
+async function* batchesOf(hello: RaftHello, outbox: Outbox): AsyncGenerator<RaftBatch> {
   yield RaftBatch.create({ hello });
-  for await (const messages of outbox.batches(() => clock.now())) yield { hello: undefined, messages };
+  for await (const messages of outbox.batches()) yield { hello: undefined, messages };
 }
