@@ -5,6 +5,8 @@ const job = JSON.parse(process.argv[2] ?? '') as AgentsJob;
 const seen: Sightings = { connected: 0, delays: [], errors: [] };
 const nodes: SimulatedNode[] = [];
 
+// Without the one that asks there is nothing to do.
+process.on('disconnect', () => process.exit());
 process.on('message', ({ lose }: AgentsRequest) => {
   for (const node of nodes.splice(0, lose)) node.lose();
   const { connected, delays, errors } = seen;

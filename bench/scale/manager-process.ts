@@ -86,4 +86,6 @@ function statusOf({ leads, settled }: Manager, tasks: RunningTasks): ManagerStat
   return { leads, settled, running: tasks.count, down: tasks.down, rss: process.memoryUsage.rss(), cpu: user + system };
 }
 
+// Without the one that asks there is nothing to do.
+process.on('disconnect', () => process.exit());
 await serve(JSON.parse(process.argv[2] ?? '') as ManagerJob);

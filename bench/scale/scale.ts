@@ -1,7 +1,7 @@
 import { keep, table } from '../run.js';
 import { type Figures, measure } from './measure.js';
 
-/** Nodes and managers; `TSSWARM_BENCH_SCALE='[[1000,3]]'` measures others, and keeps nothing. */
+/** Nodes and managers; `TSSWARM_BENCH_SCALE='[[1000,3]]'` measures others, of 40 nodes at least, and keeps nothing. */
 const SIZES: readonly Size[] = [
   [100, 1],
   [300, 1],
@@ -36,7 +36,7 @@ function report(all: readonly Figures[]): void {
     ['  CPU: leader, nodes', ({ placed }) => `${seconds(placed.leader)}, ${seconds(placed.nodes)}`],
     ['managers’ CPU when nothing happens', ({ idle }) => `${each(idle, percent)} of a core`],
     ['managers’ memory', ({ rss }) => `${each(rss, (bytes) => (bytes / 1e6).toFixed(0))} MB`],
-    ['task made → node knows, at', ({ change }) => `${change.perSecond.toFixed(0)} changes/s`],
+    ['task made → node knows, at', ({ change }) => `${change.perSecond.toFixed(0)} changes/s, ${change.failed} failed`],
     ['  median, p99', ({ change }) => `${change.p50.toFixed(0)} ms, ${change.p99.toFixed(0)} ms`],
     ['drained nodes’ tasks elsewhere', ({ drained }) => `${drained.tasks} in ${seconds(drained.seconds)}`],
     ['lost nodes’, once all are down', ({ lost }) => `${lost.tasks} in ${seconds(lost.seconds)}`],

@@ -80,10 +80,15 @@ export class SimulatedSwarm {
     return Promise.all(this.#managers.map((manager) => ask<ManagerStatus>(manager)));
   }
 
-  /** Of the manager that leads. @throws when nobody does */
+  /** Of the manager that leads, once there is one. @throws when there is none for long */
   async leader(): Promise<ManagerStatus> {
-    const leader = (await this.managers()).find(({ leads }) => leads);
-    if (!leader) throw new Error('no manager leads');
+    let leader: ManagerStatus | undefined;
+    const isThere = async () => {
+      leader = (await this.managers()).find(({ leads }) => leads);
+      return leader !== undefined;
+    };
+    await until(isThere, STARTS_WITHIN_MS, 'no manager leads');
+    if (!leader) throw new RangeError('a leader that was found is gone');
     return leader;
   }
 
