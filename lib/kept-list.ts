@@ -90,7 +90,7 @@ export interface ListDifference<T> {
 const LOOK_AHEAD = 64;
 
 /**
- * Compares by identity. What both have in the same order, as found by one walk along both, is in neither answer; what
+ * Compares by identity (of text, by what it says). What both have in the same order, as found by one walk along both, is in neither answer; what
  * has moved may be in both.
  */
 export function listDifference<T>(before: readonly T[], now: readonly T[]): ListDifference<T> {

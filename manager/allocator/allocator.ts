@@ -14,14 +14,7 @@ import { describeOwner } from './owner-words.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
 import { WaitList } from './wait-list.js';
-
-type Allocatable = 'network' | 'node' | 'service' | 'task';
-const ORDER: readonly Allocatable[] = ['network', 'node', 'service', 'task'];
-
-interface Item {
-  readonly kind: Allocatable;
-  readonly id: string;
-}
+import { type Item, WorkList } from './work-list.js';
 
 /**
  * Gives out what is scarce: subnets, VNIs, virtual addresses, published ports, addresses of tasks and
@@ -38,7 +31,7 @@ export class Allocator implements Reaction {
   #ledger = this.#newLedger();
   #ports = new PortTable();
   #networks = new NetworkBook();
-  #dirty: Readonly<Record<Allocatable, Set<string>>> = emptySets();
+  #work = new WorkList();
   #waiting = new WaitList();
   /** Networks in which addresses have been freed that somebody may wait for. */
   #withRoom = new Set<string>();
@@ -61,7 +54,7 @@ export class Allocator implements Reaction {
     this.#ledger = this.#newLedger();
     this.#ports = new PortTable();
     this.#networks = new NetworkBook(view.list('network'));
-    this.#dirty = emptySets();
+    this.#work = new WorkList();
     this.#waiting = new WaitList();
     this.#withRoom = new Set();
     for (const cluster of view.list('cluster')) this.#useCluster(cluster);
@@ -80,20 +73,12 @@ export class Allocator implements Reaction {
     // What is given back on the way wakes others. It ends: one that waits on is woken by its own network only.
     for (;;) {
       this.#wakeWaiting();
-      if (ORDER.every((kind) => this.#dirty[kind].size === 0)) return;
-      const { failed } = await this.#options.store.batch(this.#drain(), (draft, item) => this.#allocate(draft, item));
+      if (this.#work.isEmpty) return;
+      const { failed } = await this.#options.store.batch(this.#work.drain(), (draft, item) =>
+        this.#allocate(draft, item),
+      );
       for (const [item, error] of failed) {
         this.#options.log.warn({ ...item, err: error }, `cannot allocate: ${messageOf(error)}`);
-      }
-    }
-  }
-
-  /** Networks before what needs them; what becomes possible on the way is done in the same pass. */
-  *#drain(): Iterable<Item> {
-    for (const kind of ORDER) {
-      for (const id of this.#dirty[kind]) {
-        this.#dirty[kind].delete(id);
-        yield { kind, id };
       }
     }
   }
@@ -112,7 +97,7 @@ export class Allocator implements Reaction {
   #useCluster(cluster: Cluster): void {
     this.#ports.avoid('data path', Protocol.UDP, cluster.dataPathPort);
     this.#networks.useCluster(cluster);
-    for (const id of this.#networks.waiting()) this.#dirty.network.add(id);
+    this.#work.add('network', this.#networks.waiting());
   }
 
   #networkSeen(network: Network): void {
@@ -121,7 +106,7 @@ export class Allocator implements Reaction {
     if (before?.allocated && (!network.allocated || network.ipam.length < before.ipam.length)) return;
     this.#networks.set(network);
     if (!network.allocated) {
-      if (!before) this.#dirty.network.add(network.id);
+      if (!before) this.#work.add('network', [network.id]);
       return;
     }
     if (givesAddresses(network)) this.#ledger.addNetwork(network);
@@ -140,8 +125,8 @@ export class Allocator implements Reaction {
     this.#networks.delete(network.id);
     this.#ledger.removeNetwork(network.id);
     for (const node of this.#options.store.view().list('node'))
-      if (node.attachments.some(({ networkId }) => networkId === network.id)) this.#dirty.node.add(node.id);
-    for (const waiting of this.#networks.waiting()) this.#dirty.network.add(waiting);
+      if (node.attachments.some(({ networkId }) => networkId === network.id)) this.#work.add('node', [node.id]);
+    this.#work.add('network', this.#networks.waiting());
   }
 
   #nodeSeen(node: Node): void {
@@ -149,7 +134,7 @@ export class Allocator implements Reaction {
     this.#networks.avoid(node.id, [node.dataPathAddress, node.status.address]);
     for (const a of node.attachments) this.#nodeAttachmentSeen(node, a);
     const ingress = this.#networks.ingress();
-    if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#dirty.node.add(node.id);
+    if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#work.add('node', [node.id]);
   }
 
   /** A node that has left takes its leases with it; one that is down will be back. */
@@ -161,7 +146,7 @@ export class Allocator implements Reaction {
     else if (!hasLeft(node)) this.#ledger.claimLease(owner, networkId, first);
     else {
       this.#freed(this.#ledger.release(owner, networkId));
-      this.#dirty.node.add(node.id);
+      this.#work.add('node', [node.id]);
     }
   }
 
@@ -174,7 +159,7 @@ export class Allocator implements Reaction {
 
   #serviceSeen(service: Service): void {
     claimEndpoint(service, this.#resources);
-    this.#dirty.service.add(service.id);
+    this.#work.add('service', [service.id]);
   }
 
   #serviceGone(service: Service): void {
@@ -194,12 +179,12 @@ export class Allocator implements Reaction {
         this.#options.log.warn({ task: task.id, network: a.networkId, addresses: a.addresses }, 'address given twice');
     }
     if ((task.status.state === TaskState.NEW && isWanted(task)) || isPlacedWithout(task)) {
-      if (!this.#waiting.has('task', task.id)) this.#dirty.task.add(task.id);
+      if (!this.#waiting.has('task', task.id)) this.#work.add('task', [task.id]);
     }
   }
 
   #taskGone(task: Task): void {
-    this.#dirty.task.delete(task.id);
+    this.#work.delete('task', task.id);
     this.#waiting.forget('task', task.id);
     this.#freed(this.#ledger.release(taskOwner(task.id)));
   }
@@ -224,7 +209,7 @@ export class Allocator implements Reaction {
   }
 
   #retry(items: readonly Item[]): void {
-    for (const { kind, id } of items) this.#dirty[kind].add(id);
+    for (const { kind, id } of items) this.#work.add(kind, [id]);
   }
 
   // ---- what is decided -----------------------------------------------------------------------
@@ -412,8 +397,4 @@ function isPlacedWithout(task: Task): boolean {
 /** Where a manager listens; 0 for a worker. */
 function controlPort({ managerStatus }: Node): number {
   return Number(/:(\d+)$/.exec(managerStatus?.address ?? '')?.[1] ?? 0);
-}
-
-function emptySets(): Record<Allocatable, Set<string>> {
-  return { network: new Set(), node: new Set(), service: new Set(), task: new Set() };
 }

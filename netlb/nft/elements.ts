@@ -6,20 +6,17 @@ export interface ElementsDifference {
   readonly gone: readonly string[];
 }
 
-const NONE: ElementsDifference = { missing: [], gone: [] };
-
 /**
  * Elements are unique in each list. Most often both have nearly the same in the same order, for what is there is what
  * was wanted before: then one walk along both finds the few that differ, and no set of all is made.
  */
 export function differenceOf(wanted: readonly string[], now: readonly string[]): ElementsDifference {
-  if (wanted === now) return NONE;
+  if (wanted === now) return { missing: [], gone: [] };
   const { added, removed } = listDifference(now, wanted);
-  if (added.length === 0 && removed.length === 0) return NONE;
   // One that has moved is in both.
-  const [wantedRest, nowRest] = [new Set(added), new Set(removed)];
+  const [extra, lost] = [new Set(added), new Set(removed)];
   return {
-    missing: [...wantedRest].filter((element) => !nowRest.has(element)),
-    gone: [...nowRest].filter((element) => !wantedRest.has(element)),
+    missing: added.filter((element) => !lost.has(element)),
+    gone: removed.filter((element) => !extra.has(element)),
   };
 }

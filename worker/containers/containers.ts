@@ -397,5 +397,4 @@ export class Containers {
 }
 
 const isOfSwarm = ({ taskId }: StoredContainer['endpoints'][number]): boolean => taskId !== '';
-
 const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
