@@ -363,6 +363,7 @@ export class Containers {
       sandbox: shortId(record.id),
       networks: wired.map(({ endpoint }) => endpoint.networkId),
       running: record.phase === RunPhase.RUNNING,
+      awaited: record.phase === RunPhase.STARTING || record.phase === RunPhase.RUNNING,
     });
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { deferred } from '../../lib/async.js';
+import { deferred, yieldToLoop } from '../../lib/async.js';
 import { ManualClock } from '../../lib/clock.js';
 import { type Logger, silentLogger } from '../../lib/log.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Sandbox } from '../../netlb/state.js';
@@ -49,11 +49,15 @@ function ground(wanted: string[] = [], log: Logger = silentLogger) {
     wanted,
     changes: 0,
     state: {} as Partial<DesiredState>,
+    rest: 0,
     computing: (): Iterable<void> => [],
     answer: async (): Promise<ApplyReport> => ({ problems: [], operations: 0, details: () => ({}) }),
   };
   const controller = new NetworkController({
     plane: {
+      get rest() {
+        return world.rest;
+      },
       apply: (state) => {
         applied.push(state);
         return world.answer();
@@ -75,11 +79,62 @@ function ground(wanted: string[] = [], log: Logger = silentLogger) {
   return { world, controller, end };
 }
 
+/** Until what was just asked for is done, or waits for time to go on. */
+async function resting(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await yieldToLoop();
+}
+
 describe('NetworkController', () => {
   it('makes one apply of the changes of one turn', async () => {
     const { world, controller, end } = ground();
     await Promise.all([controller.changed(), controller.changed(), controller.changed()]);
     expect(world.applied).toHaveLength(1);
+    await end();
+  });
+
+  it('gathers changes while the plane rests', async () => {
+    const { world, controller, end } = ground();
+    world.rest = 40;
+    const first = controller.changed();
+    await resting();
+    await world.clock.advance(39);
+    const second = controller.changed();
+    expect(world.applied).toHaveLength(0);
+    await world.clock.advance(1);
+    await Promise.all([first, second]);
+    expect(world.applied).toHaveLength(1);
+    await end();
+  });
+
+  it.each([
+    ['before the rest', 0],
+    ['in the middle of it', 20],
+  ])('does not rest when a task waits for its namespace - %s', async (_, after) => {
+    const { world, controller, end } = ground(['t1']);
+    world.rest = 40;
+    const waiting = after === 0 ? controller.sandbox(local('t1', TaskState.PREPARING)) : undefined;
+    const start = world.clock.now();
+    const applied = controller.changed();
+    await resting();
+    await world.clock.advance(after);
+    expect(waiting ?? controller.sandbox(local('t1', TaskState.PREPARING))).toEqual({ state: 'pending' });
+    await applied;
+    expect(world.clock.now() - start).toBe(after);
+    expect(controller.sandbox(local('t1', TaskState.PREPARING))).toEqual({ state: 'ready' });
+    await end();
+  });
+
+  it('rests for a container that nobody has started yet', async () => {
+    const { world, controller, end } = ground();
+    world.rest = 40;
+    const view = () => controller.view({ sandbox: 'c1', networks: [], running: false, awaited: false });
+    const applied = controller.changed();
+    await resting();
+    expect(view()).toEqual({ state: 'pending' });
+    await resting();
+    expect(world.applied).toHaveLength(0);
+    await world.clock.advance(40);
+    await applied;
     await end();
   });
 

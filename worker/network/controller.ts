@@ -7,12 +7,14 @@ import { Slices } from '../../lib/slices.js';
 import type { Steps } from '../../lib/steps.js';
 import type { ApplyProblem, ApplyReport, DesiredState } from '../../netlb/state.js';
 import { TaskState } from '../../proto/gen/index.js';
-import { isTerminal, type LocalTask, sandboxId } from '../agent/local-task.js';
+import { isTerminal, type LocalTask, needsSandbox, sandboxId } from '../agent/local-task.js';
 import type { SandboxView } from '../agent/next-step.js';
 import { Wake } from '../wake.js';
 
 /** What NetworkPlane is used for here. */
 export interface Plane {
+  /** Milliseconds for which it is better to gather changes, when nothing waits for them. */
+  readonly rest: number;
   apply(desired: DesiredState): Promise<ApplyReport>;
 }
 
@@ -33,6 +35,8 @@ export interface Housed {
   /** Ids of the networks that it is to have endpoints in. */
   readonly networks: readonly string[];
   readonly running: boolean;
+  /** Whether it is waited for until it is ready: of what has not been started yet the namespace may be yet to come. */
+  readonly awaited: boolean;
 }
 
 /** Why the network is to change, for the log. */
@@ -53,6 +57,9 @@ export const NETWORK_PATIENCE_MS = 30_000;
 export class NetworkController {
   readonly #options: NetworkControllerOptions;
   readonly #wake = new Wake();
+  /** Namespaces that were found not ready by who waits for them, since the last state was computed. */
+  readonly #awaited = new Set<string>();
+  #endRest: () => void = () => {};
   readonly #backoff = new Backoff({ initial: 200, max: 10_000 });
   /** Those who wait for an apply that has not begun yet, or for one more after one that failed. */
   #waiting: Deferred<void> = deferred();
@@ -106,11 +113,13 @@ export class NetworkController {
   }
 
   /** The network namespace of a task. */
-  sandbox({ task, status }: LocalTask): SandboxView {
+  sandbox(local: LocalTask): SandboxView {
+    const { task, status } = local;
     return this.view({
       sandbox: sandboxId(task),
       networks: task.networks.map(({ networkId }) => networkId),
       running: status.state >= TaskState.RUNNING && !isTerminal(status.state),
+      awaited: needsSandbox(local),
     });
   }
 
@@ -118,7 +127,7 @@ export class NetworkController {
    * What is to start is kept by any problem of its sandbox, of a network that it is to have an endpoint in, or of
    * the node; what runs by its sandbox's alone.
    */
-  view({ sandbox, networks, running }: Housed): SandboxView {
+  view({ sandbox, networks, running, awaited }: Housed): SandboxView {
     const relevant = ({ subject: { kind, id } }: ApplyProblem) => {
       if (kind === 'sandbox') return id === sandbox;
       if (kind === 'encryption') return !running && networks.some((network) => this.#encrypted.has(network));
@@ -132,7 +141,12 @@ export class NetworkController {
     }
     // A container's namespace may have been there before it was attached.
     const made = this.#sandboxes.get(sandbox);
-    return { state: made && networks.every((id) => made.has(id)) ? 'ready' : 'pending' };
+    if (made && networks.every((id) => made.has(id))) return { state: 'ready' };
+    if (awaited) {
+      this.#awaited.add(sandbox);
+      this.#endRest();
+    }
+    return { state: 'pending' };
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -141,6 +155,7 @@ export class NetworkController {
       await this.#wake.wait(signal);
       // What changes in the same turn of the loop, many tasks for instance, is one apply.
       await yieldToLoop();
+      await this.#rest(signal);
       if (signal.aborted) break;
       cancelRetry();
       const applied = this.#waiting;
@@ -156,12 +171,29 @@ export class NetworkController {
     this.#cancelExpiry();
   }
 
+  /** Gathers changes for a moment, unless a task or container waits for its namespace, or until one does. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock, plane } = this.#options;
+    if (plane.rest === 0 || this.#awaited.size > 0 || signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(plane.rest, resolve);
+      this.#endRest = () => {
+        cancel();
+        resolve();
+      };
+      signal.addEventListener('abort', this.#endRest, { once: true });
+    });
+    signal.removeEventListener('abort', this.#endRest);
+    this.#endRest = () => {};
+  }
+
   /** @returns whether the plane could work at all */
   async #apply(): Promise<boolean> {
     const { plane, desired, log } = this.#options;
     const changeIds = this.#changeIds;
     const sequence = this.#sequence;
     this.#changeIds = new Set();
+    this.#awaited.clear();
     const state = await new Slices().run(desired());
     try {
       const report = await plane.apply(state);
