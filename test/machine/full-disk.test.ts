@@ -46,12 +46,14 @@ describe('in a swarm', () => {
       'greedy',
       '--restart-condition',
       'none',
+      '--stop-grace-period',
+      '1s',
       IMAGE,
       ...FILL_AND_STAY,
     );
     await untilFull();
     await machine.run('service', 'rm', 'greedy');
-    await until('there is room again', 30, async () => !isFull() || undefined);
+    await until('there is room again', 60, async () => !isFull() || undefined);
     await machine.run('service', 'create', '--quiet', '--name', 'modest', IMAGE, 'sleep', '600');
     expect(await machine.run('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).toBe('modest 1/1\n');
   });
