@@ -34,7 +34,7 @@ import { checkMac, networkMode } from './endpoints.js';
 import { chooseGatewayBridge } from './gateway-bridge.js';
 import { networksOf, Quarters } from './housing.js';
 import { gatewayBridgeAddresses, machineClaims, machineLinks } from './machine.js';
-import { checkName, newLocalId, shortId } from './names.js';
+import { checkName, isLocalId, newLocalId, shortId } from './names.js';
 import { claimsOf, LocalNetworks } from './networks.js';
 import { exposedPort } from './ports.js';
 import { findRef, type Named } from './refs.js';
@@ -398,4 +398,3 @@ export class Containers {
 }
 
 const isOfSwarm = ({ taskId }: StoredContainer['endpoints'][number]): boolean => taskId !== '';
-const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);

@@ -6,6 +6,8 @@ export function newLocalId(): string {
   return randomBytes(32).toString('hex');
 }
 
+export const isLocalId = (id: string): boolean => /^[0-9a-f]{64}$/.test(id);
+
 /** How many digits of an id people see. */
 export const SHORT_ID = 12;
 
