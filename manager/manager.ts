@@ -5,7 +5,6 @@ import type { Logger } from '../lib/log.js';
 import {
   AttachmentsService,
   ControlService,
-  DispatcherService,
   InspectionBrokerService,
   InspectionsService,
   JoinService,
@@ -25,6 +24,7 @@ import { controlHandlers } from './control/handlers.js';
 import { loggedControl } from './control/logged.js';
 import { Dependencies } from './dependencies/dependencies.js';
 import { Dispatcher } from './dispatcher/dispatcher.js';
+import { SharingDispatcherService } from './dispatcher/shared-change.js';
 import { type ManagerFigures, storeFigures } from './figures.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
@@ -267,7 +267,7 @@ export class Manager {
   registerRemote(server: RpcServer): void {
     const { clock, log } = this.#options;
     const join = joinHandlers({ store: this.#store, clock, log: part(log, 'join'), managers: this.#roster });
-    server.add(DispatcherService, this.#dispatcher.handlers);
+    server.add(SharingDispatcherService, this.#dispatcher.handlers);
     server.add(JoinService, routedJoin(join, this.#leader));
     server.add(LogBrokerService, this.#broker.handlers());
     const nodeOf = (sessionId: string, context: CallContext) => this.#dispatcher.nodeOf(sessionId, context);

@@ -69,7 +69,7 @@ test('a message names the calls that it comes from; what a node tells of itself 
   }, 'call1');
   await observed(addTask('a', own.id), 'call2');
   const stream = assigner.open(own.id, { value: 0 });
-  expect(stream.complete().changeIds).toEqual([]);
+  expect(stream.complete().changeIds).toEqual(['call2']);
   await observed(addTask('bb', other.id), 'call3');
   expect(stream.next()?.changeIds).toEqual(['call3']);
   await observed((draft) => {
@@ -81,4 +81,26 @@ test('a message names the calls that it comes from; what a node tells of itself 
     changeIds: [],
   });
   stop.abort();
+});
+
+test('a complete set names the latest calls that its tasks come from, a few at most', async () => {
+  const store = await openTestStore();
+  const node = testNode('node1');
+  await store.update((draft) => [draft.create('cluster', testCluster()), draft.create('node', node)]);
+  const addTask = (id: string) => (draft: WriteView) => {
+    const task = newTask(testService('web', 1), {
+      id,
+      slot: 1,
+      nodeId: node.id,
+      desiredState: TaskState.RUNNING,
+      now: 0,
+    });
+    draft.create('task', withStatus(task, { ...task.status, state: TaskState.RUNNING }));
+  };
+  for (let i = 0; i < 40; i++) await store.update(addTask(`task${i}`), `call${i}`);
+  await store.update(addTask('later'), 'call0');
+  const assigner = new Assigner({ store, clock: new ManualClock(), log: silentLogger, wake: () => {} }, store.view());
+  const { changeIds } = assigner.open(node.id, { value: 0 }).complete();
+  expect(changeIds.slice(0, 3)).toEqual(['call0', 'call39', 'call38']);
+  expect(changeIds).toHaveLength(32);
 });

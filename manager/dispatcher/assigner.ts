@@ -18,6 +18,7 @@ import { isEvent, type ReadView, type Store, type StoreEvent } from '../store/st
 import { type AssignmentSource, AssignmentStream, type Sequence } from './assignment-stream.js';
 import { Directory, type Topic } from './directory.js';
 import { DRAIN_TIMEOUT, Drains, type DrainTimeouts, type Overdue, UNHEALTHY_DRAIN_TIMEOUT } from './drain.js';
+import { Item } from './item.js';
 import { NetworkMembers } from './network-members.js';
 import { networkRecord, nodeEndpoints, serviceNetworks, serviceRecord, taskEndpoints } from './records.js';
 
@@ -36,9 +37,9 @@ export interface AssignerOptions {
  * others hear of a task that is to stop before its own node does.
  */
 export class Assigner implements AssignmentSource {
-  readonly directory = new Directory((topic, kind, id) => {
+  readonly directory = new Directory((topic, item) => {
     for (const stream of this.#subscribers.get(topic) ?? [])
-      this.#changed(stream, () => stream.changed(kind, id, this.#changeId));
+      this.#changed(stream, () => stream.changed(item, this.#changeId));
   });
   readonly #options: AssignerOptions;
   readonly #tasks = new Map<string, Task>();
@@ -188,7 +189,7 @@ export class Assigner implements AssignmentSource {
   #release(taskIds: readonly string[]): void {
     for (const id of taskIds) {
       const stream = this.#streams.get(this.#tasks.get(id)?.nodeId ?? '');
-      if (stream) this.#changed(stream, () => stream.changed('task', id));
+      if (stream) this.#changed(stream, () => stream.changed(new Item('task', id)));
     }
   }
 
@@ -338,8 +339,9 @@ export class Assigner implements AssignmentSource {
   }
 
   #fileSeen(kind: 'secret' | 'config', id: string): void {
+    const item = new Item(kind, id);
     for (const stream of this.#streams.values()) {
-      if (stream.knows(kind, id)) this.#changed(stream, () => stream.changed(kind, id));
+      if (stream.knows(kind, id)) this.#changed(stream, () => stream.changed(item));
     }
   }
 }

@@ -7,17 +7,15 @@ import {
   AssignmentChangeAction,
   type AssignmentsMessage,
   AssignmentsMessageType,
-  Config,
-  EndpointRecord,
-  NetworkKeyRing,
-  NetworkRecord,
-  Secret,
-  ServiceRecord,
-  Task,
+  type Config,
+  type NetworkKeyRing,
+  type Secret,
+  type Task,
   TaskState,
 } from '../../proto/gen/index.js';
 import { occupiesNode } from '../common/tasks.js';
-import { type Directory, type ItemKind, networkOf, sandboxesOf, type Topic } from './directory.js';
+import { type Directory, type Reason, sandboxesOf, type Topic } from './directory.js';
+import { Item } from './item.js';
 
 /** Where a stream looks up what it is to say, at the moment at which it says it. */
 export interface AssignmentSource {
@@ -35,14 +33,14 @@ export interface Sequence {
   value: number;
 }
 
-type Key = `${ItemKind | 'sandboxes'}:${string}`;
 const NETWORK = 'network:';
+const KEYS = new Item('keys', '');
 /** More than this at once nobody follows: a message stays small, whatever many tasks come from. */
 const MAX_CHANGE_IDS = 32;
 
 /**
  * What one connected node has to know: its tasks with their secrets and configs, and all of the
- * networks in which it has an endpoint. Changes are noted by key only; a message is made of the
+ * networks in which it has an endpoint. It is noted only what has changed; a message is made of the
  * newest state of each, so what changes twice before it is sent is sent once.
  */
 export class AssignmentStream {
@@ -51,11 +49,12 @@ export class AssignmentStream {
   readonly #sequence: Sequence;
   readonly #onSubscription: (topic: Topic, subscribed: boolean) => void;
   /** Why it knows of a network, secret or config: ids of tasks, or the node's own; of sandboxes: the network's. */
-  readonly #reasons = new Map<Key, Set<string>>();
+  readonly #reasons = new Map<string, Set<string>>();
   /** What gives reasons, so that they can be taken back. */
-  readonly #given = new Map<string, readonly Key[]>();
+  readonly #given = new Map<string, readonly Reason[]>();
   readonly #sentTasks = new Map<string, Task>();
-  readonly #changed = new Set<Key>();
+  /** By key. */
+  readonly #changed = new Map<string, Item>();
   /** Of operators' calls that the changes come from. */
   readonly #changeIds = new Set<string>();
   /** Clock of the key ring that the node has; 0: none. */
@@ -91,19 +90,19 @@ export class AssignmentStream {
       id,
       active
         ? [
-            ...networks.map(({ networkId }): Key => `network:${networkId}`),
-            ...(spec?.container.secrets ?? []).map((file): Key => `secret:${file.id}`),
-            ...(spec?.container.configs ?? []).map((file): Key => `config:${file.id}`),
+            ...networks.map(({ networkId }): Reason => `network:${networkId}`),
+            ...(spec?.container.secrets ?? []).map((file): Reason => `secret:${file.id}`),
+            ...(spec?.container.configs ?? []).map((file): Reason => `config:${file.id}`),
           ]
         : [],
     );
     if (active) for (const { networkId } of networks) this.#house(networkId);
-    this.changed('task', id);
+    this.changed(new Item('task', id));
   }
 
   /** To the end: a task that is replaced would else have all sandboxes taken away and told again. */
   #house(networkId: string): void {
-    const isIngress = this.#source.directory.network(networkId)?.ingress;
+    const isIngress = this.#source.directory.network(networkId)?.record.ingress;
     if (isIngress && this.knows('network', networkId)) this.#giveReasons(networkId, [`sandboxes:${networkId}`]);
   }
 
@@ -111,20 +110,20 @@ export class AssignmentStream {
   setOwnNetworks(networkIds: readonly string[]): void {
     this.#giveReasons(
       this.nodeId,
-      networkIds.map((id): Key => `network:${id}`),
+      networkIds.map((id): Reason => `network:${id}`),
     );
   }
 
   /** @param changeId of the operator's call that it comes from; empty: of none */
-  changed(kind: ItemKind, id: string, changeId = ''): void {
-    this.#changed.add(`${kind}:${id}`);
+  changed(item: Item, changeId = ''): void {
+    this.#changed.set(item.key, item);
     this.#causedBy(changeId);
-    if (kind === 'network') this.keysChanged();
+    if (item.kind === 'network') this.keysChanged();
   }
 
   /** The keys of encrypted networks, or whether the node needs them, may be others now. */
   keysChanged(): void {
-    this.#changed.add('keys:');
+    this.#changed.set(KEYS.key, KEYS);
   }
 
   knows(kind: 'network' | 'sandboxes' | 'secret' | 'config', id: string): boolean {
@@ -153,16 +152,17 @@ export class AssignmentStream {
     return !this.#ended;
   }
 
-  /** The first message: all there is, which comes from every call there ever was. */
+  /** The first message: all there is. Of the calls that it comes from, the latest that the node's tasks come from are named. */
   complete(): AssignmentsMessage {
     const { changes } = this.#take();
+    const changeIds = latestChangeIds(this.#sentTasks.values());
     this.#sequence.value++;
     return {
       type: AssignmentsMessageType.COMPLETE,
       appliesTo: 0,
       resultsIn: this.#sequence.value,
       changes: changes.filter((change) => change.action === AssignmentChangeAction.UPDATE),
-      changeIds: [],
+      changeIds,
     };
   }
 
@@ -181,9 +181,8 @@ export class AssignmentStream {
 
   #take(): { readonly changes: AssignmentChange[]; readonly changeIds: string[] } {
     const changes: AssignmentChange[] = [];
-    for (const key of this.#changed) {
-      const at = key.indexOf(':');
-      const change = this.#change(key.slice(0, at) as ItemKind, key.slice(at + 1));
+    for (const item of this.#changed.values()) {
+      const change = this.#change(item);
       if (change) changes.push(change);
     }
     this.#changed.clear();
@@ -192,48 +191,49 @@ export class AssignmentStream {
     return { changes, changeIds };
   }
 
-  #change(kind: ItemKind, id: string): AssignmentChange | undefined {
+  #change(item: Item): AssignmentChange | undefined {
+    const { kind, id } = item;
     const { directory } = this.#source;
-    if (kind === 'task') return this.#taskChange(id);
-    if (kind === 'keys') return this.#keysChange();
-    if (kind === 'network') {
-      const network = this.knows('network', id) ? directory.network(id) : undefined;
-      return changeOf(network, { network: network ?? NetworkRecord.create({ id }) });
+    switch (kind) {
+      case 'task':
+        return this.#taskChange(item);
+      case 'keys':
+        return this.#keysChange();
+      case 'network': {
+        const network = directory.network(id);
+        return network && this.#reasons.has(item.key) ? network.change : item.removal;
+      }
+      case 'endpoint': {
+        const endpoint = directory.endpoint(id);
+        return endpoint && this.#reasons.has(endpoint.reason) ? endpoint.change : item.removal;
+      }
+      case 'service': {
+        const service = directory.service(id);
+        return service?.reasons.some((reason) => this.#reasons.has(reason)) ? service.change : item.removal;
+      }
+      case 'secret': {
+        const secret = this.#reasons.has(item.key) ? this.#source.secret(id) : undefined;
+        return secret ? updateOf({ secret }) : item.removal;
+      }
+      case 'config': {
+        const config = this.#reasons.has(item.key) ? this.#source.config(id) : undefined;
+        return config ? updateOf({ config }) : item.removal;
+      }
     }
-    if (kind === 'endpoint') {
-      const endpoint = this.#knowsEndpoint(id) ? directory.endpoint(id) : undefined;
-      return changeOf(endpoint, { endpoint: endpoint ?? EndpointRecord.create({ id }) });
-    }
-    if (kind === 'service') {
-      const isKnown = directory.networksOfService(id).some((network) => this.knows('network', network));
-      const service = isKnown ? directory.service(id) : undefined;
-      return changeOf(service, { service: service ?? ServiceRecord.create({ id }) });
-    }
-    if (kind === 'secret') {
-      const secret = this.knows('secret', id) ? this.#source.secret(id) : undefined;
-      return changeOf(secret, { secret: secret ?? Secret.create({ id }) });
-    }
-    const config = this.knows('config', id) ? this.#source.config(id) : undefined;
-    return changeOf(config, { config: config ?? Config.create({ id }) });
   }
 
-  #knowsEndpoint(id: string): boolean {
-    const networkId = networkOf(id);
-    return this.knows(this.#source.directory.isSandbox(id) ? 'sandboxes' : 'network', networkId);
-  }
-
-  #taskChange(id: string): AssignmentChange | undefined {
+  #taskChange({ id, removal }: Item): AssignmentChange | undefined {
     const task = this.#source.task(id);
     const sent = this.#sentTasks.get(id);
     if (!task || task.nodeId !== this.nodeId || task.status.state < TaskState.ASSIGNED) {
       this.#sentTasks.delete(id);
-      return sent && changeOf(undefined, { task: Task.create({ id }) });
+      return sent && removal;
     }
     // What the node has reported itself is no news to it.
     if (sent && isDeepStrictEqual({ ...sent, meta: task.meta, status: task.status }, task)) return undefined;
     this.#sentTasks.set(id, task);
     this.#causedBy(task.meta.changeId);
-    return changeOf(task, { task });
+    return updateOf({ task });
   }
 
   /** Only who has an endpoint in an encrypted network gets them. */
@@ -241,17 +241,15 @@ export class AssignmentStream {
     const networks = [...this.#reasons.keys()].flatMap((key) =>
       key.startsWith(NETWORK) ? (this.#source.directory.network(key.slice(NETWORK.length)) ?? []) : [],
     );
-    const isNeeded = networks.some(({ driverOptions }) => isEncrypted(driverOptions));
+    const isNeeded = networks.some(({ record }) => isEncrypted(record.driverOptions));
     const clock = isNeeded ? this.#source.networkKeys().clock : 0;
     if (clock === this.#sentKeys) return undefined;
     this.#sentKeys = clock;
-    return clock === 0
-      ? changeOf(undefined, { networkKeys: NetworkKeyRing.create() })
-      : changeOf(clock, { networkKeys: this.#source.networkKeys() });
+    return clock === 0 ? KEYS.removal : updateOf({ networkKeys: this.#source.networkKeys() });
   }
 
   /** Replaces the reasons that an owner gives. What gets its first or loses its last one has changed. */
-  #giveReasons(owner: string, keys: readonly Key[]): void {
+  #giveReasons(owner: string, keys: readonly Reason[]): void {
     const before = this.#given.get(owner) ?? [];
     if (keys.length > 0) this.#given.set(owner, keys);
     else this.#given.delete(owner);
@@ -273,26 +271,36 @@ export class AssignmentStream {
     }
   }
 
-  #flip(key: Key, known: boolean): void {
-    const id = key.slice(key.indexOf(':') + 1);
-    if (key.startsWith('sandboxes:')) {
+  #flip(reason: Reason, known: boolean): void {
+    const at = reason.indexOf(':');
+    const [kind, id] = [reason.slice(0, at) as 'network' | 'sandboxes' | 'secret' | 'config', reason.slice(at + 1)];
+    if (kind === 'sandboxes') {
       this.#tellOf(sandboxesOf(id), known);
       return;
     }
-    this.#changed.add(key);
-    if (!key.startsWith(NETWORK)) return;
-    this.keysChanged();
+    this.changed(new Item(kind, id));
+    if (kind !== 'network') return;
     this.#tellOf(id, known);
     if (!known) this.#giveReasons(id, []);
   }
 
   #tellOf(topic: Topic, known: boolean): void {
-    for (const [kind, id] of this.#source.directory.itemsOf(topic)) this.changed(kind, id);
+    for (const item of this.#source.directory.itemsOf(topic)) this.changed(item);
     this.#onSubscription(topic, known);
   }
 }
 
-function changeOf(present: unknown, item: Partial<Assignment>): AssignmentChange {
-  const action = present === undefined ? AssignmentChangeAction.REMOVE : AssignmentChangeAction.UPDATE;
-  return { action, assignment: Assignment.create(item) };
+/** Of operators' calls that the tasks come from: those first whose tasks have been written last. */
+function latestChangeIds(tasks: Iterable<Task>): string[] {
+  const written = new Map<string, number>();
+  for (const { meta } of tasks) {
+    const { changeId, version } = meta;
+    if (changeId !== '') written.set(changeId, Math.max(version, written.get(changeId) ?? 0));
+  }
+  const latest = [...written].sort(([, a], [, b]) => b - a);
+  return latest.slice(0, MAX_CHANGE_IDS).map(([id]) => id);
+}
+
+function updateOf(item: Partial<Assignment>): AssignmentChange {
+  return { action: AssignmentChangeAction.UPDATE, assignment: Assignment.create(item) };
 }

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { EndpointRecord, NetworkRecord, ServiceRecord } from '../../proto/gen/index.js';
-
-/** What a stream can be told of. An endpoint's id begins with its network's. */
-export type ItemKind = 'task' | 'network' | 'endpoint' | 'service' | 'secret' | 'config' | 'keys';
+import { Assignment, type EndpointRecord, type NetworkRecord, type ServiceRecord } from '../../proto/gen/index.js';
+import { Item } from './item.js';
+import { type SharedChange, update } from './shared-change.js';
 
 /**
  * Who is told of a record: the nodes of a network, or those of them that house tasks of the ingress network. Only
@@ -13,44 +12,60 @@ export type Topic = string;
 /** Of all in the ingress network that is a node's own. */
 export const sandboxesOf = (networkId: string): Topic => `sandboxes of ${networkId}`;
 
+/** Why a node is told of something: it has something in a network or houses published tasks, or a task there uses the file. */
+export type Reason = `${'network' | 'sandboxes' | 'secret' | 'config'}:${string}`;
+
 /** Called for each record that has changed, with the topic whose nodes have to know. */
-export type OnChange = (topic: Topic, kind: ItemKind, id: string) => void;
+export type OnChange = (topic: Topic, item: Item) => void;
+
+/** A record, and what all nodes that have to know it are told. */
+interface Shared<R> {
+  readonly item: Item;
+  readonly record: R;
+  readonly change: SharedChange;
+}
+
+interface SharedEndpoint extends Shared<EndpointRecord> {
+  readonly topic: Topic;
+  /** Whether it is a node's ingress_sbox. */
+  readonly isSandbox: boolean;
+  /** Without it a node has nothing to do with it. */
+  readonly reason: Reason;
+}
+
+interface SharedService extends Shared<ServiceRecord> {
+  readonly networks: readonly string[];
+  /** Without any of them a node has nothing to do with it. */
+  readonly reasons: readonly Reason[];
+}
 
 /**
  * The records that nodes share, by network: which endpoints and services a network has. All nodes of
- * a network see the same records, so they are kept once; a record that stays the same is no change.
+ * a network see the same records, so they are kept, and encoded, once; a record that stays the same is no change.
  */
 export class Directory {
   readonly #onChange: OnChange;
-  readonly #networks = new Map<string, NetworkRecord>();
-  readonly #endpoints = new Map<Topic, Map<string, EndpointRecord>>();
+  readonly #networks = new Map<string, Shared<NetworkRecord>>();
+  readonly #endpoints = new Map<string, SharedEndpoint>();
+  readonly #endpointsOf = new Map<Topic, Map<string, Item>>();
   readonly #owned = new Map<string, readonly EndpointRecord[]>();
-  readonly #services = new Map<string, { readonly record: ServiceRecord; readonly networks: readonly string[] }>();
-  readonly #servicesOf = new Map<string, Set<string>>();
+  readonly #services = new Map<string, SharedService>();
+  readonly #servicesOf = new Map<string, Map<string, Item>>();
 
   constructor(onChange: OnChange) {
     this.#onChange = onChange;
   }
 
-  network(id: string): NetworkRecord | undefined {
+  network(id: string): Shared<NetworkRecord> | undefined {
     return this.#networks.get(id);
   }
 
-  endpoint(id: string): EndpointRecord | undefined {
-    return this.#endpoints.get(this.#topicOf(id))?.get(id);
+  endpoint(id: string): SharedEndpoint | undefined {
+    return this.#endpoints.get(id);
   }
 
-  /** Whether an endpoint is the ingress_sbox of a node. */
-  isSandbox(id: string): boolean {
-    return this.#topicOf(id) !== networkOf(id);
-  }
-
-  service(id: string): ServiceRecord | undefined {
-    return this.#services.get(id)?.record;
-  }
-
-  networksOfService(id: string): readonly string[] {
-    return this.#services.get(id)?.networks ?? [];
+  service(id: string): SharedService | undefined {
+    return this.#services.get(id);
   }
 
   /** Endpoints of a task or node. */
@@ -59,17 +74,20 @@ export class Directory {
   }
 
   /** All of a topic: of a network its own record, its endpoints, its services. */
-  *itemsOf(topic: Topic): Iterable<readonly [ItemKind, string]> {
-    if (this.#networks.has(topic)) yield ['network', topic];
-    for (const id of this.#endpoints.get(topic)?.keys() ?? []) yield ['endpoint', id];
-    for (const id of this.#servicesOf.get(topic) ?? []) yield ['service', id];
+  *itemsOf(topic: Topic): Iterable<Item> {
+    const network = this.#networks.get(topic);
+    if (network) yield network.item;
+    yield* this.#endpointsOf.get(topic)?.values() ?? [];
+    yield* this.#servicesOf.get(topic)?.values() ?? [];
   }
 
   setNetwork(id: string, record: NetworkRecord | undefined): void {
-    if (isDeepStrictEqual(this.#networks.get(id), record)) return;
-    if (record) this.#networks.set(id, record);
+    const before = this.#networks.get(id);
+    if (isDeepStrictEqual(before?.record, record)) return;
+    const item = before?.item ?? new Item('network', id);
+    if (record) this.#networks.set(id, { item, record, change: update(Assignment.create({ network: record })) });
     else this.#networks.delete(id);
-    this.#onChange(id, 'network', id);
+    this.#onChange(id, item);
   }
 
   /** Replaces all endpoints of a task or node. */
@@ -87,47 +105,49 @@ export class Directory {
     const before = this.#services.get(id);
     const same = isDeepStrictEqual(before?.record, record) && isDeepStrictEqual(before?.networks ?? [], networks);
     if (same) return;
-    for (const network of before?.networks ?? []) this.#servicesOf.get(network)?.delete(id);
-    if (record) this.#services.set(id, { record, networks });
-    else this.#services.delete(id);
-    for (const network of record ? networks : []) {
-      const services = this.#servicesOf.get(network);
-      if (services) services.add(id);
-      else this.#servicesOf.set(network, new Set([id]));
-    }
-    for (const network of new Set([...(before?.networks ?? []), ...networks])) this.#onChange(network, 'service', id);
+    const item = before?.item ?? new Item('service', id);
+    for (const network of before?.networks ?? []) leave(this.#servicesOf, network, id);
+    if (record) {
+      const reasons = networks.map((network): Reason => `network:${network}`);
+      const change = update(Assignment.create({ service: record }));
+      this.#services.set(id, { item, record, networks, reasons, change });
+    } else this.#services.delete(id);
+    for (const network of record ? networks : []) enter(this.#servicesOf, network, item);
+    for (const network of new Set([...(before?.networks ?? []), ...networks])) this.#onChange(network, item);
   }
 
   #putEndpoint(record: EndpointRecord): void {
     const { id, networkId, taskId } = record;
-    const isSandbox = taskId === '' && this.#networks.get(networkId)?.ingress === true;
+    const before = this.#endpoints.get(id);
+    if (isDeepStrictEqual(before?.record, record)) return;
+    const inIngress = this.#networks.get(networkId)?.record.ingress === true;
+    const isSandbox = before?.isSandbox ?? (taskId === '' && inIngress);
     const topic = isSandbox ? sandboxesOf(networkId) : networkId;
-    let endpoints = this.#endpoints.get(topic);
-    if (!endpoints) {
-      endpoints = new Map();
-      this.#endpoints.set(topic, endpoints);
-    }
-    if (isDeepStrictEqual(endpoints.get(id), record)) return;
-    endpoints.set(id, record);
-    this.#onChange(topic, 'endpoint', id);
+    const item = before?.item ?? new Item('endpoint', id);
+    const reason: Reason = `${isSandbox ? 'sandboxes' : 'network'}:${networkId}`;
+    const change = update(Assignment.create({ endpoint: record }));
+    this.#endpoints.set(id, { item, record, topic, isSandbox, reason, change });
+    enter(this.#endpointsOf, topic, item);
+    this.#onChange(topic, item);
   }
 
   #removeEndpoint(id: string): void {
-    const topic = this.#topicOf(id);
-    const endpoints = this.#endpoints.get(topic);
-    if (!endpoints?.delete(id)) return;
-    if (endpoints.size === 0) this.#endpoints.delete(topic);
-    this.#onChange(topic, 'endpoint', id);
-  }
-
-  #topicOf(endpointId: string): Topic {
-    const networkId = networkOf(endpointId);
-    const sandboxes = sandboxesOf(networkId);
-    return this.#endpoints.get(sandboxes)?.has(endpointId) ? sandboxes : networkId;
+    const before = this.#endpoints.get(id);
+    if (!before) return;
+    this.#endpoints.delete(id);
+    leave(this.#endpointsOf, before.topic, id);
+    this.#onChange(before.topic, before.item);
   }
 }
 
-/** The network of an endpoint, by the endpoint's id. */
-export function networkOf(endpointId: string): string {
-  return endpointId.slice(0, endpointId.indexOf('/'));
+function enter(items: Map<Topic, Map<string, Item>>, topic: Topic, item: Item): void {
+  const known = items.get(topic);
+  if (known) known.set(item.id, item);
+  else items.set(topic, new Map([[item.id, item]]));
+}
+
+function leave(items: Map<Topic, Map<string, Item>>, topic: Topic, id: string): void {
+  const known = items.get(topic);
+  known?.delete(id);
+  if (known?.size === 0) items.delete(topic);
 }

@@ -5,14 +5,7 @@ import { onTestFinished } from 'vitest';
 import { systemClock } from '../../lib/clock.js';
 import { newId } from '../../lib/ids.js';
 import { type Logger, silentLogger } from '../../lib/log.js';
-import {
-  AttachmentsService,
-  DispatcherService,
-  type Service,
-  type ServiceSpec,
-  type Task,
-  TaskState,
-} from '../../proto/gen/index.js';
+import { AttachmentsService, type Service, type ServiceSpec, type Task, TaskState } from '../../proto/gen/index.js';
 import { RpcServer } from '../../proto/rpc/server.js';
 import { Allocator } from '../allocator/allocator.js';
 import { Attachments } from '../attachments/attachments.js';
@@ -21,6 +14,7 @@ import { isWanted } from '../common/tasks.js';
 import { Dependencies } from '../dependencies/dependencies.js';
 import { Dispatcher } from '../dispatcher/dispatcher.js';
 import type { DrainTimeouts } from '../dispatcher/drain.js';
+import { SharingDispatcherService } from '../dispatcher/shared-change.js';
 import { newGroup } from '../identity.js';
 import { authenticate } from '../join/authenticate.js';
 import { sha256 } from '../join/tokens.js';
@@ -159,7 +153,7 @@ export class TestSwarm {
       dispatcher,
     ];
     this.#running = Promise.all(loops.map((loop) => loop.run(this.#ending.signal)));
-    this.#server.add(DispatcherService, dispatcher.handlers);
+    this.#server.add(SharingDispatcherService, dispatcher.handlers);
     const nodeOf: Dispatcher['nodeOf'] = (sessionId, context) => dispatcher.nodeOf(sessionId, context);
     this.#server.add(AttachmentsService, new Attachments({ ...options, nodeOf }).handlers);
     await this.#server.listen(`unix://${this.#folder}/sock`);
