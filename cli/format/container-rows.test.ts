@@ -62,11 +62,6 @@ describe('ps', () => {
     expect(containerRow(web, NOW, true).CreatedAt).toMatch(/^2026-11-2\d \d\d:57:00 [+-]\d{4} \S+$/);
   });
 
-  it("rows - a task's container has the labels of its service", () => {
-    const task = { ...web, taskId: 't1', serviceId: 's1', serviceName: 'web' };
-    expect(containerRow(task, NOW, true).Label('com.docker.swarm.service.name')).toBe('web');
-  });
-
   it.each<[Partial<ContainerInfo>, string]>([
     [{ phase: ContainerPhase.CREATED }, 'Created'],
     [{ phase: ContainerPhase.RUNNING, startedAt: NOW - 500 }, 'Up Less than a second'],

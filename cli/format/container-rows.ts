@@ -15,7 +15,7 @@ const IMAGE_ID = /^sha256:[0-9a-f]{64}$/;
 /** @param now milliseconds since the epoch */
 export function containerRow(info: ContainerInfo, now: number, truncate: boolean) {
   const { container, name } = info.config;
-  const labels = labelsOf(info);
+  const { labels } = container;
   const command = info.command.join(' ');
   return {
     ID: truncate ? shortId(info.id) : info.id,
@@ -75,19 +75,6 @@ function mountText({ type, source, target }: Mount, truncate: boolean): string {
 
 function ago(now: number, since: number): string {
   return `${humanDuration(Math.max(0, now - since))} ago`;
-}
-
-/** The container's own labels; a task's container has those of its service and task too. */
-export function labelsOf({ config, taskId, serviceId, serviceName }: ContainerInfo): Readonly<Record<string, string>> {
-  if (taskId === '') return config.container.labels;
-  return {
-    ...config.container.labels,
-    'com.docker.swarm.service.id': serviceId,
-    'com.docker.swarm.service.name': serviceName,
-    'com.docker.swarm.task': '',
-    'com.docker.swarm.task.id': taskId,
-    'com.docker.swarm.task.name': config.name,
-  };
 }
 
 const STATES: Readonly<Record<ContainerPhase, string>> = {

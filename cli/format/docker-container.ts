@@ -15,7 +15,7 @@ import {
   type ResourceRequirements,
 } from '../../proto/gen/specs.js';
 import { targetText } from '../../proto/ports.js';
-import { hostIpOf, labelsOf, stateText } from './container-rows.js';
+import { hostIpOf, stateText } from './container-rows.js';
 import { dockerHealthcheck, NEVER, nonEmpty } from './docker-common.js';
 import { dockerMount } from './docker-spec.js';
 import { goMap } from './go-print.js';
@@ -148,7 +148,7 @@ function processConfig(info: ContainerInfo) {
     WorkingDir: container.dir,
     Entrypoint: orNull(container.entrypoint),
     OnBuild: null,
-    Labels: goMap(labelsOf(info)),
+    Labels: goMap(container.labels),
     Healthcheck: container.healthcheck ? dockerHealthcheck(container.healthcheck) : undefined,
     StopSignal: container.stopSignal === '' ? undefined : container.stopSignal,
     StopTimeout: container.stopGracePeriod === undefined ? undefined : container.stopGracePeriod / 1e9,

@@ -49,12 +49,12 @@ describe('containerSettings', () => {
   });
 
   it("says whose it is in labels that a service's own cannot change", () => {
-    const { labels } = containerSettings(task({ labels: { a: 'b', 'tsswarm.task.id': 'forged' } }), context);
+    const { labels } = containerSettings(task({ labels: { a: 'b', 'com.docker.swarm.task.id': 'forged' } }), context);
     expect(labels).toMatchObject({
       a: 'b',
-      'tsswarm.task.id': ID,
-      'tsswarm.service.name': 'web',
-      'tsswarm.node.id': 'node1id',
+      'com.docker.swarm.task.id': ID,
+      'com.docker.swarm.service.name': 'web',
+      'com.docker.swarm.node.id': 'node1id',
     });
   });
 

@@ -2,7 +2,7 @@ import { invalidArgument } from '../../lib/errors.js';
 import { addressOf } from '../../lib/ip.js';
 import { logSettings } from '../../lib/log-drivers.js';
 import type { FileReference, Task } from '../../proto/gen/index.js';
-import { taskName } from '../../proto/task-names.js';
+import { taskLabels, taskName } from '../../proto/task-names.js';
 import type { ContainerFile, ContainerSettings } from '../executor/executor.js';
 import type { Assignments } from './assignments.js';
 import { type Resolvers, resolverSettings } from './resolv-conf.js';
@@ -17,8 +17,6 @@ export interface SettingsContext {
   readonly files: Pick<Assignments, 'secrets' | 'configs'>;
 }
 
-/** Labels that say what a container is; a service's own labels cannot take their place. */
-const LABEL_PREFIX = 'tsswarm.';
 const DEFAULT_FILE_MODE = 0o444;
 
 /**
@@ -34,7 +32,7 @@ export function containerSettings(task: Task, context: SettingsContext): Contain
     name: taskName(task),
     hostname: expand(container.hostname) || task.id.slice(0, 12),
     stdinOnce: false,
-    labels: { ...container.labels, ...ownLabels(task) },
+    labels: { ...container.labels, ...taskLabels(task) },
     files: [
       ...container.secrets.map((ref) => secretFile(ref, context)),
       ...container.configs.filter((ref) => !ref.runtime).map((ref) => configFile(ref, context)),
@@ -53,18 +51,6 @@ export function missingFiles(task: Task, files: Pick<Assignments, 'secrets' | 'c
     ...secrets.filter((ref) => !files.secrets.has(ref.id)).map((ref) => `secret "${ref.name}"`),
     ...configs.filter((ref) => !files.configs.has(ref.id)).map((ref) => `config "${ref.name}"`),
   ];
-}
-
-function ownLabels(task: Task): Readonly<Record<string, string>> {
-  const labels = {
-    task: '',
-    'task.id': task.id,
-    'task.name': taskName(task),
-    'node.id': task.nodeId,
-    'service.id': task.serviceId,
-    'service.name': task.serviceName,
-  };
-  return Object.fromEntries(Object.entries(labels).map(([name, value]) => [`${LABEL_PREFIX}${name}`, value]));
 }
 
 function secretFile(ref: FileReference, { files }: SettingsContext): ContainerFile {

@@ -15,7 +15,7 @@ import {
   TaskState,
 } from '../../proto/gen/index.js';
 import { isHostMode } from '../../proto/ports.js';
-import { taskName } from '../../proto/task-names.js';
+import { taskLabels, taskName } from '../../proto/task-names.js';
 import type { LocalTask } from '../agent/local-task.js';
 import type { ContainerState } from '../executor/executor.js';
 import type { ContainerCheck } from '../executor/health-check.js';
@@ -79,12 +79,13 @@ export function taskInfo(
 ): ContainerInfo {
   const byId = new Map(networks.map((network) => [network.id, network]));
   const running = state?.status === 'running';
+  const { container } = task.spec;
   return ContainerInfo.create({
     id: task.id,
     config: shown(
       ContainerConfig.create({
         name: taskName(task),
-        container: task.spec.container,
+        container: { ...container, labels: { ...container.labels, ...taskLabels(task) } },
         resources: task.spec.resources,
         networks: task.networks.map(({ networkName, aliases }) =>
           ContainerNetwork.create({ network: networkName, aliases }),
