@@ -5,10 +5,12 @@ import { ImportImageRequest } from '../../proto/gen/node.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { withTag } from '../flags/service.js';
+import { dockerImage } from '../format/docker-image.js';
 import { naturalOrder } from '../format/human.js';
-import { renderList } from '../format/list.js';
+import { renderInspected, renderList } from '../format/list.js';
 import { imageRow, imageView } from '../format/rows.js';
-import { filtersOf, forEach, listOptionsOf } from './refs.js';
+import { findImage } from './image-names.js';
+import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
 import { registryAuth } from './registry-auth.js';
 
 const CHUNK_BYTES = 512 * 1024;
@@ -77,6 +79,11 @@ export async function pullImage(context: Context, name: string, flags: Flags): P
     if (message !== '' && !flags.on('quiet')) context.io.out(`${message}\n`);
     if (image) context.io.out(`${image.names[0] ?? image.id}\n`);
   }
+}
+
+export async function inspectImages(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
+  const images = await findEach(context, refs, async (ref) => dockerImage(await findImage(context, ref)));
+  context.io.out(renderInspected(images, flags.text('format')));
 }
 
 export async function removeImages(context: Context, refs: readonly string[], flags: Flags): Promise<void> {

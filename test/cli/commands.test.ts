@@ -176,6 +176,17 @@ describe('this node', () => {
     expect((await swarm.cli('image', 'pull', 'web')).out).toBe('Pulling web:latest\nweb:latest\n');
     expect((await swarm.cli('image', 'rm', 'web')).out).toBe('Untagged: web\n');
   });
+
+  it('images by the names that docker has at the top, and image inspect', async () => {
+    expect((await swarm.cli('pull', '-q', 'web')).out).toBe('web:latest\n');
+    expect((await swarm.cli('rmi', 'web')).out).toBe('Untagged: web\n');
+    expect((await swarm.cli('image', 'inspect', '-f', '{{.RepoTags}}', 'web')).out).toBe('[web:latest]\n');
+    expect(await swarm.cli('image', 'inspect', 'nope')).toMatchObject({
+      code: 1,
+      out: '[]\n',
+      err: expect.stringContaining('No such image: nope'),
+    });
+  });
 });
 
 describe('command line', () => {
