@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RUN_ROOT } from '../lab/layout.js';
 import { failedPrecondition, permissionDenied, unavailable } from '../lib/errors.js';
-import { isListening, parseHost, socketIn } from './host.js';
+import { findDaemon, isListening, parseHost, socketIn } from './host.js';
 import type { Io } from './io.js';
 
 const LOG_FILE = '/var/log/tsswarmd.log';
@@ -20,16 +20,18 @@ interface Started {
 
 /**
  * Sees to it that the daemon of this machine (or the one asked for) runs: by systemd where the unit
- * is installed, else as a detached process.
+ * is installed, else as a detached process. Daemons of the lab that TSSWARM_LAB names are the lab's to start.
  * @returns its socket
  * @throws PERMISSION_DENIED without root, UNAVAILABLE when it does not come up
  */
 export async function ensureDaemon(io: Io, asked: string | undefined): Promise<string> {
+  if (!asked && io.env.TSSWARM_LAB) return findDaemon(undefined, io.env.TSSWARM_LAB);
   const socket = asked ? parseHost(asked) : socketIn(RUN_ROOT);
   if (await isListening(socket)) return socket;
   if (process.getuid?.() !== 0)
     throw permissionDenied('only root can start tsswarmd', { hint: 'Run this command as root, for example by sudo.' });
   const started = socket === socketIn(RUN_ROOT) && hasSystemdUnit() ? startUnit() : startProcess(path.dirname(socket));
+  io.err(`Starting tsswarmd, the daemon of this machine. Commands talk to it from now on; its log: ${started.log}\n`);
   const deadline = io.clock.now() + START_DEADLINE_MS;
   while (!(await isListening(socket))) {
     const end = started.ended();
