@@ -108,6 +108,17 @@ export function parseScale(text: string): { ref: string; replicas: number } {
   return { ref: match[1], replicas };
 }
 
+/** @throws INVALID_ARGUMENT for a service whose number of tasks is that of the nodes */
+function withReplicas(spec: ServiceSpec, replicas: number): ServiceSpec {
+  if (!spec.replicated && !spec.replicatedJob)
+    throw invalidArgument(`${spec.name}: scale can only be used with replicated or replicated-job mode`, {
+      value: spec.name,
+      hint: 'A global service runs one task on each node.',
+    });
+  const noSources = { env: {}, envFiles: [], networkIds: new Map<string, string>() };
+  return applyServiceFlags(spec, new Flags({ replicas: String(replicas) }), noSources);
+}
+
 export async function scaleServices(context: Context, targets: readonly string[], flags: Flags): Promise<void> {
   const parsed = targets.map(parseScale);
   const scaled: Changed[] = [];
@@ -116,9 +127,7 @@ export async function scaleServices(context: Context, targets: readonly string[]
     parsed.map((target) => `${target.ref}=${target.replicas}`),
     async (target) => {
       const { ref, replicas } = parseScale(target);
-      const noSources = { env: {}, envFiles: [], networkIds: new Map<string, string>() };
-      const flagsOfScale = new Flags({ replicas: String(replicas) });
-      scaled.push(await changeSpec(context, ref, ({ spec }) => applyServiceFlags(spec, flagsOfScale, noSources)));
+      scaled.push(await changeSpec(context, ref, ({ spec }) => withReplicas(spec, replicas)));
       context.io.out(`${ref} scaled to ${replicas}\n`);
     },
   );

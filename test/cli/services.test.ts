@@ -169,7 +169,7 @@ describe('service', () => {
     expect((await swarm.cli('service', 'ls', '--format', '{{.Name}} {{.Replicas}}')).out).toBe('a 3/3\nb 0/0\ng 2/2\n');
     expect((await swarm.cli('service', 'scale', 'a')).err).toContain('invalid scale specifier "a"');
     expect((await swarm.cli('service', 'scale', 'a=many')).code).toBe(1);
-    expect((await swarm.cli('service', 'scale', 'g=2')).err).toContain('--replicas can only be used with replicated');
+    expect((await swarm.cli('service', 'scale', 'g=2')).err).toContain('g: scale can only be used with replicated');
   });
 
   it('rebalance - shows the moves, makes them, and says when it is even', async () => {
