@@ -25,6 +25,7 @@ import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
 import { doneIn } from './plan/words.js';
 import { Contested, publishedBy } from './reconcile/contested.js';
+import { earlyOperations } from './reconcile/early.js';
 import { execute } from './reconcile/execute.js';
 import { factsOf } from './reconcile/facts.js';
 import { NamespaceHandles } from './reconcile/handles.js';
@@ -77,7 +78,7 @@ interface Round {
   readonly current: boolean;
   /** The kernel was not as it was thought to be, or is not as it shall be. */
   readonly doubtful: boolean;
-  /** A sandbox's namespace is new, or the rules of an encrypted overlay are: its resolver, or it, can only be made now. */
+  /** The rules of an encrypted overlay are new: it can only be made now. Or the namespace that a resolver waits for is. */
   readonly unresolved: boolean;
 }
 
@@ -294,7 +295,7 @@ export class NetworkPlane {
   /** Reads, plans, does. */
   async #round(desired: DesiredState): Promise<Round> {
     const slices = new Slices();
-    const { actual, current } = await this.#memory.read(slices);
+    const { actual, current, made } = await this.#read(desired, slices);
     // First, for what is no longer wanted holds its namespace.
     const namespaceOf = (id: string) => (actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined);
     const unanswered = await this.#resolvers.apply(desired, namespaceOf, slices);
@@ -305,10 +306,10 @@ export class NetworkPlane {
     const wanted = await slices.run(blueprintSteps(desired, facts, this.#balancer));
     const { operations, problems } = await slices.run(planSteps(wanted, actual));
     const { problems: failures, done } = await execute(operations, this.#handles, this.#memory, slices);
-    for (const operation of operations) this.#log.debug({ ...operation }, 'network operation');
+    for (const operation of [...made, ...operations]) this.#log.debug({ ...operation }, 'network operation');
     return {
       problems: [...unanswered, ...wanted.problems, ...problems, ...failures],
-      done,
+      done: [...made, ...done],
       complete: failures.length === 0,
       current,
       unresolved:
@@ -321,6 +322,14 @@ export class NetworkPlane {
         failures.length > 0 ||
         (desired.underlay !== undefined && facts.underlayMtu === undefined),
     };
+  }
+
+  /** What the kernel shows once the namespaces are `made` that resolvers wait for; one that could not be is in the plan again. */
+  async #read(desired: DesiredState, slices: Slices) {
+    const first = await this.#memory.read(slices);
+    const { done: made } = await execute(earlyOperations(desired, first.actual), this.#handles, this.#memory, slices);
+    const { actual } = made.length > 0 ? await this.#memory.read(slices) : first;
+    return { actual, current: first.current, made };
   }
 
   /** Tried when it is first needed, and again while the kernel has not what it takes: modules are loaded later. */

@@ -114,7 +114,7 @@ export class TaskSet {
   }
 
   #add(local: LocalTask, recorded: boolean, container?: ContainerState): TaskRunner {
-    const runner = new TaskRunner(this.#context(), local, recorded, container);
+    const runner = new TaskRunner(this.#context(local), local, recorded, container);
     this.#runners.set(local.task.id, runner);
     return runner;
   }
@@ -137,12 +137,15 @@ export class TaskSet {
     this.#runners.delete(id);
     this.#chosen.delete(id);
     const task = this.#assignments.tasks.get(id);
-    if (task) this.#create(task);
+    if (!task) return;
+    this.#create(task);
+    this.#options.onNetworkChange(task);
   }
 
-  #context(): RunnerContext {
+  #context(local: LocalTask): RunnerContext {
     const { executor, health, database, clock, log, statuses } = this.#options;
-    let housed: boolean | undefined;
+    // Who adds it has the network made as it is then.
+    let housed = needsSandbox(local);
     return {
       executor,
       health,

@@ -3,15 +3,15 @@ import { Backoff } from '../../lib/backoff.js';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import { ContainerGoal, RunPhase, type StoredContainer } from '../../proto/gen/index.js';
 import type { SandboxView } from '../agent/next-step.js';
-import type { ContainerExit, ContainerState } from '../executor/executor.js';
-import { ENDING_SIGNALS, parseSignal } from '../executor/signals.js';
+import type { ContainerState } from '../executor/executor.js';
+import { endsProcess, parseSignal } from '../executor/signals.js';
 import { stopGrace } from '../executor/stop-grace.js';
 import { untilAborted } from '../group.js';
 import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
-import { LOST_EXIT_CODE, lastEnd, NOT_STARTED_EXIT_CODE, restGoal } from './record.js';
+import { endOf, lastEnd, NOT_STARTED_EXIT_CODE, restGoal } from './record.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
 import { restartDelay, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
@@ -33,6 +33,8 @@ export class ContainerRunner {
   #container: ContainerState | undefined;
   #failure: unknown;
   #housedAt = 0;
+  /** Endpoints whose names are in its files. */
+  #named: StoredContainer['endpoints'] | undefined;
   /** When its policy starts it again; and after how long the last time. */
   #dueAt = 0;
   #lastDelay = 0;
@@ -141,9 +143,7 @@ export class ContainerRunner {
     const { id, config } = this.#record;
     if (!this.running) throw notRunning(this.#record);
     const number = parseSignal(signal);
-    const { stopSignal } = config.container;
-    const ends = ENDING_SIGNALS.has(number) || (stopSignal !== '' && number === parseSignal(stopSignal));
-    if (ends) await this.#serial.run(() => this.#save({ stopped: true }));
+    if (endsProcess(number, config.container.stopSignal)) await this.#serial.run(() => this.#save({ stopped: true }));
     await this.#context.executor.kill(id, signal);
     if (number === parseSignal('KILL')) await this.wait();
   }
@@ -254,14 +254,23 @@ export class ContainerRunner {
       if (signal.aborted) throw error;
       return this.#giveUp(error);
     }
-    try {
-      await this.#save({ phase: RunPhase.STARTING, ...housing });
-    } catch (error) {
-      this.#context.release(this.#record, housing.endpoints);
-      throw error;
-    }
+    const before = this.#record;
+    // The node's network takes it up while the disk does: what a crash in between leaves of it there is wanted by nobody.
+    this.#record = { ...before, phase: RunPhase.STARTING, ...housing };
     this.#housedAt = this.#context.clock.now();
     this.#context.networkChanged();
+    const [saved, named] = await Promise.allSettled([this.#save({}), this.#setNames()]);
+    // What has failed there fails again, and is told, before the start.
+    if (named.status === 'fulfilled') this.#named = housing.endpoints;
+    if (saved.status === 'fulfilled') return;
+    this.#record = before;
+    this.#context.release(before, housing.endpoints);
+    this.#context.networkChanged();
+    throw saved.reason;
+  }
+
+  async #setNames(): Promise<void> {
+    await this.#context.executor.setNames(this.#record.id, await this.#context.settings(this.#record));
   }
 
   async #attempt(work: (executor: ContainerExecutor) => Promise<void>): Promise<void> {
@@ -274,7 +283,7 @@ export class ContainerRunner {
   }
 
   async #start(executor: ContainerExecutor): Promise<void> {
-    await executor.setNames(this.#record.id, await this.#context.settings(this.#record));
+    if (this.#named !== this.#record.endpoints) await this.#setNames();
     await executor.start(this.#record.id);
   }
 
@@ -303,11 +312,7 @@ export class ContainerRunner {
 
   async #ended(): Promise<void> {
     const { clock, log } = this.#context;
-    const exit: ContainerExit = this.#container?.exit ?? {
-      code: LOST_EXIT_CODE,
-      oomKilled: false,
-      finishedAt: clock.now(),
-    };
+    const exit = endOf(this.#container, clock.now());
     const { goal, config, restartCount, startedAt } = this.#record;
     // Somebody may have asked for a start while it was being stopped.
     const asked = this.#callers.wantStart;
@@ -335,11 +340,7 @@ export class ContainerRunner {
     if (again) this.#postpone(0);
     const rest = config.autoRemove ? ContainerGoal.REMOVE : restGoal(this.#record);
     this.#failure = undefined;
-    await this.#vacate({
-      goal: again ? ContainerGoal.RUN : rest,
-      error: words,
-      exitCode: NOT_STARTED_EXIT_CODE,
-    });
+    await this.#vacate({ goal: again ? ContainerGoal.RUN : rest, error: words, exitCode: NOT_STARTED_EXIT_CODE });
     this.#callers.notStarted(error);
     if (!again) this.#callers.ended({ code: NOT_STARTED_EXIT_CODE, error: words });
   }

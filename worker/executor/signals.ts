@@ -26,4 +26,8 @@ function signalNumber(text: string): number {
 }
 
 /** Those that are meant to end a process, whatever its own stop signal is. */
-export const ENDING_SIGNALS: ReadonlySet<number> = new Set(['INT', 'QUIT', 'KILL', 'TERM'].map(parseSignal));
+const ENDING_SIGNALS: ReadonlySet<number> = new Set(['INT', 'QUIT', 'KILL', 'TERM'].map(parseSignal));
+
+/** Whether a signal is meant to end a process. @param stopSignal its own; empty: it has none */
+export const endsProcess = (signal: number, stopSignal: string): boolean =>
+  ENDING_SIGNALS.has(signal) || (stopSignal !== '' && signal === parseSignal(stopSignal));
