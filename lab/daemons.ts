@@ -151,7 +151,7 @@ async function untilGone(there: () => boolean, what: string, clock: Clock): Prom
 }
 
 /** The last lines of the node's log, for an error message. */
-export function endOfLog(node: NodeLayout, lines = 10): string {
+function endOfLog(node: NodeLayout, lines = 10): string {
   const text = readFileSync(node.logFile, 'utf8').trimEnd();
   return text === ''
     ? `${node.logFile} is empty`

@@ -189,7 +189,7 @@ async function all(nodes: readonly NodeLayout[], work: (node: NodeLayout) => Pro
 }
 
 /** Nodes that the lab has on this machine, by number. */
-export function labNodes(lab: LabLayout): readonly NodeLayout[] {
+function labNodes(lab: LabLayout): readonly NodeLayout[] {
   return labNamespaces(lab)
     .filter((name) => /^node\d+$/.test(name))
     .map((name) => nodeLayout(lab, parseNodeName(lab, name)))

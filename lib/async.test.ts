@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AsyncQueue, allDone, deferred, Serial, takeUntil } from './async.js';
-import { Backoff, retry } from './backoff.js';
+import { Backoff } from './backoff.js';
 import { ManualClock } from './clock.js';
 import { base36, isId, newId } from './ids.js';
 
@@ -115,22 +115,6 @@ describe('Backoff', () => {
     expect([backoff.next(), backoff.next(), backoff.next(), backoff.next()]).toEqual([100, 200, 400, 500]);
     backoff.reset();
     expect(backoff.next()).toBe(100);
-  });
-
-  it('retry gives up on what is not retryable', async () => {
-    const clock = new ManualClock();
-    let tries = 0;
-    const result = retry(
-      async () => {
-        tries++;
-        throw new Error(tries < 3 ? 'again' : 'fatal');
-      },
-      { initial: 10, max: 10, clock, retryable: (error) => error instanceof Error && error.message === 'again' },
-    );
-    const outcome = expect(result).rejects.toThrow('fatal');
-    await clock.advance(100);
-    await outcome;
-    expect(tries).toBe(3);
   });
 });
 

@@ -1,5 +1,3 @@
-import { type Clock, systemClock } from './clock.js';
-
 export interface BackoffOptions {
   /** Milliseconds before the second try. */
   readonly initial: number;
@@ -31,28 +29,5 @@ export class Backoff {
 
   reset(): void {
     this.#tries = 0;
-  }
-}
-
-/**
- * Calls `attempt` until it succeeds, `retryable` says no, or the signal aborts.
- * @throws the last error, or the signal's reason
- */
-export async function retry<T>(
-  attempt: () => Promise<T>,
-  options: BackoffOptions & {
-    readonly retryable: (error: unknown) => boolean;
-    readonly signal?: AbortSignal;
-    readonly clock?: Clock;
-  },
-): Promise<T> {
-  const backoff = new Backoff(options);
-  for (;;) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!options.retryable(error)) throw error;
-      await (options.clock ?? systemClock).sleep(backoff.next(), options.signal);
-    }
   }
 }

@@ -93,7 +93,7 @@ export function detachKeysOf(flags: Flags): Uint8Array {
   return inFlag('detach-keys', flags.text('detach-keys') ?? DEFAULT_DETACH_KEYS, parseDetachKeys);
 }
 
-export function sourcesOf(context: Context, flags: Flags): RunSources {
+function sourcesOf(context: Context, flags: Flags): RunSources {
   return {
     env: context.io.env,
     envFiles: flags.list('env-file').map((file) => readFlagFile('env-file', file)),

@@ -15,7 +15,7 @@ export async function showInfo(context: Context, flags: Flags): Promise<void> {
 }
 
 /** The part of Docker's `GET /info` that holds here. */
-export function dockerInfo(info: InfoResponse) {
+function dockerInfo(info: InfoResponse) {
   const { description } = info;
   return {
     ID: info.nodeId,

@@ -33,7 +33,7 @@ export async function rebalanceServices(context: Context, refs: readonly string[
 }
 
 /** `web.3: node1 → node3`, one a line; of services that are even that they are. */
-export function movesText(services: readonly Rebalancing[], nodeName: (id: string) => string): string {
+function movesText(services: readonly Rebalancing[], nodeName: (id: string) => string): string {
   const lines = services.flatMap(({ serviceName, moves, skipped }) => {
     if (skipped !== '') return [`${serviceName}: skipped: ${skipped}`];
     if (moves.length === 0) return [`${serviceName}: even already`];

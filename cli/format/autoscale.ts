@@ -9,7 +9,7 @@ const UP_WINDOW = 15e9;
 const DOWN_WINDOW = 180e9;
 
 /** `scaled from 2 to 4 at 2026-01-02T13:23:37Z: cpu 93 % of 60 %`. */
-export function scalingWords({ from, to, at, reason }: ScalingDecision): string {
+function scalingWords({ from, to, at, reason }: ScalingDecision): string {
   return `scaled from ${from} to ${to} at ${rfc3339(at)}: ${reason}`;
 }
 

@@ -57,7 +57,7 @@ export function dockerServiceSpec(spec: ServiceSpec, options: SpecOptions) {
   };
 }
 
-export function dockerMode(spec: ServiceSpec) {
+function dockerMode(spec: ServiceSpec) {
   const job = spec.replicatedJob;
   return {
     Replicated: spec.replicated ? { Replicas: spec.replicated.replicas } : undefined,

@@ -13,14 +13,14 @@ export function eventRenderer(format: string | undefined): (event: Event) => str
 }
 
 /** `2026-01-02T13:23:37.015000000Z service update slkfifjw79it (name=web, replicas.new=3, replicas.old=2)` */
-export function eventLine(event: Event): string {
+function eventLine(event: Event): string {
   const pairs = Object.entries(goMap(event.attributes)).map(([key, value]) => `${key}=${value}`);
   const about = pairs.length > 0 ? ` (${pairs.join(', ')})` : '';
   return `${localTime(event)} ${event.type} ${event.action} ${event.id}${about}`;
 }
 
 /** Docker's shape of an event, in one line. Nanoseconds since the epoch are more than a number of JavaScript's holds. */
-export function eventJson(event: Event): string {
+function eventJson(event: Event): string {
   const json = JSON.stringify(new EventRow(event));
   return `${json.slice(0, -1)},"timeNano":${nanoseconds(event)}}`;
 }

@@ -94,7 +94,7 @@ function replicasOf({ spec, jobStatus }: Service, counts: ServiceCounts | undefi
 }
 
 /** `in 5 minutes`. */
-export function untilText(at: number, now: number): string {
+function untilText(at: number, now: number): string {
   return at <= now ? 'now' : `in ${humanDuration(at - now).replace(/^./, (c) => c.toLowerCase())}`;
 }
 

@@ -8,7 +8,7 @@ import { askedVni, LAST_VNI, vniTaken } from '../common/overlay-options.js';
 import { backendOf, isRouted } from '../common/routed-options.js';
 import { nextInTurn } from './turn.js';
 
-export const FIRST_VNI = 4096;
+const FIRST_VNI = 4096;
 
 /** What others have. */
 export interface Occupied {
@@ -41,7 +41,7 @@ export const NOTHING_GIVEN: LastGiven = { vni: FIRST_VNI - 1, subnet: undefined,
 const PREFIX6 = 64;
 
 /** Overlays have a VNI and subnets; `host`, `bridge` and others are each node's own affair. */
-export function isOverlay(network: Network): boolean {
+function isOverlay(network: Network): boolean {
   return network.spec.driver === '' || network.spec.driver === 'overlay';
 }
 

@@ -4,7 +4,7 @@ import { protocolText, publishedText } from '../../proto/ports.js';
 import { mayClash } from '../common/published-ports.js';
 
 export const FIRST_DYNAMIC_PORT = 30000;
-export const LAST_DYNAMIC_PORT = 32767;
+const LAST_DYNAMIC_PORT = 32767;
 
 /** Ports that the whole swarm answers on: each (protocol, port) is one service's, or on each address one's. */
 export class PortTable {

@@ -6,8 +6,8 @@ import { askedVni, checkMtuOption, MTU_OPTION, VNI_OPTION } from './overlay-opti
 /** Networks whose nodes have a subnet each and route to the others' (flannel's model). */
 export const ROUTED = 'routed';
 
-export const BACKEND_OPTION = 'backend';
-export const LENGTH_OPTION = 'subnet-length';
+const BACKEND_OPTION = 'backend';
+const LENGTH_OPTION = 'subnet-length';
 const OPTIONS: readonly string[] = [BACKEND_OPTION, LENGTH_OPTION, MTU_OPTION, VNI_OPTION];
 const DEFAULT_LENGTH = 24;
 /** A gateway and five containers. */

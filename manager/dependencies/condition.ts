@@ -34,7 +34,7 @@ export function waitsFor(view: ReadView, { spec }: Service): string | undefined 
  * How many of a service's tasks are in a condition, and how many are to be. A task is started when its
  * container is, and RUNNING only when it is healthy, if it has a check.
  */
-export function progressOf(
+function progressOf(
   service: Service,
   tasks: Iterable<Task>,
   condition: Condition,

@@ -36,7 +36,7 @@ export interface NewSlot {
 export type IsHeld = (newest: Task) => boolean;
 
 /** Tasks by slot: all of one number, or for global services all of one node. */
-export function slotsOf(service: Service, tasks: Iterable<Task>): ReadonlyMap<string, readonly Task[]> {
+function slotsOf(service: Service, tasks: Iterable<Task>): ReadonlyMap<string, readonly Task[]> {
   const slots = new Map<string, Task[]>();
   for (const task of tasks) {
     const key = slotKey(service, task);

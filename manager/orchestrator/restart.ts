@@ -16,7 +16,7 @@ const PATIENCE = 3;
 const LEAST_STEP = 1_000;
 const MOST_EXTRA = 120_000;
 /** A task that has run so long was not broken from its start: what it fails of begins a new row; milliseconds. */
-export const SETTLED = 60_000;
+const SETTLED = 60_000;
 /** Restarts that are kept for a window. A policy that allows more within it is not held to its limit. */
 const MOST_KEPT = 1_000;
 

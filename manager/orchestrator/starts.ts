@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.js';
 
 /** A task that is ready waits no longer than this for its predecessor to stop; ms. */
-export const OLD_TASK_TIMEOUT = 60_000;
+const OLD_TASK_TIMEOUT = 60_000;
 
 interface Waiting {
   readonly slot: string;

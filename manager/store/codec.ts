@@ -18,7 +18,7 @@ import { KINDS, type Kind, type ObjectTypes } from './store.js';
 import { TaskDecoder } from './task-codec.js';
 
 /** The wire form of each kind, in transactions and snapshots. */
-export const CODECS: { readonly [K in Kind]: MessageType<ObjectTypes[K]> } = {
+const CODECS: { readonly [K in Kind]: MessageType<ObjectTypes[K]> } = {
   cluster: Cluster,
   node: Node,
   service: Service,

@@ -17,7 +17,7 @@ export async function openTestStore(options: { clock?: Clock; proposer?: Propose
 }
 
 /** Typed arrays are left out: the language cannot freeze them. */
-export function deepFreeze(value: unknown): void {
+function deepFreeze(value: unknown): void {
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || Object.isFrozen(value)) return;
   Object.freeze(value);
   for (const member of Object.values(value)) deepFreeze(member);

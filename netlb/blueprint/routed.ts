@@ -97,7 +97,7 @@ const sourcesOf = ({ backend, subnet, peers }: RoutedNetwork): string[] =>
   backend === 'vxlan' ? [subnet] : [subnet, ...peers.map(({ address }) => address)];
 
 /** The lowest address of a lease: its node's VXLAN device has it, and nobody else. */
-export const deviceAddress = (lease: string): string => {
+const deviceAddress = (lease: string): string => {
   const { family, base } = parseCidr(lease);
   return formatAddress({ family, value: base });
 };

@@ -5,9 +5,9 @@ import type { Transport } from './reply.js';
 import type { ServerOrder } from './servers.js';
 
 /** Milliseconds for a query, whatever the number of servers: clients ask again after 5 seconds. */
-export const BUDGET = 4000;
+const BUDGET = 4000;
 /** Queries that wait for answers of elsewhere, of all sandboxes. */
-export const MAX_IN_FLIGHT = 1024;
+const MAX_IN_FLIGHT = 1024;
 /** A server that is the only one is asked again, for packets get lost. */
 const MIN_ATTEMPTS = 2;
 

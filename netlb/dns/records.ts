@@ -4,7 +4,7 @@ import { type Answer, encode } from 'dns-packet';
  * Seconds that an answer may be kept. A task's names go when it stops, and others take its address: nothing
  * that caches may go on with it. Asking again costs a container some ten microseconds, and no network.
  */
-export const TTL = 1;
+const TTL = 1;
 
 /** Records of one type and owner, ready to be sent. */
 export interface RecordSet {

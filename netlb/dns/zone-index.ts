@@ -94,7 +94,7 @@ function isEncodable(name: string): boolean {
 }
 
 /** The name whose PTR record tells an address's name (RFC 1035, 3.5; RFC 3596, 2.5). */
-export function reverseName(address: string): string {
+function reverseName(address: string): string {
   const { family, value } = parseAddress(address);
   if (family === 4) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
   const digits = value.toString(16).padStart(32, '0');

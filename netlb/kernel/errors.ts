@@ -6,7 +6,7 @@ for (const [name, value] of Object.entries(constants.errno)) {
 }
 
 /** `EEXIST` for 17; `E524` for a number without a public name. */
-export function errnoName(errno: number): string {
+function errnoName(errno: number): string {
   return names.get(errno) ?? `E${errno}`;
 }
 

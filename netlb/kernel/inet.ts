@@ -19,7 +19,7 @@ const SO_RCVBUFFORCE = 33;
 const RECEIVE_BUFFER = 1 << 20;
 
 /** struct sockaddr_in, or sockaddr_in6. @throws INVALID_ARGUMENT */
-export function socketAddress(address: string, port: number): Buffer {
+function socketAddress(address: string, port: number): Buffer {
   const { family, value } = parseAddress(address);
   const bytes = Buffer.alloc(family === 4 ? 16 : 28);
   bytes.writeUInt16LE(family === 4 ? AF_INET : AF_INET6, 0);

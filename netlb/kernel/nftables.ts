@@ -5,7 +5,6 @@ import {
   families,
   NFNL_MSG_BATCH_BEGIN,
   NFNL_MSG_BATCH_END,
-  NFNLGRP_NFTABLES,
   NFT_MSG_GETGEN,
   NFT_MSG_GETSET,
   NFT_MSG_GETTABLE,
@@ -20,7 +19,7 @@ import { Attributes, attribute, text } from './attributes.js';
 import { isKernelError, NftablesError } from './errors.js';
 import { type NetlinkRequest, request } from './messages.js';
 import type { NetNamespace } from './namespace.js';
-import { type BatchFailure, NETLINK_NETFILTER, NetlinkSocket, type Subscription, subscribe } from './netlink.js';
+import { type BatchFailure, NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from './nfnetlink.js';
 import { errorWords } from './syscalls.js';
 
@@ -103,9 +102,4 @@ function refusal(
     line: line === undefined ? '' : commands.split('\n')[line]?.trim(),
     lineNumber: line === undefined ? 0 : line + 1,
   });
-}
-
-/** Calls back when a rule set of the namespace has changed, whoever changed it: our own changes too. */
-export function subscribeNftables(namespace: NetNamespace, callback: () => void): Subscription {
-  return subscribe({ namespace, protocol: NETLINK_NETFILTER, groups: [NFNLGRP_NFTABLES] }, () => callback());
 }

@@ -17,10 +17,9 @@ export const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 
 export const TABLE_MAIN = 254;
-export const TABLE_LOCAL = 255;
 
 /** Values of rtm_scope. */
-export const routeScopes = { universe: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
+const routeScopes = { universe: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
 export type RouteScope = keyof typeof routeScopes;
 
 /** Values of rtm_type that we use or meet. */

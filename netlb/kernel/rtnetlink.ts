@@ -195,7 +195,7 @@ export type RouteEvent =
   | { readonly kind: 'overflow' };
 
 /** @returns undefined for messages of no interest */
-export function parseRouteEvent(message: NetlinkMessage): RouteEvent | undefined {
+function parseRouteEvent(message: NetlinkMessage): RouteEvent | undefined {
   switch (message.type) {
     case RTM_NEWLINK:
     case RTM_DELLINK:

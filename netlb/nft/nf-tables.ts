@@ -24,8 +24,6 @@ export const NFT_MSG_GETSETELEM = 13;
 export const NFT_MSG_DELSETELEM = 14;
 export const NFT_MSG_GETGEN = 16;
 
-export const NFNLGRP_NFTABLES = 7;
-
 export const NFTA_GEN_ID = 1;
 /** The table's name, in messages of each kind of object. */
 export const NFTA_TABLE = 1;

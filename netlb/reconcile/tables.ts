@@ -16,6 +16,8 @@ import {
   interfacesOf,
 } from '../nft/firewall.js';
 import {
+  families,
+  NFPROTO_UNSPEC,
   NFT_MSG_GETCHAIN,
   NFT_MSG_GETGEN,
   NFT_MSG_GETRULE,
@@ -28,10 +30,6 @@ import {
 } from '../nft/nf-tables.js';
 import type { ActualTable, TableFamily } from '../nft/table.js';
 import type { TablesChange } from '../plan/operation.js';
-
-/** Values of linux/netfilter.h (NFPROTO_*). */
-const families = { inet: 1, ip: 2, netdev: 5, bridge: 7, ip6: 10 } as const;
-const NFPROTO_UNSPEC = 0;
 
 /** Reads the tables of our name in one namespace. Close it. */
 export class TableReader {

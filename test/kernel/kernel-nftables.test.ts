@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { NetNamespace } from '../../netlb/kernel/namespace.js';
-import { Nftables, NftablesError, subscribeNftables } from '../../netlb/kernel/nftables.js';
+import { Nftables, NftablesError } from '../../netlb/kernel/nftables.js';
 import { newBridge } from '../../netlb/kernel/rtnetlink.js';
 import { descriptorsLeakedBy, inside, Scratch } from './kernel-scratch.js';
 
@@ -93,18 +93,6 @@ test('generation - grows with every change, whoever makes it', () => {
   expect(second).toBeGreaterThan(first);
   inside(namespace, 'nft', 'add', 'chain', 'ip', 't', 'c');
   expect(nft.generation()).toBeGreaterThan(second);
-});
-
-test('subscribeNftables - tells when a rule is deleted by hand', async () => {
-  const namespace = scratch.namespace('n');
-  const nft = nftables(namespace);
-  nft.run(balancer);
-  await new Promise<void>((resolve) => {
-    const subscription = subscribeNftables(namespace, () => resolve());
-    scratch.defer(() => subscription.close());
-    inside(namespace, 'nft', 'flush', 'table', 'ip', 'tsswarm');
-  });
-  expect(ruleset(namespace)).not.toContain('numgen');
 });
 
 test('run - works in a process with more descriptors than select takes', () => {

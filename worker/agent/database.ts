@@ -111,7 +111,7 @@ export class TaskDatabase {
 }
 
 /** A record is a message of assignments: the task, in which `status` is the node's own, and its networks. */
-export function encodeTask({ task, status, networks }: LocalTask): Uint8Array {
+function encodeTask({ task, status, networks }: LocalTask): Uint8Array {
   const items = [
     Assignment.create({ task: { ...task, status } }),
     ...networks.map((network) => Assignment.create({ network })),

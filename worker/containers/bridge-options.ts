@@ -15,7 +15,7 @@ export const NAME = 'com.docker.network.bridge.name';
 export const ICC = 'com.docker.network.bridge.enable_icc';
 export const MASQUERADE = 'com.docker.network.bridge.enable_ip_masquerade';
 export const DEFAULT_BRIDGE = 'com.docker.network.bridge.default_bridge';
-export const MTU = 'com.docker.network.driver.mtu';
+const MTU = 'com.docker.network.driver.mtu';
 const KNOWN: readonly string[] = [NAME, ICC, MASQUERADE, MTU];
 
 const MTU_MIN = 68;

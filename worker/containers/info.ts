@@ -36,7 +36,7 @@ export interface InfoContext {
   readonly gatewayAddress: string;
 }
 
-export function phaseOf({ phase, goal, startedAt, restartCount }: StoredContainer): ContainerPhase {
+function phaseOf({ phase, goal, startedAt, restartCount }: StoredContainer): ContainerPhase {
   if (phase === RunPhase.RUNNING) return ContainerPhase.RUNNING;
   if (goal === ContainerGoal.REMOVE) return ContainerPhase.REMOVING;
   if (goal === ContainerGoal.RUN && restartCount > 0) return ContainerPhase.RESTARTING;

@@ -168,7 +168,7 @@ export const claimsOf = (networks: readonly LocalNetwork[]): Claim[] =>
     ipam.map(({ subnet }) => ({ cidr: parseCidr(subnet), owner: `network "${spec.name}" (${shortId(id)})` })),
   );
 
-export function gatewayCidr({ subnet, gateway }: IPAMConfig): string {
+function gatewayCidr({ subnet, gateway }: IPAMConfig): string {
   return `${addressOf(gateway)}/${parseCidr(subnet).prefix}`;
 }
 

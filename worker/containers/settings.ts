@@ -38,7 +38,7 @@ export function localSettings(record: StoredContainer, context: LocalSettingsCon
 }
 
 /** For its line in /etc/hosts. */
-export function addressesOf({ endpoints }: StoredContainer): string[] {
+function addressesOf({ endpoints }: StoredContainer): string[] {
   return endpoints.flatMap(({ endpoint }) => endpoint.addresses.map(addressOf));
 }
 

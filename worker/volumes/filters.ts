@@ -3,8 +3,7 @@ import { ANONYMOUS_LABEL } from '../../lib/volumes.js';
 import type { ContainerFilter, LocalVolume } from '../../proto/gen/index.js';
 import { hasLabel, predicate, type Test } from '../containers/filters.js';
 
-export const isAnonymous = ({ spec }: Pick<LocalVolume, 'spec'>): boolean =>
-  Object.hasOwn(spec.labels, ANONYMOUS_LABEL);
+const isAnonymous = ({ spec }: Pick<LocalVolume, 'spec'>): boolean => Object.hasOwn(spec.labels, ANONYMOUS_LABEL);
 
 const LIST_TESTS: Readonly<Record<string, Test<LocalVolume>>> = {
   name: ({ spec }, value) => spec.name.includes(value),

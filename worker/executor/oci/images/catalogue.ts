@@ -22,7 +22,7 @@ export interface CatalogueEntry {
 }
 
 export const idOf = (descriptor: Descriptor): string => descriptor.annotations?.[CONFIG] ?? '';
-export const sourceOf = (descriptor: Descriptor): string => descriptor.annotations?.[SOURCE] ?? '';
+const sourceOf = (descriptor: Descriptor): string => descriptor.annotations?.[SOURCE] ?? '';
 const nameOf = (descriptor: Descriptor): string => descriptor.annotations?.[NAME] ?? '';
 
 export const hexOf = (digest: string): string => digest.slice('sha256:'.length);

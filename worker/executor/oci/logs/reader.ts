@@ -74,7 +74,7 @@ async function newerLogs(path: string, file: FileHandle): Promise<FileHandle[]> 
 }
 
 /** Whether a record is of the streams and the time that were asked for; neither stream means both. */
-export function recordFilter({ stdout, stderr, since, until }: LogOptions): (record: LogRecord) => boolean {
+function recordFilter({ stdout, stderr, since, until }: LogOptions): (record: LogRecord) => boolean {
   const all = stdout === stderr;
   return ({ stream, timestampMs }) =>
     (all || stdout === (stream === LogStream.STDOUT)) && timestampMs >= since && (until === 0 || timestampMs <= until);

@@ -125,7 +125,7 @@ export class Answers {
 }
 
 /** {"data": 42} or {"data": -1, "message": "…"} @throws FAILED_PRECONDITION for anything else */
-export function parseAnswer(line: string): Answer {
+function parseAnswer(line: string): Answer {
   try {
     const { data, message } = parseJsonObject(line, "conmon's answer");
     if (typeof data !== 'number') throw new Error(line);
