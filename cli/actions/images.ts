@@ -9,6 +9,7 @@ import { dockerImage } from '../format/docker-image.js';
 import { naturalOrder } from '../format/human.js';
 import { renderInspected, renderList } from '../format/list.js';
 import { imageRow, imageView } from '../format/rows.js';
+import { imageFilter, isReference } from './image-filter.js';
 import { findImage } from './image-names.js';
 import { filtersOf, findEach, forEach, listOptionsOf } from './refs.js';
 import { registryAuth } from './registry-auth.js';
@@ -18,15 +19,14 @@ const CHUNK_BYTES = 512 * 1024;
 export async function listImages(context: Context, only: string | undefined, flags: Flags): Promise<void> {
   const { images } = await (await context.agent()).listImages({});
   const now = context.io.clock.now();
-  const references = [only, ...filtersOf(flags).flatMap((f) => (f.key === 'reference' ? f.values : []))].filter(
-    (text) => text !== undefined,
-  );
+  const isAsked = imageFilter(filtersOf(flags));
+  const isNamed = only === undefined ? () => true : (name: string) => isReference(name, only);
   const rows = images
     .flatMap((image) => {
       const names = image.names.length > 0 ? image.names : [''];
-      return names.map((name) => imageRow(image, name, now, !flags.on('no-trunc')));
+      const shown = names.filter((name) => isNamed(name) && isAsked(name));
+      return shown.map((name) => imageRow(image, name, now, !flags.on('no-trunc')));
     })
-    .filter((row) => references.every((text) => text === row.Repository || text === `${row.Repository}:${row.Tag}`))
     .sort((a, b) => naturalOrder(`${a.Repository}:${a.Tag}`, `${b.Repository}:${b.Tag}`));
   const view = flags.on('digests')
     ? { ...imageView, table: imageView.table.replace('{{.Tag}}', '{{.Tag}}\t{{.Digest}}') }

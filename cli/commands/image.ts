@@ -19,6 +19,7 @@ export function registerImage(program: Command, context: Context): void {
 function listing(command: Command, context: Context): void {
   listOptions(command, 'Show only ids')
     .argument('[image]', 'Show only this repository or name')
+    .option('-a, --all', 'Show all images, which is what is shown without it too')
     .option('--no-trunc', 'Show ids whole')
     .option('--digests', 'Show digests')
     .action(async (name: string | undefined, _options, self: Command) => {

@@ -168,6 +168,9 @@ describe('this node', () => {
 
   it('image ls, import, pull and rm', async () => {
     expect((await swarm.cli('images', '--format', '{{.Repository}} {{.Tag}} {{.Size}}')).out).toBe('web latest 2MB\n');
+    expect((await swarm.cli('images', '-q', '-f', 'dangling=true')).out).toBe('');
+    expect((await swarm.cli('images', '-aq')).out.trim()).toMatch(/^[0-9a-f]{12}$/);
+    expect(await swarm.cli('images', '-q', '-f', 'label=a')).toMatchObject({ code: 1, out: '' });
     const file = path.join(swarm.folder, 'image.tar');
     writeFileSync(file, Buffer.alloc(1_500_000, 7));
     expect((await swarm.cli('image', 'import', file, 'web')).out).toBe('web:latest\n');
