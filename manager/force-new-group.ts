@@ -24,7 +24,7 @@ export interface ForceNewGroupOptions {
  */
 export async function forceNewGroup({ dataRoot, identity, log }: ForceNewGroupOptions): Promise<void> {
   const folder = path.join(dataRoot, 'manager');
-  const { disk, state } = await RaftDisk.open({ folder, keys: identity.keys, log });
+  const { disk, state } = await RaftDisk.open({ folder, keys: identity.keys, clock: systemClock, log });
   try {
     const machine = new MemoryStore({ proposer: new VolatileLog(), clock: systemClock, log });
     const storage = await recover(disk, state, machine);

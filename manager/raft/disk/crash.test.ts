@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { systemClock } from '../../../lib/clock.js';
 import { silentLogger } from '../../../lib/log.js';
 import { RaftDisk, type RecoveredState } from './raft-disk.js';
 import { text } from './testing/disk.js';
@@ -51,7 +52,13 @@ async function writeAndKill(data: string, count: number, acknowledged: Acknowled
 
 async function recover(data: string): Promise<RecoveredState> {
   const keys = [{ id: '0123456789abcdef', key }];
-  const { disk, state } = await RaftDisk.open({ folder: data, keys, log: silentLogger, segmentBytes: 4096 });
+  const { disk, state } = await RaftDisk.open({
+    folder: data,
+    keys,
+    clock: systemClock,
+    log: silentLogger,
+    segmentBytes: 4096,
+  });
   const { snapshot } = state;
   if (snapshot) {
     const chunks = Array.from({ length: 10 }, (_, i) => `chunk ${i} of ${snapshot.index}`);

@@ -1,10 +1,12 @@
 import { access, rm } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '../../../lib/clock.js';
 import { messageOf, unavailable } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { WalFrame } from '../../../proto/gen/wal.js';
 import { InvariantError } from '../core/errors.js';
 import type { Entry, HardState, Index, SnapshotMetadata } from '../core/types.js';
+import { checkEnd, EndMark, readEndMark } from './end-mark.js';
 import { type KeyRing, newestKey } from './file-key.js';
 import { damaged, type FileId, fileName, listFolder, makeFolder, syncFolder } from './files.js';
 import type { RecoveredState } from './replay.js';
@@ -17,6 +19,7 @@ export type { RecoveredState } from './replay.js';
 export interface RaftDiskOptions {
   readonly folder: string;
   readonly keys: KeyRing;
+  readonly clock: Clock;
   readonly log: Logger;
   /** How many snapshots older than the one in force are kept besides; asked each time. */
   readonly keepOldSnapshots?: () => number;
@@ -38,6 +41,7 @@ const SEGMENT_BYTES = 8 * 1024 * 1024;
 export class RaftDisk {
   readonly #options: RaftDiskOptions;
   readonly #wal: Wal;
+  readonly #mark: EndMark;
   readonly #ending = new AbortController();
   #hardState: HardState;
   /** #hardState is not in the log yet: it goes with the next frame. */
@@ -47,9 +51,10 @@ export class RaftDisk {
   #busy: string | undefined;
   #closed = false;
 
-  private constructor(options: RaftDiskOptions, wal: Wal, state: RecoveredState) {
+  private constructor(options: RaftDiskOptions, wal: Wal, mark: EndMark, state: RecoveredState) {
     this.#options = options;
     this.#wal = wal;
+    this.#mark = mark;
     this.#hardState = state.hardState;
     this.#snapshot = state.snapshot;
     this.#last = (state.snapshot?.index ?? 0) + state.entries.length;
@@ -58,23 +63,28 @@ export class RaftDisk {
   /**
    * Begins or recovers a log. Nothing is changed before all of it has been read and found sound.
    * `isNew` says that there was none.
-   * @throws INTERNAL for damage, with file and offset; for a file whose key is not in the ring
+   * @throws INTERNAL for damage, with file and offset; for an end that is gone; for a file whose key is not in the ring
    */
   static async open(
     options: RaftDiskOptions,
   ): Promise<{ readonly disk: RaftDisk; readonly state: RecoveredState; readonly isNew: boolean }> {
-    const { folder, keys, log, segmentBytes = SEGMENT_BYTES } = options;
+    const { folder, keys, clock, log, segmentBytes = SEGMENT_BYTES } = options;
     await makeFolder(folder);
+    const end = await readEndMark(folder);
     const { segments, snapshots, temporaries } = await listFolder(folder);
     if (segments.length === 0 && snapshots.length > 0) throw damaged(folder, 0, 'there are snapshots, but no log');
     const recovered = await recoverWal(folder, segments, keys);
+    if (end) checkEnd(folder, recovered.segments, end);
+    else if (segments.length > 0) log.warn({ folder }, 'nothing says how far the log reached: it is taken for whole');
     const { state } = recovered;
     if (state.snapshot) {
       const name = fileName(snapshotId(state.snapshot));
       if (!snapshots.some((id) => fileName(id) === name)) throw damaged(path.join(folder, name), 0, 'it is missing');
     }
+    const mark = await EndMark.open(folder, end, { clock, log });
     const wal = await Wal.open({ folder, keys, log, segmentBytes }, recovered);
-    const disk = new RaftDisk(options, wal, state);
+    mark.reached(wal.reaches);
+    const disk = new RaftDisk(options, wal, mark, state);
     for (const name of temporaries) await disk.#remove(name);
     // A snapshot that is not older than the one in force was written, but not adopted before the crash.
     for (const id of snapshots)
@@ -154,6 +164,7 @@ export class RaftDisk {
     if (this.#held && !this.#ending.signal.aborted) await this.append({ entries: [] }, true);
     this.#ending.abort(unavailable('the raft log is closed'));
     await this.#wal.close();
+    await this.#mark.close();
   }
 
   get #covered(): Index {
@@ -187,6 +198,7 @@ export class RaftDisk {
     const now = { hardState: this.#hardState, snapshot: this.#snapshot, last: this.#last };
     await this.#orFail(what, this.#wal.write(frame, now));
     this.#busy = undefined;
+    this.#mark.reached(this.#wal.reaches);
     this.#last = last;
     this.#hardState = frame.hardState ?? this.#hardState;
     this.#held = false;

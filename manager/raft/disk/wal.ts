@@ -4,6 +4,7 @@ import { messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { WalFrame } from '../../../proto/gen/wal.js';
 import type { HardState, Index, SnapshotMetadata } from '../core/types.js';
+import type { LogEnd } from './end-mark.js';
 import { type KeyRing, newestKey } from './file-key.js';
 import { type FileId, fileName, syncFolder } from './files.js';
 import { type RecoveredState, replay } from './replay.js';
@@ -82,6 +83,11 @@ export class Wal {
       segments.map(({ id }) => id),
       segment,
     );
+  }
+
+  /** How far it is durable, between two writes. */
+  get reaches(): LogEnd {
+    return { id: this.#segment.id, end: this.#segment.end };
   }
 
   /**

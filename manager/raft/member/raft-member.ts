@@ -122,8 +122,8 @@ export class RaftMember implements Proposer {
   }
 
   async start(machine: StateMachine): Promise<void> {
-    const { folder, keys, log, keepOldSnapshots, onFatal, onEmpty, raftId } = this.#options;
-    const opened = await RaftDisk.open({ folder, keys, log, keepOldSnapshots, onFatal });
+    const { folder, keys, clock, log, keepOldSnapshots, onFatal, onEmpty, raftId } = this.#options;
+    const opened = await RaftDisk.open({ folder, keys, clock, log, keepOldSnapshots, onFatal });
     const { disk, isNew } = opened;
     let { state } = opened;
     if (isNew && onEmpty === 'refuse') {

@@ -1,3 +1,4 @@
+import { systemClock } from '../../../../lib/clock.js';
 import { createLogger } from '../../../../lib/log.js';
 import { Entry, EntryType, type Index, SnapshotMetadata } from '../../core/types.js';
 import { RaftDisk } from '../raft-disk.js';
@@ -10,6 +11,7 @@ const [folder = '', key = ''] = process.argv.slice(2);
 const { disk, state } = await RaftDisk.open({
   folder,
   keys: [{ id: '0123456789abcdef', key: Buffer.from(key, 'hex') }],
+  clock: systemClock,
   log: createLogger('warn', 'crash'),
   segmentBytes: 16 * 1024,
 });

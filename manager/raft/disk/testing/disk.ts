@@ -2,6 +2,7 @@ import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { onTestFinished } from 'vitest';
+import { ManualClock } from '../../../../lib/clock.js';
 import { silentLogger } from '../../../../lib/log.js';
 import { Entry, HardState, SnapshotMetadata } from '../../core/types.js';
 import { type KeyRing, newStorageKey } from '../file-key.js';
@@ -20,6 +21,7 @@ export function openDisk(folder: string, options: Partial<RaftDiskOptions> = {})
   return RaftDisk.open({
     folder,
     keys: testKeys,
+    clock: new ManualClock(),
     log: silentLogger,
     segmentBytes: 8192,
     onFatal: () => undefined,
