@@ -3,7 +3,7 @@ import path from 'node:path';
 import { CommanderError } from 'commander';
 import { systemClock } from '../lib/clock.js';
 import { diskError } from '../lib/disk-errors.js';
-import { messageOf, SwarmError } from '../lib/errors.js';
+import { SwarmError, textOf } from '../lib/errors.js';
 import { createLogger, type Logger } from '../lib/log.js';
 import { packageVersion } from '../lib/package.js';
 import { chooseBalancer } from '../netlb/balancer/choose.js';
@@ -63,7 +63,7 @@ async function serve(options: DaemonOptions, version: string, log: Logger): Prom
   const images = await OciImageStore.open({ root: options.imageRoot, log: log.child({ part: 'images' }) });
   const events = new LocalEvents(systemClock);
   const fatal = (error: unknown) => {
-    const words = diskError(error, options.dataRoot)?.text ?? messageOf(error);
+    const words = textOf(diskError(error, options.dataRoot) ?? error);
     log.error({ err: error }, `fatal: ${words}`);
     process.exit(EXIT_ERROR);
   };
@@ -162,7 +162,7 @@ async function main(): Promise<number> {
   } catch (thrown) {
     const error = diskError(thrown, options.dataRoot) ?? thrown;
     const expected = error instanceof SwarmError && error.code !== 'INTERNAL';
-    log.error(expected ? {} : { err: error }, error instanceof SwarmError ? error.text : messageOf(error));
+    log.error(expected ? {} : { err: error }, textOf(error));
     return EXIT_ERROR;
   }
 }

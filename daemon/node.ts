@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { Serial } from '../lib/async.js';
 import type { Clock } from '../lib/clock.js';
-import { failedPrecondition, messageOf, unavailable } from '../lib/errors.js';
+import { failedPrecondition, messageOf, textOf, unavailable } from '../lib/errors.js';
 import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/log.js';
 import {
@@ -18,7 +18,6 @@ import {
   SwarmState,
   type TaskAccessService,
 } from '../proto/gen/index.js';
-import type { NodeCredential } from '../proto/rpc/credentials.js';
 import type { Handlers } from '../proto/rpc/server.js';
 import type { Engine } from '../worker/engine.js';
 import type { OciImageStore } from '../worker/executor/oci/index.js';
@@ -36,7 +35,7 @@ import { readdress } from './readdress.js';
 import { askForPlace, resign, stillNeeded, tellManagers } from './resign.js';
 import { RoleFollower } from './role-follower.js';
 import { Running } from './running.js';
-import { type NodeState, NodeStateFile } from './state.js';
+import { credentialOf, type NodeState, NodeStateFile } from './state.js';
 
 export interface SwarmNodeOptions {
   readonly daemon: DaemonOptions;
@@ -73,8 +72,8 @@ export class SwarmNode implements ControlSource {
   #state: NodeState | undefined;
   #worker: Running<Worker> | undefined;
   #roles: RoleFollower | undefined;
-  /** Managers say that this node is none of theirs. */
-  #removed = false;
+  /** Why managers do not take this node for theirs: it was removed, or another machine is this node. */
+  #refused: string | undefined;
 
   private constructor(options: SwarmNodeOptions) {
     this.options = options;
@@ -151,10 +150,8 @@ export class SwarmNode implements ControlSource {
     return InfoResponse.create({
       ...machine,
       problems: [...machine.problems, ...(worker?.unallocated ?? [])],
-      state: this.#removed ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
-      error: this.#removed
-        ? 'the swarm does not know this node any more: "tsswarm leave" lets it go'
-        : this.#roles?.error || (this.#managing.role?.trouble ?? ''),
+      state: this.#refused ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
+      error: (this.#refused ?? this.#roles?.error) || (this.#managing.role?.trouble ?? ''),
       nodeId: state.nodeId,
       clusterId: state.clusterId,
       role: state.role === 'manager' ? NodeRole.MANAGER : NodeRole.WORKER,
@@ -244,7 +241,8 @@ export class SwarmNode implements ControlSource {
     const state = this.#state;
     const worker = this.#worker;
     if (!state || !worker) throw failedPrecondition('This node is not part of a swarm');
-    if (!this.#removed) await this.#resign(state, force);
+    // The node itself goes on where the other machine is.
+    if (!this.#refused) await this.#resign(state, force);
     await worker.stop();
     await worker.part.leave();
     await this.#managing.stop();
@@ -252,7 +250,7 @@ export class SwarmNode implements ControlSource {
     await this.#forget();
     this.#state = undefined;
     this.#worker = undefined;
-    this.#removed = false;
+    this.#refused = undefined;
     this.options.log.info({ node: state.nodeId }, 'left the swarm');
   }
 
@@ -342,15 +340,19 @@ export class SwarmNode implements ControlSource {
       onManagers: (managers) => this.#remember(managers),
       // A manager of another swarm, at an address that was one of ours, may have said otherwise before.
       onNode: (node) => {
-        this.#removed = false;
+        this.#refused = undefined;
         roles.see(node);
       },
-      onRemoved: () => {
-        if (!this.#removed) log.error({ node: state.nodeId }, 'the swarm does not know this node any more');
-        this.#removed = true;
-      },
+      onRemoved: () => this.#refuse('the swarm does not know this node any more: "tsswarm leave" lets it go'),
+      onTwin: (error) => this.#refuse(textOf(error)),
     });
     this.#worker = new Running(worker, onBroken);
+  }
+
+  #refuse(why: string): void {
+    if (this.#refused === why) return;
+    this.#refused = why;
+    this.options.log.error({ node: this.nodeId }, why);
   }
 
   /** So that who has made or joined a swarm finds the node at work. @throws UNAVAILABLE when it takes too long, or the daemon stops */
@@ -392,8 +394,4 @@ export class SwarmNode implements ControlSource {
         this.options.log.error({ err: error }, `cannot save the managers: ${messageOf(error)}`),
       );
   }
-}
-
-function credentialOf(state: NodeState): NodeCredential {
-  return { nodeId: state.nodeId, secret: Buffer.from(state.credential, 'hex') };
 }

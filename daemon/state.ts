@@ -1,6 +1,7 @@
 import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, internal } from '../lib/errors.js';
+import type { NodeCredential } from '../proto/rpc/credentials.js';
 import { removeDurably, writeFileAtomic } from './files.js';
 import { identityFault, type StoredIdentity } from './identity-file.js';
 
@@ -22,6 +23,11 @@ export interface NodeState {
   readonly interface?: string;
   /** On a manager: its place in the group. */
   readonly manager?: StoredIdentity;
+}
+
+/** By which the node proves itself to managers. */
+export function credentialOf(state: NodeState): NodeCredential {
+  return { nodeId: state.nodeId, secret: Buffer.from(state.credential, 'hex') };
 }
 
 /** The node's state on disk: `node.json` in the data root, readable by root alone. */

@@ -74,6 +74,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Likewise, with what to do about it. */
+export function textOf(error: unknown): string {
+  return error instanceof SwarmError ? error.text : messageOf(error);
+}
+
 export function codeOf(error: unknown): ErrorCode {
   return error instanceof SwarmError ? error.code : 'INTERNAL';
 }

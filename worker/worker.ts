@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { allDone } from '../lib/async.js';
@@ -68,6 +69,8 @@ export interface WorkerOptions {
   onNode?(node: Node): void;
   /** Managers do not know this node, or no longer. */
   onRemoved?(): void;
+  /** Another machine runs as this node, and did so first. */
+  onTwin?(error: unknown): void;
 }
 
 export interface WorkerFigures {
@@ -238,8 +241,10 @@ export class Worker {
       log,
       onManagers: (addresses) => this.#options.onManagers?.(addresses),
       onRemoved: () => this.#options.onRemoved?.(),
+      onTwin: (error) => this.#options.onTwin?.(error),
       onSession: (message) => this.#sessionMessage(message, database, network),
       node: {
+        instance: randomUUID(),
         description,
         dataPathAddress,
         statuses: this.#statuses,

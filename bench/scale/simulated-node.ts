@@ -97,7 +97,12 @@ export class SimulatedNode {
 
   /** @throws when any part of it ends */
   async #session(stubs: Stubs<typeof DispatcherService>, signal: AbortSignal): Promise<never> {
-    const request = { description: this.#description, sessionId: '', dataPathAddress: '127.0.0.1' };
+    const request = {
+      description: this.#description,
+      sessionId: '',
+      dataPathAddress: '127.0.0.1',
+      instance: '',
+    };
     const messages = stubs.session(request, { signal })[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done) throw unavailable('the manager ended the session');

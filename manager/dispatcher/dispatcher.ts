@@ -1,4 +1,4 @@
-import { failedPrecondition, messageOf, unavailable } from '../../lib/errors.js';
+import { alreadyExists, failedPrecondition, messageOf, unavailable } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import {
   type AcknowledgeRequest,
@@ -18,7 +18,9 @@ import {
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { checkDataPathAddress } from '../common/addresses.js';
+import { COPY_HINT } from '../common/copies.js';
 import { heartbeatPeriod } from '../common/heartbeat.js';
+import { Incumbents } from '../common/incumbents.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
 import { MeasuredServices } from '../usage/measured-services.js';
@@ -50,6 +52,8 @@ const START_GRACE = 10_000;
 const RETRY = 5_000;
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
 const JITTER = 0.1;
+/** What an agent has, in milliseconds, to open its session again when another process says to be its node. */
+const CHALLENGE_PATIENCE = 2_000;
 
 /**
  * Serves the agents: keeps their sessions, tells them what to run and what the data plane needs, and
@@ -67,6 +71,7 @@ export class Dispatcher implements Reaction {
   /** By node. */
   readonly #sessions = new Map<string, Session>();
   readonly #managers = new Map<string, ManagerAddress>();
+  readonly #incumbents: Incumbents<string>;
   readonly #measured = new MeasuredServices();
   #assigner: Assigner | undefined;
 
@@ -78,6 +83,7 @@ export class Dispatcher implements Reaction {
     this.#orphans = new Orphans(clock, () => this.#loop.wake());
     this.#statuses = new StatusWriter(store, log);
     this.#nodes = new NodeWriter(store, clock);
+    this.#incumbents = new Incumbents(clock, CHALLENGE_PATIENCE);
   }
 
   /** To be added to the server that nodes reach. */
@@ -218,11 +224,38 @@ export class Dispatcher implements Reaction {
   // ---- calls ---------------------------------------------------------------------------------
 
   async *#session(request: SessionRequest, context: CallContext): AsyncIterable<SessionMessage> {
-    const { store, log } = this.#options;
     if (!this.#assigner) throw this.#notServing();
     const node = this.#options.authenticate(context);
     if (request.dataPathAddress !== '') checkDataPathAddress(request.dataPathAddress);
-    const session = this.#openSession(node.id, request.sessionId);
+    let epoch: { end(): void } | undefined;
+    const { instance } = request;
+    const entered = await this.#incumbents.enter(node.id, { instance, peer: context.peer, end: () => epoch?.end() });
+    if (typeof entered !== 'function') throw this.#twin(node.id, context.peer, entered.peer);
+    try {
+      if (!this.#assigner) throw this.#notServing();
+      const session = this.#openSession(node.id, request.sessionId);
+      epoch = { end: () => session.endEpoch() };
+      yield* this.#follow(session, request, context);
+    } finally {
+      entered();
+    }
+  }
+
+  /** A second process with the identity of a node whose own one lives. It is on record with the node, for who looks there. */
+  #twin(nodeId: string, peer: string, own: string) {
+    this.#options.log.error({ node: nodeId, own, refused: peer }, 'a second machine runs as this node: it is refused');
+    const [here, there] = [addressOfPeer(peer) || peer, addressOfPeer(own) || own];
+    const time = new Date(this.#options.clock.now()).toISOString();
+    this.#background(
+      this.#nodes.note(nodeId, `a second machine (${here}) ran as this node, and was refused at ${time}`),
+    );
+    const message = `node ${nodeId} runs already, at ${there}: this machine (${here}) is a second one with its identity`;
+    return alreadyExists(message, { value: nodeId, hint: COPY_HINT });
+  }
+
+  async *#follow(session: Session, request: SessionRequest, context: CallContext): AsyncIterable<SessionMessage> {
+    const { store, log } = this.#options;
+    const node = { id: session.nodeId };
     const epoch = ++session.epoch;
     session.wake();
     const wake = () => session.wake();

@@ -50,6 +50,11 @@ export class NodeWriter {
     return this.#batcher.add({ nodeId, apply: (node) => (still() ? this.#inState(node, state, message, '') : node) });
   }
 
+  /** Something that is to be read with the node's state, until that is another. */
+  note(nodeId: string, message: string): Promise<void> {
+    return this.#batcher.add({ nodeId, apply: (node) => ({ ...node, status: { ...node.status, message } }) });
+  }
+
   /** What the node has said of what its kernel shows. */
   async setApplied(nodeId: string, { problems, networkKeyClock, wornNetworkKey }: Applied): Promise<void> {
     const known = this.#store.view().get('node', nodeId);

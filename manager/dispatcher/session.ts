@@ -25,6 +25,12 @@ export class Session {
     return this.#ended;
   }
 
+  /** Ends the current info stream. The session can be resumed. */
+  endEpoch(): void {
+    this.epoch++;
+    this.wake();
+  }
+
   /** Something that the agent is told of may have changed. */
   wake(): void {
     this.#signal.resolve();

@@ -36,6 +36,7 @@ export function itemOf(assignment: Assignment): readonly [string, { readonly id:
  * as it says so. What it has been told is kept by kind and id.
  */
 export class FakeAgent {
+  readonly credential: { readonly nodeId: string; readonly secret: Uint8Array };
   readonly nodeId: string;
   readonly assigned = new Map<string, { readonly id: string }>();
   readonly messages: AssignmentsMessage[] = [];
@@ -55,6 +56,8 @@ export class FakeAgent {
   measuredServices: readonly string[] = [];
   /** Told with the next session. */
   dataPathAddress = '203.0.113.9';
+  /** Likewise: of its process. */
+  instance = '';
   readonly #channel: Channel;
   readonly #stubs: Stubs<typeof DispatcherService>;
   readonly #attachments: Stubs<typeof AttachmentsService>;
@@ -62,9 +65,11 @@ export class FakeAgent {
   readonly #states = new Map<string, TaskState>();
   #ending = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
+  #ended: Promise<unknown> = Promise.resolve();
 
   /** @param heartbeat milliseconds */
-  constructor(target: string, credential: { readonly nodeId: string; readonly secret: Uint8Array }, heartbeat: number) {
+  constructor(target: string, credential: FakeAgent['credential'], heartbeat: number) {
+    this.credential = credential;
     this.nodeId = credential.nodeId;
     this.#heartbeat = heartbeat;
     this.#channel = new Channel(target, credential);
@@ -79,12 +84,18 @@ export class FakeAgent {
     const [session, assignments] = [deferred<void>(), deferred<void>()];
     const follow = this.#followSession(signal, () => session.resolve());
     follow.catch(session.reject);
+    this.#ended = follow.catch(() => undefined);
     await session.promise;
     const receive = this.#receive(signal, () => assignments.resolve());
     receive.catch(assignments.reject);
     const beat = this.#beat(signal);
     this.#running = Promise.allSettled([follow, receive, beat]);
     await assignments.promise;
+  }
+
+  /** Resolves when the manager has ended the session. */
+  async sessionEnded(): Promise<void> {
+    await this.#ended;
   }
 
   /** Falls silent, as a machine does that loses its power. */
@@ -131,7 +142,7 @@ export class FakeAgent {
       hostname: this.nodeId,
       resources: Resources.create({ nanoCpus: 64e9, memoryBytes: 2 ** 38 }),
     });
-    const request = { description, sessionId: '', dataPathAddress: this.dataPathAddress };
+    const request = { description, sessionId: '', dataPathAddress: this.dataPathAddress, instance: this.instance };
     for await (const message of this.#stubs.session(request, { signal })) {
       this.session = message;
       opened();

@@ -84,9 +84,21 @@ export class TestSwarm {
     const secret = Buffer.from(newId());
     const node = { ...testNode(name), credentialDigest: sha256(secret) };
     await this.store.update((draft) => draft.create('node', node));
-    const agent = new FakeAgent(`unix://${this.#folder}/sock`, { nodeId: node.id, secret }, this.#heartbeat / 2);
-    this.agents.push(agent);
+    const agent = this.#newAgent({ nodeId: node.id, secret });
     await agent.connect();
+    return agent;
+  }
+
+  /** Another process with the identity of an agent's node. Not connected. */
+  copyOf({ credential }: FakeAgent, instance: string): FakeAgent {
+    const agent = this.#newAgent(credential);
+    agent.instance = instance;
+    return agent;
+  }
+
+  #newAgent(credential: FakeAgent['credential']): FakeAgent {
+    const agent = new FakeAgent(`unix://${this.#folder}/sock`, credential, this.#heartbeat / 2);
+    this.agents.push(agent);
     return agent;
   }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Deferred, deferred } from '../../lib/async.js';
 import { systemClock } from '../../lib/clock.js';
-import { permissionDenied } from '../../lib/errors.js';
+import { alreadyExists, permissionDenied } from '../../lib/errors.js';
 import { silentLogger } from '../../lib/log.js';
 import {
   ManagerAddress,
@@ -46,6 +46,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     messages: [] as SessionMessage[],
     known: [] as (readonly string[])[],
     removed: 0,
+    twins: [] as unknown[],
     problems: [] as NodeProblem[],
     served: [] as string[],
     applyAtOnce: true,
@@ -61,8 +62,10 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     log: silentLogger,
     onManagers: (addresses) => world.known.push(addresses),
     onRemoved: () => world.removed++,
+    onTwin: (error) => world.twins.push(error),
     onSession: (message) => world.messages.push(message),
     node: {
+      instance: 'this process',
       description: NodeDescription.create({ hostname: 'node' }),
       dataPathAddress: '203.0.113.1',
       statuses: world.statuses,
@@ -154,6 +157,18 @@ describe('agent', () => {
     dispatcher.failures.set('session', permissionDenied('node is not part of this swarm'));
     const { world } = start();
     await until('told', () => world.removed === 1);
+  });
+
+  it('says that another machine runs as its node, and does not get in its way again', async () => {
+    await dispatcher.listen();
+    dispatcher.failures.set('session', alreadyExists('node runs already'));
+    const { world, agent } = start();
+    await until('told', () => world.twins.length === 1);
+    // Longer than it takes to try anew.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(dispatcher.opened.map(({ instance }) => instance)).toEqual(['this process']);
+    expect(agent.connected).toBe(false);
+    expect(world.removed).toBe(0);
   });
 });
 

@@ -6,6 +6,7 @@ import type { SessionMessage } from '../../proto/gen/index.js';
 import { Channel } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { wasAnswered } from '../../proto/rpc/errors.js';
+import { untilAborted } from '../group.js';
 import { ManagerList } from './manager-list.js';
 import { Session, type SessionNode } from './session.js';
 
@@ -22,6 +23,8 @@ export interface AgentOptions {
   readonly onManagers: (addresses: readonly string[]) => void;
   /** Managers say that this node is not one of the swarm's. */
   readonly onRemoved: () => void;
+  /** Another process runs as this node, and did so first. This one is not tried again: it must be started anew. */
+  readonly onTwin: (error: unknown) => void;
 }
 
 /** What a manager answers a node that it does not know: NOT_FOUND, or a credential that proves nothing. */
@@ -37,6 +40,7 @@ export class Agent {
   /** What `onManagers` was told last. */
   #told: readonly string[];
   #connected = false;
+  #isTwin = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -60,11 +64,12 @@ export class Agent {
 
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
+    while (!signal.aborted && !this.#isTwin) {
       const address = this.#managers.first;
       if (address !== undefined) await this.#hold(address, signal);
       await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
     }
+    await untilAborted(signal);
   }
 
   async #hold(address: string, signal: AbortSignal): Promise<void> {
@@ -100,6 +105,10 @@ export class Agent {
   }
 
   #failed(address: string, error: unknown): void {
+    if (codeOf(error) === 'ALREADY_EXISTS') {
+      this.#isTwin = true;
+      this.#options.onTwin(error);
+    }
     // The session is resumed only where its manager may still know it.
     if (codeOf(error) === 'FAILED_PRECONDITION') this.#sessionId = '';
     const leader = leaderIn(error);

@@ -26,6 +26,8 @@ export interface News {
 
 /** What a session acts on. */
 export interface SessionNode {
+  /** Of this process: made anew by each. */
+  readonly instance: string;
   readonly description: NodeDescription;
   readonly dataPathAddress: string;
   readonly statuses: StatusQueue;
@@ -111,9 +113,9 @@ export class Session {
 
   async #follow(signal: AbortSignal, opened: () => void): Promise<void> {
     const { node, onMessage, resume } = this.#options;
-    const { description, dataPathAddress } = node;
+    const { description, dataPathAddress, instance } = node;
     for await (const message of this.#dispatcher.session(
-      { description, dataPathAddress, sessionId: resume },
+      { description, dataPathAddress, sessionId: resume, instance },
       { signal },
     )) {
       if (message.sessionId !== '') this.#id = message.sessionId;

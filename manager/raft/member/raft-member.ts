@@ -61,7 +61,7 @@ export interface RaftMemberOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random?: () => number;
-  /** The disk has failed, or the log contradicts itself: must end the process. */
+  /** The disk has failed, the log contradicts itself, or another process is this member: must end the process. */
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -108,6 +108,7 @@ export class RaftMember implements Proposer {
       onUnreachable: (peer) => this.#parts?.engine.input((raw) => raw.reportUnreachable(peer)),
       onConnectionLost: (peer, refused) => this.#connectionLost(peer, refused),
       onPeerAddress: (peer, where) => this.#heard(peer, where),
+      onTwin: options.onFatal,
     });
   }
 

@@ -1,6 +1,6 @@
 import { Backoff } from '../../../lib/backoff.js';
 import type { Clock } from '../../../lib/clock.js';
-import { messageOf, unavailable } from '../../../lib/errors.js';
+import { codeOf, messageOf, unavailable } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { RaftBatch, type RaftHello, RaftTransportService } from '../../../proto/gen/raft-transport.js';
 import { Channel } from '../../../proto/rpc/client.js';
@@ -20,6 +20,8 @@ export interface LinkOptions {
   /** Neither of the two is called from within a method. */
   onUnreachable(): void;
   onConnectionLost(refused: boolean): void;
+  /** The peer has this manager's messages from another process already. The link has stopped. */
+  onTwin(error: unknown): void;
 }
 
 export interface PeerState {
@@ -110,6 +112,12 @@ export class Link {
       this.#hurry = new AbortController();
       const error: unknown = await this.#talk(this.#attempt, this.#hurry.signal).catch((e: unknown) => e);
       if (this.#stopped) return;
+      if (codeOf(error) === 'ALREADY_EXISTS') {
+        this.#stopped = true;
+        this.#fail(error);
+        this.#options.onTwin(error);
+        return;
+      }
       const proven = this.#outbox !== undefined && clock.now() - this.#since >= provenAfter;
       this.#fail(error);
       if (proven) this.#backoff.reset();

@@ -2,7 +2,7 @@ import { expect, it, onTestFinished } from 'vitest';
 import { AsyncQueue } from '../../../lib/async.js';
 import { type RaftBatch, RaftHello, RaftTransportService, SnapshotPart } from '../../../proto/gen/raft-transport.js';
 import { Channel } from '../../../proto/rpc/client.js';
-import { app, managerSecret, TestManager, until } from './testing.js';
+import { app, managerSecret, relay, TestManager, until } from './testing.js';
 
 /** Waits for what the peers state says of the one peer. */
 async function errorOf(manager: TestManager, peer = 2): Promise<string> {
@@ -70,4 +70,44 @@ it('refusal - of callers that do not say, or lie about, who they are', async () 
   expect(await call('node3', hello)).toBe('UNAUTHENTICATED');
   expect(await call('node1', undefined)).toBe('INVALID_ARGUMENT');
   expect(two.received).toEqual([]);
+});
+
+it('refusal - of a second process that is the same member, while the first one lives', async () => {
+  const [one, two] = [await TestManager.start(1), await TestManager.start(2)];
+  one.knows(two);
+  two.knows(one);
+  await Promise.all([one.connectedTo(2), two.connectedTo(1)]);
+  const copy = await TestManager.start(1);
+  copy.knows(two);
+  await until(() => copy.twins.length > 0);
+  expect(copy.twins[0]).toMatchObject({ code: 'ALREADY_EXISTS', value: 'node1' });
+  expect(String(copy.twins[0])).toContain('node node1 (Raft member 1) runs already, and calls from ');
+  // Two goes on with the first one, at its own address.
+  await Promise.all([one.connectedTo(2), two.connectedTo(1)]);
+  one.transport.send([app(2, 7)]);
+  await until(() => two.received.length > 0);
+  expect(two.learned).toEqual([]);
+  expect(one.twins).toEqual([]);
+  copy.transport.send([app(2, 8)]);
+  one.transport.send([app(2, 9)]);
+  await until(() => two.received.length > 1);
+  expect(two.received).toEqual([app(2, 7), app(2, 9)]);
+});
+
+it('a restart - one whose connection stays open behind it is no second one, even at another address', async () => {
+  const two = await TestManager.start(2);
+  const way = await relay(two.port);
+  const one = await TestManager.start(1);
+  one.transport.setPeers(new Map([[2, way.address]]));
+  await one.connectedTo(2);
+  // As when its machine has lost power: nobody tells the other end.
+  way.freeze();
+  one.stop();
+  const again = await TestManager.start(1);
+  again.knows(two);
+  await again.connectedTo(2);
+  again.transport.send([app(2, 9)]);
+  await until(() => two.received.length > 0);
+  expect(again.twins).toEqual([]);
+  expect(two.learned).toContainEqual({ peer: 1, address: again.address });
 });

@@ -22,6 +22,7 @@ export class TestManager {
   readonly unreachable: NodeId[] = [];
   readonly lost: { readonly peer: NodeId; readonly refused: boolean }[] = [];
   readonly learned: { readonly peer: NodeId; readonly address: string }[] = [];
+  readonly twins: unknown[] = [];
   readonly transport: RaftTransport;
   readonly raftId: NodeId;
   readonly address: string;
@@ -46,6 +47,7 @@ export class TestManager {
       onUnreachable: (peer) => this.unreachable.push(peer),
       onConnectionLost: (peer, refused) => this.lost.push({ peer, refused }),
       onPeerAddress: (peer, address) => this.learned.push({ peer, address }),
+      onTwin: (error) => this.twins.push(error),
       ...changes,
     });
     server.add(RaftTransportService, this.transport.handlers);

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
+import { deferred } from '../../../lib/async.js';
 import type { Clock } from '../../../lib/clock.js';
-import { invalidArgument, unavailable } from '../../../lib/errors.js';
+import { alreadyExists, invalidArgument, unavailable } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import {
   type RaftBatch,
@@ -12,6 +14,8 @@ import { Channel } from '../../../proto/rpc/client.js';
 import type { NodeCredential } from '../../../proto/rpc/credentials.js';
 import { knock } from '../../../proto/rpc/knock.js';
 import type { CallContext, Handlers } from '../../../proto/rpc/server.js';
+import { COPY_HINT } from '../../common/copies.js';
+import { type Incumbent, Incumbents } from '../../common/incumbents.js';
 import type { Message, NodeId } from '../core/types.js';
 import { checkCaller } from './hello.js';
 import { keepAlive, Link, type PeerState } from './link.js';
@@ -44,6 +48,8 @@ export interface TransportOptions {
    * manager is no peer yet. A peer is dialled there from now on.
    */
   onPeerAddress(peer: NodeId, address: string): void;
+  /** Another process is this member, and was it first: nothing may be sent, promised or written here any more. */
+  onTwin(error: unknown): void;
 }
 
 interface Peer {
@@ -54,6 +60,8 @@ interface Peer {
 
 /** What a snapshot's receiver takes at most, in milliseconds, to show that it is there. */
 const knockTimeout = 1_000;
+/** What a peer has, in milliseconds, to show that it lives when another process says to be it; less than a hello may take. */
+const challengePatience = 500;
 
 /**
  * The managers' messages to each other: one long-lived stream to each peer, and one from each.
@@ -65,6 +73,7 @@ export class RaftTransport {
   readonly #peers = new Map<NodeId, Peer>();
   /** Of the snapshots that are being sent, by receiver. */
   readonly #snapshots = new Map<AbortController, NodeId>();
+  readonly #callers: Incumbents<NodeId>;
   #stopped = false;
 
   /** To be added to an RpcServer. */
@@ -76,7 +85,8 @@ export class RaftTransport {
   constructor(options: TransportOptions) {
     const { raftId, ...self } = options.self;
     this.#options = options;
-    this.#hello = RaftHello.create({ ...self, from: raftId });
+    this.#hello = RaftHello.create({ ...self, from: raftId, instance: randomUUID() });
+    this.#callers = new Incumbents(options.clock, challengePatience);
   }
 
   get peers(): ReadonlyMap<NodeId, PeerState> {
@@ -173,35 +183,59 @@ export class RaftTransport {
       random,
       onUnreachable: () => this.#options.onUnreachable(peer),
       onConnectionLost: (refused) => this.#options.onConnectionLost(peer, refused),
+      onTwin: (error) => this.#options.onTwin(error),
     });
   }
 
   async *#receive(batches: AsyncIterable<RaftBatch>, context: CallContext): AsyncGenerator<RaftHello> {
-    let greeted = false;
-    for await (const { hello, messages } of batches) {
+    const reader = batches[Symbol.asyncIterator]();
+    const first: Partial<RaftBatch> = (await reader.next()).value ?? {};
+    const challenged = deferred<never>();
+    const end = () =>
+      challenged.reject(unavailable('another process says to be this member: it is to show that it lives'));
+    const hello = this.#check(first.hello, context);
+    const { from, instance } = hello;
+    const entered = await this.#callers.enter(from, { instance, peer: context.peer, end });
+    if (typeof entered !== 'function') throw twin(hello, context, entered);
+    try {
+      this.#admit(hello);
+      yield this.#hello;
+      await Promise.race([this.#read(first.messages ?? [], reader), challenged.promise]);
+    } finally {
+      entered();
+    }
+  }
+
+  async #read(first: readonly Message[], reader: AsyncIterator<RaftBatch>): Promise<void> {
+    let messages = first;
+    for (;;) {
       if (this.#stopped) throw unavailable('this manager is stopping');
-      if (!greeted) {
-        this.#admit(hello, context);
-        greeted = true;
-        yield this.#hello;
-      }
       if (messages.length > 0) this.#options.onMessages(messages);
+      const next = await reader.next();
+      if (next.done) return;
+      messages = next.value.messages;
     }
   }
 
   async #receiveSnapshot(parts: AsyncIterable<SnapshotPart>, context: CallContext): Promise<SnapshotReceipt> {
     const reader = parts[Symbol.asyncIterator]();
     const first: Partial<SnapshotPart> = (await reader.next()).value ?? {};
-    if (this.#stopped) throw unavailable('this manager is stopping');
-    this.#admit(first.hello, context);
+    const hello = this.#check(first.hello, context);
+    const rival = await this.#callers.rival(hello.from, hello.instance);
+    if (rival) throw twin(hello, context, rival);
+    this.#admit(hello);
     if (!first.message) throw invalidArgument('a snapshot begins with its message');
     await this.#options.onSnapshot(first.message, chunksOf(reader));
     return SnapshotReceipt.create();
   }
 
-  #admit(claimed: RaftHello | undefined, context: CallContext): void {
+  #check(claimed: RaftHello | undefined, context: CallContext): RaftHello {
+    if (this.#stopped) throw unavailable('this manager is stopping');
     const { self, credential } = this.#options;
-    const hello = checkCaller(claimed, context, { ...self, managerSecret: credential.managerSecret });
+    return checkCaller(claimed, context, { ...self, managerSecret: credential.managerSecret });
+  }
+
+  #admit(hello: RaftHello): void {
     const link = this.#peers.get(hello.from)?.link;
     if (link?.state.address !== hello.address) {
       link?.moveTo(hello.address);
@@ -209,4 +243,11 @@ export class RaftTransport {
     }
     link?.peerCalled();
   }
+}
+
+function twin({ from, nodeId, address }: RaftHello, { peer }: CallContext, rival: Incumbent) {
+  return alreadyExists(
+    `node ${nodeId} (Raft member ${from}) runs already, and calls from ${rival.peer}: this one, at ${address}, calls from ${peer} as the same`,
+    { value: nodeId, hint: COPY_HINT },
+  );
 }
