@@ -86,7 +86,7 @@ export class TellingExecutor implements ContainerExecutor {
   }
 
   async stop(id: string, stopSignal: string, graceMs: number) {
-    const wasRunning = (await this.#executor.inspect(id))?.status === 'running';
+    const wasRunning = await this.#isRunning(id);
     const exit = await this.#executor.stop(id, stopSignal, graceMs);
     await this.#ends.get(id);
     if (wasRunning) this.#tell(id, 'stop');
@@ -96,17 +96,18 @@ export class TellingExecutor implements ContainerExecutor {
   async kill(id: string, signal: string): Promise<void> {
     const number = parseSignal(signal);
     // Before its end, of which it may be the cause.
-    if ((await this.#executor.inspect(id))?.status === 'running') this.#tell(id, 'kill', { signal: number });
+    if (await this.#isRunning(id)) this.#tell(id, 'kill', { signal: number });
     await this.#executor.kill(id, signal);
   }
 
   async remove(id: string, options?: { readonly keepVolumes?: boolean }): Promise<void> {
-    const wasThere = (await this.#executor.inspect(id)) !== undefined;
+    const before = await this.#executor.inspect(id);
+    if (before?.status === 'running') this.#awaitEnd(id);
     // Its face may be gone from the records when it is.
     this.#face(id);
     await this.#executor.remove(id, options);
     await this.#ends.get(id);
-    if (wasThere) this.#tell(id, 'destroy');
+    if (before) this.#tell(id, 'destroy');
     this.#faces.delete(id);
   }
 
@@ -142,6 +143,13 @@ export class TellingExecutor implements ContainerExecutor {
   copyFrom: ContainerExecutor['copyFrom'] = (...args) => this.#executor.copyFrom(...args);
   copyTo: ContainerExecutor['copyTo'] = (...args) => this.#executor.copyTo(...args);
   setNames: ContainerExecutor['setNames'] = (...args) => this.#executor.setNames(...args);
+
+  /** One that runs has its end awaited: who has just started may be asked before `run` has found it. */
+  async #isRunning(id: string): Promise<boolean> {
+    const runs = (await this.#executor.inspect(id))?.status === 'running';
+    if (runs) this.#awaitEnd(id);
+    return runs;
+  }
 
   #awaitEnd(id: string): void {
     if (this.#ends.has(id)) return;
