@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import path from 'node:path';
+import { errnoOf } from '../lib/errors.js';
 import { CGROUP_ROOT, type LabLayout, type NodeLayout, owns } from './layout.js';
 
 /** A running process, as /proc shows it. Zombies are not listed: nothing of them is left but a number. */
@@ -36,15 +37,20 @@ function readProcess(pid: number): Process | undefined {
         .map((line) => line.split(':').slice(2).join(':')),
       networkNamespace: namespaceInode(pid),
     };
-  } catch {
+  } catch (error) {
     // It has ended while it was being read.
-    return undefined;
+    if (['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) return undefined;
+    throw error;
   }
 }
 
 function namespaceInode(pid: number): number {
-  const inode = /\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1];
-  return Number(inode ?? 0);
+  try {
+    return Number(/\[(\d+)\]/.exec(readlinkSync(`/proc/${pid}/ns/net`))?.[1] ?? 0);
+  } catch (error) {
+    if (errnoOf(error) === 'EACCES') return 0;
+    throw error;
+  }
 }
 
 const isUnder = (text: string, folder: string) => text === folder || text.startsWith(`${folder}/`);
@@ -105,7 +111,7 @@ export function signalAll(pids: Iterable<number>, signal: NodeJS.Signals): void 
     try {
       process.kill(pid, signal);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      if (errnoOf(error) !== 'ESRCH') throw error;
     }
   }
 }

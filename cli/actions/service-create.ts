@@ -1,14 +1,14 @@
-import { readFileSync } from 'node:fs';
-import { errnoOf, messageOf, notFound, SwarmError } from '../../lib/errors.js';
+import { notFound, SwarmError } from '../../lib/errors.js';
 import { makeUpName } from '../../lib/made-up-names.js';
 import { ServiceSpec } from '../../proto/gen/specs.js';
 import type { Context } from '../context.js';
 import type { FlagSources } from '../flags/container.js';
-import { badFlag, type Flags } from '../flags/flags.js';
+import type { Flags } from '../flags/flags.js';
 import { createSpec, networkNames } from '../flags/service.js';
 import { parseFileReference } from '../flags/values.js';
 import { waitForService } from '../progress/wait.js';
 import { creation, isSame } from '../retry.js';
+import { readFlagFile } from './container-run.js';
 import { warn } from './refs.js';
 import { registryAuth } from './registry-auth.js';
 import { withDigest } from './resolve-image.js';
@@ -76,7 +76,7 @@ export async function sourcesOf(context: Context, flags: Flags): Promise<FlagSou
   refuseFileReferences(flags);
   return {
     env: context.io.env,
-    envFiles: flags.list('env-file').map(readEnvFile),
+    envFiles: flags.list('env-file').map((file) => readFlagFile('env-file', file)),
     networkIds: await networkIds(context, networkNames(flags)),
   };
 }
@@ -90,15 +90,6 @@ function refuseFileReferences(flags: Flags): void {
           value: name,
           hint: `This version cannot create ${kind}s yet; use --env or --mount instead.`,
         });
-}
-
-function readEnvFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) !== undefined) throw badFlag('env-file', file, messageOf(error));
-    throw error;
-  }
 }
 
 async function networkIds(context: Context, names: readonly string[]): Promise<Map<string, string>> {

@@ -81,6 +81,12 @@ test('filter - any of the values of a key, all of the keys', () => {
   expect([service, task, exec, connect].filter(matches)).toEqual([exec]);
 });
 
+test('filter - all labels', () => {
+  const labels = (...values: string[]) => [exec].filter(eventFilter([{ key: 'label', values }]));
+  expect(labels('tier=front', 'image')).toEqual([exec]);
+  expect(labels('tier=front', 'tier=back')).toEqual([]);
+});
+
 test('filter - an unknown key or scope is refused with those that are known', () => {
   expect(() => shown('colour=red')).toThrow('"colour" is not a filter of events');
   expect(() => shown('scope=global')).toThrow('"global" is not a scope of events');

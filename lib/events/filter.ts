@@ -50,7 +50,7 @@ const TESTS: Readonly<Record<string, Test>> = {
 const SCOPES = ['swarm', 'local'];
 
 /**
- * The events that Docker's `--filter` lets through: of each key any of the values, and all of the keys.
+ * The events that Docker's `--filter` lets through: of each key any of the values, of labels all; and all of the keys.
  * @throws INVALID_ARGUMENT for a key that is not known, with those that are
  */
 export function eventFilter(
@@ -66,7 +66,8 @@ export function eventFilter(
     if (scope !== undefined) {
       throw invalidArgument(`"${scope}" is not a scope of events`, { value: scope, hint: 'One of swarm, local.' });
     }
-    return (event: Event) => values.some((value) => test(event, value));
+    const fits = (event: Event) => (value: string) => test(event, value);
+    return (event: Event) => (key === 'label' ? values.every(fits(event)) : values.some(fits(event)));
   });
   return (event) => checks.every((check) => check(event));
 }

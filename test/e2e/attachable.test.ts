@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
 import { tsswarm } from '../../demo/cli.js';
-import { systemClock } from '../../lib/clock.js';
 import { IMAGE, onNode, useLab } from './lab.js';
 
 useLab(2);
@@ -13,14 +12,9 @@ async function ok(node: number, ...args: string[]): Promise<string> {
 const run = (node: number, name: string, network: string, ...flags: string[]) =>
   ok(node, 'run', '--detach', '--name', name, '--network', network, ...flags, '--entrypoint', 'sleep', IMAGE, '1000');
 const pings = async (node: number, from: string, to: string): Promise<boolean> =>
-  (await onNode(node, 'exec', from, 'busybox', 'ping', '-c1', '-W2', to)).code === 0;
-async function until(what: string, condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 30_000;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come`);
-    await systemClock.sleep(100);
-  }
-}
+  (await code(node, 'exec', from, 'busybox', 'ping', '-c1', '-W2', to)) === 0;
+const within = <T>(read: () => Promise<T>) => expect.poll(read, { timeout: 30_000 });
+const code = async (node: number, ...args: string[]): Promise<number> => (await onNode(node, ...args)).code;
 
 test('containers - of two nodes reach each other and services in an attachable network, by name', async () => {
   await tsswarm('network', 'create', '--driver', 'overlay', '--attachable', '--subnet', '10.40.0.0/24', 'shared');
@@ -32,10 +26,10 @@ test('containers - of two nodes reach each other and services in an attachable n
   // The last interface leads out, over the gateway bridge.
   expect(addresses).toMatch(/172\.1[89]\.\d+\.\d+\/16 .*eth1/);
   for (const name of ['two', 'second', '10.40.0.99']) {
-    await until(name, () => pings(1, 'one', name));
+    await within(() => pings(1, 'one', name)).toBe(true);
   }
-  await until('one', () => pings(2, 'two', 'one'));
-  await until('web', () => pings(2, 'two', 'web'));
+  await within(() => pings(2, 'two', 'one')).toBe(true);
+  await within(() => pings(2, 'two', 'web')).toBe(true);
   const users = await ok(2, 'network', 'inspect', '--format', '{{json .Containers}}', 'shared');
   expect(users).toContain('"Name":"two"');
 });
@@ -45,13 +39,13 @@ test('containers - keep their endpoints when the daemon is killed, and when mana
   await tsswarm('lab', 'kill', 'node2');
   await tsswarm('lab', 'stop', 'node1');
   await tsswarm('lab', 'start', 'node2');
-  await until('the container', async () => (await onNode(2, 'exec', 'stays', 'true')).code === 0);
+  await within(() => code(2, 'exec', 'stays', 'true')).toBe(0);
   expect(await pings(2, 'stays', '10.40.0.99')).toBe(true);
   const late = await onNode(2, 'run', '--detach', '--name', 'late', '--network', 'shared', IMAGE);
   expect(late.code).not.toBe(0);
   expect(late.stderr).toContain('no manager of the swarm answers this node');
   await tsswarm('lab', 'start', 'node1');
-  await until('the manager', async () => (await onNode(2, 'start', 'late')).code === 0);
+  await within(() => code(2, 'start', 'late')).toBe(0);
 });
 
 test('containers - of tasks are listed, and can be stopped and looked into, but not started or removed by hand', async () => {
@@ -64,7 +58,7 @@ test('containers - of tasks are listed, and can be stopped and looked into, but 
   await ok(1, 'stop', name);
   expect((await onNode(1, 'start', name)).stderr).toContain('tsswarm service update');
   // The swarm sees to another one.
-  await until('a new task', async () => (await names()).some((other) => other !== '' && other !== name));
+  await within(names).toContainEqual(expect.not.stringMatching(`^(?:${name})?$`));
 });
 
 test('containers - leave nothing in the swarm when they are removed', async () => {
@@ -73,7 +67,7 @@ test('containers - leave nothing in the swarm when they are removed', async () =
   await ok(1, 'rm', '--force', 'one');
   await ok(2, 'rm', '--force', 'two', 'stays', 'late');
   await ok(1, 'service', 'rm', 'web');
-  await until('the network to be free', async () => (await onNode(1, 'network', 'rm', 'shared')).code === 0);
+  await within(() => code(1, 'network', 'rm', 'shared')).toBe(0);
 });
 
 test('containers - are refused a network that is not attachable, and none of the swarm when there is none', async () => {
