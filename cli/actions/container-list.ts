@@ -11,15 +11,13 @@ import { filtersOf, listOptionsOf } from './refs.js';
 export async function listContainers(context: Context, flags: Flags): Promise<void> {
   const last = flags.on('latest') ? 1 : flags.integer('last', -1);
   const filters = filtersOf(flags);
-  const all = flags.on('all') || (last !== undefined && last > 0) || filters.some(saysWhichStates);
+  const all = flags.on('all') || (last !== undefined && last > 0);
   const { containers } = await (await context.containers()).listContainers({ all, filters });
   const newest = newestFirst(containers).slice(0, last !== undefined && last > 0 ? last : undefined);
   const now = context.io.clock.now();
   const rows = newest.map((info) => containerRow(info, now, !flags.on('no-trunc')));
   context.io.out(renderList(containerView, rows, listOptionsOf(flags)));
 }
-
-const saysWhichStates = ({ key }: { key: string }) => key === 'status' || key === 'exited';
 
 function newestFirst(containers: readonly ContainerInfo[]): ContainerInfo[] {
   return [...containers].sort((a, b) => b.createdAt - a.createdAt || (a.id < b.id ? -1 : 1));

@@ -88,6 +88,6 @@ test('filter - all labels', () => {
 });
 
 test('filter - an unknown key or scope is refused with those that are known', () => {
-  expect(() => shown('colour=red')).toThrow('"colour" is not a filter of events');
+  expect(() => shown('colour=red')).toThrow("invalid filter 'colour'");
   expect(() => shown('scope=global')).toThrow('"global" is not a scope of events');
 });

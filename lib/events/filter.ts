@@ -1,11 +1,10 @@
 import { invalidArgument } from '../errors.js';
+import { type Filter, hasLabel, predicate, type Test } from '../filters.js';
 import type { Event } from './event.js';
-
-type Test = (event: Event, value: string) => boolean;
 
 /** Events of one type, by the beginning of their object's id, or its name. */
 const ofType =
-  (type: string): Test =>
+  (type: string): Test<Event> =>
   (event, value) =>
     event.type === type && isNamed(event.id, event.attributes.name, value);
 
@@ -18,14 +17,11 @@ const withoutTag = (image: string): string => image.replace(/:[^/:@]*$/, '');
 /** Actions that end in words of their own: `exec_create: sh -c …`, `health_status: healthy`. */
 const actionOf = ({ action }: Event): string => action.replace(/: .*$/s, '');
 
-const TESTS: Readonly<Record<string, Test>> = {
+const TESTS: Readonly<Record<string, Test<Event>>> = {
   type: (event, value) => event.type === value,
   event: (event, value) => event.action === value || actionOf(event) === value,
   scope: (event, value) => event.scope === value,
-  label: ({ attributes }, value) => {
-    const [key = ''] = value.split('=', 1);
-    return Object.hasOwn(attributes, key) && (key === value || attributes[key] === value.slice(key.length + 1));
-  },
+  label: ({ attributes }, value) => hasLabel(attributes, value),
   container: (event, value) =>
     ofType('container')(event, value) ||
     (event.type === 'network' && isNamed(event.attributes.container, undefined, value)),
@@ -50,24 +46,14 @@ const TESTS: Readonly<Record<string, Test>> = {
 const SCOPES = ['swarm', 'local'];
 
 /**
- * The events that Docker's `--filter` lets through: of each key any of the values, of labels all; and all of the keys.
- * @throws INVALID_ARGUMENT for a key that is not known, with those that are
+ * The events that Docker's `--filter` lets through.
+ * @throws INVALID_ARGUMENT for a key or scope that is not known, with those that are
  */
-export function eventFilter(
-  filters: readonly { readonly key: string; readonly values: readonly string[] }[],
-): (event: Event) => boolean {
-  const checks = filters.map(({ key, values }) => {
-    const test = Object.hasOwn(TESTS, key) ? TESTS[key] : undefined;
-    if (!test) {
-      const hint = `One of ${Object.keys(TESTS).sort().join(', ')}.`;
-      throw invalidArgument(`"${key}" is not a filter of events`, { value: key, hint });
-    }
-    const scope = key === 'scope' ? values.find((value) => !SCOPES.includes(value)) : undefined;
-    if (scope !== undefined) {
-      throw invalidArgument(`"${scope}" is not a scope of events`, { value: scope, hint: 'One of swarm, local.' });
-    }
-    const fits = (event: Event) => (value: string) => test(event, value);
-    return (event: Event) => (key === 'label' ? values.every(fits(event)) : values.some(fits(event)));
-  });
-  return (event) => checks.every((check) => check(event));
+export function eventFilter(filters: readonly Filter[]): (event: Event) => boolean {
+  const scopes = filters.flatMap(({ key, values }) => (key === 'scope' ? values : []));
+  const unknown = scopes.find((scope) => !SCOPES.includes(scope));
+  if (unknown !== undefined) {
+    throw invalidArgument(`"${unknown}" is not a scope of events`, { value: unknown, hint: 'One of swarm, local.' });
+  }
+  return predicate(filters, TESTS);
 }

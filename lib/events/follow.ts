@@ -1,6 +1,7 @@
 import { yieldToLoop } from '../async.js';
 import type { Clock } from '../clock.js';
 import { failedPrecondition, invalidArgument, unavailable } from '../errors.js';
+import type { Filter } from '../filters.js';
 import type { Event } from './event.js';
 import { eventFilter } from './filter.js';
 import type { EventLog } from './ring.js';
@@ -10,7 +11,7 @@ export interface EventsQuestion {
   readonly since: number | undefined;
   readonly until: number | undefined;
   readonly after: number | undefined;
-  readonly filters: readonly { readonly key: string; readonly values: readonly string[] }[];
+  readonly filters: readonly Filter[];
 }
 
 export interface EventsPage {

@@ -1,11 +1,12 @@
 import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition } from '../../lib/errors.js';
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import { newId } from '../../lib/ids.js';
 import { type ControlService, Network } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import { checkVniIsFree } from '../common/overlay-options.js';
 import type { ReadView, Store } from '../store/store.js';
-import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { oneOf, startsWith } from './filters.js';
 import { removeNetwork } from './network-removal.js';
 import { networkUse } from './network-users.js';
 import { resolve } from './refs.js';

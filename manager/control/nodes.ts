@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.js';
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import {
   type ControlService,
   type Node,
@@ -10,7 +11,7 @@ import {
 } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import type { ReadView, Store, WriteView } from '../store/store.js';
-import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { oneOf, startsWith } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
 import { checkLabels } from './validate/names.js';

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
 import { aborted, failedPrecondition, invalidArgument, SwarmError } from '../../lib/errors.js';
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import { newId } from '../../lib/ids.js';
 import { canonicalAddress } from '../../lib/ip.js';
 import {
@@ -22,7 +23,7 @@ import { atPresentScale } from '../common/scale.js';
 import { firstStatus, statusOfChanged } from '../jobs/runs.js';
 import type { ReadView, Store, WriteView } from '../store/store.js';
 import { countTasks } from './counts.js';
-import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { oneOf, startsWith } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
 import { checkAddressesAreIn } from './validate/addresses.js';

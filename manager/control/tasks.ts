@@ -1,9 +1,10 @@
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import { type ControlService, type Task, type TaskState, TaskStateName } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import { taskName } from '../../proto/task-names.js';
 import { isAttachment } from '../common/tasks.js';
 import type { ReadView, Store } from '../store/store.js';
-import { hasLabel, oneOf, predicate, startsWith, type Test } from './filters.js';
+import { oneOf, startsWith } from './filters.js';
 import { redact } from './redact.js';
 import { resolve } from './refs.js';
 

@@ -1,4 +1,5 @@
 import { invalidArgument } from '../../lib/errors.js';
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import {
   type ContainerFilter,
   type ContainerInfo,
@@ -9,13 +10,6 @@ import {
   type LocalNetwork,
 } from '../../proto/gen/index.js';
 import { protocolText } from '../../proto/ports.js';
-
-export type Test<T> = (item: T, value: string) => boolean;
-
-export const hasLabel = (labels: Readonly<Record<string, string>>, filter: string): boolean => {
-  const [key = '', ...value] = filter.split('=');
-  return Object.hasOwn(labels, key) && (value.length === 0 || labels[key] === value.join('='));
-};
 
 /** "80", "80/tcp" or "80-90/tcp" among a container's ports. */
 function hasPort({ ports }: ContainerInfo, filter: string, side: 'publishedPort' | 'targetPort'): boolean {
@@ -85,20 +79,3 @@ export const networkTest = (filters: readonly ContainerFilter[]) => predicate(fi
 /** Whether those that do not run are asked for, though not by `all`. */
 export const asksForStopped = (filters: readonly ContainerFilter[]): boolean =>
   filters.some(({ key }) => key === 'status' || key === 'exited');
-
-/** Of one key any value fits, but of labels all. @throws INVALID_ARGUMENT for a filter that is not known */
-export function predicate<T>(filters: readonly ContainerFilter[], tests: Readonly<Record<string, Test<T>>>) {
-  for (const { key } of filters) {
-    if (Object.hasOwn(tests, key)) continue;
-    throw invalidArgument(`invalid filter '${key}'`, {
-      value: key,
-      hint: `Known are ${Object.keys(tests).join(', ')}.`,
-    });
-  }
-  return (item: T): boolean =>
-    filters.every(({ key, values }) => {
-      const test = tests[key] ?? (() => false);
-      const fits = (value: string) => test(item, value);
-      return key.startsWith('label') ? values.every(fits) : values.some(fits);
-    });
-}

@@ -1,7 +1,7 @@
 import { invalidArgument } from '../../lib/errors.js';
+import { hasLabel, predicate, type Test } from '../../lib/filters.js';
 import { ANONYMOUS_LABEL } from '../../lib/volumes.js';
 import type { ContainerFilter, LocalVolume } from '../../proto/gen/index.js';
-import { hasLabel, predicate, type Test } from '../containers/filters.js';
 
 const isAnonymous = ({ spec }: Pick<LocalVolume, 'spec'>): boolean => Object.hasOwn(spec.labels, ANONYMOUS_LABEL);
 
