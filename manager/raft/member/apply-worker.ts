@@ -18,9 +18,13 @@ export interface ApplyWorkerOptions {
   readonly confState: ConfState;
   /** Undefined when a snapshot has come in between: see RawNode.applyConfChange. */
   readonly applyConfChange: (change: AnyConfChange) => ConfState | undefined;
+  /** Entries are applied: these responses are due, all of them to this node itself. */
+  readonly onResponses: (responses: readonly Message[]) => void;
+  /**
+   * The same entries, one by one, for all who wait for them. After the responses: who goes on upon this
+   * may ask the core for what it refuses before the entry is applied, such as the group's next change.
+   */
   readonly onApplied: (entry: Entry) => void;
-  /** The message's entries are applied: its responses are due. */
-  readonly onDone: (message: Message) => void;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -76,13 +80,12 @@ export class ApplyWorker {
     try {
       let begun = performance.now();
       for (let message = this.#waiting.shift(); message; message = this.#waiting.shift()) {
-        for (const entry of message.entries) {
-          this.#apply(entry);
+        for (let at = 0; at < message.entries.length; ) {
+          at = this.#applyTurn(message, at, begun + TURN);
           if (performance.now() - begun < TURN) continue;
           await yieldToLoop();
           begun = performance.now();
         }
-        this.#options.onDone(message);
       }
     } catch (error) {
       this.#options.onFatal(error);
@@ -91,18 +94,33 @@ export class ApplyWorker {
     }
   }
 
-  #apply(entry: Entry): void {
-    if (entry.index <= Math.max(this.#index, this.#voided)) return;
+  /** Applies the message's entries from this one on until the deadline, and tells. @returns the next one */
+  #applyTurn({ entries, responses }: Message, from: number, deadline: number): number {
+    const applied: Entry[] = [];
+    let at = from;
+    do {
+      const entry = entries[at++] as Entry;
+      if (this.#apply(entry)) applied.push(entry);
+    } while (at < entries.length && performance.now() < deadline);
+    const done = entries.slice(from, at);
+    this.#options.onResponses(responses.map((response) => ({ ...response, entries: done })));
+    for (const entry of applied) this.#options.onApplied(entry);
+    return at;
+  }
+
+  /** False when a snapshot has come in between: the entry is in it. */
+  #apply(entry: Entry): boolean {
+    if (entry.index <= Math.max(this.#index, this.#voided)) return false;
     const change = confChangeOf(entry);
     if (change) {
       const confState = this.#configured(change);
-      if (!confState) return;
+      if (!confState) return false;
       this.#confState = confState;
     } else if (entry.type === EntryType.EntryNormal && entry.data.length > 0) {
       this.#options.machine.apply(entry.index, entry.data);
     }
     this.#index = entry.index;
-    this.#options.onApplied(entry);
+    return true;
   }
 
   #configured(change: AnyConfChange): ConfState | undefined {

@@ -72,7 +72,7 @@ export function assemble(options: PartsOptions): Parts {
     confState,
     applyConfChange: (change) => raw.applyConfChange(change),
     onApplied: options.onApplied,
-    onDone: (message) => engine.deliver([message], raftId),
+    onResponses: (responses) => engine.step(responses),
     onFatal,
   });
   const appender: AppendWorker = new AppendWorker({

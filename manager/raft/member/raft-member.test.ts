@@ -121,6 +121,19 @@ test('group - a new member is a learner until it has caught up, and a removed on
   expect(late.lines).toEqual(numbers(1, 60));
 });
 
+test('group - a change is told when the next one is taken, while entries behind it are still applied', async () => {
+  const group = await TestGroup.start(1);
+  const leader = await group.leader();
+  // Both are in one message to be applied, and the line takes more than a turn of the event loop has.
+  const changed = leader.group.addLearner(2);
+  leader.machine.delay = 30;
+  const proposed = leader.propose('slow');
+  await changed;
+  await leader.group.remove(2);
+  expect(leader.group.members().map(({ raftId }) => raftId)).toEqual([1]);
+  await proposed;
+});
+
 test('group - leadership goes to whom it is given', async () => {
   const group = await TestGroup.start(3);
   const [chosen] = await group.followers();

@@ -17,6 +17,8 @@ export class Lines implements StateMachine {
   readonly lines: string[] = [];
   /** Restores that have begun. */
   restores = 0;
+  /** Milliseconds for which adding a line takes the processor. */
+  delay = 0;
   #released: Promise<void> = Promise.resolve();
 
   /** From now on a restore does not end before the returned function is called. */
@@ -27,6 +29,7 @@ export class Lines implements StateMachine {
   }
 
   apply(_index: number, payload: Uint8Array): void {
+    for (const end = performance.now() + this.delay; performance.now() < end; );
     this.lines.push(Buffer.from(payload).toString());
   }
 
