@@ -6,7 +6,7 @@ import { naturalOrder } from '../format/human.js';
 import { portObject } from '../format/ingress-json.js';
 import { flowRow, flowView, portRow, portView, schedulerText } from '../format/ingress-rows.js';
 import { renderInspected, renderList } from '../format/list.js';
-import { type Flow, flowsOf } from '../ingress/flows.js';
+import { type Flow, flowsOf, joined } from '../ingress/flows.js';
 import { choose, directTasks, type Publication, publicationsOf } from '../ingress/publications.js';
 import { nodeName, type Reading, readIngress, type SilentNode } from '../ingress/reading.js';
 import { findEach, listOptionsOf, warn } from './refs.js';
@@ -114,7 +114,7 @@ function pretty(publication: Publication, flows: readonly Flow[]): string {
   const how = `mode ${modeText(port)}${scheduler}${balancer}`;
   const head = `${service.spec.name}: ${publishedText(port)} -> ${targetText(port)}, ${how}\n`;
   if (isHostMode(port)) return `${head}Counts are of the mesh alone; see: tsswarm service ps ${service.spec.name}\n`;
-  return head + renderList(flowView, flows.map(flowRow), { format: undefined, quiet: false });
+  return head + renderList(flowView, joined(flows).map(flowRow), { format: undefined, quiet: false });
 }
 
 export const silentLines = (silent: readonly SilentNode[]): string[] => silent.map(({ reason }) => reason);

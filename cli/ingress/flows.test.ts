@@ -16,7 +16,7 @@ import {
   TaskStatus,
 } from '../../proto/gen/index.js';
 import { publishedText } from '../../proto/ports.js';
-import { byTask, flowsOf, stateOf, totalOf } from './flows.js';
+import { byTask, flowsOf, joined, stateOf, totalOf } from './flows.js';
 import { choose, directTasks, publicationsOf } from './publications.js';
 import type { Reading } from './reading.js';
 
@@ -85,6 +85,19 @@ describe('flows', () => {
     const [first = [], second = []] = byTask(flows).values();
     expect(totalOf(first)).toMatchObject({ total: 113, connections: 5 });
     expect([stateOf(first), stateOf(second)]).toEqual(['serving', 'draining']);
+  });
+
+  test('a task with an address of each family is one row at each node', () => {
+    const both = flows.flatMap((flow) => [flow, { ...flow, address: `fd00::${flow.taskId}`, weight: 1 }]);
+    const rows = joined(both).map(({ node, taskId, address, weight, connections, rates }) =>
+      [node.id, taskId, address, weight, connections, rates.connections].join(' '),
+    );
+    expect(rows).toEqual([
+      'n1 1 10.0.0.1, fd00::1 1 220 10',
+      'n1 2 10.0.0.2, fd00::2 1 14 0',
+      'n2 1 10.0.0.1, fd00::1 1 6 0',
+    ]);
+    expect(joined(flows)).toEqual(flows);
   });
 
   test('a task that runs, and that a node sends nothing to, is shown there', () => {

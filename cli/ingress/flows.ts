@@ -110,6 +110,32 @@ export function stateOf(flows: readonly Flow[]): BackendState {
   return has('serving') ? 'serving' : has('draining') ? 'draining' : 'absent';
 }
 
+/** One flow for each task at each node: of a task with an address of each family both together, with both addresses. */
+export function joined(flows: readonly Flow[]): Flow[] {
+  const nodes = [...new Set(flows.map(({ node }) => node.id))];
+  return nodes.flatMap((id) => [...byTask(flows.filter(({ node }) => node.id === id)).values()].map(joinedFlow));
+}
+
+function joinedFlow(flows: readonly Flow[]): Flow {
+  const [first] = flows;
+  if (!first) throw new TypeError('no flows of a task');
+  const sum = (number: (flow: Flow) => number) => flows.reduce((all, flow) => all + number(flow), 0);
+  const { connections, bytesIn, bytesOut } = totalOf(flows);
+  return {
+    ...first,
+    address: flows.map(({ address }) => address).join(', '),
+    state: stateOf(flows),
+    weight: Math.max(...flows.map(({ weight }) => weight)),
+    active: sum(({ active }) => active),
+    connections: sum((flow) => flow.connections),
+    packetsIn: sum(({ packetsIn }) => packetsIn),
+    bytesIn: sum((flow) => flow.bytesIn),
+    packetsOut: sum(({ packetsOut }) => packetsOut),
+    bytesOut: sum((flow) => flow.bytesOut),
+    rates: { connections, bytesIn, bytesOut },
+  };
+}
+
 /** The flows of each task, in the order of the first. */
 export function byTask(flows: readonly Flow[]): Map<string, Flow[]> {
   const tasks = new Map<string, Flow[]>();
