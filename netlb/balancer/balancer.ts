@@ -53,4 +53,6 @@ export interface BalancerObjects {
   /** Rules for the chain `forward`: what has been balanced. */
   readonly forward: readonly string[];
   readonly ipvs: readonly IpvsServiceBlueprint[];
+  /** Whether its chains look each new connection up among the ways that connections take, so that these are counted. */
+  readonly countsFlows: boolean;
 }

@@ -1,18 +1,18 @@
 /**
  * Counts what the nft balancer gives to each backend, both ways. Sets of counted elements: a packet costs one
  * look-up in a hash, and a change of one service touches the elements of no other, so that their counts go on.
- * They are the kernel's: a restart of the daemon does not end them either.
+ * They are the kernel's: a restart of the daemon does not end them either. Connections are counted, by their first
+ * packets alone, where the ways that they take are remembered (FLOWS_SET): a way that none has taken needs no cutting.
  */
 import { flattenedList } from '../../lib/kept-list.js';
+import { FLOWS_SET } from '../blueprint/ports.js';
 import { addressType, type Family, ipName } from '../nft/family.js';
-import { type Chain, type NftSet, priorities } from '../nft/table.js';
+import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
 import type { MarkedService } from './balancer.js';
 
-/** Type of the keys of all three. */
+/** Type of the keys of both. */
 export const countedKey = (family: Family): string => `mark . ${addressType[family]}`;
 
-/** Connections, by their first packets alone. */
-export const CONNECTIONS_SET = 'connections';
 /** From clients. */
 export const RECEIVED_SET = 'received';
 /** To clients. */
@@ -29,7 +29,7 @@ const elementsOf = { 4: elementsOver(), 6: elementsOver() };
 /** @param services with backends of this family alone */
 export function countedSets(services: readonly MarkedService[], family: Family): NftSet[] {
   const elements = elementsOf[family](services);
-  return [CONNECTIONS_SET, RECEIVED_SET, SENT_SET].map((name) => ({
+  return [RECEIVED_SET, SENT_SET].map((name) => ({
     name,
     key: countedKey(family),
     keep: 'exact',
@@ -42,15 +42,24 @@ export function countedSets(services: readonly MarkedService[], family: Family):
  * After destination NAT, and before what refuses packets. A connection that no packet has passed with yet is not
  * confirmed: a SYN that is sent again is no second connection. Answers carry no mark of their own, only their connection.
  */
-export function countingChain(family: Family): Chain {
+export function countingChains(family: Family): Chain[] {
   const ip = ipName[family];
-  return {
-    name: 'count',
-    base: { type: 'filter', hook: 'forward', priority: priorities.mangle, policy: 'accept' },
-    rules: [
-      `ct direction reply ct mark . ${ip} saddr @${SENT_SET} accept`,
-      `ct direction original ct status & confirmed == 0 ct mark set meta mark meta mark . ${ip} daddr @${CONNECTIONS_SET}`,
-      `ct direction original meta mark . ${ip} daddr @${RECEIVED_SET}`,
-    ],
-  };
+  return [
+    {
+      // By the port that the connection came in by, which the balancer may have changed.
+      name: 'count_way',
+      rules: Object.values(protocolNumbers).map(
+        (number) => `meta l4proto ${number} meta l4proto . ct original proto-dst . ${ip} daddr @${FLOWS_SET}`,
+      ),
+    },
+    {
+      name: 'count',
+      base: { type: 'filter', hook: 'forward', priority: priorities.mangle, policy: 'accept' },
+      rules: [
+        `ct direction reply ct mark . ${ip} saddr @${SENT_SET} accept`,
+        'ct direction original ct status & confirmed == 0 ct mark set meta mark jump count_way',
+        `ct direction original meta mark . ${ip} daddr @${RECEIVED_SET}`,
+      ],
+    },
+  ];
 }

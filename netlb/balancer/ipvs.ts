@@ -54,6 +54,7 @@ export function ipvsBalancer(schedulers: ReadonlySet<Scheduler>): Balancer {
         ],
         forward: ['ct state established,related accept'],
         ipvs: own.map((service) => serviceOf(service, family)),
+        countsFlows: false,
       };
     },
   };

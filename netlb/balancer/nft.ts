@@ -7,7 +7,7 @@ import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/tab
 import type { Backend, Scheduler } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
 import type { Balancer, MarkedService } from './balancer.js';
-import { countedSets, countingChain } from './counting.js';
+import { countedSets, countingChains } from './counting.js';
 import { maglev } from './maglev.js';
 import { serviceOver, slots } from './slots.js';
 
@@ -53,11 +53,12 @@ export const nftBalancer: Balancer = {
           rules: ['iifname "eth1" meta mark vmap @services'],
         },
         ...affinityChains(affinities),
-        countingChain(family),
+        ...countingChains(family),
       ],
       input: [],
       forward: ['ct status dnat accept'],
       ipvs: [],
+      countsFlows: true,
     };
   },
 };

@@ -134,7 +134,7 @@ function ingressTable(
   return {
     family: ipName[family],
     name: TABLE,
-    sets: [...markSets(services, family), ...balancing.sets],
+    sets: [...markSets(services, family, balancing), ...balancing.sets],
     chains: [
       {
         name: 'set_mark',
@@ -151,7 +151,11 @@ function ingressTable(
 /** Without answers to these a neighbour is out of reach; connection tracking has no part in them. */
 const neighbours = { 4: [], 6: ['icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept'] } as const;
 
-function markSets(services: readonly MarkedService[], family: Family): NftSet[] {
+function markSets(
+  services: readonly MarkedService[],
+  family: Family,
+  { countsFlows }: Pick<BalancerObjects, 'countsFlows'>,
+): NftSet[] {
   return [
     {
       name: 'marks',
@@ -164,6 +168,7 @@ function markSets(services: readonly MarkedService[], family: Family): NftSet[] 
       name: FLOWS_SET,
       key: flowsType(family),
       keep: 'journal',
+      ...(countsFlows ? { counted: true } : {}),
       elements: flowsOf[family](services),
     },
   ];

@@ -35,6 +35,12 @@ export function u32be(value: number): Buffer {
   return bytes;
 }
 
+export function u64be(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return bytes;
+}
+
 /** NUL-terminated text. */
 export const text = (value: string): Buffer => Buffer.from(`${value}\0`);
 

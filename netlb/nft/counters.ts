@@ -3,21 +3,16 @@ import { Attributes } from '../kernel/attributes.js';
 import type { NetlinkMessage } from '../kernel/messages.js';
 import { attributesOf, members } from './decode.js';
 import {
+  NFTA_COUNTER_BYTES,
+  NFTA_COUNTER_PACKETS,
   NFTA_DATA_VALUE,
   NFTA_EXPR_DATA,
   NFTA_SET_ELEM_EXPR,
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
 } from './nf-tables.js';
+import type { Count } from './table.js';
 import { textOf, typesNamed } from './types.js';
-
-const NFTA_COUNTER_BYTES = 1;
-const NFTA_COUNTER_PACKETS = 2;
-
-export interface Count {
-  readonly packets: number;
-  readonly bytes: number;
-}
 
 /**
  * @param key type of the set's keys: `mark . ipv4_addr`

@@ -116,6 +116,29 @@ describe('diffTable', () => {
     expect(madeOf(counting('256 . 10.0.0.1'), undefined)).toEqual(actualOf(counting('256 . 10.0.0.1')));
   });
 
+  test('a journal that counts suspects what it has, where packets passed before its table was made', () => {
+    const counting: Table = {
+      ...table,
+      sets: table.sets.map((set) => (set.keep === 'journal' ? { ...set, counted: true } : set)),
+    };
+    const added = (transactions: readonly (readonly string[])[]) =>
+      transactions.flat().filter((command) => command.startsWith('add element ip tsswarm flows'));
+    const plain = ['add element ip tsswarm flows { 10.0.0.1 }'];
+    expect(added(diffTable(counting, undefined, { fresh: true }))).toEqual(plain);
+    const suspected = ['add element ip tsswarm flows { 10.0.0.1 counter packets 1 bytes 0 }'];
+    expect(added(diffTable(counting, undefined))).toEqual(suspected);
+    expect(added(diffTable(counting, actualOf(table)))).toEqual(suspected);
+    // What is new was nobody's way yet.
+    expect(added(diffTable(counting, actualOf({ ...counting, sets: counting.sets.slice(0, 2) })))).toEqual(plain);
+  });
+
+  test('a way is in its journal before anything leads there', () => {
+    const [commands = []] = diffTable(table, actualOf(withSet('flows', [])));
+    expect(commands).toEqual(['add element ip tsswarm flows { 10.0.0.1 }']);
+    const both: Table = { ...withChain('web', ['dnat to 10.0.0.9']), sets: withSet('flows', ['10.0.0.9']).sets };
+    expect(diffTable(both, actualOf(table))[0]?.[0]).toBe('add element ip tsswarm flows { 10.0.0.9 }');
+  });
+
   test('what was learned or is in a journal stays', () => {
     const learned = withSet('gw', ['256 : 02:42:0a:00:00:02']);
     expect(diffTable(table, actualOf(learned))).toEqual([]);

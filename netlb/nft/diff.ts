@@ -30,16 +30,17 @@ export type Transaction = readonly string[];
  * transaction unless it is so large that it would hold up the process; a chain's rules change at once
  * even then, and nothing leads to a chain before it has its rules.
  * @param rewrite make the table anew, with what its sets have learned
+ * @param fresh no packet has passed in the namespace yet
  */
 export function diffTable(
   table: Table,
   actual: ActualTable | undefined,
-  { rewrite = false }: { readonly rewrite?: boolean } = {},
+  { rewrite = false, fresh = false }: { readonly rewrite?: boolean; readonly fresh?: boolean } = {},
 ): Transaction[] {
-  if (actual === undefined) return pack(define(table, undefined));
+  if (actual === undefined) return pack(define(table, undefined, fresh));
   const differing = withoutKept(table, actual);
   if (rewrite || structureDiffers(differing.table, differing.actual))
-    return [[`delete table ${keyOf(table)}`, ...define(table, actual).flat()]];
+    return [[`delete table ${keyOf(table)}`, ...define(table, actual, false).flat()]];
   return pack(change(differing.table, differing.actual));
 }
 
@@ -123,13 +124,23 @@ function structureDiffers(table: Table, actual: ActualTable): boolean {
   );
 }
 
-function define(table: Table, actual: ActualTable | undefined): Transaction[] {
+/**
+ * What a counted journal has when its table is made where packets have passed: what was counted before is not known,
+ * and it shall not say that nobody went there.
+ */
+const SUSPECTED = ' counter packets 1 bytes 0';
+
+function define(table: Table, actual: ActualTable | undefined, fresh: boolean): Transaction[] {
   const key = keyOf(table);
+  const elementsOf = (set: NftSet) => {
+    const elements = keptElements(set, actual);
+    return set.keep === 'journal' && set.counted && !fresh ? elements.map((one) => one + SUSPECTED) : elements;
+  };
   return [
     [`add table ${key}`, ...table.sets.map((set) => addSet(key, set))],
     ...table.chains.map((chain) => [addChain(key, chain)]),
     ...table.chains.map((chain) => addRules(key, chain)),
-    ...table.sets.flatMap((set) => steps(addElements(key, set.name, keptElements(set, actual)))),
+    ...table.sets.flatMap((set) => steps(addElements(key, set.name, elementsOf(set)))),
   ];
 }
 
@@ -151,15 +162,19 @@ function change(table: Table, actual: ActualTable): Transaction[] {
   const elements = table.sets.map((set) => ({ set, ...diffElements(set, actual) }));
   const staleChains = [...actual.chains.keys()].filter((name) => !chains.has(name));
   const staleSets = [...actual.sets].filter(([name]) => !sets.has(name));
+  const missingIn = (which: (set: NftSet) => boolean) =>
+    elements.filter(({ set }) => which(set)).flatMap(({ set, missing }) => steps(addElements(key, set.name, missing)));
   const flush = ({ name }: Chain) => (actual.chains.get(name)?.rules.length ? [`flush chain ${key} ${name}`] : []);
   return [
     table.sets.filter((set) => !actual.sets.has(set.name)).map((set) => addSet(key, set)),
     ...steps(table.chains.filter((chain) => !actual.chains.has(chain.name)).map((chain) => addChain(key, chain))),
+    // Nobody takes a way that is in no journal yet.
+    ...missingIn(({ keep }) => keep === 'journal'),
     // Elements go before the chains that they lead to, and rules before the sets that they look into.
     ...elements.flatMap(({ set, gone }) => steps(deleteElements(key, set.name, gone))),
     ...changed.map((chain) => [...flush(chain), ...addRules(key, chain)]),
     ...steps(staleChains.map((name) => `flush chain ${key} ${name}`)),
-    ...elements.flatMap(({ set, missing }) => steps(addElements(key, set.name, missing))),
+    ...missingIn(({ keep }) => keep !== 'journal'),
     ...steps(staleChains.map((name) => `delete chain ${key} ${name}`)),
     staleSets.map(([name, { value }]) => `delete ${value === undefined ? 'set' : 'map'} ${key} ${name}`),
   ];

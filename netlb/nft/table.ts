@@ -35,6 +35,12 @@ export interface NftSet {
   readonly counted?: true;
 }
 
+/** What an element of a counted set has counted. */
+export interface Count {
+  readonly packets: number;
+  readonly bytes: number;
+}
+
 export interface Chain {
   readonly name: string;
   /** Undefined: a chain that others lead to. */

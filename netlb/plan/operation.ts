@@ -18,7 +18,7 @@ import type { FlowFilter } from '../kernel/conntrack.js';
 import type { IpvsDestination, IpvsService, IpvsServiceId, IpvsTimeouts } from '../kernel/ipvs.js';
 import type { AssociationId, SecurityPolicy } from '../kernel/xfrm.js';
 import type { Transaction } from '../nft/diff.js';
-import type { ActualTable } from '../nft/table.js';
+import type { ActualTable, TableFamily } from '../nft/table.js';
 import type { ActualTunnel } from './tunnels.js';
 
 export type Operation = { readonly subject: Subject; readonly namespace: string } & Action;
@@ -71,10 +71,25 @@ export type Action =
   | {
       readonly kind: 'forget-flows';
       readonly flows: readonly FlowFilter[];
-      /** Takes the flows out of their journals afterwards. */
+      /** Those that journals remember. */
+      readonly ways: readonly JournalledWay[];
+      /** Takes them out of their journals afterwards. */
       readonly journal: readonly Transaction[];
       readonly leaves: TablesChange;
     };
+
+/** A way that connections may have taken. */
+export interface JournalledWay {
+  readonly flow: FlowFilter;
+  /** What counts the connections that take it: none did when it has counted nothing. */
+  readonly counter?: {
+    readonly family: TableFamily;
+    readonly set: string;
+    /** Type of the set's keys. */
+    readonly key: string;
+    readonly element: string;
+  };
+}
 
 /** What nft commands leave of tables, by `family name`; undefined: no such table. Others are as they were. */
 export type TablesChange = ReadonlyMap<string, ActualTable | undefined>;

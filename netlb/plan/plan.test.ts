@@ -257,15 +257,25 @@ describe('plan', () => {
     expect(operations).toEqual([
       expect.objectContaining({
         kind: 'run-nft',
-        commands: ['connections', 'received', 'sent'].map(
-          (name) => `delete element ip tsswarm ${name} { 256 . 10.0.0.12 }`,
-        ),
+        commands: ['received', 'sent'].map((name) => `delete element ip tsswarm ${name} { 256 . 10.0.0.12 }`),
       }),
       {
         subject: { kind: 'ingress', id: NET },
         namespace: INGRESS_NAMESPACE,
         kind: 'forget-flows',
-        flows: [{ protocol: 'tcp', originalDestinationPort: 8080, replySource: '10.0.0.12' }],
+        flows: [],
+        ways: [
+          {
+            flow: { protocol: 'tcp', originalDestinationPort: 8080, replySource: '10.0.0.12' },
+            // Nobody has gone there when this has counted nothing.
+            counter: {
+              family: 'ip',
+              set: 'flows',
+              key: 'inet_proto . inet_service . ipv4_addr',
+              element: '6 . 8080 . 10.0.0.12',
+            },
+          },
+        ],
         journal: [['delete element ip tsswarm flows { 6 . 8080 . 10.0.0.12 }']],
         leaves: made(wanted(backends(undefined))).namespaces.get(INGRESS_NAMESPACE)?.tables,
       },

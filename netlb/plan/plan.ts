@@ -101,7 +101,7 @@ function planNamespace(
     value,
     optional: optional === true,
   });
-  const tables = planTables(wanted, actual, links.made);
+  const tables = planTables(wanted, existing, links.made);
   const balancing = planIpvs(wanted, actual);
   return [
     ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),

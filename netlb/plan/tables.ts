@@ -2,9 +2,9 @@ import type { NamespaceBlueprint } from '../blueprint/model.js';
 import { deleteElements, diffTable, madeOf, pack, type Transaction } from '../nft/diff.js';
 import { differenceOf } from '../nft/elements.js';
 import { type ActualTable, keyOf, type NftSet, type Table } from '../nft/table.js';
-import type { ActualNamespace } from './actual.js';
+import { type ActualNamespace, NOTHING_ACTUAL } from './actual.js';
 import { flowFilterOf, newUdpFlows } from './flows.js';
-import type { Action, Operation } from './operation.js';
+import type { Action, JournalledWay, Operation } from './operation.js';
 
 export interface TablesPlan {
   readonly changes: readonly Operation[];
@@ -15,8 +15,15 @@ export interface TablesPlan {
 /**
  * The namespace's nft tables, each by itself: a family that the kernel lacks shall not keep the others from being
  * made. Then connections are cut that go where they no longer may.
+ * @param existing undefined: the namespace is made by the same plan
  */
-export function planTables(wanted: NamespaceBlueprint, actual: ActualNamespace, made: ReadonlySet<string>): TablesPlan {
+export function planTables(
+  wanted: NamespaceBlueprint,
+  existing: ActualNamespace | undefined,
+  made: ReadonlySet<string>,
+): TablesPlan {
+  const actual = existing ?? NOTHING_ACTUAL;
+  const fresh = existing === undefined;
   const base = { subject: wanted.subject, namespace: wanted.name };
   const keys = new Set(wanted.tables.map(keyOf));
   const stale = [...actual.tables.keys()].filter((key) => !keys.has(key));
@@ -24,14 +31,15 @@ export function planTables(wanted: NamespaceBlueprint, actual: ActualNamespace, 
     ...stale.map((key) => run([`delete table ${key}`], [[key, undefined]])),
     ...wanted.tables.flatMap((table) => {
       const now = actual.tables.get(keyOf(table));
-      const transactions = transactionsFor(table, now, made);
+      const transactions = transactionsFor(table, now, made, fresh);
       return transactions.map((commands, i) =>
         run(commands, i === transactions.length - 1 ? [[keyOf(table), madeOf(table, now)]] : []),
       );
     }),
   ];
   const forget = wanted.tables.flatMap((table) => forgotten(table, actual.tables.get(keyOf(table))));
-  const flows = [...forget.flatMap(({ flows: gone }) => gone), ...newUdpFlows(wanted, actual)];
+  const ways = forget.flatMap(({ ways: gone }) => gone);
+  const flows = newUdpFlows(wanted, actual);
   const journal = pack(forget.flatMap(({ commands }) => commands.map((command) => [command])));
   const leaves = () =>
     new Map(
@@ -39,7 +47,8 @@ export function planTables(wanted: NamespaceBlueprint, actual: ActualNamespace, 
     );
   return {
     changes: runs.map((action) => ({ ...base, ...action })),
-    cuts: flows.length > 0 ? [{ ...base, kind: 'forget-flows', flows, journal, leaves: leaves() }] : [],
+    cuts:
+      flows.length + ways.length > 0 ? [{ ...base, kind: 'forget-flows', flows, ways, journal, leaves: leaves() }] : [],
   };
 }
 
@@ -52,9 +61,14 @@ const run = (
  * Kernels before 6.16 drop a netdev chain with its device, later ones do not: when the device is made anew
  * so is the table.
  */
-function transactionsFor(table: Table, actual: ActualTable | undefined, made: ReadonlySet<string>): Transaction[] {
+function transactionsFor(
+  table: Table,
+  actual: ActualTable | undefined,
+  made: ReadonlySet<string>,
+  fresh: boolean,
+): Transaction[] {
   const lost = table.chains.some(({ base }) => base?.device !== undefined && made.has(base.device));
-  return lost && actual ? diffTable(table, actual, { rewrite: true }) : diffTable(table, actual);
+  return lost && actual ? diffTable(table, actual, { rewrite: true }) : diffTable(table, actual, { fresh });
 }
 
 function forgotten(table: Table, actual: ActualTable | undefined) {
@@ -63,7 +77,12 @@ function forgotten(table: Table, actual: ActualTable | undefined) {
     .map((set) => {
       const gone = unwanted(set, actual);
       return {
-        flows: gone.map((element) => flowFilterOf(set.name, element)),
+        ways: gone.map((element): JournalledWay => {
+          const flow = flowFilterOf(set.name, element);
+          return set.counted
+            ? { flow, counter: { family: table.family, set: set.name, key: set.key, element } }
+            : { flow };
+        }),
         commands: deleteElements(keyOf(table), set.name, gone),
       };
     });

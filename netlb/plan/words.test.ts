@@ -69,6 +69,6 @@ describe('differences in words', () => {
   });
 
   test('cutting connections - is no difference of its own', () => {
-    expect(words({ kind: 'forget-flows', flows: [], journal: [], leaves: new Map() })).toEqual([]);
+    expect(words({ kind: 'forget-flows', flows: [], ways: [], journal: [], leaves: new Map() })).toEqual([]);
   });
 });

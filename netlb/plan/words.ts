@@ -184,7 +184,7 @@ function objectOf(operation: Operation): string {
     case 'run-nft':
       return commands(operation.commands);
     case 'forget-flows':
-      return String(operation.flows.length);
+      return String(operation.flows.length + operation.ways.length);
   }
 }
 

@@ -3,10 +3,10 @@ import { familyOf } from '../../lib/ip.js';
 import type { Slices } from '../../lib/slices.js';
 import type { Steps } from '../../lib/steps.js';
 import type { BalancerKind } from '../balancer/balancer.js';
-import { CONNECTIONS_SET, countedElement, countedKey, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
+import { countedElement, countedKey, RECEIVED_SET, SENT_SET } from '../balancer/counting.js';
 import { type BackendCounters, type PortStatistics, portStatistics } from '../balancer/statistics.js';
 import { withEntries } from '../blueprint/entries.js';
-import { flowKey, kernelAddress, kernelPort, portKey } from '../blueprint/ports.js';
+import { FLOWS_SET, flowKey, flowsType, kernelAddress, kernelPort, portKey } from '../blueprint/ports.js';
 import { countConnections } from '../kernel/connections.js';
 import { namespaceInode } from '../kernel/namespace.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
@@ -100,7 +100,7 @@ function* nftCounters({ namespace, tables }: NamespaceHandle, family: Family): S
   const marks = marksIn(tables.sandbox().get(`${table} ${TABLE}`));
   const key = countedKey(family);
   yield;
-  const connections = tables.counters(table, CONNECTIONS_SET, key);
+  const connections = tables.counters(table, FLOWS_SET, flowsType(family));
   yield;
   const received = tables.counters(table, RECEIVED_SET, key);
   yield;
@@ -108,13 +108,13 @@ function* nftCounters({ namespace, tables }: NamespaceHandle, family: Family): S
   return (port, address) => {
     const mark = marks.get(portKey(port));
     if (mark === undefined) return undefined;
-    const element = countedElement(mark, address);
+    const [element, flow] = [countedElement(mark, address), flowKey(port, address)];
     const incoming = received.get(element);
     if (!incoming) return undefined;
     const outgoing = sent.get(element);
     return {
-      active: active.get(flowKey(port, address)) ?? 0,
-      connections: connections.get(element)?.packets ?? 0,
+      active: active.get(flow) ?? 0,
+      connections: connections.get(flow)?.packets ?? 0,
       packetsIn: incoming.packets,
       bytesIn: incoming.bytes,
       packetsOut: outgoing?.packets ?? 0,

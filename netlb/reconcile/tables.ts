@@ -1,11 +1,12 @@
-import { Attributes, attribute, text } from '../kernel/attributes.js';
+import { Attributes, attribute, nested, text } from '../kernel/attributes.js';
 import { isKernelError } from '../kernel/errors.js';
 import { type NetlinkMessage, NLM_F_DUMP } from '../kernel/messages.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import { NETLINK_NETFILTER, NetlinkSocket } from '../kernel/netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from '../kernel/nfnetlink.js';
 import { TABLE } from '../names.js';
-import { type Count, decodeCounters } from '../nft/counters.js';
+import { encodeElement } from '../nft/compile/sets.js';
+import { decodeCounters } from '../nft/counters.js';
 import { decodeTable } from '../nft/decode.js';
 import {
   type Firewall,
@@ -25,10 +26,12 @@ import {
   NFT_MSG_GETSETELEM,
   NFT_MSG_GETTABLE,
   NFTA_GEN_ID,
+  NFTA_SET_ELEM_LIST_ELEMENTS,
   NFTA_SET_ELEM_LIST_SET,
   NFTA_TABLE,
 } from '../nft/nf-tables.js';
-import type { ActualTable, TableFamily } from '../nft/table.js';
+import type { ActualTable, Count, TableFamily } from '../nft/table.js';
+import { bytesOf, typesNamed } from '../nft/types.js';
 import type { TablesChange } from '../plan/operation.js';
 
 /** Reads the tables of our name in one namespace. Close it. */
@@ -80,6 +83,25 @@ export class TableReader {
       return decodeCounters(key, this.#dump(families[family], NFT_MSG_GETSETELEM, named));
     } catch (error) {
       if (isKernelError(error, 'ENOENT')) return new Map();
+      throw error;
+    }
+  }
+
+  /** What one element has counted; undefined when there is no such element, or it counts nothing. */
+  counter(family: TableFamily, set: string, key: string, element: string): Count | undefined {
+    const query = nfRequest(
+      NFNL_SUBSYS_NFTABLES,
+      NFT_MSG_GETSETELEM,
+      0,
+      families[family],
+      attribute(NFTA_TABLE, text(TABLE)),
+      attribute(NFTA_SET_ELEM_LIST_SET, text(set)),
+      nested(NFTA_SET_ELEM_LIST_ELEMENTS, encodeElement({ key: bytesOf(typesNamed(key), element) })),
+    );
+    try {
+      return decodeCounters(key, [this.#socket.get(query, `read a counter of set ${set}`)]).get(element);
+    } catch (error) {
+      if (isKernelError(error, 'ENOENT')) return undefined;
       throw error;
     }
   }

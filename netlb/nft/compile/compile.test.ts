@@ -59,6 +59,15 @@ describe('what a set holds', () => {
     expect(message).toContain('0c0001' + '00' + '000100000a000001');
   });
 
+  test('an element of a counted set may begin with a count', () => {
+    const counted = (element: string) =>
+      compile(`add element ip t s { ${element} }`, () => ({ key: [setTypes.mark], value: undefined }));
+    const [one] = counted('256 counter packets 1 bytes 258').map(({ request }) => request.payload.toString('hex'));
+    // NFTA_COUNTER_BYTES, then _PACKETS.
+    expect(one).toContain('0c000100' + '0000000000000102' + '0c000200' + '0000000000000001');
+    expect(() => counted('256 counter packets 1')).toThrow('"256 counter packets 1" is not of the form');
+  });
+
   test('elements of one command are in as many messages as they need', () => {
     const many = Array.from({ length: 3000 }, (_, i) => `${i} . 10.0.0.1 : goto chain`);
     const messages = keys(`add element ip t m { ${many.join(', ')} }`);

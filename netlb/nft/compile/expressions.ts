@@ -1,6 +1,6 @@
 /** Expressions of rules (linux/netfilter/nf_tables.h): each does one thing, with values in registers. Pure. */
 import { remembered } from '../../../lib/remembered.js';
-import { attribute, nested, text, u8, u32be } from '../../kernel/attributes.js';
+import { attribute, nested, text, u8, u32be, u64be } from '../../kernel/attributes.js';
 import {
   type Header,
   headers,
@@ -8,6 +8,8 @@ import {
   NFT_GOTO,
   NFT_JUMP,
   NFT_RT_XFRM,
+  NFTA_COUNTER_BYTES,
+  NFTA_COUNTER_PACKETS,
   NFTA_DATA_VALUE,
   NFTA_DATA_VERDICT,
   NFTA_EXPR_DATA,
@@ -18,6 +20,7 @@ import {
   NFTA_VERDICT_CODE,
   verdicts,
 } from '../nf-tables.js';
+import type { Count } from '../table.js';
 
 /** One of a rule's, as its list has it. */
 export type Expression = Buffer;
@@ -71,6 +74,12 @@ function expression(name: string, ...parts: readonly Part[]): Expression {
 /** Of each element of a counted set: as of a list, but not in one. */
 export const counter: readonly Buffer[] = [attribute(NFTA_EXPR_NAME, text('counter')), nested(NFTA_EXPR_DATA)];
 
+/** The same of one element, which has counted so much before. */
+export const counterFrom = ({ packets, bytes }: Count): readonly Buffer[] => [
+  attribute(NFTA_EXPR_NAME, text('counter')),
+  nested(NFTA_EXPR_DATA, attribute(NFTA_COUNTER_BYTES, u64be(bytes)), attribute(NFTA_COUNTER_PACKETS, u64be(packets))),
+];
+
 /** A value, in an attribute of the given type. */
 export const dataOf = (type: number, bytes: Buffer): Buffer => nested(type, attribute(NFTA_DATA_VALUE, bytes));
 
@@ -93,8 +102,9 @@ export const loadMeta = (key: number, to: number): Expression => expression('met
 /** NFTA_META_KEY, _SREG. */
 export const setMeta = (key: number, from: number): Expression => expression('meta', number(2, key), number(3, from));
 
-/** NFTA_CT_DREG, _KEY. */
-export const loadCt = (key: number, to: number): Expression => expression('ct', number(1, to), number(2, key));
+/** NFTA_CT_DREG, _KEY, _DIRECTION. @param direction of a key that each has one of */
+export const loadCt = (key: number, to: number, direction?: number): Expression =>
+  expression('ct', number(1, to), number(2, key), ...(direction === undefined ? [] : [attribute(3, u8(direction))]));
 /** NFTA_CT_KEY, _DIRECTION, _SREG. @param direction of a key that each has one of */
 export const setCt = (key: number, from: number, direction: number | undefined): Expression =>
   expression('ct', number(2, key), ...(direction === undefined ? [] : [attribute(3, u8(direction))]), number(4, from));

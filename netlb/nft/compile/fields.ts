@@ -1,6 +1,6 @@
 /** What rules look at: parts of packets, of their connections, and of how they come and go. Pure. */
 import { u32 } from '../../kernel/attributes.js';
-import { ctKeys, type Header, metaKeys } from '../nf-tables.js';
+import { ctKeys, directions, type Header, metaKeys } from '../nf-tables.js';
 import { setTypes } from '../types.js';
 import {
   type Expression,
@@ -102,6 +102,12 @@ const connection = (key: number, type: FieldType): Field => ({
   load: (register) => loadCt(key, register),
 });
 
+/** Of the packets from who began it, before their translation. */
+const ofOriginal = (key: number, type: FieldType): Field => ({
+  ...{ type, need: {} },
+  load: (register) => loadCt(key, register, directions.original),
+});
+
 const ip = { network: 4 } as const;
 const ip6 = { network: 6 } as const;
 const tcp = { transport: 6 } as const;
@@ -141,6 +147,7 @@ const single: Readonly<Record<string, Field>> = {
   iifname: meta(metaKeys.iifname, interfaceName),
   oifname: meta(metaKeys.oifname, interfaceName),
 };
+const originalPort = ofOriginal(ctKeys.protoDst, setTypes.inet_service);
 const destinationType: Field = { type: addressKind, need: {}, load: loadDestinationType };
 
 const RAW = /^@(ll|th),(\d+),(\d+)$/;
@@ -166,6 +173,10 @@ export function takeField(words: Words): Field {
     words.expect('daddr');
     words.expect('type');
     return destinationType;
+  }
+  if (first === 'ct' && words.accept('original')) {
+    words.expect('proto-dst');
+    return originalPort;
   }
   const second = words.take(`what of ${first}`);
   const field: Field | undefined = (fields as Readonly<Record<string, Field>>)[`${first} ${second}`];

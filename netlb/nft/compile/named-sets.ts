@@ -64,7 +64,7 @@ function secondsOf(text: string): number {
   return Number(seconds);
 }
 
-/** Reads `name { 6 . 80 : 256, 6 . 81 : 257 }`. */
+/** Reads `name { 6 . 80 : 256, 6 . 81 : 257 }`, and of counted sets `name { 6 . 80 counter packets 1 bytes 0 }`. */
 export function takeElements(
   table: TableReference,
   operation: 'add' | 'delete',
@@ -94,6 +94,7 @@ function encoder({ key, value }: SetTypes): (item: string) => EncodedElement {
   const keyAt = 12;
   const valueAt = value && mould.length - ((sizeOf(value) + 3) & ~3);
   return (item) => {
+    if (item.includes(' counter ')) return countedElement(key, item);
     const colon = item.indexOf(' : ');
     const element = Buffer.from(mould);
     writeValue(key, keyOf(item, colon), element, keyAt);
@@ -101,6 +102,12 @@ function encoder({ key, value }: SetTypes): (item: string) => EncodedElement {
     else if (colon >= 0) throw new NftSyntaxError(`"${item}" has a value`);
     return element;
   };
+}
+
+function countedElement(key: readonly DataType[], item: string): EncodedElement {
+  const [, text, packets, bytes] = /^(.+) counter packets (\d+) bytes (\d+)$/.exec(item) ?? [];
+  if (text === undefined) throw new NftSyntaxError(`"${item}" is not of the form 1 counter packets 2 bytes 3`);
+  return encodeElement({ key: bytesOf(key, text), count: { packets: Number(packets), bytes: Number(bytes) } });
 }
 
 function valueIn(item: string, colon: number): string {

@@ -1,5 +1,5 @@
 /** Messages that make sets and fill them. Pure. */
-import { attribute, nested, optional, text, u32, u32be } from '../../kernel/attributes.js';
+import { attribute, nested, optional, text, u32, u32be, u64be } from '../../kernel/attributes.js';
 import { type NetlinkRequest, NLM_F_CREATE } from '../../kernel/messages.js';
 import { NFNL_SUBSYS_NFTABLES, nfRequest } from '../../kernel/nfnetlink.js';
 import {
@@ -16,6 +16,7 @@ import {
   NFTA_SET_DESC,
   NFTA_SET_DESC_SIZE,
   NFTA_SET_ELEM_DATA,
+  NFTA_SET_ELEM_EXPR,
   NFTA_SET_ELEM_FLAGS,
   NFTA_SET_ELEM_KEY,
   NFTA_SET_ELEM_LIST_ELEMENTS,
@@ -31,9 +32,9 @@ import {
   NFTA_SET_USERDATA,
   NFTA_TABLE,
 } from '../nf-tables.js';
-import type { TableFamily } from '../table.js';
+import type { Count, TableFamily } from '../table.js';
 import { type DataType, sizeOf, typeNumber, VERDICT_TYPE } from '../types.js';
-import { counter, dataOf, type SetReference, type Verdict, verdictOf } from './expressions.js';
+import { counter, counterFrom, dataOf, type SetReference, type Verdict, verdictOf } from './expressions.js';
 import { userdata } from './userdata.js';
 
 export interface TableReference {
@@ -66,6 +67,8 @@ export interface SetDefinition {
 export interface SetElement {
   readonly key: Buffer;
   readonly value?: Buffer | Verdict;
+  /** Of a counted set, of one that begins with more than nothing. */
+  readonly count?: Count;
   /** The first that is no longer in the interval before. */
   readonly isEnd?: boolean;
 }
@@ -117,16 +120,10 @@ export function newSet(table: TableReference, set: SetDefinition): NetlinkReques
     ...(value === undefined ? [] : valueType(value)),
     attribute(NFTA_SET_ID, u32be(id)),
     ...optional(size, (count) => nested(NFTA_SET_DESC, attribute(NFTA_SET_DESC_SIZE, u32be(count)))),
-    ...optional(timeout, (seconds) => attribute(NFTA_SET_TIMEOUT, milliseconds(seconds))),
+    ...optional(timeout, (seconds) => attribute(NFTA_SET_TIMEOUT, u64be(seconds * 1000))),
     attribute(NFTA_SET_USERDATA, userdataOf(set)),
     ...(counted ? [nested(NFTA_SET_EXPR, ...counter)] : []),
   );
-}
-
-function milliseconds(seconds: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(seconds) * 1000n);
-  return bytes;
 }
 
 /** Bytes of one message's elements: a list's length is a number of 16 bits. */
@@ -160,7 +157,7 @@ export function elementRequests(
 /** An element as a message has it. */
 export type EncodedElement = Buffer;
 
-export function encodeElement({ key, value, isEnd }: SetElement): EncodedElement {
+export function encodeElement({ key, value, count, isEnd }: SetElement): EncodedElement {
   return nested(
     NFTA_LIST_ELEM,
     ...(isEnd ? [attribute(NFTA_SET_ELEM_FLAGS, u32be(NFT_SET_ELEM_INTERVAL_END))] : []),
@@ -168,6 +165,7 @@ export function encodeElement({ key, value, isEnd }: SetElement): EncodedElement
     ...optional(value, (it) =>
       Buffer.isBuffer(it) ? dataOf(NFTA_SET_ELEM_DATA, it) : verdictOf(NFTA_SET_ELEM_DATA, it),
     ),
+    ...optional(count, (it) => nested(NFTA_SET_ELEM_EXPR, ...counterFrom(it))),
   );
 }
 
