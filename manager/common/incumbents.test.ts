@@ -39,18 +39,31 @@ test('one whose stream is open is challenged: when it does not return, the newco
   expect(await second).toEqual(inside);
 });
 
-test('one that returns was alive: the newcomer is the second, each time', async () => {
-  const { incumbents, ended, enter } = setUp();
+test('one that returns and stays was alive: the newcomer is the second, each time', async () => {
+  const { clock, incumbents, ended, enter } = setUp();
   await enter('a');
   for (const time of [1, 2]) {
     const second = enter('b');
     expect(ended).toHaveLength(time);
     expect(await enter('a')).toEqual(inside);
+    await clock.advance(500);
     expect(await second).toBe('a');
   }
   const call = incumbents.rival('node', 'b');
   await enter('a');
+  await clock.advance(500);
   expect((await call)?.peer).toBe('peer of a');
+});
+
+test('one that died, of which another stream is read late, is gone', async () => {
+  const { clock, enter } = setUp();
+  await enter('a');
+  const second = enter('b');
+  const leave = await enter('a');
+  if (typeof leave !== 'function') throw new Error('it is not inside');
+  leave();
+  await clock.advance(500);
+  expect(await second).toEqual(inside);
 });
 
 test('two newcomers - when the challenged one is gone one of them comes in, and the other is the second', async () => {
@@ -60,6 +73,7 @@ test('two newcomers - when the challenged one is gone one of them comes in, and 
   await clock.advance(500);
   expect(await both[0]).toEqual(inside);
   expect(await enter('b')).toEqual(inside);
+  await clock.advance(500);
   expect(await both[1]).toBe('b');
 });
 

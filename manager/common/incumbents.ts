@@ -13,16 +13,17 @@ export interface Incumbent {
 
 interface Challenge {
   readonly of: Incumbent;
+  /** Whether it lives. */
   readonly answer: Promise<boolean>;
-  returned(): void;
 }
 
 /**
  * Tells a process that was restarted from a second one with the same identity, which there is when a
  * machine or its data root was copied. Both come as a new instance while a stream of an older one is open:
  * for a process that was killed with its machine leaves its stream open, too. So the older one is
- * challenged: its stream is ended, and if it opens another within `patience` it lives, and the newcomer
- * is the second.
+ * challenged: its stream is ended, and if `patience` later it has another open it lives, and the newcomer
+ * is the second. That it came back alone says nothing: who was stalled itself reads only now what a process
+ * that has died since had sent to it.
  */
 export class Incumbents<Key> {
   readonly #clock: Clock;
@@ -63,7 +64,6 @@ export class Incumbents<Key> {
         if (await challenge.answer) return challenge.of;
         continue;
       }
-      challenge?.returned();
       enter();
       return undefined;
     }
@@ -73,14 +73,12 @@ export class Incumbents<Key> {
     const of = this.#open.get(key);
     if (!of || of.instance === instance) return undefined;
     const { promise: answer, resolve } = deferred<boolean>();
-    const settle = (lives: boolean) => {
-      cancel();
-      if (this.#challenges.get(key) === challenge) this.#challenges.delete(key);
-      resolve(lives);
-    };
-    const cancel = this.#clock.after(this.#patience, () => settle(false));
-    const challenge: Challenge = { of, answer, returned: () => settle(true) };
+    const challenge: Challenge = { of, answer };
     this.#challenges.set(key, challenge);
+    this.#clock.after(this.#patience, () => {
+      this.#challenges.delete(key);
+      resolve(this.#open.get(key)?.instance === of.instance);
+    });
     this.#open.delete(key);
     of.end();
     return challenge;

@@ -191,6 +191,8 @@ export class RaftTransport {
     const reader = batches[Symbol.asyncIterator]();
     const first: Partial<RaftBatch> = (await reader.next()).value ?? {};
     const challenged = deferred<never>();
+    // It may be challenged before it is read.
+    challenged.promise.catch(() => undefined);
     const end = () =>
       challenged.reject(unavailable('another process says to be this member: it is to show that it lives'));
     const hello = this.#check(first.hello, context);
