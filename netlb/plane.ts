@@ -35,7 +35,7 @@ import { Pace } from './reconcile/pace.js';
 import { Repairs } from './reconcile/repairs.js';
 import { statisticsOf } from './reconcile/statistics.js';
 import { DriftWatch } from './reconcile/watch.js';
-import type { ApplyProblem, ApplyReport, DesiredState, Repair } from './state.js';
+import type { ApplyProblem, ApplyReport, DesiredState, Repair, Sandbox } from './state.js';
 
 export interface NetworkPlaneOptions {
   /** Namespaces are files under `<runRoot>/netns/`. Two planes in one node need two. */
@@ -43,7 +43,7 @@ export interface NetworkPlaneOptions {
   readonly log: Logger;
   /** What spreads connections over backends; `nft` unless given. */
   readonly balancer?: BalancerChoice;
-  /** Called after every pass of `apply` that does not throw, and after all that look for drift. */
+  /** Called after every pass that does not throw, and after looks for drift that do. */
   readonly onReport?: (report: ApplyReport) => void;
   /** Milliseconds between two looks for drift; 3000 unless given. */
   readonly driftIntervalMs?: number;
@@ -87,7 +87,8 @@ interface Round {
  * the process. It is level-triggered: each pass compares what shall be with what the kernel shows, plans the
  * difference and does it, so that a restart, a crash, a lost message and a hand-deleted rule are all mended
  * the same way, and what is right is left as it is. What a pass has read serves the next ones too, except
- * for what they change; the first pass, each look for drift and each pass after a problem read everything.
+ * for what they change; the first pass and each pass after a problem read everything, and looks for drift read it
+ * in turns: a pass follows one that finds something changed.
  */
 export class NetworkPlane {
   readonly #log: Logger;
@@ -107,6 +108,8 @@ export class NetworkPlane {
   #desired: DesiredState | undefined;
   /** What the kernel was brought to last, but for problems. */
   #reached: DesiredState | undefined;
+  /** The kernel is as `#reached` says, as far as is known. */
+  #settled = false;
   #hasEncryption = false;
   #queued: Promise<ApplyReport> | undefined;
   /** Problems of the last pass as one text: they are logged when they change. */
@@ -213,10 +216,8 @@ export class NetworkPlane {
   /** Repairs what others change, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await this.#watch.run(signal, async () => {
-      this.#memory.forget();
-      if (!this.#desired) return;
       try {
-        await this.apply(this.#desired);
+        if (this.#desired && (await this.#serial.run(() => this.#looks()))) await this.apply(this.#desired);
       } catch (error) {
         // The next look tries again.
         this.#onReport({
@@ -226,6 +227,19 @@ export class NetworkPlane {
         });
       }
     });
+  }
+
+  /** Whether a pass may find something to do: where there are problems it is to see whether they last. */
+  async #looks(): Promise<boolean> {
+    try {
+      const differs = await this.#memory.differs(this.#watch.interval, new Slices());
+      const { ports } = this.#resolvers;
+      const isServed = ({ id, resolver }: Sandbox) => !resolver || ports.has(id);
+      return differs || !this.#settled || !this.#reached?.sandboxes.every(isServed);
+    } catch (error) {
+      this.#memory.forget();
+      throw error;
+    }
   }
 
   /** Removes every object of ours from this node: namespaces, links, tables. What they held open is cut. */
@@ -279,14 +293,16 @@ export class NetworkPlane {
       if (second.doubtful) this.#memory.forget();
       return this.#told(desired, { ...second, done: [...first.done, ...second.done] });
     } catch (error) {
+      this.#settled = false;
       this.#memory.forget();
       this.#log.error({ error: error instanceof Error ? error.stack : error }, 'network state cannot be read');
       throw error;
     }
   }
 
-  #told(desired: DesiredState, { problems, done, complete }: Round): ApplyReport {
+  #told(desired: DesiredState, { problems, done, complete, doubtful }: Round): ApplyReport {
     this.#reached = desired;
+    this.#settled = problems.length === 0 && !doubtful;
     for (const { subject, message } of this.#repairs.note(desired, done, complete))
       this.#log.warn({ subject }, `put back: ${message}`);
     return { problems, operations: done.length, details: () => doneIn(done) };

@@ -79,9 +79,12 @@ export class IpvsState {
   }
 }
 
+/** Without what they count: that changes by itself. */
 const withDestinations = (ipvs: Ipvs, service: IpvsService): IpvsServiceBlueprint => ({
   ...service,
-  destinations: ipvs.destinations(service.id),
+  destinations: ipvs
+    .destinations(service.id)
+    .map(({ address, port, weight, masquerade, limit }) => ({ address, port, weight, masquerade, limit })),
 });
 
 function serviceOf(operation: IpvsOperation): IpvsServiceId | undefined {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Slices } from '../../lib/slices.js';
 import { type ListeningSocket, readListeners } from '../kernel/listeners.js';
 import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
@@ -7,6 +8,7 @@ import type { Operation } from '../plan/operation.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
 import { PARTS, type Part, readNamespace } from './read.js';
+import { turnOf } from './turns.js';
 
 interface Reading {
   /** Whose reading it is: a namespace made anew under the same name has another handle. */
@@ -20,6 +22,8 @@ interface Reading {
  * What was read of the kernel, kept from one pass to the next: to read fifty sandboxes takes longer than to
  * change what a new task changes in them. What our own operations touch is read again, and everything is
  * from time to time, for others change the kernel too.
+ *
+ * Readings are in the order in which they were made whole: the first has waited longest to be looked at again.
  */
 export class Memory {
   readonly #handles: NamespaceHandles;
@@ -93,6 +97,51 @@ export class Memory {
     }
     const staleFiles = listStaleNamespaceFiles(directory).filter((name) => !nameless.includes(name));
     return { actual: { namespaces, nameless: new Set(nameless), staleFiles }, current };
+  }
+
+  /**
+   * Looks for what others have changed, in the namespaces whose turn it is, and keeps what it reads.
+   * @param interval milliseconds from one look to the next
+   * @returns whether the kernel is not as it was remembered, or it is not known how it was
+   */
+  async differs(interval: number, slices: Slices): Promise<boolean> {
+    const { directory } = this.#handles;
+    const named = listNamespaces(directory);
+    const isKnown = [NODE_NAMESPACE, ...named].every((name) => this.#readings.has(name));
+    const isComplete = isKnown && this.#readings.size === named.length + 1;
+    // All of it is looked at whatever comes first: something that differs for good hides nothing else.
+    let differs = !isComplete || listStaleNamespaceFiles(directory).length > 0;
+    if (this.#becameOccupied()) differs = true;
+    for (const name of turnOf([...this.#readings.keys()], (other) => this.#isDoubtful(other), interval)) {
+      const handle = this.#handles.get(name);
+      const known = this.#known(name, handle);
+      const read = await slices.run(readNamespace(name, handle, PARTS));
+      const isSame = isDeepStrictEqual(read, known?.actual);
+      differs ||= !isSame;
+      // The same object stands for the same: who remembers what was told from it need not tell it again.
+      this.#keep(name, { handle, actual: isSame && known ? known.actual : read, doubtful: new Set() });
+      await slices.pause();
+    }
+    return differs;
+  }
+
+  #isDoubtful(name: string): boolean {
+    const reading = this.#readings.get(name);
+    return !reading || reading.doubtful.size > 0 || reading.handle.tables.moved;
+  }
+
+  /** Whether somebody waits at a published port at which nobody did. */
+  #becameOccupied(): boolean {
+    if (this.#unoccupied.size === 0) return false;
+    const all = readListeners(this.#handles.get(NODE_NAMESPACE).namespace);
+    const isOccupied = all.some(({ protocol, port }) => this.#unoccupied.has(`${port}/${protocol}`));
+    if (isOccupied) this.#unoccupied = new Set();
+    return isOccupied;
+  }
+
+  #keep(name: string, reading: Reading): void {
+    this.#readings.delete(name);
+    this.#readings.set(name, reading);
   }
 
   #known(name: string, handle: NamespaceHandle): Reading | undefined {

@@ -166,9 +166,12 @@ export function linksWithRouters(links: readonly Link[], routes: readonly Route[
 
 function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
-  for (const key of keys) {
-    const value = readSysctl(namespace, key);
-    if (value !== undefined) values.set(key, value);
-  }
+  // Inside once for all of them.
+  namespace.run(() => {
+    for (const key of keys) {
+      const value = readSysctl(namespace, key);
+      if (value !== undefined) values.set(key, value);
+    }
+  });
   return values;
 }

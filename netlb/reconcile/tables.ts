@@ -58,6 +58,11 @@ export class TableReader {
     return tables;
   }
 
+  /** Whether somebody has changed a rule set of the namespace since its tables were read, or nobody has read them. */
+  get moved(): boolean {
+    return this.#known?.generation !== this.#generation();
+  }
+
   /** Those that the node's own namespace may have. */
   node(): ReadonlyMap<string, ActualTable> {
     return this.read(['ip', 'ip6', 'bridge']);

@@ -13,14 +13,15 @@ const SETTLE = 300;
  */
 export class DriftWatch {
   readonly #clock: Clock;
-  readonly #interval: number;
+  /** Milliseconds between two looks. */
+  readonly interval: number;
   /** Until when notifications are of our own doing. */
   #ownUntil = 0;
   #wake: (() => void) | undefined;
 
   constructor(clock: Clock, interval: number) {
     this.#clock = clock;
-    this.#interval = interval;
+    this.interval = interval;
   }
 
   /** A pass of our own: the notifications that it causes are no drift. */
@@ -57,7 +58,7 @@ export class DriftWatch {
         signal.removeEventListener('abort', finish);
         resolve();
       };
-      let cancel = this.#clock.after(this.#interval, finish);
+      let cancel = this.#clock.after(this.interval, finish);
       this.#wake = () => {
         this.#wake = undefined;
         cancel();

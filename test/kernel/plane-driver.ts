@@ -14,6 +14,7 @@ export type DriverRequest =
   | { readonly watch: true }
   | { readonly statistics: true }
   | { readonly repair: true }
+  | { readonly figures: true }
   | { readonly destroy: true };
 
 const [runRoot, options] = process.argv.slice(2);
@@ -49,6 +50,8 @@ for await (const line of createInterface({ input: process.stdin })) {
   } else if ('watch' in request) {
     void plane.run(stop.signal);
     answer({ watching: true });
+  } else if ('figures' in request) {
+    answer(plane.figures);
   } else if ('repair' in request) {
     answer(await plane.repair());
   } else {

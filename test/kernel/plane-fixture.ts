@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { errnoOf } from '../../lib/errors.js';
 import type { PortStatistics } from '../../netlb/balancer/statistics.js';
 import { removeNamespace } from '../../netlb/kernel/namespace.js';
+import type { PlaneFigures } from '../../netlb/plane.js';
 import type { ApplyProblem, ApplyReport, DesiredState, Repair } from '../../netlb/state.js';
 import { PACE } from './pace.js';
 import type { DriverRequest } from './plane-driver.js';
@@ -63,6 +64,11 @@ export class Driver {
 
   statistics(): Promise<PortStatistics[]> {
     return this.#ask<PortStatistics[]>({ statistics: true });
+  }
+
+  /** Since it was opened. */
+  figures(): Promise<PlaneFigures> {
+    return this.#ask<PlaneFigures>({ figures: true });
   }
 
   /** Looks for drift now, and puts it right. */

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import { NODE_NAMESPACE } from '../names.js';
+import { LEAST_TURN, ROUND, turnOf } from './turns.js';
+
+const INTERVAL = 3000;
+const never = () => false;
+const named = (count: number) => Array.from({ length: count }, (_, n) => `task${n}`);
+
+/** Names read by one look after another, each of which puts what it reads behind the others. */
+function looks(count: number, of: readonly string[], interval = INTERVAL): string[][] {
+  let names = [...of];
+  return Array.from({ length: count }, () => {
+    const turn = turnOf(names, never, interval);
+    names = [...names.filter((name) => !turn.includes(name)), ...turn];
+    return turn;
+  });
+}
+
+test('turns - a few namespaces are all read by every look', () => {
+  const names = [NODE_NAMESPACE, ...named(LEAST_TURN)];
+  for (const turn of looks(3, names)) expect(new Set(turn)).toEqual(new Set(names));
+});
+
+test.each([21, 199, 200, 201, 500, 4999])('turns - each of %d namespaces is read in every round', (count) => {
+  const names = [NODE_NAMESPACE, ...named(count)];
+  const perRound = ROUND / INTERVAL;
+  const turns = looks(3 * perRound, names);
+  for (let first = 0; first <= 2 * perRound; first++)
+    expect(new Set(turns.slice(first, first + perRound).flat())).toEqual(new Set(names));
+  const share = Math.max(LEAST_TURN, Math.ceil(count / perRound)) + 1;
+  for (const turn of turns) expect(turn.length).toBeLessThanOrEqual(share);
+});
+
+test('turns - the node is read by every look, first', () => {
+  for (const turn of looks(20, [...named(500), NODE_NAMESPACE])) expect(turn[0]).toBe(NODE_NAMESPACE);
+});
+
+test('turns - what the kernel shows to be changed does not wait', () => {
+  const turn = turnOf([NODE_NAMESPACE, ...named(500)], (name) => name === 'task499', INTERVAL);
+  expect(turn).toContain('task499');
+  expect(turn).not.toContain('task498');
+});
