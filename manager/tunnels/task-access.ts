@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.js';
-import { messageOf, SwarmError, unavailable } from '../../lib/errors.js';
+import { codeOf, messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
   type CopyToResponse,
@@ -35,6 +35,8 @@ export interface TaskAccessOptions {
 
 /** Milliseconds in which a node that has said that it comes is there. */
 const JOIN_PATIENCE = 5_000;
+/** Milliseconds until one that was not ready yet is asked again. */
+const NOT_READY_PAUSE = 100;
 
 /** Terminals, processes and files of tasks on any node, as a manager offers them to the operators of its machine. */
 export class TaskAccess {
@@ -131,7 +133,7 @@ export class TaskAccess {
 
   /** @throws UNAVAILABLE when the node cannot be asked or does not come, or its own error */
   async #join(tunnel: Tunnel, task: Task, context: CallContext): Promise<void> {
-    const { store, clock, nodeId, rendezvous, ask } = this.#options;
+    const { store, clock, nodeId, rendezvous } = this.#options;
     const manager = store.view().get('node', nodeId)?.managerStatus?.address;
     if (!manager) throw unavailable('this manager is just joining, or leaving: nodes do not know it');
     const { node, id } = tunnel;
@@ -140,7 +142,7 @@ export class TaskAccess {
     context.signal.addEventListener('abort', giveUp, { once: true });
     const settled = new AbortController();
     const come = async () => {
-      await ask(node, question, context);
+      await this.#ask(node, question, context, settled.signal);
       await clock.sleep(JOIN_PATIENCE, settled.signal);
       const words = `node ${nameOf(node)} did not reach this manager at ${manager} within ${JOIN_PATIENCE / 1000} s`;
       throw unavailable(words, { value: nameOf(node) });
@@ -154,6 +156,19 @@ export class TaskAccess {
       settled.abort();
       forget();
       context.signal.removeEventListener('abort', giveUp);
+    }
+  }
+
+  /** Again while the node is not ready to come: a manager's address reaches nodes some time after it has joined. */
+  async #ask(node: Node, question: NodeQuestion, context: CallContext, signal: AbortSignal): Promise<void> {
+    const { clock, ask } = this.#options;
+    for (const deadline = clock.now() + JOIN_PATIENCE; ; await clock.sleep(NOT_READY_PAUSE, signal)) {
+      try {
+        await ask(node, question, context);
+        return;
+      } catch (error) {
+        if (codeOf(error) !== 'FAILED_PRECONDITION' || clock.now() >= deadline) throw error;
+      }
     }
   }
 }

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { onTestFinished } from 'vitest';
 import { AsyncQueue } from '../../lib/async.js';
 import { ManualClock } from '../../lib/clock.js';
+import type { SwarmError } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
 import {
@@ -37,6 +38,7 @@ export async function serveTunnels() {
   const manager = testNode('manager', { managerStatus: ManagerStatus.create({ address: MANAGER }) });
   await store.update((draft) => draft.create('node', manager));
   const asked = new AsyncQueue<TunnelQuestion>();
+  const refusals: SwarmError[] = [];
   const rendezvous = new Rendezvous((context) => authenticate(store, context));
   const access = new TaskAccess({
     store,
@@ -47,6 +49,8 @@ export async function serveTunnels() {
     barrier: async () => undefined,
     ask: async (_node, { tunnel }) => {
       if (tunnel) asked.push(tunnel);
+      const refusal = refusals.shift();
+      if (refusal) throw refusal;
     },
   });
   const server = new RpcServer(silentLogger);
@@ -65,6 +69,8 @@ export async function serveTunnels() {
   const questions = asked[Symbol.asyncIterator]();
   return {
     clock,
+    /** What nodes answer to the next questions instead of coming. */
+    refusals,
     operator: operator.stubs(TaskAccessService),
     /** What a node is asked next. */
     question: async (): Promise<TunnelQuestion> => (await questions.next()).value,

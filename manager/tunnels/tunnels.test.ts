@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { AsyncQueue } from '../../lib/async.js';
-import { notFound } from '../../lib/errors.js';
+import { failedPrecondition, notFound } from '../../lib/errors.js';
 import {
   AttachMessage,
   CopyFromRequest,
@@ -108,6 +108,26 @@ test('exec - a node that does not come in time is not waited for, and comes in v
     message: 'node one did not reach this manager at 203.0.113.1:2377 within 5 s',
   });
   await expect(one.come(tunnelId).requests.next()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('exec - a node that does not know this manager yet is asked again, for a while', async () => {
+  const swarm = await serveTunnels();
+  const one = await swarm.node('one');
+  const task = await swarm.task(one.id);
+  const unknown = () => failedPrecondition('the node does not know of a manager yet: try again');
+  swarm.refusals.push(unknown(), unknown());
+  const operator = exec(swarm, task);
+  await swarm.question();
+  for (const _ of [1, 2]) {
+    await swarm.clock.advance(100);
+    await swarm.question();
+  }
+  swarm.refusals.push(...Array.from({ length: 200 }, unknown));
+  const late = exec(swarm, task);
+  await swarm.question();
+  for (let i = 0; i < 60; i++) await swarm.clock.advance(100);
+  await expect(late.first).rejects.toThrow('the node does not know of a manager yet: try again');
+  operator.leave();
 });
 
 test('exec - an operator who goes ends the node’s call, also when the node takes nothing', async () => {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -7,6 +7,7 @@ import { BINARY, execute, nodeOf, runningTasks, tsswarm } from '../../demo/cli.j
 import { say, until } from '../../demo/steps.js';
 import { killDaemon, restartDaemon } from '../../lab/daemons.js';
 import { Running } from '../machine/machine.js';
+import { processOf } from '../machine/process-of.js';
 import { Terminal } from '../machine/terminal.js';
 import { hostOf, IMAGE, onNode, useLab } from './lab.js';
 import { succeed, untilSettled } from './managers.js';
@@ -39,17 +40,6 @@ async function there(): Promise<string> {
 const start = (...args: readonly string[]) =>
   new Running(spawn(BINARY, ['service', ...args], { env: { ...process.env, ...env } }));
 
-/** The kernel's process with just these arguments, if there is one. */
-async function processOf(...argv: readonly string[]): Promise<number | undefined> {
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    // One that has ended meanwhile has none.
-    const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-    if (line === `${argv.join('\0')}\0`) return Number(pid);
-  }
-  return undefined;
-}
-
 async function ended(...argv: readonly string[]): Promise<void> {
   await until(`${argv.join(' ')} has ended`, 20, async () => (await processOf(...argv)) === undefined || undefined);
 }
@@ -65,8 +55,9 @@ test('exec -it - a terminal in a task of a worker, by a manager that does not le
   await shell.stty('rows', '40', 'cols', '120');
   shell.type('until [ "$(stty size)" = "40 120" ]; do :; done; echo re"sized"\r');
   await shell.prints('resized');
-  shell.type('sleep 100; echo rc=$?\r');
-  await shell.prints('sleep 100');
+  shell.type('sleep 4243; echo rc=$?\r');
+  // The line is seen before the shell has taken it; until then the key would be one more character of input.
+  await until('it sleeps', 20, () => processOf('sleep', '4243'));
   shell.type('\x03');
   shell.type('echo al"ive"\r');
   await shell.prints('alive');

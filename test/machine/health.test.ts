@@ -58,9 +58,14 @@ describe('health of a container', () => {
     await run('slow', 'sleep 31415 & sleep 31415', '--health-timeout', '300ms');
     await becomes('slow', '(unhealthy)');
     const { Log } = await health('slow');
-    expect(Log.at(-1)).toMatchObject({ ExitCode: -1, Output: 'Health check exceeded timeout (0.3s)' });
-    // Those of the check that is under way, and of none before.
-    expect((await processes('sleep 31415')).filter(isOfContainer).length).toBeLessThanOrEqual(3);
+    // On a machine with much to do, one that was killed may not have ended when the next one is due.
+    const words = /^Health check exceeded timeout \(0\.3s\)$|^The health check before was killed .* has not ended yet$/;
+    for (const { ExitCode, Output } of Log)
+      expect({ ExitCode, Output }).toEqual({ ExitCode: -1, Output: expect.stringMatching(words) });
+    expect(Log.map(({ Output }) => Output)).toContain('Health check exceeded timeout (0.3s)');
+    // Those of the check that is under way, and of none before: a few more only for as long as they take to die.
+    const ofChecks = async () => (await processes('sleep 31415')).filter(isOfContainer).length;
+    await expect.poll(ofChecks, { timeout: 10_000, interval: 20 }).toBeLessThanOrEqual(3);
   });
 
   test('is known after the daemon was killed, whose checks end by themselves, and go on', async () => {

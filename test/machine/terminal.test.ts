@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { expect, test } from 'vitest';
 import { until } from '../../demo/steps.js';
 import { IMAGE, useMachine } from './machine.js';
+import { processOf } from './process-of.js';
 import { Terminal } from './terminal.js';
 
 const machine = useMachine();
@@ -17,9 +18,9 @@ test('run -it - a shell with the size of the window, its changes, and keys as th
   // The new size takes a moment to arrive: the shell is asked until it knows it.
   shell.type('until [ "$(stty size)" = "40 120" ]; do :; done; echo re"sized"\r');
   await shell.prints('resized');
-  shell.type('sleep 100; echo rc=$?\r');
-  await shell.prints('sleep 100');
-  // Ctrl-C is for the program in the container, once it runs.
+  shell.type('sleep 4244; echo rc=$?\r');
+  // Ctrl-C is for the program in the container, once it runs: until the shell has taken the line it is input like other keys.
+  await until('it sleeps', 20, () => processOf('sleep', '4244'));
   shell.type('\x03');
   shell.type('echo al"ive"\r');
   await shell.prints('alive');

@@ -321,7 +321,7 @@ export class Containers {
   }
 
   #add(record: StoredContainer, container: ConstructorParameters<typeof ContainerRunner>[2]): ContainerRunner {
-    const runner = new ContainerRunner(this.#context(), record, container);
+    const runner = new ContainerRunner(this.#context(record), record, container);
     this.#runners.set(record.id, runner);
     return runner;
   }
@@ -331,12 +331,12 @@ export class Containers {
     this.#running.add(running);
   }
 
-  #context(): RunnerContext {
+  #context(stored: StoredContainer): RunnerContext {
     const { executor, health, network, events, clock, log } = this.options;
     return {
       executor,
       health,
-      store: tellingStore(this.#store, (id) => this.record(id), events),
+      store: tellingStore(this.#store, stored, events),
       clock,
       log,
       house: (record, signal) => this.#house(record, signal),

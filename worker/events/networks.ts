@@ -8,15 +8,20 @@ export function networkHappening(action: 'create' | 'destroy', { id, spec }: Loc
   return { type: 'network', action, id, attributes: values };
 }
 
-/** A store of containers that tells of their endpoints: the one place where these come to a record, and go. */
+/**
+ * A store of one container that tells of its endpoints when they are on record: these may be in use before.
+ * @param stored as it is on record now
+ */
 export function tellingStore(
   store: RunnerContext['store'],
-  record: (id: string) => StoredContainer | undefined,
+  stored: StoredContainer,
   events: LocalEvents,
 ): RunnerContext['store'] {
+  let told = stored.endpoints;
   const telling = (put: (next: StoredContainer) => Promise<void>) => async (next: StoredContainer) => {
-    const before = record(next.id)?.endpoints ?? [];
     await put(next);
+    const before = told;
+    told = next.endpoints;
     for (const happening of endpointChanges(next.id, before, next.endpoints)) events.tell(happening);
   };
   return {
