@@ -14,10 +14,12 @@ export interface DockerSwarmOptions {
   /** Milliseconds for a daemon to answer. */
   readonly patience?: number;
   /**
-   * One containerd for all nodes, started first: a dockerd gives its own 15 seconds to start, which is too little for
-   * an emulated processor, and then ends.
+   * For an emulated processor, where each start of dockerd's helpers for namespaces takes seconds. One containerd for
+   * all nodes, started first: a dockerd gives its own 15 seconds to start, which is too little, and then ends. Nothing
+   * that only others use: no bridge, no process for each published port, no image of `createService`'s tasks. Sessions
+   * with the manager may be silent for minutes: a worker whose session ends would begin its task anew.
    */
-  readonly sharedContainerd?: boolean;
+  readonly emulated?: boolean;
 }
 
 /**
@@ -31,19 +33,19 @@ export class DockerSwarm implements BenchSwarm {
   readonly #daemons: ChildProcess[] = [];
   readonly #nodes: readonly number[];
   readonly #patience: number;
-  readonly #isShared: boolean;
+  readonly #isEmulated: boolean;
   readonly underlay: Underlay;
 
-  constructor({ nodes = 3, patience = PATIENCE, sharedContainerd = false }: DockerSwarmOptions = {}) {
+  constructor({ nodes = 3, patience = PATIENCE, emulated = false }: DockerSwarmOptions = {}) {
     this.#nodes = Array.from({ length: nodes }, (_, index) => index + 1);
     this.#patience = patience;
-    this.#isShared = sharedContainerd;
+    this.#isEmulated = emulated;
     this.underlay = new Underlay('bench-docker', nodes);
   }
 
   async up(): Promise<void> {
     await this.underlay.up();
-    if (this.#isShared) await this.#startContainerd();
+    if (this.#isEmulated) await this.#startContainerd();
     for (const node of this.#nodes) this.#startDaemon(node);
     for (const node of this.#nodes) {
       await until(
@@ -56,12 +58,10 @@ export class DockerSwarm implements BenchSwarm {
         `dockerd ${node}`,
       );
     }
-    const image = path.join(this.#folder, 'image');
-    run('sh', ['-c', taskRootfs(image)]);
-    run('tar', ['-C', image, '-cf', `${image}.tar`, '.']);
-    this.importImage(`${image}.tar`, 'bench:1');
+    if (!this.#isEmulated) this.#importTaskImage();
     const { underlay } = this;
-    this.docker(1, 'swarm', 'init', '--advertise-addr', underlay.address(1));
+    const silence = this.#isEmulated ? ['--dispatcher-heartbeat', '5m'] : [];
+    this.docker(1, 'swarm', 'init', '--advertise-addr', underlay.address(1), ...silence);
     const token = this.docker(1, 'swarm', 'join-token', '-q', 'worker').trim();
     for (const node of this.#nodes.slice(1)) {
       const place = ['--advertise-addr', underlay.address(node), '--token', token, `${underlay.address(1)}:2377`];
@@ -74,9 +74,21 @@ export class DockerSwarm implements BenchSwarm {
     return run('docker', this.#host(node, ...args));
   }
 
-  /** Gives every node an image. */
-  importImage(archive: string, name: string): void {
-    for (const node of this.#nodes) this.docker(node, 'import', archive, name);
+  importImage(node: number, archive: string, name: string): void {
+    this.docker(node, 'import', archive, name);
+  }
+
+  /** What the kernel has of a node's routing mesh: the way from a published port to `ingress_sbox`, and on from there. */
+  meshState(node: number): string {
+    const sandbox = `--net=${this.#folder}/${node}/exec/netns/ingress_sbox`;
+    const looks = [
+      ...[inNetns(this.underlay.netns(node), 'iptables', '-t', 'nat', '-S')],
+      ...[inNetns(this.underlay.netns(node), 'iptables', '-S', 'FORWARD')],
+      ...['-t mangle -S', '-t nat -S'].map((what) => ['nsenter', [sandbox, 'iptables', ...what.split(' ')]] as const),
+      ...[['nsenter', [sandbox, 'ipvsadm', '-Ln', '--stats']] as const],
+    ];
+    // It may be half made: what cannot be shown says why.
+    return looks.map(([program, args]) => said(program, args)).join('\n');
   }
 
   /** The last that the daemons logged. */
@@ -157,6 +169,14 @@ export class DockerSwarm implements BenchSwarm {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
+  /** Gives every node the image of the tasks of `createService`. */
+  #importTaskImage(): void {
+    const image = path.join(this.#folder, 'image');
+    run('sh', ['-c', taskRootfs(image)]);
+    run('tar', ['-C', image, '-cf', `${image}.tar`, '.']);
+    for (const node of this.#nodes) this.importImage(node, `${image}.tar`, 'bench:1');
+  }
+
   async #startContainerd(): Promise<void> {
     const folder = path.join(this.#folder, 'containerd');
     mkdirSync(folder);
@@ -183,7 +203,8 @@ export class DockerSwarm implements BenchSwarm {
       `unix://${folder}/sock`,
       '--log-level',
       'warn',
-      ...(this.#isShared ? containerdFlags(`${this.#folder}/containerd/sock`, node) : []),
+      ...(this.#isEmulated ? ['--bridge', 'none', '--userland-proxy=false'] : []),
+      ...(this.#isEmulated ? containerdFlags(`${this.#folder}/containerd/sock`, node) : []),
     );
     this.#daemons.push(spawn(command, args, { stdio: ['ignore', log, log] }));
   }
@@ -206,11 +227,21 @@ export class DockerSwarm implements BenchSwarm {
   }
 }
 
+function said(program: string, args: readonly string[]): string {
+  try {
+    return run(program, args);
+  } catch (error) {
+    return String(error);
+  }
+}
+
 /** Without the parts that dockerd does not use. */
 const containerdConfiguration = (folder: string): string => `version = 2
 root = "${folder}/root"
 state = "${folder}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.devmapper"]
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs", "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.internal.v1.opt", "io.containerd.internal.v1.tracing", "io.containerd.tracing.processor.v1.otlp"]
 [grpc]
 address = "${folder}/sock"
 `;

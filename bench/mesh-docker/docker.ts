@@ -5,7 +5,7 @@ import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
 
 export class DockerMesh implements MeshSystem {
   readonly name = 'docker';
-  readonly #swarm = new DockerSwarm({ nodes: NODES, patience: PATIENCE, sharedContainerd: true });
+  readonly #swarm = new DockerSwarm({ nodes: NODES, patience: PATIENCE, emulated: true });
 
   get client(): string {
     return this.#swarm.underlay.client;
@@ -20,7 +20,7 @@ export class DockerMesh implements MeshSystem {
   async up(say: (words: string) => void): Promise<void> {
     await this.#swarm.up();
     say('swarm of two nodes');
-    withPacked(NGINX.programs, NGINX.files, (archive) => this.#swarm.importImage(archive, NGINX.image));
+    withPacked(NGINX.programs, NGINX.files, (archive) => this.#swarm.importImage(2, archive, NGINX.image));
     say('image imported');
     const where = ['--constraint', 'node.role==worker', '--publish', `${PUBLISHED}:80`];
     const how = ['--detach', '--no-resolve-image', '--name', 'web'];
@@ -29,9 +29,8 @@ export class DockerMesh implements MeshSystem {
 
   async explain(): Promise<string> {
     const swarm = this.#swarm;
-    return [swarm.docker(1, 'node', 'ls'), swarm.docker(1, 'service', 'ps', '--no-trunc', 'web'), swarm.logs()].join(
-      '\n',
-    );
+    const words = [swarm.docker(1, 'node', 'ls'), swarm.docker(1, 'service', 'ps', '--no-trunc', 'web')];
+    return [...words, swarm.meshState(1), swarm.meshState(2), swarm.logs()].join('\n');
   }
 
   down(): Promise<void> {

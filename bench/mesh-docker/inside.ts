@@ -39,23 +39,29 @@ async function firstAnswer(client: string, url: string): Promise<void> {
   if (answer !== 'ok\n') throw new Error(`${url} answered ${JSON.stringify(answer)}`);
 }
 
+const KINDS = {
+  keepAlive: { path: '' },
+  fresh: { path: '', close: true },
+  large: { path: 'large', connections: 4 },
+} as const;
+
 async function measure(system: MeshSystem): Promise<MeshFigures['runs'][number]> {
   const { client, paths } = system;
-  const entries: [string, Record<string, WrkFigures>][] = [];
+  const entries: [string, Record<keyof typeof KINDS, WrkFigures[]>][] = [];
   for (const [name, url] of Object.entries(paths)) {
     await firstAnswer(client, url).catch(async (error: Error) => {
       throw new Error(`${system.name}, ${name}: ${error.message}\n${await system.explain()}`);
     });
     say(`${system.name}, ${name}: answers`);
-    const { seconds } = plan;
-    entries.push([
-      name,
-      {
-        keepAlive: await wrk(client, url, { seconds }),
-        fresh: await wrk(client, url, { seconds, close: true }),
-        large: await wrk(client, `${url}large`, { seconds, connections: 4 }),
-      },
-    ]);
+    const figures = { keepAlive: [], fresh: [], large: [] } as Record<keyof typeof KINDS, WrkFigures[]>;
+    // In turn: what disturbs the machine for a while disturbs one run of each.
+    for (let run = 0; run < plan.runs; run++) {
+      for (const kind of ['keepAlive', 'fresh', 'large'] as const) {
+        const { path, ...options } = KINDS[kind];
+        figures[kind].push(await wrk(client, `${url}${path}`, { seconds: plan.seconds, ...options }));
+      }
+    }
+    entries.push([name, figures]);
     say(`${system.name}, ${name}: measured`);
   }
   return { system: system.name, paths: Object.fromEntries(entries) };

@@ -10,6 +10,8 @@ export interface MeshPlan {
   readonly systems: readonly ('docker' | 'ipvs' | 'nft')[];
   /** Each system is started anew in each. */
   readonly rounds: number;
+  /** How often each thing is measured in a round: little beside the start of a system. */
+  readonly runs: number;
   /** Of one run of wrk. */
   readonly seconds: number;
 }
@@ -17,17 +19,17 @@ export interface MeshPlan {
 export interface MeshFigures {
   readonly runs: readonly {
     readonly system: string;
-    /** By path (local, remote) and kind (keepAlive, fresh, large). */
-    readonly paths: Readonly<Record<string, Readonly<Record<string, WrkFigures>>>>;
+    /** By path (local, remote) and kind (keepAlive, fresh, large), one for each run of wrk. */
+    readonly paths: Readonly<Record<string, Readonly<Record<string, readonly WrkFigures[]>>>>;
   }[];
 }
 
-const PLAN: MeshPlan = { systems: ['docker', 'ipvs', 'nft'], rounds: 3, seconds: 5 };
+const PLAN: MeshPlan = { systems: ['docker', 'ipvs', 'nft'], rounds: 1, runs: 3, seconds: 3 };
 
 /**
  * The routing mesh against that of a real Docker Swarm, which needs IPVS: on a kernel that has it, in a virtual
  * machine where this one's has not. Both have two nodes, one nginx task and the same client.
- * TSSWARM_BENCH_MESH may change the plan, as JSON: {"systems":["docker","nft"],"rounds":1,"seconds":2}; the figures
+ * TSSWARM_BENCH_MESH may change the plan, as JSON: {"systems":["docker","nft"],"runs":1}; the figures
  * of such a run are shown, and not kept: they are no match for those of the whole one.
  */
 export async function meshDocker(): Promise<void> {
@@ -63,7 +65,7 @@ const KINDS: readonly (readonly [title: string, kind: string, figure: Figure, un
   ['throughput', 'large', (f) => f.bytesPerSecond / 1e6, ' MB/s', 1],
 ];
 
-/** Medians of all rounds, each with its ratio to the first system. */
+/** Medians of all runs, each with its ratio to the first system. */
 function render({ runs }: MeshFigures): string {
   const systems = [...new Set(runs.map(({ system }) => system))];
   const rows = Object.keys(runs[0]?.paths ?? {}).flatMap((name) =>
@@ -74,7 +76,7 @@ function render({ runs }: MeshFigures): string {
           median(
             runs.flatMap((each) => {
               const figures = each.system === which ? each.paths[name]?.[kind] : undefined;
-              return figures ? [figure(figures)] : [];
+              return figures?.map(figure) ?? [];
             }),
           );
         const value = of(system);
