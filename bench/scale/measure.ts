@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { codeOf } from '../../lib/errors.js';
 import {
   ContainerSpec,
   CreateServiceRequest,
@@ -11,6 +12,7 @@ import {
   UpdateState,
 } from '../../proto/gen/index.js';
 import { until } from '../swarm.js';
+import { persistently } from './persistently.js';
 import { SimulatedSwarm } from './simulated-swarm.js';
 
 const TASKS_PER_NODE = 50;
@@ -22,7 +24,7 @@ const CHANGING_SECONDS = 20;
 const LEAVING = 10;
 /** Services that are updated together. */
 const UPDATED = 10;
-const PATIENCE = 300_000;
+const PATIENCE = 900_000;
 
 /** Seconds: on the clock, and of processors' time that the leader and all nodes together have taken. */
 interface Cost {
@@ -59,27 +61,36 @@ export interface Figures {
   /** Until those of nodes that had fallen silent did, from when the managers knew of the last. */
   readonly lost: Moved;
   readonly updated: Moved;
-  /** Sessions that have ended by themselves. */
-  readonly endings: number;
+  /** Sessions that have ended by themselves: how many for each reason. */
+  readonly endings: Readonly<Record<string, number>>;
 }
 
-export async function measure(nodes: number, managers: number): Promise<Figures> {
+/** @param say told what is being measured, as it begins */
+export async function measure(nodes: number, managers: number, say: (step: string) => void): Promise<Figures> {
+  say('starting managers');
   const swarm = await SimulatedSwarm.start(managers);
   const tasks = nodes * TASKS_PER_NODE;
   try {
+    say('nodes join');
     const joined = await costed(swarm, async () => {
       swarm.addNodes(nodes);
       await until(async () => (await swarm.nodes()).connected === nodes, PATIENCE, 'not all nodes are there');
     });
+    say(`${tasks} tasks are placed`);
     const placed = await costed(swarm, async () => {
       for (let i = 0; i < SERVICES; i++) await create(swarm, `service${i}`, tasks / SERVICES);
       await allRun(swarm, tasks);
     });
     const rss = (await inOrder(swarm)).map((manager) => manager.rss);
+    say('nothing happens');
     const idle = await idleShares(swarm);
+    say('services come and go');
     const change = await changes(swarm);
+    say('nodes are drained');
     const drained = await drain(swarm, nodes, tasks);
+    say('nodes are lost');
     const lost = await lose(swarm, tasks);
+    say('services are updated');
     const updated = await update(swarm, tasks / SERVICES);
     await swarm.nodes();
     const { endings } = swarm;
@@ -97,7 +108,13 @@ async function create({ control }: SimulatedSwarm, name: string, replicas: numbe
   const container = ContainerSpec.create({ image: 'registry.example/web:1', env: ['MODE=production'] });
   const update = UpdateConfig.create({ parallelism: 100, monitor: 0 });
   const spec = ServiceSpec.create({ name, replicated: { replicas }, task: TaskSpec.create({ container }), update });
-  await control.createService(CreateServiceRequest.create({ spec }));
+  await persistently(async (repeated) => {
+    try {
+      await control.createService(CreateServiceRequest.create({ spec }));
+    } catch (error) {
+      if (!repeated || codeOf(error) !== 'ALREADY_EXISTS') throw error;
+    }
+  });
 }
 
 const allRun = (swarm: SimulatedSwarm, tasks: number) =>
@@ -135,29 +152,35 @@ async function changes(swarm: SimulatedSwarm): Promise<Figures['change']> {
   await sleep(2_000);
   const delays = [...(await swarm.nodes()).delays].sort((a, b) => a - b);
   const at = (q: number) => delays[Math.floor(q * (delays.length - 1))] ?? Number.NaN;
-  for (const { spec } of (await swarm.control.listServices({ filters: [] })).services) {
-    if (spec.name.startsWith('change')) await swarm.control.removeService(GetRequest.create({ ref: spec.name }));
+  const { services } = await persistently(() => swarm.control.listServices({ filters: [] }));
+  for (const { spec } of services) {
+    if (!spec.name.startsWith('change')) continue;
+    await persistently(async (repeated) => {
+      try {
+        await swarm.control.removeService(GetRequest.create({ ref: spec.name }));
+      } catch (error) {
+        if (!repeated || codeOf(error) !== 'NOT_FOUND') throw error;
+      }
+    });
   }
   return { p50: at(0.5), p99: at(0.99), perSecond, failed };
 }
 
 async function drain(swarm: SimulatedSwarm, all: number, tasks: number): Promise<Moved> {
   await allRun(swarm, tasks);
-  const { nodes } = await swarm.control.listNodes(ListNodesRequest.create());
   // Those that are lost later are the first ones.
   const last = new Set(Array.from({ length: LEAVING }, (_, i) => `node${all - i}`));
   const seconds = await timed(async () => {
-    await Promise.all(
-      nodes
-        .filter(({ description }) => last.has(description.hostname))
-        .map(({ id, meta, spec }) =>
-          swarm.control.updateNode({
-            id,
-            version: meta.version,
-            spec: { ...spec, availability: NodeAvailability.DRAIN },
-          }),
+    await persistently(async () => {
+      const { nodes } = await swarm.control.listNodes(ListNodesRequest.create());
+      const leaving = nodes.filter(({ description }) => last.has(description.hostname));
+      const availability = NodeAvailability.DRAIN;
+      await Promise.all(
+        leaving.map(({ id, meta, spec }) =>
+          swarm.control.updateNode({ id, version: meta.version, spec: { ...spec, availability } }),
         ),
-    );
+      );
+    });
     await until(async () => (await swarm.leader()).running < tasks, PATIENCE, 'no task has left a drained node');
     await allRun(swarm, tasks);
   });
@@ -178,15 +201,17 @@ async function update(swarm: SimulatedSwarm, replicas: number): Promise<Figures[
   const refs = Array.from({ length: UPDATED }, (_, i) => GetRequest.create({ ref: `service${i}` }));
   const seconds = await timed(async () => {
     await Promise.all(
-      refs.map(async (ref) => {
-        const { service } = await swarm.control.getService(ref);
-        const task = { ...service.spec.task, forceUpdate: service.spec.task.forceUpdate + 1 };
-        const spec = { ...service.spec, task };
-        await swarm.control.updateService({ id: service.id, version: service.meta.version, spec, rollback: false });
-      }),
+      refs.map((ref) =>
+        persistently(async () => {
+          const { service } = await swarm.control.getService(ref);
+          const task = { ...service.spec.task, forceUpdate: service.spec.task.forceUpdate + 1 };
+          const spec = { ...service.spec, task };
+          await swarm.control.updateService({ id: service.id, version: service.meta.version, spec, rollback: false });
+        }),
+      ),
     );
     const isOver = async () => {
-      const all = await Promise.all(refs.map((ref) => swarm.control.getService(ref)));
+      const all = await persistently(() => Promise.all(refs.map((ref) => swarm.control.getService(ref))));
       return all.every(({ service }) => service.updateStatus?.state === UpdateState.COMPLETED);
     };
     await until(isOver, PATIENCE, 'an update has not come to its end');

@@ -42,7 +42,7 @@ export interface AgentsJob {
 
 /** What it is asked. */
 export interface AgentsRequest {
-  /** So many of its nodes fall silent, their connections open, as machines do that lose power. */
+  /** So many of its nodes go without a word, as machines do whose daemon is killed. */
   readonly lose: number;
 }
 

@@ -16,14 +16,23 @@ export async function scale(): Promise<void> {
   const asked = process.env.TSSWARM_BENCH_SCALE;
   const all: Figures[] = [];
   for (const [nodes, managers] of asked === undefined ? SIZES : (JSON.parse(asked) as readonly Size[])) {
-    all.push(await measure(nodes, managers));
+    const begun = performance.now();
+    const say = (step: string) =>
+      console.log(`${size([nodes, managers])}, ${seconds((performance.now() - begun) / 1e3)}: ${step}`);
+    all.push(await measure(nodes, managers, say));
     if (asked === undefined) keep('scale', all);
     report(all);
   }
 }
 
+const reasons = (endings: Figures['endings']) =>
+  Object.entries(endings)
+    .map(([reason, count]) => `${count}: ${reason}`)
+    .join('; ') || 'none';
+const seconds = (value: number) => `${value.toFixed(1)} s`;
+const size = ([nodes, managers]: Size) => `${nodes} nodes, ${managers} ${managers === 1 ? 'manager' : 'managers'}`;
+
 function report(all: readonly Figures[]): void {
-  const seconds = (value: number) => `${value.toFixed(1)} s`;
   const percent = (value: number) => `${(value * 100).toFixed(1)} %`;
   const each = (values: readonly number[], cell: (value: number) => string) => values.map(cell).join(', ');
   const rows: readonly (readonly [string, (of: Figures) => string])[] = [
@@ -40,7 +49,7 @@ function report(all: readonly Figures[]): void {
     ['  median, p99', ({ change }) => `${change.p50.toFixed(0)} ms, ${change.p99.toFixed(0)} ms`],
     ['drained nodes’ tasks elsewhere', ({ drained }) => `${drained.tasks} in ${seconds(drained.seconds)}`],
     ['lost nodes’, once all are down', ({ lost }) => `${lost.tasks} in ${seconds(lost.seconds)}`],
-    ['sessions that ended by themselves', ({ endings }) => String(endings)],
+    ['sessions that ended by themselves', ({ endings }) => reasons(endings)],
     ['rolling update', ({ updated }) => `${updated.tasks} in ${seconds(updated.seconds)}`],
   ];
   console.log(table(rows.map(([name, cell]) => [name, ...all.map(cell)])));

@@ -18,9 +18,12 @@ import {
 } from '../../proto/gen/index.js';
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
+import { persistently } from './persistently.js';
 
 /** Milliseconds until a node whose session has ended opens the next one. */
 const AGAIN = 500;
+/** As a real node's. */
+const PINGS = { interval: 5_000, timeout: 5_000 };
 
 /** What nodes have seen, together. */
 export interface Sightings {
@@ -38,6 +41,7 @@ export class SimulatedNode {
   readonly #credential: NodeCredential;
   readonly #seen: Sightings;
   readonly #states = new Map<string, TaskState>();
+  readonly #ending = new AbortController();
   #isConnected = false;
   #lost = false;
   /** Milliseconds; each answer gives it anew. */
@@ -52,7 +56,8 @@ export class SimulatedNode {
     });
     const channel = new Channel(address);
     const fields = { token, description, advertiseAddress: '127.0.0.1', dataPathAddress: '127.0.0.1' };
-    const { nodeId, credential } = await channel.stubs(JoinService).joinSwarm(JoinRequest.create(fields));
+    const request = JoinRequest.create(fields);
+    const { nodeId, credential } = await persistently(() => channel.stubs(JoinService).joinSwarm(request));
     channel.close();
     const node = new SimulatedNode({ nodeId, secret: credential }, description, seen);
     node.#follow(address).catch((error) => {
@@ -67,18 +72,20 @@ export class SimulatedNode {
     this.#seen = seen;
   }
 
-  /** Says nothing any more. */
+  /** Its connection ends without a word, and it does not come back. */
   lose(): void {
     this.#lost = true;
+    this.#ending.abort();
   }
 
   /** A manager that does not lead names the one that does. Where a session ends, as a real node does: the next one. */
   async #follow(address: string): Promise<void> {
     for (let manager = address; ; ) {
-      const channel = new Channel(manager, this.#credential);
+      const channel = new Channel(manager, this.#credential, PINGS);
       const ending = new AbortController();
+      const signal = AbortSignal.any([ending.signal, this.#ending.signal]);
       try {
-        await this.#session(channel.stubs(DispatcherService), ending.signal);
+        await this.#session(channel.stubs(DispatcherService), signal);
       } catch (error) {
         if (this.#lost) return;
         const leader = error instanceof SwarmError && error.code === 'UNAVAILABLE' ? error.value : undefined;
@@ -97,16 +104,13 @@ export class SimulatedNode {
 
   /** @throws when any part of it ends */
   async #session(stubs: Stubs<typeof DispatcherService>, signal: AbortSignal): Promise<never> {
-    const request = {
-      description: this.#description,
-      sessionId: '',
-      dataPathAddress: '127.0.0.1',
-      instance: '',
-    };
+    const address = { dataPathAddress: '127.0.0.1', pingPeriod: PINGS.interval };
+    const request = { description: this.#description, sessionId: '', instance: '', ...address };
     const messages = stubs.session(request, { signal })[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done) throw unavailable('the manager ended the session');
     const { sessionId } = first.value;
+    this.#period = first.value.heartbeatPeriod;
     const acknowledgements = new AsyncQueue<AcknowledgeRequest>();
     const ends = [
       this.#ended(messages),
@@ -136,8 +140,6 @@ export class SimulatedNode {
       yield { sessionId, usage: [] };
       await sleep(this.#period);
     }
-    // Its connection stays, which nobody uses.
-    await new Promise(() => {});
   }
 
   async #receive(
@@ -147,7 +149,6 @@ export class SimulatedNode {
     signal: AbortSignal,
   ): Promise<void> {
     for await (const message of stubs.assignments({ sessionId }, { signal })) {
-      if (this.#lost) continue;
       if (!this.#isConnected) this.#seen.connected++;
       this.#isConnected = true;
       const updates = this.#apply(message);

@@ -26,7 +26,7 @@ export class SimulatedSwarm {
   #channel: Channel | undefined;
   #control: Stubs<typeof ControlService> | undefined;
   #token = '';
-  #endings = 0;
+  readonly #endings = new Map<string, number>();
 
   /** Resolves when all managers have a vote. */
   static async start(managers: number): Promise<SimulatedSwarm> {
@@ -98,7 +98,10 @@ export class SimulatedSwarm {
     const all = await Promise.all(
       this.#agents.map((agents, i) => ask<AgentsStatus>(agents, i === 0 ? { lose } : request)),
     );
-    this.#endings += all.reduce((sum, { errors }) => sum + errors.length, 0);
+    for (const error of all.flatMap(({ errors }) => errors)) {
+      const reason = error.replace(/\b[a-z0-9]{25}\b/g, '…');
+      this.#endings.set(reason, (this.#endings.get(reason) ?? 0) + 1);
+    }
     return {
       connected: all.reduce((sum, { connected }) => sum + connected, 0),
       delays: all.flatMap(({ delays }) => delays),
@@ -107,9 +110,9 @@ export class SimulatedSwarm {
     };
   }
 
-  /** Sessions that have ended though their nodes were not lost: nodes of one process wait for each other. */
-  get endings(): number {
-    return this.#endings;
+  /** Sessions that have ended though their nodes were not lost, by what their nodes were told. */
+  get endings(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#endings);
   }
 
   async stop(): Promise<void> {

@@ -31,7 +31,7 @@ import { Liveness } from './liveness.js';
 import { addressOfPeer, NodeWriter } from './node-writer.js';
 import { Orphans } from './orphans.js';
 import { Pacer } from './pacer.js';
-import { isNews, Session, sessionMessage } from './session.js';
+import { beatPeriod, isNews, Session, sessionMessage } from './session.js';
 import { StatusWriter } from './status-writer.js';
 
 export interface DispatcherOptions extends LoopOptions {
@@ -145,10 +145,11 @@ export class Dispatcher implements Reaction {
   }
 
   observe(commit: Commit): void {
+    const view = this.#options.store.view();
     for (const event of commit.events) {
       this.#assigner?.observe(event);
       this.#orphans.observe(event);
-      this.#measured.observe(event);
+      for (const nodeId of this.#measured.observe(view, event)) this.#sessions.get(nodeId)?.wake();
       if (isEvent(event, 'node')) this.#nodeSeen(event.object, event.action === 'remove');
       else if (isEvent(event, 'cluster')) for (const session of this.#sessions.values()) session.wake();
     }
@@ -209,6 +210,12 @@ export class Dispatcher implements Reaction {
     });
   }
 
+  /** Its connection may go on, and say nothing of the session any more. */
+  #pulseEnded(session: Session): void {
+    session.pulse = undefined;
+    if (this.#sessions.get(session.nodeId) === session) this.#liveness.pulseEnded(session.nodeId);
+  }
+
   #end(session: Session): void {
     session.end();
     this.#options.usage.forget(session.nodeId);
@@ -257,10 +264,17 @@ export class Dispatcher implements Reaction {
     const { store, log } = this.#options;
     const node = { id: session.nodeId };
     const epoch = ++session.epoch;
+    const period = heartbeatPeriod(store.view());
+    const isPulse = request.pingPeriod > 0 && request.pingPeriod <= period;
+    const pulse = isPulse ? context.received : undefined;
+    session.pulse = pulse;
     session.wake();
-    const wake = () => session.wake();
-    context.signal.addEventListener('abort', wake, { once: true });
-    this.#liveness.heard(node.id, GRACE_PERIODS * heartbeatPeriod(store.view()));
+    const ended = () => {
+      if (session.pulse === pulse) this.#pulseEnded(session);
+      session.wake();
+    };
+    context.signal.addEventListener('abort', ended, { once: true });
+    this.#liveness.heard(node.id, GRACE_PERIODS * period, pulse);
     await this.#nodes.register(node.id, request, addressOfPeer(context.peer));
     log.info(
       { node: node.id, hostname: request.description.hostname, session: session.id, peer: context.peer },
@@ -268,13 +282,16 @@ export class Dispatcher implements Reaction {
     );
     let last: SessionMessage | undefined;
     while (!context.signal.aborted && !session.ended && session.epoch === epoch) {
-      const message = sessionMessage(session, store.view(), [...this.#managers.values()]);
+      const view = store.view();
+      const measured = this.#measured.onNode(view, node.id);
+      const message = sessionMessage(session, view, [...this.#managers.values()], measured);
       if (message && (!last || isNews(last, message))) {
         last = message;
         yield message;
       }
       await session.changed();
     }
+    ended();
   }
 
   /** The session to go on with, if it is the node's; else a new one in the place of the one that it had. */
@@ -293,13 +310,10 @@ export class Dispatcher implements Reaction {
     for await (const beat of beats) {
       session = this.#still(session, beat.sessionId, context);
       const view = store.view();
-      const period = heartbeatPeriod(view);
-      this.#liveness.heard(session.nodeId, GRACE_PERIODS * period);
+      this.#liveness.heard(session.nodeId, GRACE_PERIODS * heartbeatPeriod(view), session.pulse);
       usage.report(session.nodeId, beat.usage, clock.now());
-      yield {
-        period: Math.round(period * (1 - JITTER + 2 * JITTER * random())),
-        measuredServices: this.#measured.onNode(view, session.nodeId),
-      };
+      const period = beatPeriod(session, view, this.#measured.onNode(view, session.nodeId));
+      yield { period: Math.round(period * (1 - JITTER + 2 * JITTER * random())) };
     }
   }
 

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deferred } from '../../lib/async.js';
 import { type ManagerAddress, type Node, NodeDescription, SessionMessage } from '../../proto/gen/index.js';
+import type { Received } from '../../proto/rpc/connections.js';
 import { heartbeatPeriod } from '../common/heartbeat.js';
 import type { ReadView } from '../store/store.js';
 import type { Sequence } from './assignment-stream.js';
@@ -13,6 +14,8 @@ export class Session {
   readonly sequence: Sequence = { value: 0 };
   /** Which of the session's info streams is the current one: a resumed session has a new one. */
   epoch = 0;
+  /** What comes over the connection of the current info stream, if that counts as heartbeats. */
+  pulse: Received | undefined;
   #signal = deferred<void>();
   #ended = false;
 
@@ -47,11 +50,24 @@ export class Session {
   }
 }
 
-/** What the agent is told of the swarm and of its own node. */
+/** Of a session whose connection shows that its node is there, one heartbeat comes in so many periods. */
+const QUIET_PERIODS = 24;
+
+/** Milliseconds from one heartbeat of the session to the next. What is measured is told at the cluster's period. */
+export function beatPeriod(session: Session, view: ReadView, measured: readonly string[]): number {
+  const period = heartbeatPeriod(view);
+  return session.pulse && measured.length === 0 ? QUIET_PERIODS * period : period;
+}
+
+/**
+ * What the agent is told of the swarm and of its own node.
+ * @param measuredServices of which the node has tasks
+ */
 export function sessionMessage(
   session: Session,
   view: ReadView,
   managers: readonly ManagerAddress[],
+  measuredServices: readonly string[],
 ): SessionMessage | undefined {
   const node = view.get('node', session.nodeId);
   if (!node) return undefined;
@@ -61,8 +77,9 @@ export function sessionMessage(
     node: forAgent(node),
     managers,
     rootCa: cluster.rootCa.certificate,
-    heartbeatPeriod: heartbeatPeriod(view),
+    heartbeatPeriod: beatPeriod(session, view, measuredServices),
     dataPathPort: cluster.dataPathPort,
+    measuredServices,
   });
 }
 

@@ -52,8 +52,12 @@ export class FakeAgent {
   wornNetworkKey = 0;
   /** Told with every heartbeat. */
   usage: readonly TaskUsage[] = [];
-  /** As of the last heartbeat's answer. */
+  /** As of the session's last message. */
   measuredServices: readonly string[] = [];
+  /** Milliseconds until the next heartbeat, of each answer. */
+  readonly periods: number[] = [];
+  /** Told with the next session: milliseconds; 0: its connection does not ping. */
+  pingPeriod = 0;
   /** Told with the next session. */
   dataPathAddress = '203.0.113.9';
   /** Likewise: of its process. */
@@ -142,17 +146,17 @@ export class FakeAgent {
       hostname: this.nodeId,
       resources: Resources.create({ nanoCpus: 64e9, memoryBytes: 2 ** 38 }),
     });
-    const request = { description, sessionId: '', dataPathAddress: this.dataPathAddress, instance: this.instance };
+    const { dataPathAddress, instance, pingPeriod } = this;
+    const request = { description, sessionId: '', dataPathAddress, instance, pingPeriod };
     for await (const message of this.#stubs.session(request, { signal })) {
       this.session = message;
+      this.measuredServices = message.measuredServices;
       opened();
     }
   }
 
   async #beat(signal: AbortSignal): Promise<void> {
-    for await (const { measuredServices } of this.#stubs.heartbeat(this.#beats(signal), { signal })) {
-      this.measuredServices = measuredServices;
-    }
+    for await (const { period } of this.#stubs.heartbeat(this.#beats(signal), { signal })) this.periods.push(period);
   }
 
   async *#beats(signal: AbortSignal): AsyncIterable<HeartbeatRequest> {

@@ -9,11 +9,20 @@ export class MeasuredServices {
     for (const { id, spec } of view.list('service')) if (spec.autoscale) this.#ids.add(id);
   }
 
-  observe(event: StoreEvent): void {
-    if (!isEvent(event, 'service')) return;
+  /** @returns nodes of which another set is to be measured than before, as it may be */
+  observe(view: ReadView, event: StoreEvent): Iterable<string> {
+    if (isEvent(event, 'task')) {
+      const { object, old } = event;
+      const stays = event.action === 'update' && object.nodeId === old?.nodeId;
+      return stays || !this.#ids.has(object.serviceId) ? [] : [object.nodeId];
+    }
+    if (!isEvent(event, 'service')) return [];
     const { id, spec } = event.object;
-    if (event.action !== 'remove' && spec.autoscale) this.#ids.add(id);
+    const isMeasured = event.action !== 'remove' && spec.autoscale !== undefined;
+    if (isMeasured === this.#ids.has(id)) return [];
+    if (isMeasured) this.#ids.add(id);
     else this.#ids.delete(id);
+    return new Set([...view.tasksOfService(id)].map(({ nodeId }) => nodeId));
   }
 
   /** Those that have tasks on the node. Where no service is scaled by load, the node's tasks are not looked at. */

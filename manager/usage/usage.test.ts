@@ -34,7 +34,8 @@ test('measured services - those with a rule, on the nodes where they have tasks'
   const [web, db] = [testService('web', 1, { autoscale: Autoscale.create({ min: 1, max: 2 }) }), testService('db', 1)];
   const onNode = (nodeId: string) => measured.onNode(store.view(), nodeId);
   const ending = new AbortController();
-  const watch = store.watch(ending.signal, ['service']);
+  const watch = store.watch(ending.signal, ['service', 'task']);
+  const concerned: string[][] = [];
   measured.start(watch.snapshot);
   await store.update((draft) => {
     for (const service of [web, db]) {
@@ -50,12 +51,15 @@ test('measured services - those with a rule, on the nodes where they have tasks'
   await store.update((draft) => draft.remove('service', web.id));
   const seen: (readonly string[])[] = [];
   for await (const commit of watch.commits) {
-    for (const event of commit.events) measured.observe(event);
+    concerned.push(commit.events.flatMap((event) => [...measured.observe(store.view(), event)]));
     seen.push(onNode('n1'));
     if (seen.length === 3) break;
   }
   ending.abort();
   expect(seen).toEqual([[web.id], expect.arrayContaining([web.id, db.id]), [db.id]]);
+  // Of the first commit the service and its task, and nothing of the task that is not measured.
+  expect(concerned.map((nodes) => new Set(nodes))).toEqual([new Set(['n1']), new Set(['n1']), new Set(['n1'])]);
+  expect(concerned[0]?.length).toBe(2);
   expect(onNode('n2')).toEqual([]);
   measured.start(store.view());
   expect(onNode('n1')).toEqual([db.id]);

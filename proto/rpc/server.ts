@@ -10,9 +10,10 @@ import {
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { yieldToLoop } from '../../lib/async.js';
-import { internal, messageOf, SwarmError } from '../../lib/errors.js';
+import { internal, messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { Method } from '../runtime.js';
+import { Connections, type Received } from './connections.js';
 import { claimedCredential, type NodeCredential, serverCredentials } from './credentials.js';
 import { toStatus } from './errors.js';
 import { requestIdOf } from './request-id.js';
@@ -31,6 +32,8 @@ export interface CallContext {
    * @throws INVALID_ARGUMENT when the caller's own cannot be taken
    */
   readonly requestId: string;
+  /** What comes over the caller's connection, also when it has nothing to say but pings; left out where there is none. */
+  readonly received?: Received | undefined;
 }
 
 type AnyMethod = Method<unknown, unknown, boolean, boolean>;
@@ -61,9 +64,12 @@ export class RpcServer {
     'grpc.keepalive_timeout_ms': 5_000,
   });
   readonly #log: Logger;
+  readonly #connections: Connections;
 
   constructor(log: Logger) {
     this.#log = log;
+    const injector = this.#server.createConnectionInjector(serverCredentials());
+    this.#connections = new Connections((socket) => injector.injectConnection(socket));
   }
 
   add<S extends object>(service: S, handlers: Handlers<S>): void {
@@ -90,22 +96,21 @@ export class RpcServer {
    * @throws UNAVAILABLE when the address cannot be bound
    */
   listen(address: string): Promise<number> {
+    return address.startsWith('unix:') ? this.#listenLocally(address) : this.#connections.listen(address);
+  }
+
+  #listenLocally(address: string): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, serverCredentials(), (error, port) =>
-        error
-          ? reject(
-              new SwarmError('UNAVAILABLE', `cannot listen on ${address}: ${error.message}`, {
-                value: address,
-                cause: error,
-              }),
-            )
-          : resolve(port),
-      );
+      this.#server.bindAsync(address, serverCredentials(), (cause, port) => {
+        if (!cause) resolve(port);
+        else reject(unavailable(`cannot listen on ${address}: ${cause.message}`, { value: address, cause }));
+      });
     });
   }
 
   /** Ends all calls. Streams that clients hold open do not delay it. */
   close(): void {
+    this.#connections.close();
     this.#server.forceShutdown();
   }
 
@@ -118,7 +123,7 @@ export class RpcServer {
       call: ServerUnaryCall<unknown, unknown> | ServerReadableStream<unknown, unknown>,
       done: sendUnaryData<unknown>,
     ) => {
-      const context = new Context(call);
+      const context = new Context(call, this.#connections);
       Promise.resolve()
         .then(() => handler(argumentOf(call, context), context))
         .then(
@@ -134,7 +139,7 @@ export class RpcServer {
     call: Answering,
     handler: (arg: unknown, c: CallContext) => AsyncIterable<unknown>,
   ): Promise<void> {
-    const context = new Context(call);
+    const context = new Context(call, this.#connections);
     const answers = new Answers(call);
     try {
       for await (const message of handler(argumentOf(call, context), context)) {
@@ -198,9 +203,11 @@ class Context implements CallContext {
   #controller: AbortController | undefined;
   #requestId: string | undefined;
   #ended = false;
+  readonly #connections: Connections;
 
-  constructor(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>) {
+  constructor(call: EventEmitter & Pick<AnyCall, 'getPeer' | 'metadata'>, connections: Connections) {
     this.#call = call;
+    this.#connections = connections;
     // Emitted at the end of every call, however it ends.
     call.on('cancelled', () => {
       this.#ended = true;
@@ -218,6 +225,10 @@ class Context implements CallContext {
 
   get peer(): string {
     return this.#call.getPeer();
+  }
+
+  get received(): Received | undefined {
+    return this.#connections.received(this.peer);
   }
 
   get credential(): NodeCredential | undefined {

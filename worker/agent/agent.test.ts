@@ -115,6 +115,19 @@ describe('agent', () => {
     expect(dispatcher.usage).toEqual(world.usage);
   });
 
+  it('beats at a shorter period as soon as it is told, not when the longer one has passed', async () => {
+    dispatcher.heartbeatPeriod = 600_000;
+    await dispatcher.listen();
+    const { world } = start();
+    await until('session', () => world.messages.length > 0);
+    expect(dispatcher.opened[0]?.pingPeriod).toBe(5_000);
+    expect(dispatcher.heartbeats).toBe(0);
+    dispatcher.heartbeatPeriod = 20;
+    dispatcher.tell({ heartbeatPeriod: 20, measuredServices: ['web'] });
+    await until('three heartbeats', () => dispatcher.heartbeats >= 3);
+    expect(world.measured.at(-1)).toEqual(['web']);
+  });
+
   it('waits for a manager that is not there yet', async () => {
     start();
     await dispatcher.listen();

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.js';
 import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { SessionMessage } from '../../proto/gen/index.js';
-import { Channel } from '../../proto/rpc/client.js';
+import { Channel, type KeepAlive } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { wasAnswered } from '../../proto/rpc/errors.js';
 import { untilAborted } from '../group.js';
@@ -29,6 +29,9 @@ export interface AgentOptions {
 
 /** What a manager answers a node that it does not know: NOT_FOUND, or a credential that proves nothing. */
 const REMOVED: ReadonlySet<string> = new Set(['NOT_FOUND', 'UNAUTHENTICATED', 'PERMISSION_DENIED']);
+
+/** A manager that answers none is dead: another one is asked. To managers they are signs that the node is there. */
+const PINGS: KeepAlive = { interval: 5_000, timeout: 5_000 };
 
 /** Holds a session with one manager after another, for as long as the node is in the swarm. */
 export class Agent {
@@ -74,9 +77,17 @@ export class Agent {
 
   async #hold(address: string, signal: AbortSignal): Promise<void> {
     const { credential, clock, log, node } = this.#options;
-    const channel = new Channel(address, credential);
+    const channel = new Channel(address, credential, PINGS);
     const onMessage = (message: SessionMessage) => this.#answered(address, message);
-    this.#session = new Session({ channel, node, onMessage, resume: this.#sessionId, clock, log });
+    this.#session = new Session({
+      channel,
+      pingPeriod: PINGS.interval,
+      node,
+      onMessage,
+      resume: this.#sessionId,
+      clock,
+      log,
+    });
     try {
       await this.#session.run(signal);
     } catch (error) {

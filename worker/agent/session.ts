@@ -13,6 +13,7 @@ import {
 } from '../../proto/gen/index.js';
 import type { Channel, Stubs } from '../../proto/rpc/client.js';
 import { runTogether } from '../group.js';
+import { Wake } from '../wake.js';
 import { Acknowledger } from './acknowledger.js';
 import { type Assignments, applyMessage, noAssignments, SequenceGap } from './assignments.js';
 import type { StatusQueue } from './status-queue.js';
@@ -51,6 +52,8 @@ export interface SessionNode {
 
 export interface SessionOptions {
   readonly channel: Channel;
+  /** Milliseconds after which the channel pings at the latest. */
+  readonly pingPeriod: number;
   readonly node: SessionNode;
   /** Called with the first message of the session, and with every later one. */
   readonly onMessage: (message: SessionMessage) => void;
@@ -72,7 +75,9 @@ export class Session {
   readonly #dispatcher: Stubs<typeof DispatcherService>;
   readonly #acknowledger = new Acknowledger();
   #id = '';
+  /** From one heartbeat to the next, as the manager has said last. */
   #period = RPC_TIMEOUT;
+  readonly #periodChanged = new Wake();
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -112,14 +117,15 @@ export class Session {
   }
 
   async #follow(signal: AbortSignal, opened: () => void): Promise<void> {
-    const { node, onMessage, resume } = this.#options;
+    const { node, onMessage, resume, pingPeriod } = this.#options;
     const { description, dataPathAddress, instance } = node;
     for await (const message of this.#dispatcher.session(
-      { description, dataPathAddress, sessionId: resume, instance },
+      { description, dataPathAddress, sessionId: resume, instance, pingPeriod },
       { signal },
     )) {
       if (message.sessionId !== '') this.#id = message.sessionId;
-      if (message.heartbeatPeriod > 0) this.#period = message.heartbeatPeriod;
+      this.#setPeriod(message.heartbeatPeriod);
+      node.measure(message.measuredServices);
       onMessage(message);
       opened();
     }
@@ -150,22 +156,44 @@ export class Session {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const sessionId = this.#id;
-    const { node, clock } = this.#options;
+    const { node } = this.#options;
     const beats = new AsyncQueue<HeartbeatRequest>();
     const answers = this.#dispatcher.heartbeat(beats, { signal })[Symbol.asyncIterator]();
     try {
       for (;;) {
-        await clock.sleep(this.#period, signal);
+        await this.#periodPassed(signal);
         beats.push({ sessionId, usage: node.usage() });
         const answer = await this.#answered(answers.next(), signal);
         if (answer.done) throw unavailable('the manager ended the heartbeats');
-        const { period, measuredServices } = answer.value;
-        if (period > 0) this.#period = period;
-        node.measure(measuredServices);
+        this.#setPeriod(answer.value.period);
       }
     } finally {
       beats.end();
     }
+  }
+
+  /** @param period milliseconds; 0: as it was */
+  #setPeriod(period: number): void {
+    if (period === 0 || period === this.#period) return;
+    this.#period = period;
+    this.#periodChanged.notify();
+  }
+
+  /** Resolves when a period has passed from now, be it one that is said meanwhile. @throws the signal's reason */
+  async #periodPassed(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const begun = clock.now();
+    for (let left = this.#period; left > 0; left = begun + this.#period - clock.now()) {
+      const ending = new AbortController();
+      const either = AbortSignal.any([signal, ending.signal]);
+      const passed = clock.sleep(left, either).catch((error) => {
+        if (!ending.signal.aborted) throw error;
+      });
+      await Promise.race([passed, this.#periodChanged.wait(either)]);
+      ending.abort();
+      await passed;
+    }
+    signal.throwIfAborted();
   }
 
   /** Takes assignments; a stream with a gap is closed and another one opened. */

@@ -149,6 +149,7 @@ export class TestDispatcher {
       node: this.node,
       managers: [ManagerAddress.create({ nodeId: 'm', address: this.address, weight: 1 })],
       heartbeatPeriod: this.heartbeatPeriod,
+      measuredServices: this.measuredServices,
       dataPathPort: 4789,
     });
     yield* queue;
@@ -160,7 +161,7 @@ export class TestDispatcher {
       this.heartbeats++;
       this.usage = usage;
       this.#notify();
-      yield HeartbeatResponse.create({ period: this.heartbeatPeriod, measuredServices: this.measuredServices });
+      yield HeartbeatResponse.create({ period: this.heartbeatPeriod });
     }
   }
 
