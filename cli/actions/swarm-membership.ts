@@ -2,6 +2,7 @@ import { invalidArgument } from '../../lib/errors.js';
 import { parseCidr } from '../../lib/ip.js';
 import { InitRequest, JoinSwarmRequest } from '../../proto/gen/node.js';
 import { ClusterSpec, NodeRole } from '../../proto/gen/specs.js';
+import { JOIN_TOKEN, JOIN_TOKEN_HINT } from '../../proto/join-token.js';
 import type { Context } from '../context.js';
 import type { Flags } from '../flags/flags.js';
 import { inFlag } from '../flags/flags.js';
@@ -83,6 +84,7 @@ export async function joinSwarm(context: Context, addresses: readonly string[], 
     throw invalidArgument('the join token is missing', {
       hint: 'Run "tsswarm join-token worker" on a manager; it prints the whole command.',
     });
+  if (!JOIN_TOKEN.test(token.trim())) throw invalidArgument('the join token is malformed', { hint: JOIN_TOKEN_HINT });
   const request = JoinSwarmRequest.create({
     token,
     remoteAddresses: addresses.map(withPort),

@@ -2,12 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type SwarmError, unauthenticated } from '../../lib/errors.js';
 import { base36 } from '../../lib/ids.js';
 import { type JoinTokens, NodeRole } from '../../proto/gen/index.js';
-
-/**
- * A join token is `SWMTKN-1-<digest>-<secret>`: the digest names the swarm by its root certificate, so
- * that a node cannot be drawn into another swarm, and the secret is the right to join in one role.
- */
-const TOKEN = /^SWMTKN-1-([0-9a-z]{50})-([0-9a-z]{25})$/;
+import { JOIN_TOKEN, JOIN_TOKEN_HINT } from '../../proto/join-token.js';
 
 /** The part of a token that names the swarm: sha256 of the root certificate, base36, 50 digits. */
 export function rootDigest(certificate: Uint8Array): string {
@@ -23,9 +18,9 @@ export function newToken(digest: string, random: (size: number) => Uint8Array = 
  * @throws UNAUTHENTICATED that tells a malformed token, one of another swarm and a replaced one apart
  */
 export function roleOfToken(token: string, digest: string, tokens: JoinTokens): NodeRole {
-  const match = TOKEN.exec(token.trim());
+  const match = JOIN_TOKEN.exec(token.trim());
   if (!match) {
-    throw refused('the join token is malformed', 'A join token looks like SWMTKN-1-<50 characters>-<25 characters>.');
+    throw refused('the join token is malformed', JOIN_TOKEN_HINT);
   }
   if (match[1] !== digest) {
     throw refused(

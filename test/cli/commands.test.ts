@@ -209,6 +209,8 @@ describe('command line', () => {
     [['node', 'update', 'a', 'b'], 1, "too many arguments for 'update'"],
     [['service', 'inspect', '--pretty', '--format', '{{.ID}}', 'web'], 1, '--format is incompatible with --pretty'],
     [['node', 'ls', '--format', '{{.Nope}}'], 1, 'there is no field "Nope"'],
+    [['join', '--token', 'SWMTKN-1-x', '192.0.2.1'], 1, 'the join token is malformed'],
+    [['join', '192.0.2.1'], 1, 'the join token is missing'],
   ])('%j exits with %i', async (argv, code, words) => {
     const result = await swarm.cli(...argv);
     expect(result).toMatchObject({ code, err: expect.stringContaining(words) });
