@@ -15,11 +15,12 @@ import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { stopGrace } from '../executor/stop-grace.js';
 import { batches } from '../logs/batches.js';
 import { connect, disconnect, removeNetwork } from './connections.js';
-import type { AnyContainer, Containers } from './containers.js';
+import { type AnyContainer, type Containers, isRunning } from './containers.js';
 import { describeContainer, listContainers } from './descriptions.js';
 import { networkTest } from './filters.js';
 import { interactiveHandlers } from './interactive-handlers.js';
 import { allNetworks, findNetwork, networkUsers } from './network-views.js';
+import { notRunning } from './refusals.js';
 import { createWarnings } from './warnings.js';
 
 /** Bytes of lines after which a message of logs is sent. */
@@ -74,7 +75,8 @@ export function containersHandlers(ready: () => Promise<Containers>): Handlers<t
       const containers = await ready();
       const found = containers.find(ref);
       if (found.kind === 'local') await found.runner.kill(signal || 'SIGKILL');
-      else await containers.options.executor.kill(found.id, signal || 'SIGKILL');
+      else if (isRunning(found)) await containers.options.executor.kill(found.id, signal || 'SIGKILL');
+      else throw notRunning(found.name);
       return {};
     },
 

@@ -6,7 +6,7 @@ export function noSuchContainer({ config: { name } }: StoredContainer): SwarmErr
   return notFound(`No such container: ${name}`, { value: name });
 }
 
-export function notRunning({ config: { name } }: StoredContainer): SwarmError {
+export function notRunning(name: string): SwarmError {
   return failedPrecondition(`cannot kill container: ${name}: container is not running`, { value: name });
 }
 

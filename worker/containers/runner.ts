@@ -141,7 +141,7 @@ export class ContainerRunner {
    */
   async kill(signal: string): Promise<void> {
     const { id, config } = this.#record;
-    if (!this.running) throw notRunning(this.#record);
+    if (!this.running) throw notRunning(config.name);
     const number = parseSignal(signal);
     if (endsProcess(number, config.container.stopSignal)) await this.#serial.run(() => this.#save({ stopped: true }));
     await this.#context.executor.kill(id, signal);
