@@ -5,19 +5,17 @@ import { dockerContainer } from '../format/docker-container.js';
 import { dockerImage } from '../format/docker-image.js';
 import { dockerNode, dockerService, dockerTask } from '../format/docker-objects.js';
 import { dockerVolume } from '../format/docker-volume.js';
-import { renderInspected } from '../format/list.js';
+import { hasFieldsOf, renderInspected } from '../format/list.js';
 import { findImage } from './image-names.js';
 import { dockerNetworkOf } from './networks.js';
 import { findEach } from './refs.js';
 
-type Find = (context: Context, ref: string) => Promise<object>;
+/** @param format the template that it is to fill, if any */
+type Find = (context: Context, ref: string, format: string | undefined) => Promise<object>;
 
 /** Kinds of objects in the order in which a name is looked for among them. */
 const KINDS: readonly (readonly [string, Find])[] = [
-  [
-    'container',
-    async (context, ref) => dockerContainer((await (await context.containers()).inspectContainer({ ref })).container),
-  ],
+  ['container', containerOrTask],
   ['image', async (context, ref) => dockerImage(await findImage(context, ref))],
   [
     'volume',
@@ -33,6 +31,17 @@ const KINDS: readonly (readonly [string, Find])[] = [
   ['node', async (context, ref) => dockerNode((await (await context.control()).getNode({ ref })).node)],
 ];
 
+/** A task and its container have one id: of a template with fields that only tasks have, the task is meant. */
+async function containerOrTask(context: Context, ref: string, format: string | undefined): Promise<object> {
+  const { container } = await (await context.containers()).inspectContainer({ ref });
+  const object = dockerContainer(container);
+  const { taskId } = container;
+  if (hasFieldsOf(format, object) || taskId === '' || !(await (await context.agent()).info({})).controlAvailable)
+    return object;
+  const task = dockerTask((await (await context.control()).getTask({ ref: taskId })).task);
+  return hasFieldsOf(format, task) ? task : object;
+}
+
 /** Any object by name or id, as its own `inspect` shows it. */
 export async function inspectObjects(context: Context, refs: readonly string[], flags: Flags): Promise<void> {
   const type = flags.text('type');
@@ -42,16 +51,22 @@ export async function inspectObjects(context: Context, refs: readonly string[], 
       value: type,
       hint: `Types: ${KINDS.map(([kind]) => kind).join(', ')}.`,
     });
-  const objects = await findEach(context, refs, (ref) => findAny(context, ref, kinds));
-  context.io.out(renderInspected(objects, flags.text('format')));
+  const format = flags.text('format');
+  const objects = await findEach(context, refs, (ref) => findAny(context, ref, kinds, format));
+  context.io.out(renderInspected(objects, format));
 }
 
 /** @throws NOT_FOUND when there is no such object; UNAVAILABLE when some could not be asked for */
-async function findAny(context: Context, ref: string, kinds: typeof KINDS): Promise<object> {
+async function findAny(
+  context: Context,
+  ref: string,
+  kinds: typeof KINDS,
+  format: string | undefined,
+): Promise<object> {
   let unasked: unknown;
   for (const [, find] of kinds) {
     try {
-      return await find(context, ref);
+      return await find(context, ref, format);
     } catch (error) {
       const code = codeOf(error);
       // On a node that is no manager there are no objects of the swarm, unless they alone are asked for.

@@ -55,6 +55,11 @@ export function renderInspected(objects: readonly object[], format: string | und
   return objects.map((object) => `${template.execute(object)}\n`).join('');
 }
 
+/** Whether an object has the fields that a template takes; each has those of none. @throws INVALID_ARGUMENT when it does not parse */
+export function hasFieldsOf(format: string | undefined, object: object): boolean {
+  return format === undefined || format === '' || format === 'json' || new Template(withEscapes(format)).fits(object);
+}
+
 /** One object, as `info` and `version` print it. */
 export function renderInspectedOne(object: object, format: string): string {
   return format === 'json' ? `${JSON.stringify(object)}\n` : renderInspected([object], format);

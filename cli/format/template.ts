@@ -56,6 +56,11 @@ export class Template {
     for (const field of fieldsTaken(this.#body)) if (!known.includes(field)) throw this.#noField(field, known);
   }
 
+  /** Whether values of this shape have all the fields that it takes of its value. */
+  fits(shape: object): boolean {
+    return [...fieldsTaken(this.#body)].every((field) => Object.hasOwn(shape, field));
+  }
+
   #noField(field: string, known: readonly string[]): Error {
     return this.#error(`there is no field "${field}"`, `There are ${known.join(', ')}.`);
   }

@@ -26,6 +26,7 @@ import { MemoryStore } from '../../manager/store/memory-store.js';
 import { supervise } from '../../manager/supervise.js';
 import { testRoster } from '../../manager/testing/sole-member.js';
 import {
+  type ContainerInfo,
   ContainersService,
   ControlService,
   DoctorResponse,
@@ -74,6 +75,8 @@ export class TestSwarm {
   readonly socket = new SeverableSocket(path.join(this.folder, 'tsswarm.sock'), path.join(this.folder, 'daemon.sock'));
   /** What a placed task becomes: running, or complete when it is of a job, when left as it is, or failed with these words. */
   fate: (task: Task) => string | undefined = () => undefined;
+  /** Containers that `inspect` is to find. */
+  containers: readonly ContainerInfo[] = [];
   /** Log batches that `service logs` is to find. */
   logs: (request: LogsRequest) => Iterable<LogBatch> | AsyncIterable<LogBatch> = () => [];
   /** What a node answers when it is asked what goes through its published ports. */
@@ -215,7 +218,7 @@ export class TestSwarm {
     });
   }
 
-  /** A node that has no containers, and of networks those that each has. */
+  /** A node that has these containers, and of networks those that each has. */
   #serveContainers(): void {
     const none = async (): Promise<never> => {
       throw notFound('not part of this test');
@@ -225,6 +228,11 @@ export class TestSwarm {
     const bridge = LocalNetwork.create({ id: 'b'.repeat(64), spec });
     this.#server.add(ContainersService, {
       ...(handlers as unknown as Handlers<typeof ContainersService>),
+      inspectContainer: async ({ ref }) => {
+        const container = this.containers.find(({ id }) => id === ref);
+        if (!container) throw notFound(`No such container: ${ref}`);
+        return { container };
+      },
       localEvents: (request, { signal }) => followEvents(this.events.log, request, systemClock, signal),
       listLocalNetworks: async ({ filters }) => ({
         networks: filters.every(({ key, values }) => key === 'name' && values.includes('bridge')) ? [bridge] : [],

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { LogBatch, LogLine } from '../../proto/gen/index.js';
+import { ContainerInfo, ContainerPhase, LogBatch, LogLine } from '../../proto/gen/index.js';
 import { TestSwarm } from './swarm.js';
 
 let swarm: TestSwarm;
@@ -28,6 +28,17 @@ test('task inspect and logs - by slot, by node of a global service, by id', asyn
   expect(await swarm.cli('task', 'inspect', 'web.7')).toMatchObject({ code: 1, err: expect.stringContaining('web.7') });
   swarm.logs = ({ task }) => [LogBatch.create({ taskId: task, lines: [LogLine.create({ data: Buffer.from(task) })] })];
   expect((await swarm.cli('task', 'logs', '--raw', 'web.2')).out).toBe(id);
+});
+
+test('inspect - of a task and its container, which have one id, the one whose fields are asked for', async () => {
+  const [id = ''] = await lines('task', 'inspect', '-f', '{{.ID}}', 'web.1');
+  swarm.containers = [ContainerInfo.create({ id, taskId: id, phase: ContainerPhase.RUNNING })];
+  const inspect = (format: string) => swarm.cli('inspect', '-f', format, id);
+  expect((await inspect('{{.State.Status}}')).out).toBe('running\n');
+  expect((await inspect('{{.NodeID}} {{.Slot}} {{.Status.State}}')).out).toMatch(/^node[12]id 1 running\n$/);
+  expect((await inspect('{{.Nope}}')).err).toContain('there is no field "Nope"');
+  expect(JSON.parse((await swarm.cli('inspect', id)).out)).toMatchObject([{ Id: id }]);
+  expect((await swarm.cli('inspect', '--type', 'task', '-f', '{{.ID}}', id)).out).toBe(`${id}\n`);
 });
 
 test('service exec - what is meant by a name, and why it will not do', async () => {
