@@ -69,7 +69,8 @@ test('a worker sends operators to a manager', async () => {
 
 test('init and join on a member are refused', async () => {
   expect((await onNode(1, 'init')).stderr).toContain('already part of a swarm');
-  expect((await onNode(2, 'join', '--token', 'x', '203.0.113.1')).stderr).toContain('already part of a swarm');
+  const token = `SWMTKN-1-${'0'.repeat(50)}-${'0'.repeat(25)}`;
+  expect((await onNode(2, 'join', '--token', token, '203.0.113.1')).stderr).toContain('already part of a swarm');
 });
 
 test('no daemon - the address is named', async () => {
