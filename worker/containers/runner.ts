@@ -205,12 +205,11 @@ export class ContainerRunner {
 
   async #step(signal: AbortSignal): Promise<ContainerStep> {
     this.#watch(signal);
-    const { clock } = this.#context;
     const step = nextContainerStep(this.#record, {
       container: this.#container,
       sandbox: this.#sandbox(),
       failure: this.#failure === undefined ? '' : messageOf(this.#failure),
-      delay: Math.max(0, this.#dueAt - clock.now()),
+      delay: Math.max(0, this.#dueAt - this.#context.clock.now()),
     });
     await this.#perform(step, signal);
     return step;
@@ -226,7 +225,10 @@ export class ContainerRunner {
         // It was prepared before the machine was started anew, and never ran.
         return this.#attempt(async (executor) => executor.prepare(await this.#context.settings(this.#record), signal));
       case 'start':
-        return this.#attempt((executor) => this.#start(executor));
+        return this.#attempt(async (executor) => {
+          if (this.#named !== this.#record.endpoints) await this.#setNames();
+          await executor.start(this.#record.id);
+        });
       case 'started':
         return this.#started();
       case 'stop':
@@ -259,6 +261,8 @@ export class ContainerRunner {
     this.#record = { ...before, phase: RunPhase.STARTING, ...housing };
     this.#housedAt = this.#context.clock.now();
     this.#context.networkChanged();
+    // To ask says that it is waited for: no pass rests then.
+    this.#context.sandbox(this.#record);
     const [saved, named] = await Promise.allSettled([this.#save({}), this.#setNames()]);
     // What has failed there fails again, and is told, before the start.
     if (named.status === 'fulfilled') this.#named = housing.endpoints;
@@ -280,11 +284,6 @@ export class ContainerRunner {
       this.#failure = error;
     }
     this.#container = await this.#context.executor.inspect(this.#record.id);
-  }
-
-  async #start(executor: ContainerExecutor): Promise<void> {
-    if (this.#named !== this.#record.endpoints) await this.#setNames();
-    await executor.start(this.#record.id);
   }
 
   async #started(): Promise<void> {
