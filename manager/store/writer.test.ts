@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { notFound, unavailable } from '../../lib/errors.js';
+import { newId } from '../../lib/ids.js';
 import { testNode } from '../testing/objects.js';
 import { openTestStore } from './testing.js';
 import { VolatileLog } from './volatile-log.js';
@@ -43,4 +44,20 @@ test('writer - a refusal of a state that turns out to be old is none', async () 
   log.late = log.last;
   const looked = store.update((draft) => draft.get('node', 'none'));
   await expect(looked).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+test('writer - after a large entry others have a turn of the event loop before the next group is made', async () => {
+  const store = await openTestStore();
+  const inOneTurn = async (nodes: number) => {
+    let turned = false;
+    setImmediate(() => {
+      turned = true;
+    });
+    await store.update((draft) => {
+      for (let i = 0; i < nodes; i++) draft.create('node', testNode(newId()));
+    });
+    return store.update(() => !turned);
+  };
+  expect(await inOneTurn(1)).toBe(true);
+  expect(await inOneTurn(200)).toBe(false);
 });

@@ -1,4 +1,4 @@
-import { type Deferred, deferred } from '../../lib/async.js';
+import { type Deferred, deferred, yieldToLoop } from '../../lib/async.js';
 import { resourceExhausted, unavailable } from '../../lib/errors.js';
 import { type StoreChange, StoreTransaction } from '../../proto/gen/index.js';
 import type { Draft, Savepoint } from './draft.js';
@@ -16,6 +16,9 @@ export interface Written {
   readonly changes: readonly StoreChange[];
 }
 
+/** Changes in an entry that take milliseconds to apply. */
+const LARGE = 50;
+
 /**
  * The one writer. Transactions run in the order of submission; those that wait while an entry is
  * being committed go together into the next one (group commit), so that the rate of writes is not
@@ -29,6 +32,8 @@ export class Writer {
   readonly #onWritten: (written: Written) => void;
   readonly #waiting: Job[] = [];
   #running: Promise<void> | undefined;
+  /** Set when a large entry was applied: the next group is not drafted in the same turn of the event loop. */
+  #rest: Promise<void> | undefined;
   #stopped = false;
 
   /**
@@ -66,7 +71,14 @@ export class Writer {
   async #run(): Promise<void> {
     // Everything that is submitted in this turn of the event loop shares the first entry.
     await Promise.resolve();
-    while (this.#waiting.length > 0) await this.#commitGroup();
+    while (this.#waiting.length > 0) {
+      if (this.#rest) {
+        await this.#rest;
+        this.#rest = undefined;
+      } else {
+        await this.#commitGroup();
+      }
+    }
     this.#running = undefined;
   }
 
@@ -101,6 +113,7 @@ export class Writer {
       for (const { done } of jobs) done.reject(error);
       return;
     }
+    if (draft.changes.length >= LARGE) this.#rest = yieldToLoop();
     for (const answer of settle) answer();
   }
 
