@@ -1,11 +1,21 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { DockerSwarm } from '../docker-swarm.js';
 import { withPacked } from '../image.js';
 import { NGINX } from '../nginx.js';
 import { type MeshSystem, NODES, PATIENCE, PUBLISHED } from './system.js';
 
+/**
+ * Of the machine's first namespace, which others begin with. Docker sees to its own namespace, which is the first one
+ * as a rule; `ingress_sbox` has what the first one has, and drops all answers of tasks where that is 0.
+ */
+const FORWARDING = '/proc/sys/net/ipv4/ip_forward';
+
 export class DockerMesh implements MeshSystem {
   readonly name = 'docker';
   readonly #swarm = new DockerSwarm({ nodes: NODES, patience: PATIENCE, emulated: true });
+
+  /** As it was before. */
+  readonly #forwarding = readFileSync(FORWARDING, 'utf8');
 
   get client(): string {
     return this.#swarm.underlay.client;
@@ -18,6 +28,7 @@ export class DockerMesh implements MeshSystem {
   }
 
   async up(say: (words: string) => void): Promise<void> {
+    writeFileSync(FORWARDING, '1');
     await this.#swarm.up();
     say('swarm of two nodes');
     withPacked(NGINX.programs, NGINX.files, (archive) => this.#swarm.importImage(2, archive, NGINX.image));
@@ -33,7 +44,8 @@ export class DockerMesh implements MeshSystem {
     return [...words, swarm.meshState(1), swarm.meshState(2), swarm.logs()].join('\n');
   }
 
-  down(): Promise<void> {
-    return this.#swarm.down();
+  async down(): Promise<void> {
+    await this.#swarm.down();
+    writeFileSync(FORWARDING, this.#forwarding);
   }
 }
