@@ -90,8 +90,11 @@ export class SwarmNode implements ControlSource {
       const now = await node.#readdressed(state);
       if (now.role === 'manager') await node.#managing.resume(now);
       node.#enter(now);
+    } else {
+      for (const { subject, message } of node.#file.remains()) options.log.error({}, `${subject}: ${message}`);
       // It fails only with the engine, whose own end tells why.
-    } else options.engine.setSwarm(undefined).catch(() => undefined);
+      options.engine.setSwarm(undefined).catch(() => undefined);
+    }
     return node;
   }
 
@@ -145,7 +148,7 @@ export class SwarmNode implements ControlSource {
     const { engine } = this.options;
     const { running, total } = engine.counts();
     const machine = { containersRunning: running, containersTotal: total, problems: engine.problems() };
-    if (!state) return InfoResponse.create(machine);
+    if (!state) return InfoResponse.create({ ...machine, problems: [...machine.problems, ...this.#file.remains()] });
     const worker = this.#worker?.part;
     return InfoResponse.create({
       ...machine,

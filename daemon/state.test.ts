@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -36,6 +36,18 @@ test('NodeStateFile - loads what was saved, and nothing after removal', async ()
   await file.remove();
   await file.remove();
   expect(await file.load()).toBeUndefined();
+});
+
+test('NodeStateFile - what a member leaves without it is named, with what to do', async () => {
+  const file = new NodeStateFile(folder);
+  expect(file.remains()).toEqual([]);
+  mkdirSync(path.join(folder, 'worker'));
+  expect(file.remains()).toMatchObject([
+    {
+      subject: path.join(folder, 'node.json'),
+      message: expect.stringContaining(`but ${folder}/worker of one that it was in is`),
+    },
+  ]);
 });
 
 test('NodeStateFile - only its owner may read the credential, also when somebody opened the file up', async () => {

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { chmod, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, internal } from '../lib/errors.js';
+import { NodeProblem } from '../proto/gen/index.js';
 import type { NodeCredential } from '../proto/rpc/credentials.js';
 import { removeDurably, writeFileAtomic } from './files.js';
 import { identityFault, type StoredIdentity } from './identity-file.js';
@@ -54,6 +56,17 @@ export class NodeStateFile {
     return parseNodeState(text, this.#file);
   }
 
+  /** What else of a member is there although the file is not: it was lost, or an init, join or leave broke off. */
+  remains(): readonly NodeProblem[] {
+    const root = path.dirname(this.#file);
+    const folders = ['manager', 'worker'].map((name) => path.join(root, name)).filter(existsSync);
+    if (folders.length === 0) return [];
+    const message =
+      `it is missing, so this machine is in no swarm, but ${folders.join(' and ')} of one that it was in ${folders.length > 1 ? 'are' : 'is'} there: ` +
+      'restore the file from a backup and restart tsswarmd to be the same node again; "tsswarm join" or "init" makes a new one and deletes them';
+    return [NodeProblem.create({ subject: this.#file, message })];
+  }
+
   /** Durable when it resolves; a crash leaves the old state or the new one. */
   save(state: NodeState): Promise<void> {
     return writeFileAtomic(this.#file, `${JSON.stringify(state, undefined, 2)}\n`, 0o600);
@@ -68,7 +81,9 @@ export class NodeStateFile {
 export function parseNodeState(text: string, file: string): NodeState {
   const damaged = (what: string) =>
     internal(`${file} is damaged: ${what}`, {
-      hint: 'Restore it from a backup, or delete it and join the swarm anew.',
+      hint:
+        'Restore it from a backup. Else remove this node from the swarm on another manager ("tsswarm node rm --force"), delete ' +
+        'the file and join anew.',
     });
   let parsed: unknown;
   try {

@@ -1,4 +1,4 @@
-import { messageOf } from '../../../lib/errors.js';
+import { internal, messageOf } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
 import { InvariantError, RaftError } from '../core/errors.js';
 import type { RawNode } from '../core/raw-node.js';
@@ -116,8 +116,20 @@ export class Engine {
 
   #fail(error: unknown): void {
     this.#stopped = true;
-    const words = error instanceof InvariantError ? 'the log of the managers contradicts itself' : 'unexpected';
-    this.#log.error({ err: error }, `${words}: ${messageOf(error)}`);
-    this.#actions.fatal(error);
+    const told = error instanceof InvariantError ? contradicts(error) : error;
+    this.#log.error(
+      { err: error },
+      error instanceof InvariantError ? messageOf(told) : `unexpected: ${messageOf(error)}`,
+    );
+    this.#actions.fatal(told);
   }
+}
+
+function contradicts(error: InvariantError) {
+  return internal(`the log of the managers contradicts itself: ${error.message}`, {
+    cause: error,
+    hint:
+      'Here or on another manager something is gone that was acknowledged, as when a data root is put back from an older copy. If it ' +
+      'was here: remove this node on another manager ("tsswarm node rm --force"), delete node.json in the data root, and join anew.',
+  });
 }

@@ -1,3 +1,5 @@
+import { cpSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { expect, test } from 'vitest';
 import { TestGroup, until } from './testing.js';
 
@@ -149,4 +151,28 @@ test('member - many at once share entries on disk, and each knows its own index'
   expect(new Set(indexes).size).toBe(500);
   expect(indexes).toEqual([...indexes].sort((a, b) => a - b));
   expect(leader.lines).toEqual(numbers(1, 500));
+});
+
+test('member - one whose folder was put back from an older copy ends when the leader hears of it, and says what to do', async () => {
+  const group = await TestGroup.start(3);
+  const leader = await group.leader();
+  const [follower] = await group.followers();
+  if (!follower) throw new RangeError('a group of three has followers');
+  const folder = path.join(group.folder, `node${follower.raftId}`);
+  await follower.stop();
+  cpSync(folder, `${folder}-copy`, { recursive: true });
+  await follower.restart();
+  for (const line of numbers(1, 20)) await leader.propose(line);
+  await until(() => follower.lines.length === 20);
+  await follower.stop();
+  rmSync(folder, { recursive: true });
+  cpSync(`${folder}-copy`, folder, { recursive: true });
+  await follower.restart();
+  await until(() => group.fatal !== undefined);
+  expect(group.fatal).toMatchObject({
+    code: 'INTERNAL',
+    message: expect.stringMatching(/^the log of the managers contradicts itself: tocommit\(\d+\) is out of range/),
+    hint: expect.stringContaining('join anew'),
+  });
+  group.fatal = undefined;
 });
