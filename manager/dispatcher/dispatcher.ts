@@ -265,16 +265,16 @@ export class Dispatcher implements Reaction {
     const node = { id: session.nodeId };
     const epoch = ++session.epoch;
     const period = heartbeatPeriod(store.view());
-    const isPulse = request.pingPeriod > 0 && request.pingPeriod <= period;
-    const pulse = isPulse ? context.received : undefined;
+    const pulse = context.received;
     session.pulse = pulse;
+    session.pingPeriod = request.pingPeriod;
     session.wake();
     const ended = () => {
       if (session.pulse === pulse) this.#pulseEnded(session);
       session.wake();
     };
     context.signal.addEventListener('abort', ended, { once: true });
-    this.#liveness.heard(node.id, GRACE_PERIODS * period, pulse);
+    this.#liveness.heard(node.id, GRACE_PERIODS * period, session.pulseAt(period));
     await this.#nodes.register(node.id, request, addressOfPeer(context.peer));
     log.info(
       { node: node.id, hostname: request.description.hostname, session: session.id, peer: context.peer },
@@ -310,10 +310,11 @@ export class Dispatcher implements Reaction {
     for await (const beat of beats) {
       session = this.#still(session, beat.sessionId, context);
       const view = store.view();
-      this.#liveness.heard(session.nodeId, GRACE_PERIODS * heartbeatPeriod(view), session.pulse);
+      const period = heartbeatPeriod(view);
+      this.#liveness.heard(session.nodeId, GRACE_PERIODS * period, session.pulseAt(period));
       usage.report(session.nodeId, beat.usage, clock.now());
-      const period = beatPeriod(session, view, this.#measured.onNode(view, session.nodeId));
-      yield { period: Math.round(period * (1 - JITTER + 2 * JITTER * random())) };
+      const next = beatPeriod(session, view, this.#measured.onNode(view, session.nodeId));
+      yield { period: Math.round(next * (1 - JITTER + 2 * JITTER * random())) };
     }
   }
 

@@ -1,8 +1,16 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { AsyncQueue } from '../../lib/async.js';
 import { ManualClock } from '../../lib/clock.js';
 import { unavailable } from '../../lib/errors.js';
 import { silentLogger } from '../../lib/log.js';
-import { Autoscale, NodeState, SessionRequest, Task } from '../../proto/gen/index.js';
+import {
+  Autoscale,
+  type HeartbeatRequest,
+  HeartbeatResponse,
+  NodeState,
+  SessionRequest,
+  Task,
+} from '../../proto/gen/index.js';
 import { openTestStore } from '../store/testing.js';
 import { VolatileLog } from '../store/volatile-log.js';
 import { testCluster, testNode, testService } from '../testing/objects.js';
@@ -108,8 +116,16 @@ async function led() {
     const messages = dispatcher.handlers.session(request, context)[Symbol.asyncIterator]();
     return { messages, hangUp: () => call.abort() };
   };
+  const beats = new AsyncQueue<HeartbeatRequest>();
+  const context = { signal: ending.signal, peer: '203.0.113.2:40000', credential: undefined, requestId: '' };
+  const answers = dispatcher.handlers.heartbeat(beats, context)[Symbol.asyncIterator]();
+  const beat = async (sessionId: string) => {
+    beats.push({ sessionId, usage: [] });
+    const { value } = await answers.next();
+    return HeartbeatResponse.create(value ?? {});
+  };
   const state = () => store.view().get('node', node.id)?.status.state;
-  return { clock, store, node, connection, open, state };
+  return { clock, store, node, connection, open, beat, state };
 }
 
 test('heartbeats - few are asked of a node whose connection pings, which is up for as long as it does', async () => {
@@ -155,4 +171,24 @@ test('heartbeats - come at the cluster’s period as soon as a task on the node 
   const again = messages.next();
   await store.update((draft) => draft.remove('task', 'task'));
   expect((await again).value).toMatchObject({ heartbeatPeriod: 120_000, measuredServices: [] });
+});
+
+test('heartbeats - where the period becomes shorter than that of pings, each is asked for, and a node that sends them is up', async () => {
+  const { clock, store, open, beat, state } = await led();
+  const { messages } = open(5_000);
+  const first = (await messages.next()).value;
+  const told = messages.next();
+  await store.update((draft) => {
+    const [cluster] = draft.list('cluster');
+    if (cluster) draft.update('cluster', { ...cluster, spec: { ...cluster.spec, dispatcherHeartbeat: 1e9 } });
+  });
+  expect((await told).value).toMatchObject({ heartbeatPeriod: 1_000 });
+  for (let i = 0; i < 20; i++) {
+    const { period } = await beat(first?.sessionId ?? '');
+    expect(period).toBeLessThanOrEqual(1_100);
+    await clock.advance(1_000);
+  }
+  expect(state()).toBe(NodeState.READY);
+  await clock.advance(3_001);
+  expect(state()).toBe(NodeState.DOWN);
 });

@@ -14,8 +14,9 @@ export class Session {
   readonly sequence: Sequence = { value: 0 };
   /** Which of the session's info streams is the current one: a resumed session has a new one. */
   epoch = 0;
-  /** What comes over the connection of the current info stream, if that counts as heartbeats. */
+  /** What comes over the connection of the current info stream, and milliseconds after which something has come again; 0: it may not. */
   pulse: Received | undefined;
+  pingPeriod = 0;
   #signal = deferred<void>();
   #ended = false;
 
@@ -26,6 +27,11 @@ export class Session {
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** What comes over its connection, if that counts as heartbeats. @param period the cluster's now, in milliseconds */
+  pulseAt(period: number): Received | undefined {
+    return this.pingPeriod > 0 && this.pingPeriod <= period ? this.pulse : undefined;
   }
 
   /** Ends the current info stream. The session can be resumed. */
@@ -56,7 +62,7 @@ const QUIET_PERIODS = 24;
 /** Milliseconds from one heartbeat of the session to the next. What is measured is told at the cluster's period. */
 export function beatPeriod(session: Session, view: ReadView, measured: readonly string[]): number {
   const period = heartbeatPeriod(view);
-  return session.pulse && measured.length === 0 ? QUIET_PERIODS * period : period;
+  return session.pulseAt(period) && measured.length === 0 ? QUIET_PERIODS * period : period;
 }
 
 /**
