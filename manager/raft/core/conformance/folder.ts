@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -14,20 +14,30 @@ export interface Transcript {
   readonly name: string;
 }
 
-/** From TSSWARM_CONFORMANCE, else beside the project. */
-export function conformanceFolder(): string {
+/** From TSSWARM_CONFORMANCE, else beside the project, where it may be missing. */
+export function conformanceFolder(): { readonly folder: string; readonly isGiven: boolean } {
   const given = process.env.TSSWARM_CONFORMANCE;
-  return given ? path.resolve(given) : path.resolve(projectRoot, '../shared/conformance');
+  const folder = given ? path.resolve(given) : path.resolve(projectRoot, '../shared/conformance');
+  return { folder, isGiven: Boolean(given) };
 }
 
-/** All transcripts in `folder`, however deep: the nearest folder around a file that is named after a kind tells its kind. */
+/**
+ * All `*.txt` in `folder`, however deep: the nearest folder around a file that is named after a kind tells its kind,
+ * or else its first directive.
+ */
 export function findTranscripts(folder: string): readonly Transcript[] {
-  return textFiles(folder).flatMap((file) => {
+  return textFiles(folder).map((file) => {
     const name = path.relative(folder, file);
     const around = [path.basename(folder), ...path.dirname(name).split(path.sep)];
-    const kind = around.map((part) => transcriptKinds.find((k) => k === part)).findLast((k) => k !== undefined);
-    return kind ? [{ kind, file, name }] : [];
+    const named = around.map((part) => transcriptKinds.find((k) => k === part)).findLast((k) => k !== undefined);
+    return { kind: named ?? kindByDirective(readFileSync(file, 'utf8')), file, name };
   });
+}
+
+function kindByDirective(transcript: string): TranscriptKind {
+  const [, command = ''] = /^\s*([^#\s]\S*)/m.exec(transcript) ?? [];
+  if (['committed', 'vote'].includes(command)) return 'quorum';
+  return ['simple', 'enter-joint', 'leave-joint'].includes(command) ? 'confchange' : 'interaction';
 }
 
 function textFiles(folder: string): readonly string[] {
