@@ -128,6 +128,17 @@ describe('agent', () => {
     expect(world.measured.at(-1)).toEqual(['web']);
   });
 
+  it('sends the heartbeat that is waited for before it takes to a longer period', async () => {
+    dispatcher.heartbeatPeriod = 1_000;
+    await dispatcher.listen();
+    const { world } = start();
+    await until('session', () => world.messages.length > 0);
+    dispatcher.tell({ heartbeatPeriod: 600_000 });
+    await until('the longer period', () => world.messages.length > 1);
+    dispatcher.heartbeatPeriod = 600_000;
+    await until('a heartbeat', () => dispatcher.heartbeats > 0);
+  });
+
   it('waits for a manager that is not there yet', async () => {
     start();
     await dispatcher.listen();

@@ -179,11 +179,15 @@ export class Session {
     this.#periodChanged.notify();
   }
 
-  /** Resolves when a period has passed from now, be it one that is said meanwhile. @throws the signal's reason */
+  /**
+   * Resolves when a period has passed from now, be it a shorter one that is said meanwhile. A longer one holds from the
+   * next heartbeat on, for which the manager still waits. @throws the signal's reason
+   */
   async #periodPassed(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
     const begun = clock.now();
-    for (let left = this.#period; left > 0; left = begun + this.#period - clock.now()) {
+    let period = this.#period;
+    for (let left = period; left > 0; left = begun + period - clock.now()) {
       const ending = new AbortController();
       const either = AbortSignal.any([signal, ending.signal]);
       const passed = clock.sleep(left, either).catch((error) => {
@@ -192,6 +196,7 @@ export class Session {
       await Promise.race([passed, this.#periodChanged.wait(either)]);
       ending.abort();
       await passed;
+      period = Math.min(period, this.#period);
     }
     signal.throwIfAborted();
   }
