@@ -13,6 +13,8 @@ const LIMIT = '/proc/sys/net/netfilter/nf_conntrack_max';
 const BUCKETS = '/sys/module/nf_conntrack/parameters/hashsize';
 const MOST = 512;
 const NODE = nodeAddress(1);
+/** Where managers listen: on the node itself, and on another one, which is at the client's address here. */
+const CONTROL = 2377;
 const SOURCES = '198.18.0.0/15';
 const swarm: Swarm = {
   nodes: [1],
@@ -45,6 +47,8 @@ beforeAll(async () => {
   const driver = await machines.driver('node1');
   expect((await driver.apply(desiredState(swarm, 1))).problems).toEqual([]);
   for (const { name } of swarm.tasks) await machines.serve(machines.sandbox('node1', idOf(name)), name);
+  await machines.serve('node1', 'own', CONTROL);
+  await machines.serve('client', 'manager', CONTROL);
 }, 480_000);
 
 afterEach(() => {
@@ -52,11 +56,13 @@ afterEach(() => {
 });
 afterAll(() => machines.close());
 
-test('a full table gives up half-open connections: established ones stay, and new ones are made', {
+test("a full table gives up half-open connections: established ones stay, and new ones are made, managers' too", {
   timeout: 480_000,
 }, async () => {
   const held = machines.hold('client', NODE, 8080);
-  await eventually(() => held.lines.length > 0, 120_000);
+  // As a node's session with a manager is: its heartbeats go from the node, by the same table.
+  const session = machines.hold('node1', CLIENT, CONTROL);
+  await eventually(() => held.lines.length > 0 && session.lines.length > 0, 120_000);
   set(LIMIT, MOST);
   set(BUCKETS, MOST);
   const flood = machines.flood('client', NODE, 8080, { perSecond: 100, seconds: 470, filled: 2 * MOST });
@@ -66,10 +72,14 @@ test('a full table gives up half-open connections: established ones stay, and ne
     expect(givenUp(where)).toBeGreaterThan(0);
   }
   const before = held.lines.length;
+  const beats = session.lines.length;
+  expect(machines.ask('client', 'tcp', NODE, CONTROL, 3)).toEqual(Array(3).fill(`own ${CLIENT}`));
+  expect(machines.ask('node1', 'tcp', CLIENT, CONTROL, 3)).toEqual(Array(3).fill(`manager ${NODE}`));
   expect(machines.ask('client', 'tcp', NODE, 8081, 3)).toEqual(Array(3).fill(`t2 ${CLIENT}`));
   expect(machines.ask('client', 'tcp', NODE, 8080, 3)).toEqual(Array(3).fill(`t1 ${CLIENT}`));
-  await eventually(() => held.lines.length > before, 120_000);
+  await eventually(() => held.lines.length > before && session.lines.length > beats, 120_000);
   expect(new Set(held.lines)).toEqual(new Set([`t1 ${CLIENT}`]));
+  expect(new Set(session.lines)).toEqual(new Set([`manager ${NODE}`]));
   expect(flood.exitCode, 'the flood went on all the time').toBe(null);
-  for (const child of [flood, held.child]) child.kill();
+  for (const child of [flood, held.child, session.child]) child.kill();
 });
