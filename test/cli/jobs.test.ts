@@ -49,7 +49,7 @@ it('job - of a global kind counts its nodes and cannot be scaled', async () => {
   expect(await replicas()).toBe('0/0 (2/2 completed)');
   const scaled = await swarm.cli('service', 'scale', 'job=3');
   expect(scaled.code).toBe(1);
-  expect(scaled.err).toContain('--replicas can only be used with replicated or replicated-job mode');
+  expect(scaled.err).toContain('scale can only be used with replicated or replicated-job mode');
 });
 
 it('schedule - the job waits for its time, and says everywhere when that is', async () => {
