@@ -8,6 +8,7 @@ import {
   type NodeDescription,
 } from '../proto/gen/index.js';
 import { Channel } from '../proto/rpc/client.js';
+import { wasAnswered } from '../proto/rpc/errors.js';
 import { CONTROL_PORT, formatHostPort, parseHostPort } from './addresses.js';
 
 export interface JoinOptions {
@@ -28,7 +29,7 @@ const TIMEOUT = 10_000;
 
 /**
  * Asks one manager after another to let this machine in. A manager that refuses has the last word;
- * one that does not answer has not.
+ * what does not answer as a manager does, or cannot say at the moment, has not.
  * @throws what the manager that refused said
  * @throws the signal's reason when aborted
  * @throws UNAVAILABLE that names every address when none answered
@@ -48,7 +49,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
       return await joinAt(address, options);
     } catch (error) {
       signal.throwIfAborted();
-      if (!['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'UNKNOWN'].includes(codeOf(error))) throw error;
+      if (wasAnswered(error) && codeOf(error) !== 'UNAVAILABLE') throw error;
       log.warn({ manager: address }, `cannot join there: ${messageOf(error)}`);
       failures.push(`${address} (${reason(error)})`);
     }

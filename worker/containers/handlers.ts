@@ -20,7 +20,7 @@ import { describeContainer, listContainers } from './descriptions.js';
 import { networkTest } from './filters.js';
 import { interactiveHandlers } from './interactive-handlers.js';
 import { allNetworks, findNetwork, networkUsers } from './network-views.js';
-import { notRunning } from './refusals.js';
+import { noSuchContainer, notRunning } from './refusals.js';
 import { createWarnings } from './warnings.js';
 
 /** Bytes of lines after which a message of logs is sent. */
@@ -172,7 +172,8 @@ function connectable(found: AnyContainer) {
 
 async function removeOfTask(containers: Containers, found: AnyContainer, volumes: boolean): Promise<void> {
   const state = await containers.options.executor.inspect(found.id);
-  if (state?.status !== 'exited') localOnly(found, 'removed');
+  if (!state) throw noSuchContainer(found.name);
+  if (state.status !== 'exited') localOnly(found, 'removed');
   await containers.options.executor.remove(found.id, { keepVolumes: !volumes });
 }
 

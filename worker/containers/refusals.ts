@@ -2,7 +2,7 @@ import { failedPrecondition, notFound, type SwarmError } from '../../lib/errors.
 import { ContainerGoal, type StoredContainer } from '../../proto/gen/index.js';
 
 /** Why something cannot be done with a container of this machine now. */
-export function noSuchContainer({ config: { name } }: StoredContainer): SwarmError {
+export function noSuchContainer(name: string): SwarmError {
   return notFound(`No such container: ${name}`, { value: name });
 }
 

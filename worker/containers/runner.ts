@@ -197,7 +197,7 @@ export class ContainerRunner {
 
   /** @throws NOT_FOUND when it has been removed meanwhile: its record is not to come back */
   async #save(fields: Partial<StoredContainer>): Promise<void> {
-    if (this.#removed) throw noSuchContainer(this.#record);
+    if (this.#removed) throw noSuchContainer(this.#record.config.name);
     const next = { ...this.#record, ...fields };
     await (next.goal === ContainerGoal.REMOVE ? this.#context.store.putIfRoom(next) : this.#context.store.put(next));
     this.#record = next;
@@ -365,7 +365,7 @@ export class ContainerRunner {
     await store.delete(this.#record.id);
     this.#removed = true;
     await gone(this.#record);
-    this.#callers.notStarted(noSuchContainer(this.#record));
+    this.#callers.notStarted(noSuchContainer(this.#record.config.name));
     this.#callers.ended(lastEnd(this.#record));
     this.#gone.resolve();
   }
