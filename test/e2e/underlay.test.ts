@@ -14,7 +14,9 @@ const node2 = nodeOf(2);
 const client = namespaceOf(LAB, 'client');
 
 const inNamespace = (name: string, ...command: string[]) => spawnSync('ip', ['netns', 'exec', name, ...command]).status;
-const ping = (from: string, to: string) => inNamespace(from, 'busybox', 'ping', '-c', '1', '-W', '1', to) === 0;
+/** @param patience seconds */
+const ping = (from: string, to: string, patience = 5) =>
+  inNamespace(from, 'busybox', 'ping', '-c', '1', '-W', String(patience), to) === 0;
 
 beforeAll(() => createUnderlay(LAB, [node1, node2], false));
 afterAll(() => takeDown(LAB));
@@ -31,7 +33,7 @@ test('underlay - nodes and client reach each other, the machine itself reaches n
 test('underlay - a partitioned node reaches nobody until it is healed', async () => {
   await partition(node2, 'both');
   expect(await partitioned(LAB)).toEqual(new Set(['node2']));
-  expect(ping(node2.namespace, node1.address)).toBe(false);
+  expect(ping(node2.namespace, node1.address, 1)).toBe(false);
   expect(ping(client, node1.address)).toBe(true);
   await heal(node2);
   await heal(node2);
@@ -46,7 +48,7 @@ test('underlay - a one-way partition loses what the node sends, not what it is s
   };
   await partition(node2, 'outgoing');
   const before = received();
-  expect(ping(client, node2.address)).toBe(false);
+  expect(ping(client, node2.address, 1)).toBe(false);
   expect(received()).toBeGreaterThan(before);
   await heal(node2);
 });
