@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { NODE_NAMESPACE } from '../names.js';
+import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 import { LEAST_TURN, ROUND, turnOf } from './turns.js';
 
 const INTERVAL = 3000;
@@ -31,8 +31,9 @@ test.each([21, 199, 200, 201, 500, 4999])('turns - each of %d namespaces is read
   for (const turn of turns) expect(turn.length).toBeLessThanOrEqual(share);
 });
 
-test('turns - the node is read by every look, first', () => {
-  for (const turn of looks(20, [...named(500), NODE_NAMESPACE])) expect(turn[0]).toBe(NODE_NAMESPACE);
+test('turns - the node and ingress_sbox are read by every look, first', () => {
+  for (const turn of looks(20, [...named(500), INGRESS_NAMESPACE, NODE_NAMESPACE]))
+    expect(turn.slice(0, 2)).toEqual([NODE_NAMESPACE, INGRESS_NAMESPACE]);
 });
 
 test('turns - what the kernel shows to be changed does not wait', () => {

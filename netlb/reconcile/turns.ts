@@ -1,19 +1,21 @@
-import { NODE_NAMESPACE } from '../names.js';
+import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 
 /** Namespaces that a look reads whatever their number: some tens of milliseconds of the processor. */
 export const LEAST_TURN = 20;
 /** Milliseconds in which each namespace has its turn. */
 export const ROUND = 30_000;
+/** Those through which the traffic of all others goes. */
+const ALWAYS: readonly string[] = [NODE_NAMESPACE, INGRESS_NAMESPACE];
 
 /**
- * The namespaces that a look for drift reads: the node's own, those that the kernel shows to be changed, and of the
- * others those that have waited longest, so that each has its turn in every round. Pure.
+ * The namespaces that a look for drift reads: the node's own, `ingress_sbox`, those that the kernel shows to be changed,
+ * and of the others those that have waited longest, so that each has its turn in every round. Pure.
  * @param names those read longest ago first
  * @param interval milliseconds between two looks
  */
 export function turnOf(names: readonly string[], isChanged: (name: string) => boolean, interval: number): string[] {
-  const others = names.filter((name) => name !== NODE_NAMESPACE);
+  const others = names.filter((name) => !ALWAYS.includes(name));
   const size = Math.max(LEAST_TURN, Math.ceil((others.length * interval) / ROUND));
   const waiting = others.filter((name, place) => place < size || isChanged(name));
-  return names.includes(NODE_NAMESPACE) ? [NODE_NAMESPACE, ...waiting] : waiting;
+  return [...ALWAYS.filter((name) => names.includes(name)), ...waiting];
 }
