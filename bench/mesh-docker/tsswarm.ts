@@ -27,6 +27,8 @@ export class TsswarmMesh implements MeshSystem {
   async up(say: (words: string) => void): Promise<void> {
     const swarm = this.#swarm;
     await swarm.up();
+    // As Docker's is told.
+    await swarm.tsswarm(1, 'swarm', 'update', '--dispatcher-heartbeat', '5m');
     say('swarm of two nodes');
     const archive = path.join(swarm.folder, 'image.tar');
     withPacked(NGINX.programs, NGINX.files, (packed) => copyFileSync(packed, archive));

@@ -22,17 +22,18 @@ export async function start(): Promise<void> {
   try {
     importPrograms('bench-true:1', ['/bin/busybox'], {});
     run(CLI, ['network', 'create', '-d', 'overlay', '--attachable', 'attached']);
+    const before = new Set(readdirSync(NETNS));
     const figures = Object.fromEntries(
       NETWORKS.map((name) => [name, { started: [], gone: [], command: [] } as Figures]),
     );
     for (let round = 0; round <= ROUNDS; round++) {
       for (const name of NETWORKS) {
         const once = await oneContainer(channel, name);
-        await quiet();
+        await quiet(before);
         const command = await timed(() =>
           runAsync(CLI, ['run', '--rm', '--network', name, 'bench-true:1', '/bin/busybox', 'true']),
         );
-        await quiet();
+        await quiet(before);
         // The first of each fills caches.
         if (round === 0) continue;
         figures[name]?.started.push(once.started);
@@ -54,10 +55,10 @@ export async function start(): Promise<void> {
   }
 }
 
-/** Until the network of the container before is gone too: it follows the removal, and is not the next one's time. */
-async function quiet(): Promise<void> {
-  const sandboxes = () => readdirSync(NETNS).filter((name) => /^[0-9a-f]{12}$/.test(name)).length;
-  await until(() => sandboxes() === 0, 5_000, 'the last sandbox is gone');
+/** Until the networks of the container before are gone too: that follows its removal, and is not the next one's time. */
+async function quiet(before: ReadonlySet<string>): Promise<void> {
+  const areGone = () => readdirSync(NETNS).every((name) => before.has(name));
+  await until(areGone, 5_000, 'the last sandbox is gone, and its overlay');
 }
 
 interface Figures {
