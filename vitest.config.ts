@@ -83,7 +83,8 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
-          exclude: ['test/vm/wire.test.ts'],
+          // Two daemons in there take two minutes: what they make of keys is in encryption.test.ts, too.
+          exclude: ['test/vm/wire.test.ts', ...(process.env.TSSWARM_LONG ? [] : ['test/vm/encrypted-swarm.test.ts'])],
           globalSetup: ['test/kernel/programs-setup.ts', 'test/vm/setup.ts'],
           pool: vmPool,
           isolate: false,
