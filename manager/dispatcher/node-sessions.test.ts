@@ -27,70 +27,12 @@ class FullLog extends VolatileLog {
   }
 }
 
-test('node loss - what could not be written when it was noticed is written when the disk has room again', async () => {
+/** A dispatcher that leads, with one node. */
+async function leading({ period, proposer }: { readonly period: number; readonly proposer?: VolatileLog }) {
   const clock = new ManualClock();
-  const log = new FullLog();
-  const store = await openTestStore({ clock, proposer: log });
+  const store = await openTestStore({ clock, ...(proposer ? { proposer } : {}) });
   const node = testNode('node1');
-  await store.update((draft) => [draft.create('cluster', testCluster(1_000)), draft.create('node', node)]);
-  const dispatcher = new Dispatcher({
-    store,
-    clock,
-    log: silentLogger,
-    authenticate: () => node,
-    usage: new UsageReports(),
-  });
-  const ending = new AbortController();
-  const running = dispatcher.run(ending.signal);
-  onTestFinished(async () => {
-    ending.abort();
-    await running;
-    await store.stop();
-  });
-  const state = () => store.view().get('node', node.id)?.status.state;
-  await clock.advance(0);
-  expect(state()).toBe(NodeState.UNKNOWN);
-  log.isFull = true;
-  await clock.advance(60_000);
-  expect(state()).toBe(NodeState.UNKNOWN);
-  log.isFull = false;
-  await clock.advance(60_000);
-  expect(state()).toBe(NodeState.DOWN);
-});
-
-test('session - a node that names no IPv4 address for its tunnels gets none, and others hear nothing of it', async () => {
-  const store = await openTestStore();
-  const node = testNode('node1');
-  await store.update((draft) => [draft.create('cluster', testCluster(1_000)), draft.create('node', node)]);
-  const clock = new ManualClock();
-  const dispatcher = new Dispatcher({
-    store,
-    clock,
-    log: silentLogger,
-    authenticate: () => node,
-    usage: new UsageReports(),
-  });
-  const ending = new AbortController();
-  const running = dispatcher.run(ending.signal);
-  onTestFinished(async () => {
-    ending.abort();
-    await running;
-    await store.stop();
-  });
-  await clock.advance(0);
-  const context = { signal: ending.signal, peer: 'ipv4:203.0.113.2:40000', credential: undefined, requestId: '' };
-  const request = SessionRequest.create({ dataPathAddress: 'fd00::2' });
-  const session = dispatcher.handlers.session(request, context)[Symbol.asyncIterator]();
-  await expect(session.next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value: 'fd00::2' });
-  expect(store.view().get('node', node.id)?.dataPathAddress).toBe(node.dataPathAddress);
-});
-
-/** A dispatcher that leads, with one node, whose connection brings what the test says. */
-async function led() {
-  const clock = new ManualClock();
-  const store = await openTestStore({ clock });
-  const node = testNode('node1');
-  await store.update((draft) => [draft.create('cluster', testCluster(5_000)), draft.create('node', node)]);
+  await store.update((draft) => [draft.create('cluster', testCluster(period)), draft.create('node', node)]);
   const usage = new UsageReports();
   const dispatcher = new Dispatcher({ store, clock, log: silentLogger, authenticate: () => node, usage });
   const ending = new AbortController();
@@ -101,6 +43,34 @@ async function led() {
     await store.stop();
   });
   await clock.advance(0);
+  const state = () => store.view().get('node', node.id)?.status.state;
+  return { clock, store, node, state, handlers: dispatcher.handlers, signal: ending.signal };
+}
+
+test('node loss - what could not be written when it was noticed is written when the disk has room again', async () => {
+  const log = new FullLog();
+  const { clock, state } = await leading({ period: 1_000, proposer: log });
+  expect(state()).toBe(NodeState.UNKNOWN);
+  log.isFull = true;
+  await clock.advance(60_000);
+  expect(state()).toBe(NodeState.UNKNOWN);
+  log.isFull = false;
+  await clock.advance(60_000);
+  expect(state()).toBe(NodeState.DOWN);
+});
+
+test('session - a node that names no IPv4 address for its tunnels gets none, and others hear nothing of it', async () => {
+  const { store, node, handlers, signal } = await leading({ period: 1_000 });
+  const context = { signal, peer: 'ipv4:203.0.113.2:40000', credential: undefined, requestId: '' };
+  const request = SessionRequest.create({ dataPathAddress: 'fd00::2' });
+  const session = handlers.session(request, context)[Symbol.asyncIterator]();
+  await expect(session.next()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', value: 'fd00::2' });
+  expect(store.view().get('node', node.id)?.dataPathAddress).toBe(node.dataPathAddress);
+});
+
+/** One whose node has a connection that brings what the test says. */
+async function led() {
+  const { clock, store, node, state, handlers, signal } = await leading({ period: 5_000 });
   const connection = { bytes: 100, pings: true };
   const ping = () => {
     if (connection.pings) connection.bytes += 17;
@@ -113,18 +83,17 @@ async function led() {
     onTestFinished(() => call.abort());
     const context = { signal: call.signal, peer: '203.0.113.2:40000', credential: undefined, requestId: '', received };
     const request = SessionRequest.create({ dataPathAddress: '203.0.113.2', pingPeriod });
-    const messages = dispatcher.handlers.session(request, context)[Symbol.asyncIterator]();
+    const messages = handlers.session(request, context)[Symbol.asyncIterator]();
     return { messages, hangUp: () => call.abort() };
   };
   const beats = new AsyncQueue<HeartbeatRequest>();
-  const context = { signal: ending.signal, peer: '203.0.113.2:40000', credential: undefined, requestId: '' };
-  const answers = dispatcher.handlers.heartbeat(beats, context)[Symbol.asyncIterator]();
+  const context = { signal, peer: '203.0.113.2:40000', credential: undefined, requestId: '' };
+  const answers = handlers.heartbeat(beats, context)[Symbol.asyncIterator]();
   const beat = async (sessionId: string) => {
     beats.push({ sessionId, usage: [] });
     const { value } = await answers.next();
     return HeartbeatResponse.create(value ?? {});
   };
-  const state = () => store.view().get('node', node.id)?.status.state;
   return { clock, store, node, connection, open, beat, state };
 }
 
