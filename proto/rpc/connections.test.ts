@@ -30,31 +30,26 @@ async function serve() {
   return { server, port, opened: opened.promise };
 }
 
-/** Resolves when it holds. @throws after 5 s */
-async function eventually(holds: () => boolean): Promise<void> {
-  for (const begun = Date.now(); !holds(); ) {
-    if (Date.now() - begun > 5_000) throw new Error('not within 5 s');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
 test('pings alone are seen to come over a connection, and nothing after its end', async () => {
   const { port, opened } = await serve();
   const channel = new Channel(`127.0.0.1:${port}`, undefined, { interval: 20, timeout: 1_000 });
   const answers = channel.stubs(Echo).stay(PullImageRequest.create())[Symbol.asyncIterator]();
   await answers.next();
-  const { received, signal } = await opened;
+  const context = await opened;
+  const { received } = context;
   if (!received) throw new RangeError('nothing is known of the connection');
   const before = received();
   expect(before).toBeGreaterThan(0);
   // A ping is a frame of 17 bytes.
-  await eventually(() => received() >= before + 3 * 17);
+  await expect.poll(received, { timeout: 5_000, interval: 5 }).toBeGreaterThanOrEqual(before + 3 * 17);
   expect((received() - before) % 17).toBe(0);
   await answers.return?.();
   channel.close();
-  await eventually(() => signal.aborted);
+  await expect.poll(() => context.received, { timeout: 5_000, interval: 5 }).toBeUndefined();
   const last = received();
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  const other = new Channel(`127.0.0.1:${port}`);
+  await other.stubs(Echo).ask({ ref: 'x' });
+  other.close();
   expect(received()).toBe(last);
 });
 

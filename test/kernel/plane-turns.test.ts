@@ -11,6 +11,8 @@ const members = Array.from(
   { length: MEMBERS },
   (_, i): Member => ({ name: `t${String(i).padStart(2, '0')}`, node: 1, net, addresses: [`10.1.1.${1 + i}`] }),
 );
+/** By which each sandbox has rules. */
+const services = new Map([[net, [{ address: '10.1.2.1', backends: [{ address: '10.1.1.1', weight: 1 }] }]]]);
 const machines = new Machines();
 const places = members.map(({ name }) => machines.sandbox('node1', idOf(name)));
 let driver: Driver;
@@ -18,7 +20,7 @@ let driver: Driver;
 beforeAll(async () => {
   machines.addHost('node1', `${nodeAddress(1)}/24`);
   driver = await machines.driver('node1', { driftIntervalMs: INTERVAL });
-  expect((await driver.apply(stateOf(1, members))).problems).toEqual([]);
+  expect((await driver.apply(stateOf(1, members, { services }))).problems).toEqual([]);
   await driver.watch();
 }, 60_000);
 
@@ -34,7 +36,9 @@ test('looks - what was changed by hand in any of many sandboxes is put back', { 
     machines.inside(place, 'nft', 'flush', 'ruleset');
   }
   const isWhole = (place: string) =>
-    addressed(place) && machines.inside(place, 'sysctl', '-n', 'net.ipv4.conf.all.rp_filter').trim() === '0';
+    addressed(place) &&
+    machines.inside(place, 'sysctl', '-n', 'net.ipv4.conf.all.rp_filter').trim() === '0' &&
+    machines.inside(place, 'nft', 'list', 'tables').includes('tsswarm');
   await eventually(() => places.every(isWhole), 40_000);
 });
 
