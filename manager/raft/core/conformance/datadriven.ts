@@ -23,6 +23,11 @@ export interface Argument {
   readonly values: readonly string[];
 }
 
+/** A directive that cannot be carried out as it is written. What it says is output, like a node's refusal. */
+export class DirectiveError extends Error {
+  override readonly name = 'DirectiveError';
+}
+
 const separator = '----';
 
 /** @throws Error naming the line that cannot be read */

@@ -1,5 +1,6 @@
 import { type AnyConfChange, parseChanges } from '../confchange/change.js';
 import type { Config } from '../config.js';
+import { RaftError } from '../errors.js';
 import { isVoter } from '../quorum/joint.js';
 import {
   ConfChange,
@@ -11,7 +12,7 @@ import {
   Snapshot,
   SnapshotMetadata,
 } from '../types.js';
-import { type Argument, type Directive, isTrue, type TestCase } from './datadriven.js';
+import { type Argument, type Directive, DirectiveError, isTrue, parseDirective, type TestCase } from './datadriven.js';
 import { InteractionEnv, type Recipient } from './interaction-env.js';
 import type { SimulatedNode } from './simulated-node.js';
 
@@ -23,23 +24,40 @@ export function interactionReplay(): (test: TestCase) => string {
   const env = new InteractionEnv();
   return ({ directive, input }) => {
     env.output.reset();
-    let failure: string | undefined;
-    try {
-      run(env, directive, input);
-    } catch (error) {
-      // What a node refuses is part of the transcript; a broken invariant is not.
-      if (!(error instanceof Error) || error.name !== 'RaftError') throw error;
-      failure = error.message;
-    }
+    const failure = runAll(env, directive, input);
     // At the quietest level errors alone are printed.
     if (failure !== undefined && env.output.quiet) return failure;
     return `${env.output.text}${failure ?? ''}` || 'ok';
   };
 }
 
+/** Returns the failure that ended it. The input is what is proposed, or further directives, of which one may fail. */
+function runAll(env: InteractionEnv, directive: Directive, input: string): string | undefined {
+  const failure = failureOf(() => run(env, directive, input));
+  if (failure !== undefined || directive.command === 'propose-conf-change') return failure;
+  for (const line of input.split('\n').filter((text) => text.trim() !== '')) {
+    const further = failureOf(() => run(env, parseDirective(line), ''));
+    if (further === undefined) continue;
+    if (env.output.quiet) return further;
+    env.output.write(further);
+  }
+  return undefined;
+}
+
+/** What a node refuses is part of the transcript; a broken invariant is not. */
+function failureOf(action: () => void): string | undefined {
+  try {
+    action();
+    return undefined;
+  } catch (error) {
+    if (error instanceof RaftError || error instanceof DirectiveError) return error.message;
+    throw error;
+  }
+}
+
 function run(env: InteractionEnv, { command, args }: Directive, input: string): void {
   const handler = commands[command];
-  if (!handler) throw new Error(`unknown command ${command}`);
+  if (!handler) throw new DirectiveError('unknown command');
   handler(env, args, input);
 }
 
@@ -125,7 +143,7 @@ function addNodes(env: InteractionEnv, args: readonly Argument[]): void {
     }
   }
   const bootstraps = index > 0 || data !== '' || state.voters.length > 0 || state.learners.length > 0;
-  if (bootstraps && index <= 1) throw new Error('index must be specified as > 1 due to bootstrap');
+  if (bootstraps && index <= 1) throw new DirectiveError('index must be specified as > 1 due to bootstrap');
   const metadata = SnapshotMetadata.create({ index, term: bootstraps ? 1 : 0, confState: state });
   env.addNodes(firstNumber(args), config, Snapshot.create({ data: Buffer.from(data), metadata }));
 }
@@ -133,6 +151,12 @@ function addNodes(env: InteractionEnv, args: readonly Argument[]): void {
 function configure(config: NodeConfig, key: string, text: string): void {
   const on = isTrue(text);
   switch (key) {
+    case 'election-tick':
+      config.electionTick = Number(text);
+      break;
+    case 'heartbeat-tick':
+      config.heartbeatTick = Number(text);
+      break;
     case 'inflight':
       config.maxInflightMsgs = Number(text);
       break;
@@ -167,7 +191,7 @@ function configure(config: NodeConfig, key: string, text: string): void {
       config.stepDownOnRemoval = on;
       break;
     case 'read-only':
-      if (text !== 'safe' && text !== 'lease-based') throw new Error(`invalid read-only option "${text}"`);
+      if (text !== 'safe' && text !== 'lease-based') throw new DirectiveError(`invalid read-only option "${text}"`);
       config.readOnly = text;
       break;
     default:
@@ -199,7 +223,7 @@ function confChangeFrom(args: readonly Argument[], input: string): AnyConfChange
   if (isTrue(value(args, 'v1'))) {
     const [first] = changes;
     if (!first || changes.length > 1 || transition !== 'auto')
-      throw new Error('v1 conf change can only have one operation and no transition');
+      throw new DirectiveError('v1 conf change can only have one operation and no transition');
     return { version: 1, change: ConfChange.create({ type: first.type, nodeId: first.nodeId }) };
   }
   const transitions: Readonly<Record<string, ConfChangeTransition>> = {
@@ -208,7 +232,7 @@ function confChangeFrom(args: readonly Argument[], input: string): AnyConfChange
     explicit: ConfChangeTransition.ConfChangeTransitionJointExplicit,
   };
   const named = transitions[transition];
-  if (named === undefined) throw new Error(`unknown transition ${transition}`);
+  if (named === undefined) throw new DirectiveError(`unknown transition ${transition}`);
   return { version: 2, change: ConfChangeV2.create({ transition: named, changes }) };
 }
 

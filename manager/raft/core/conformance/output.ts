@@ -1,4 +1,5 @@
 import type { RaftLogger } from '../logger.js';
+import { DirectiveError } from './datadriven.js';
 
 const levels = ['DEBUG', 'INFO', 'WARN', 'ERROR', 'FATAL', 'NONE'] as const;
 const none = levels.length - 1;
@@ -29,10 +30,10 @@ export class Output implements RaftLogger {
     this.#level = level;
   }
 
-  /** @throws Error naming the level when there is no such */
+  /** @throws DirectiveError when there is no such level */
   setLevel(name: string): void {
     const level = levels.findIndex((l) => l.toLowerCase() === name.toLowerCase());
-    if (level < 0) throw new Error(`log levels must be either of [${levels.join(' ')}]`);
+    if (level < 0) throw new DirectiveError(`log levels must be either of [${levels.join(' ')}]`);
     this.#level = level;
   }
 
