@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { RUN_ROOT } from '../lab/layout.js';
 import { failedPrecondition, permissionDenied, unavailable } from '../lib/errors.js';
+import { packageRoot } from '../lib/package.js';
 import { findDaemon, isListening, parseHost, socketIn } from './host.js';
 import type { Io } from './io.js';
 
@@ -69,7 +69,7 @@ function startProcess(runRoot: string): Started {
   let end: string | undefined;
   mkdirSync(path.dirname(LOG_FILE), { recursive: true });
   const log = openSync(LOG_FILE, 'a', 0o640);
-  const binary = fileURLToPath(new URL('../../bin/tsswarmd', import.meta.url));
+  const binary = path.join(packageRoot(), 'bin/tsswarmd');
   const flags = runRoot === RUN_ROOT ? [] : ['--run-root', runRoot];
   const child = spawn(binary, flags, { detached: true, stdio: ['ignore', log, log], cwd: '/' });
   child.once('error', (error) => {

@@ -62,8 +62,12 @@ export function capitalize(text: string): string {
 }
 
 /** Names in the order people expect: web.2 before web.10. */
-const collator = new Intl.Collator('en', { numeric: true, sensitivity: 'variant' });
-export const naturalOrder = (a: string, b: string): number => collator.compare(a, b);
+export function naturalOrder(a: string, b: string): number {
+  collator ??= new Intl.Collator('en', { numeric: true, sensitivity: 'variant' });
+  return collator.compare(a, b);
+}
+
+let collator: Intl.Collator | undefined;
 
 /** The part of an id or digest that lists show. */
 export function shortId(id: string): string {
