@@ -31,6 +31,14 @@ describe('keepEqual', () => {
     expect(keepEqual<unknown>([1, undefined], [1])).toEqual([1]);
   });
 
+  test('what has nothing of the former one is the given object: the next comparison finds it at once', () => {
+    const [before, next] = [state(['a', 'b']), state(['a', 'x'])];
+    const now = keepEqual(before, next);
+    expect(now.items[0]).toBe(before.items[0]);
+    expect(now.items[1]).toBe(next.items[1]);
+    expect(keepEqual(state(['y']).items, next.items)).toBe(next.items);
+  });
+
   test('objects of classes are compared by identity', () => {
     const key = new Map([['a', 1]]);
     const before = { key };

@@ -1,7 +1,9 @@
+import { commonEnds } from './common-ends.js';
+
 /**
  * `next`, with the objects and lists of `previous` wherever both say the same: who remembers something by object finds
  * it again though all was made anew. Plain objects and lists of the same length or not are compared by their members,
- * in place; all else by identity. Neither is changed.
+ * in place; all else by identity. What has nothing of `previous` in it is the object of `next`. Neither is changed.
  */
 export function keepEqual<T>(previous: unknown, next: T): T {
   if (Object.is(previous, next)) return next;
@@ -9,35 +11,43 @@ export function keepEqual<T>(previous: unknown, next: T): T {
   if (!isPlain(next) || !isPlain(previous)) return next;
   const keys = Object.keys(next);
   let same = keys.length === Object.keys(previous).length;
-  const kept: Record<string, unknown> = {};
+  let kept: Record<string, unknown> | undefined;
   for (const key of keys) {
     const value = keepEqual(previous[key], next[key]);
-    kept[key] = value;
     same &&= key in previous && Object.is(value, previous[key]);
+    if (Object.is(value, next[key])) continue;
+    kept ??= { ...next };
+    kept[key] = value;
   }
-  return (same ? previous : kept) as T;
+  return (same ? previous : (kept ?? next)) as T;
 }
 
 /** Members are sought at their place, then as far from it as the lists have moved against each other so far. */
 function keepEqualList(previous: readonly unknown[], next: readonly unknown[]): readonly unknown[] {
+  const { start, tail } = commonEnds(previous, next);
+  const end = next.length - tail;
   let moved = 0;
   let same = previous.length === next.length;
-  const kept: unknown[] = [];
-  for (let i = 0; i < next.length; i++) {
+  let kept: unknown[] | undefined;
+  for (let i = start; i < end; i++) {
     const item = next[i];
     const here = previous[i + moved];
     const nearest = Object.is(here, item) ? item : keepEqual(here, item);
-    if (Object.is(nearest, here)) {
-      same &&= moved === 0;
-      kept.push(nearest);
-      continue;
+    let answer = nearest;
+    if (Object.is(nearest, here)) same &&= moved === 0;
+    else {
+      same = false;
+      const offset = [moved + 1, moved - 1].find((candidate) => isEqual(previous[i + candidate], item));
+      if (offset !== undefined) {
+        answer = previous[i + offset];
+        moved = offset;
+      }
     }
-    same = false;
-    const offset = [moved + 1, moved - 1].find((candidate) => isEqual(previous[i + candidate], item));
-    kept.push(offset === undefined ? nearest : previous[i + offset]);
-    moved = offset ?? moved;
+    if (Object.is(answer, item)) continue;
+    kept ??= [...next];
+    kept[i] = answer;
   }
-  return same ? previous : kept;
+  return same ? previous : (kept ?? next);
 }
 
 const isEqual = (previous: unknown, next: unknown): boolean => Object.is(keepEqual(previous, next), previous);

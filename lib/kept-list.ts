@@ -2,7 +2,7 @@
  * Lists that are told from lists of which few members have changed since the last time: a task more among ten thousand.
  * All of it is pure: what is remembered saves time, and has no part in the answer.
  */
-import { rememberedOf } from './remembered.js';
+import { commonEnds } from './common-ends.js';
 
 /**
  * Each member put through a pure function. The answers for members that the list before had, at their place or moved
@@ -30,11 +30,13 @@ function mappedFrom<A, B>(
   list: readonly A[],
   answer: (item: A) => B,
 ): readonly B[] {
-  const mapped: B[] = [];
+  const { start, tail } = commonEnds(previous, list);
+  const end = list.length - tail;
+  const changed: B[] = [];
   let moved = 0;
   let unchanged = list.length === previous.length;
   const isAt = (index: number, item: A) => index >= 0 && index < previous.length && previous[index] === item;
-  for (let i = 0; i < list.length; i++) {
+  for (let i = start; i < end; i++) {
     const item = list[i] as A;
     if (previous[i + moved] !== item) {
       if (isAt(i + moved + 1, item)) moved++;
@@ -42,10 +44,14 @@ function mappedFrom<A, B>(
     }
     const value = isAt(i + moved, item) ? (answers[i + moved] as B) : answer(item);
     unchanged &&= value === answers[i];
-    mapped.push(value);
+    changed.push(value);
   }
-  return unchanged ? answers : mapped;
+  return unchanged ? answers : spliced(answers, start, changed, tail);
 }
+
+/** What a list begins with, other members, and what it ends with. */
+const spliced = <T>(list: readonly T[], start: number, middle: readonly T[], tail: number): readonly T[] =>
+  list.slice(0, start).concat(middle, list.slice(list.length - tail));
 
 /** The same for two lists of one length, of whose members each two at one place are put through a function. */
 export function mappedPairs<A, B, C>(
@@ -72,12 +78,30 @@ export function mappedPairs<A, B, C>(
 /** The same with a list as each answer, all joined. */
 export function flattenedList<A, B>(answer: (item: A) => readonly B[]): (list: readonly A[]) => readonly B[] {
   const mapped = mappedList(answer);
-  const joined = rememberedOf((lists: readonly (readonly B[])[]): readonly B[] => {
-    const all: B[] = [];
-    for (const list of lists) for (const item of list) all.push(item);
-    return all;
-  });
-  return (list) => joined(mapped(list));
+  const known = new WeakMap<readonly (readonly B[])[], readonly B[]>();
+  let last: WeakRef<readonly (readonly B[])[]> | undefined;
+  return (list) => {
+    const lists = mapped(list);
+    const before = known.get(lists);
+    if (before) return before;
+    const previous = last?.deref();
+    const joined = joinedFrom(previous ?? [], (previous && known.get(previous)) ?? [], lists);
+    known.set(lists, joined);
+    last = new WeakRef(lists);
+    return joined;
+  };
+}
+
+function joinedFrom<B>(
+  previous: readonly (readonly B[])[],
+  joined: readonly B[],
+  lists: readonly (readonly B[])[],
+): readonly B[] {
+  const { start, tail } = commonEnds(previous, lists);
+  const count = (some: readonly (readonly B[])[]) => some.reduce((sum, { length }) => sum + length, 0);
+  const middle: B[] = [];
+  for (const list of lists.slice(start, lists.length - tail)) for (const item of list) middle.push(item);
+  return spliced(joined, count(lists.slice(0, start)), middle, count(lists.slice(lists.length - tail)));
 }
 
 /** What two lists of objects differ in, each as often as it differs. */
@@ -94,32 +118,41 @@ const LOOK_AHEAD = 64;
  * has moved may be in both.
  */
 export function listDifference<T>(before: readonly T[], now: readonly T[]): ListDifference<T> {
+  const { start, tail } = commonEnds(before, now);
+  const [lastBefore, lastNow] = [before.length - tail, now.length - tail];
   const added: T[] = [];
   const removed: T[] = [];
-  let [i, j] = [0, 0];
-  while (i < before.length && j < now.length) {
+  let [i, j] = [start, start];
+  while (i < lastBefore && j < lastNow) {
     if (before[i] === now[j]) {
       i++;
       j++;
       continue;
     }
-    const [further, along] = meeting(before, i, now, j);
+    const [further, along] = meeting(before, i, lastBefore, now, j, lastNow);
     if (further === undefined || along === undefined) break;
     removed.push(...before.slice(i, further));
     added.push(...now.slice(j, along));
     [i, j] = [further, along];
   }
-  for (; i < before.length; i++) removed.push(before[i] as T);
-  for (; j < now.length; j++) added.push(now[j] as T);
+  for (; i < lastBefore; i++) removed.push(before[i] as T);
+  for (; j < lastNow; j++) added.push(now[j] as T);
   return { added, removed };
 }
 
-/** The nearest place from which both go on alike, as a pair of indexes. */
-function meeting<T>(a: readonly T[], i: number, b: readonly T[], j: number): [number, number] | [] {
+/** The nearest place before the ends from which both go on alike, as a pair of indexes. */
+function meeting<T>(
+  a: readonly T[],
+  i: number,
+  endOfA: number,
+  b: readonly T[],
+  j: number,
+  endOfB: number,
+): [number, number] | [] {
   for (let distance = 1; distance <= LOOK_AHEAD; distance++) {
     for (let step = 0; step <= distance; step++) {
       const [x, y] = [i + step, j + distance - step];
-      if (x < a.length && y < b.length && a[x] === b[y]) return [x, y];
+      if (x < endOfA && y < endOfB && a[x] === b[y]) return [x, y];
     }
   }
   return [];

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.js';
 /** Rests are this many times as long as the pass before, so that passes take at most a third of the time. */
 const REST_RATIO = 2;
 /** Milliseconds. */
-const LONGEST_REST = 60;
+const LONGEST_REST = 200;
 
 /**
  * How long the next pass should wait. Where many tasks come up, their addresses become known one by one, and each
