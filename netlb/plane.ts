@@ -135,12 +135,12 @@ export class NetworkPlane {
   ) {
     this.#log = options.log;
     this.#handles = new NamespaceHandles(directory);
-    this.#memory = new Memory(this.#handles);
     this.#balancer = balancer;
     const clientAddress = options.keepClientAddress === false ? 'hidden' : has.egress ? 'kept' : 'lost';
     this.#kernel = { clientAddress, bridgeFilter: has.bridge };
     this.#onReport = options.onReport ?? (() => undefined);
     const clock = options.clock ?? systemClock;
+    this.#memory = new Memory(this.#handles, clock);
     this.#watch = new DriftWatch(clock, options.driftIntervalMs ?? 3000);
     this.#pace = new Pace(clock);
     this.#repairs = new Repairs(clock);
@@ -215,6 +215,8 @@ export class NetworkPlane {
 
   /** Repairs what others change, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    if (!this.#memory.hearing.start(signal))
+      this.#log.info({}, 'without CAP_NET_BROADCAST changes in many namespaces are found in turns alone');
     await this.#watch.run(signal, async () => {
       try {
         if (this.#desired && (await this.#serial.run(() => this.#looks()))) await this.apply(this.#desired);
@@ -269,7 +271,7 @@ export class NetworkPlane {
 
   async #pass(): Promise<ApplyReport> {
     const begun = performance.now();
-    const report = await this.#watch.own(() => this.#reconcile());
+    const report = await this.#watch.own(() => this.#memory.hearing.during(() => this.#reconcile()));
     this.#passes.observe((performance.now() - begun) / 1000);
     this.#operations += report.operations;
     this.#logProblems(report.problems);

@@ -57,13 +57,19 @@ export function encodeMessage({ type, flags, payload }: NetlinkRequest, sequence
   return bytes;
 }
 
-/** All messages of a datagram. Payloads are views of `datagram`. */
-export function decodeMessages(datagram: Buffer): NetlinkMessage[] {
+/**
+ * All messages of a datagram. Payloads are views of `datagram`.
+ * @param cutOff the last may be longer than the datagram: what there is of it counts
+ */
+export function decodeMessages(
+  datagram: Buffer,
+  { cutOff = false }: { readonly cutOff?: boolean } = {},
+): NetlinkMessage[] {
   const messages: NetlinkMessage[] = [];
   let offset = 0;
   while (offset + HEADER <= datagram.length) {
     const length = datagram.readUInt32LE(offset);
-    if (length < HEADER || offset + length > datagram.length) break;
+    if (length < HEADER || (offset + length > datagram.length && !cutOff)) break;
     messages.push({
       type: datagram.readUInt16LE(offset + 4),
       flags: datagram.readUInt16LE(offset + 6),

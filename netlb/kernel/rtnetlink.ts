@@ -24,7 +24,7 @@ import {
   RTM_NEWNEIGH,
 } from './neighbours.js';
 import { kernelError, NETLINK_ROUTE, NetlinkSocket, type Subscription, subscribe } from './netlink.js';
-import { namespaceIdQuery, parseNamespaceId } from './nsid.js';
+import { namespaceIdQuery, newNamespaceId, parseNamespaceId } from './nsid.js';
 import type { Operation } from './operation.js';
 import { parseRoute, type Route, RTM_DELROUTE, RTM_NEWROUTE, routeDump } from './routes.js';
 import { parseRule, RTM_DELRULE, RTM_NEWRULE, type Rule, ruleDump } from './rules.js';
@@ -157,6 +157,14 @@ export class RouteSocket {
   /** This namespace's number for another one (Link.peerNetnsId); undefined when no link leads there. */
   namespaceId(other: NetNamespace): number | undefined {
     return parseNamespaceId(this.#socket.get(namespaceIdQuery(other.fd), 'read number of namespace'));
+  }
+
+  /** The same, given to it if need be: what changes in a namespace with a number can be heard here (NoticeSocket). */
+  numberOf(other: NetNamespace): number | undefined {
+    const [refusal] = this.#socket.batch([newNamespaceId(other.fd)]);
+    const EEXIST = 17;
+    if (refusal && refusal.errno !== EEXIST) throw kernelError('number a namespace', refusal);
+    return this.namespaceId(other);
   }
 
   /** A new namespace's loopback is down, and with it every address of its own. */

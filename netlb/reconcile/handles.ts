@@ -48,6 +48,8 @@ export class NamespaceHandle {
 export class NamespaceHandles {
   readonly directory: string;
   readonly #handles = new Map<string, NamespaceHandle>();
+  /** Names by the numbers that the node's namespace has for them. */
+  readonly #numbers = new Map<number, string>();
 
   constructor(directory: string) {
     this.directory = directory;
@@ -70,20 +72,32 @@ export class NamespaceHandles {
     const handle = new NamespaceHandle(
       name === NODE_NAMESPACE ? NetNamespace.self() : NetNamespace.open(this.path(name)),
     );
-    this.#handles.set(name, handle);
-    return handle;
+    return this.#keep(name, handle);
   }
 
   create(name: string): NamespaceHandle {
     this.close(name);
-    const handle = new NamespaceHandle(NetNamespace.create(this.path(name)));
+    return this.#keep(name, new NamespaceHandle(NetNamespace.create(this.path(name))));
+  }
+
+  /** Numbered, so that the kernel tells of what changes in it. */
+  #keep(name: string, handle: NamespaceHandle): NamespaceHandle {
     this.#handles.set(name, handle);
+    if (name === NODE_NAMESPACE) return handle;
+    const number = this.get(NODE_NAMESPACE).route.numberOf(handle.namespace);
+    if (number !== undefined) this.#numbers.set(number, name);
     return handle;
+  }
+
+  /** The one that has this number in the node's namespace, if it is open. */
+  nameOf(number: number): string | undefined {
+    return this.#numbers.get(number);
   }
 
   close(name: string): void {
     this.#handles.get(name)?.close();
     this.#handles.delete(name);
+    for (const [number, other] of this.#numbers) if (other === name) this.#numbers.delete(number);
   }
 
   /** Names of those that are open though no file names them any more. */

@@ -1,14 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../lib/clock.js';
 import type { Slices } from '../../lib/slices.js';
 import { type ListeningSocket, readListeners } from '../kernel/listeners.js';
 import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
 import type { Operation } from '../plan/operation.js';
+import { shownBy } from '../plan/tunnels.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
+import { Hearing } from './hearing.js';
 import { PARTS, type Part, readNamespace } from './read.js';
-import { turnOf } from './turns.js';
+import { heardTurn, ROUND, turnOf } from './turns.js';
 
 interface Reading {
   /** Whose reading it is: a namespace made anew under the same name has another handle. */
@@ -16,7 +19,12 @@ interface Reading {
   readonly actual: ActualNamespace;
   /** Parts that may have changed since. */
   readonly doubtful: Set<Part>;
+  /** When its tunnels were read. */
+  readonly tunnelsAt: number;
 }
+
+/** Remote endpoints of a namespace whose entries take some tens of milliseconds to be read. */
+const MANY_REMOTES = 1000;
 
 /**
  * What was read of the kernel, kept from one pass to the next: to read fifty sandboxes takes longer than to
@@ -27,12 +35,23 @@ interface Reading {
  */
 export class Memory {
   readonly #handles: NamespaceHandles;
+  readonly #clock: Clock;
   readonly #readings = new Map<string, Reading>();
   /** Published ports at which nobody else waited when that was read. */
   #unoccupied: ReadonlySet<string> = new Set();
 
-  constructor(handles: NamespaceHandles) {
+  /** What others change is heard here. */
+  readonly hearing: Hearing;
+
+  constructor(handles: NamespaceHandles, clock: Clock) {
     this.#handles = handles;
+    this.#clock = clock;
+    this.hearing = new Hearing({
+      clock,
+      nameOf: (number) => handles.nameOf(number),
+      names: () => this.#readings.keys(),
+      isSet: (name, address) => this.#isSet(name, address),
+    });
   }
 
   /** Nothing is relied on any more: the next reading is of the kernel alone. */
@@ -64,9 +83,15 @@ export class Memory {
   begin(operation: Operation): () => void {
     const known = this.#readings.get(operation.namespace);
     const certain = !known?.doubtful.has('links') && !known?.doubtful.has('tunnels');
-    for (const { namespace, parts } of effectsOf(operation, this.#readings.keys()))
+    const effects = effectsOf(operation, this.#readings.keys());
+    const tell = () => {
+      for (const { namespace, parts } of effects) this.hearing.own(namespace, parts);
+    };
+    tell();
+    for (const { namespace, parts } of effects)
       for (const part of parts) this.#readings.get(namespace)?.doubtful.add(part);
     return () => {
+      tell();
       // It may have been forgotten meanwhile.
       if (!known || !certain || this.#readings.get(operation.namespace) !== known) return;
       const actual = afterRemotes(known.actual, operation);
@@ -112,17 +137,55 @@ export class Memory {
     // All of it is looked at whatever comes first: something that differs for good hides nothing else.
     let differs = !isComplete || listStaleNamespaceFiles(directory).length > 0;
     if (this.#becameOccupied()) differs = true;
-    for (const name of turnOf([...this.#readings.keys()], (other) => this.#isDoubtful(other), interval)) {
-      const handle = this.#handles.get(name);
-      const known = this.#known(name, handle);
-      const read = await slices.run(readNamespace(name, handle, PARTS));
-      const isSame = isDeepStrictEqual(read, known?.actual);
-      differs ||= !isSame;
-      // The same object stands for the same: who remembers what was told from it need not tell it again.
-      this.#keep(name, { handle, actual: isSame && known ? known.actual : read, doubtful: new Set() });
-      await slices.pause();
+    const inTurn = turnOf([...this.#readings.keys()], (other) => this.#isDoubtful(other), interval);
+    for (const name of inTurn) {
+      const known = this.#known(name, this.#handles.get(name));
+      if (await this.#look(name, this.#partsInTurn(name, known), slices)) differs = true;
+      this.#moveToEnd(name);
+    }
+    for (const name of heardTurn(this.hearing.waiting)) {
+      const parts = this.hearing.take(name);
+      if (this.#readings.has(name) && (await this.#look(name, parts, slices))) differs = true;
     }
     return differs;
+  }
+
+  /** Reads parts of a namespace, or all of one that is not known yet. @returns whether they are not as they were remembered */
+  async #look(name: string, parts: readonly Part[], slices: Slices): Promise<boolean> {
+    const handle = this.#handles.get(name);
+    const known = this.#known(name, handle);
+    const isWhole = known === undefined || parts === PARTS;
+    const read = await slices.run(
+      readNamespace(name, handle, isWhole ? PARTS : parts, isWhole ? undefined : known.actual),
+    );
+    const isSame = isDeepStrictEqual(read, known?.actual);
+    // The same object stands for the same: who remembers what was told from it need not tell it again.
+    this.#readings.set(name, this.#after(known, parts, { handle, actual: isSame && known ? known.actual : read }));
+    await slices.pause();
+    return !isSame;
+  }
+
+  /** To read thousands of entries takes long: while changes of them are heard, they are read once in a round. */
+  #partsInTurn(name: string, known: Reading | undefined): readonly Part[] {
+    const heard = this.hearing.take(name);
+    if (!this.hearing.listens || !known || known.doubtful.size > 0 || heard.includes('tunnels')) return PARTS;
+    const isDue = this.#clock.now() - known.tunnelsAt >= ROUND;
+    return !isDue && remotesIn(known.actual) >= MANY_REMOTES ? WITHOUT_TUNNELS : PARTS;
+  }
+
+  #after(known: Reading | undefined, parts: readonly Part[], read: Pick<Reading, 'handle' | 'actual'>): Reading {
+    const doubtful = new Set([...(known?.doubtful ?? [])].filter((part) => !parts.includes(part)));
+    const tunnelsAt = known && !parts.includes('tunnels') ? known.tunnelsAt : this.#clock.now();
+    return { ...read, doubtful, tunnelsAt };
+  }
+
+  #isSet(name: string, address: string): boolean {
+    const actual = this.#readings.get(name)?.actual;
+    if (!actual) return false;
+    return (
+      actual.neighbours.some((neighbour) => neighbour.permanent && neighbour.address === address) ||
+      [...actual.tunnels.values()].some(({ neighbours }) => neighbours.has(address))
+    );
   }
 
   #isDoubtful(name: string): boolean {
@@ -139,9 +202,10 @@ export class Memory {
     return isOccupied;
   }
 
-  #keep(name: string, reading: Reading): void {
+  #moveToEnd(name: string): void {
+    const reading = this.#readings.get(name);
     this.#readings.delete(name);
-    this.#readings.set(name, reading);
+    if (reading) this.#readings.set(name, reading);
   }
 
   #known(name: string, handle: NamespaceHandle): Reading | undefined {
@@ -156,8 +220,9 @@ export class Memory {
     slices: Slices,
   ): Promise<ActualNamespace> {
     if (known?.doubtful.size === 0) return known.actual;
-    const actual = await slices.run(readNamespace(name, handle, known?.doubtful ?? PARTS, known?.actual));
-    this.#readings.set(name, { handle, actual, doubtful: new Set() });
+    const parts = known ? [...known.doubtful] : PARTS;
+    const actual = await slices.run(readNamespace(name, handle, parts, known?.actual));
+    this.#readings.set(name, this.#after(known, parts, { handle, actual }));
     return actual;
   }
 
@@ -166,6 +231,11 @@ export class Memory {
     for (const name of [...this.#readings.keys()]) if (!names.has(name)) this.#readings.delete(name);
   }
 }
+
+const WITHOUT_TUNNELS = PARTS.filter((part) => part !== 'tunnels');
+
+const remotesIn = ({ tunnels }: ActualNamespace): number =>
+  [...tunnels.values()].reduce((sum, tunnel) => sum + (shownBy(tunnel)?.length ?? tunnel.neighbours.size), 0);
 
 /**
  * Entries of a tunnel after some were added or removed: of one that has thousands, all would take long to be read again.

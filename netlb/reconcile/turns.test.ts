@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
-import { LEAST_TURN, ROUND, turnOf } from './turns.js';
+import { heardTurn, LEAST_TURN, MOST_HEARD, ROUND, turnOf } from './turns.js';
 
 const INTERVAL = 3000;
 const never = () => false;
@@ -40,4 +40,9 @@ test('turns - what the kernel shows to be changed does not wait', () => {
   const turn = turnOf([NODE_NAMESPACE, ...named(500)], (name) => name === 'task499', INTERVAL);
   expect(turn).toContain('task499');
   expect(turn).not.toContain('task498');
+});
+
+test('of many in which something was heard the first are read, the others next time', () => {
+  const names = Array.from({ length: MOST_HEARD + 1 }, (_, i) => `t${i}`);
+  expect(heardTurn(names)).toEqual(names.slice(0, MOST_HEARD));
 });

@@ -4,6 +4,8 @@ import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 export const LEAST_TURN = 20;
 /** Milliseconds in which each namespace has its turn. */
 export const ROUND = 30_000;
+/** Namespaces in which something was heard to change that one look reads, if only what may have changed of them. */
+export const MOST_HEARD = 200;
 /** Those through which the traffic of all others goes. */
 const ALWAYS: readonly string[] = [NODE_NAMESPACE, INGRESS_NAMESPACE];
 
@@ -19,3 +21,6 @@ export function turnOf(names: readonly string[], isChanged: (name: string) => bo
   const waiting = others.filter((name, place) => place < size || isChanged(name));
   return [...ALWAYS.filter((name) => names.includes(name)), ...waiting];
 }
+
+/** Of those in which something was heard to change, which a look reads: a storm of changes waits for the next ones. */
+export const heardTurn = (waiting: readonly string[]): readonly string[] => waiting.slice(0, MOST_HEARD);
