@@ -36,6 +36,7 @@ function virtualSets(services: readonly VirtualService[], family: Family): NftSe
       name: VIRTUAL_FLOWS_SET,
       key: virtualFlowsType(family),
       keep: 'journal',
+      counted: true,
       elements: services.flatMap(({ address, backends }) =>
         backends.map((backend) => `${address} . ${backend.address}`),
       ),
@@ -60,6 +61,8 @@ function virtualChains(services: readonly VirtualService[], family: Family): Cha
       name: 'virtual_refuse',
       base: { type: 'filter', hook: 'output', priority: priorities.filter, policy: 'accept' },
       rules: [
+        // The first packets of connections are counted by the ways that they take: one that none has taken needs no cutting.
+        `ct direction original ct status & confirmed == 0 ct original ${header} daddr . ${header} daddr @${VIRTUAL_FLOWS_SET}`,
         `${header} daddr @virtual_addresses meta l4proto 6 reject with tcp reset`,
         `${header} daddr @virtual_addresses reject with ${icmpName[family]} port-unreachable`,
       ],

@@ -29,3 +29,5 @@ export const CTA_FILTER_ORIG_FLAGS = 1;
 export const CTA_FILTER_IP_SRC = 1;
 export const CTA_FILTER_REPLY_FLAGS = 2;
 export const CTA_FILTER_IP_DST = 2;
+export const CTA_FILTER_PROTO_NUM = 8;
+export const CTA_FILTER_DST_PORT = 32;

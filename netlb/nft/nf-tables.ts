@@ -92,7 +92,16 @@ export const headers = { ll: 0, network: 1, transport: 2 } as const;
 export type Header = keyof typeof headers;
 
 export const metaKeys = { protocol: 1, mark: 3, iifname: 6, oifname: 7, iiftype: 8, l4proto: 16, ipsec: 25 } as const;
-export const ctKeys = { state: 0, direction: 1, status: 2, mark: 3, protoDst: 12, zone: 17 } as const;
+export const ctKeys = {
+  state: 0,
+  direction: 1,
+  status: 2,
+  mark: 3,
+  protoDst: 12,
+  zone: 17,
+  dstIp: 20,
+  dstIp6: 22,
+} as const;
 export const directions = { original: 0, reply: 1 } as const;
 export const NFT_RT_XFRM = 4;
 export const NFT_FIB_RESULT_ADDRTYPE = 3;

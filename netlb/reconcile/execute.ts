@@ -129,9 +129,9 @@ async function perform(operation: Operation, handles: NamespaceHandles, slices: 
 const MAX_QUESTIONS = 200;
 
 /**
- * Cuts connections, then takes them out of their journal. To read the tracked connections of a namespace
- * takes the kernel a walk through the table of all namespaces, ten milliseconds where that has a quarter of a million
- * buckets: not when there are none, nor for ways that nobody has taken.
+ * Cuts connections, then takes them out of their journal: all that go in one pass at once. To find the tracked
+ * connections of a namespace takes the kernel a walk through the table of all namespaces: not when there are none, nor
+ * for ways that nobody has taken.
  */
 async function forgetFlows(
   { namespace, nft, tables }: NamespaceHandle,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { deleteFlows, listFlows } from '../../netlb/kernel/conntrack.js';
+import { deleteFlows, type FlowFilter, listFlows } from '../../netlb/kernel/conntrack.js';
 import type { NetNamespace } from '../../netlb/kernel/namespace.js';
 import { inside, Scratch } from './kernel-scratch.js';
 
@@ -45,7 +45,21 @@ const shown = (namespace: NetNamespace) =>
     .split('\n')
     .filter((line) => line !== '');
 
-test('deleteFlows - by backend, destination, port and protocol', () => {
+/** Of no connection, and so many that all connections are read instead of being deleted by filter. */
+const nobodys = Array.from({ length: 20 }, (_, i): FlowFilter => ({ replySource: `198.51.100.${1 + i}` }));
+const ways = [
+  ['by filter, where the kernel can', []],
+  ['by reading all', nobodys],
+] as const;
+
+/** How many connections are gone. */
+function deleted(namespace: NetNamespace, ...filters: readonly FlowFilter[]): number {
+  const before = listFlows(namespace, {}).length;
+  deleteFlows(namespace, ...filters);
+  return before - listFlows(namespace, {}).length;
+}
+
+test.each(ways)('deleteFlows - by backend, destination, port and protocol, %s', (_, more) => {
   const namespace = scratch.namespace('c');
   const home = scratch.namespace('other');
   for (const where of [namespace, home]) {
@@ -70,7 +84,7 @@ test('deleteFlows - by backend, destination, port and protocol', () => {
       zone: 0,
     },
   ]);
-  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(2);
+  expect(deleted(namespace, { replySource: '10.0.0.1' }, ...more)).toBe(2);
   expect(
     shown(namespace)
       .map((line) => /^(\w+).*src=(10\S+)/.exec(line)?.slice(1))
@@ -79,15 +93,22 @@ test('deleteFlows - by backend, destination, port and protocol', () => {
     ['tcp', '10.0.0.2'],
     ['udp', '10.0.0.2'],
   ]);
-  expect(deleteFlows(namespace, { originalDestination: '203.0.113.1', protocol: 'udp' })).toBe(1);
-  expect(deleteFlows(namespace, { originalDestination: '203.0.113.2' })).toBe(0);
-  expect(deleteFlows(namespace, { originalDestination: '203.0.113.1', originalDestinationPort: 80 })).toBe(0);
-  expect(deleteFlows(namespace, { protocol: 'tcp', originalDestinationPort: 81 })).toBe(1);
+  expect(deleted(namespace, { originalDestination: '203.0.113.1', protocol: 'udp' }, ...more)).toBe(1);
+  expect(deleted(namespace, { originalDestination: '203.0.113.2' }, ...more)).toBe(0);
+  expect(deleted(namespace, { originalDestination: '203.0.113.1', originalDestinationPort: 80 }, ...more)).toBe(0);
+  expect(deleted(namespace, { protocol: 'tcp', originalDestinationPort: 81 }, ...more)).toBe(1);
+  track(namespace, 'tcp', 80, '10.0.0.1');
+  track(namespace, 'tcp', 80, '10.0.0.2', '--zone', '7');
+  const way = { protocol: 'tcp', originalDestinationPort: 80 } as const;
+  expect(deleted(namespace, { ...way, replySource: '10.0.0.3' }, ...more)).toBe(0);
+  expect(deleted(namespace, { ...way, originalDestinationPort: 81, replySource: '10.0.0.1' }, ...more)).toBe(0);
+  expect(deleted(namespace, { ...way, protocol: 'udp', replySource: '10.0.0.1' }, ...more)).toBe(0);
+  expect(deleted(namespace, { ...way, replySource: '10.0.0.1' }, { ...way, replySource: '10.0.0.2' }, ...more)).toBe(2);
   expect(shown(namespace)).toEqual([]);
   expect(shown(home)).toHaveLength(4);
 });
 
-test('deleteFlows - in a conntrack zone, and IPv6', () => {
+test.each(ways)('deleteFlows - in a conntrack zone, and IPv6, %s', (_, more) => {
   const namespace = scratch.namespace('z');
   track(namespace, 'tcp', 80, '10.0.0.1', '--zone', '7');
   track(namespace, 'tcp', 80, '10.0.0.1', '--orig-zone', '9');
@@ -110,18 +131,18 @@ test('deleteFlows - in a conntrack zone, and IPv6', () => {
     '-t',
     '600',
   );
-  expect(deleteFlows(namespace, { replySource: 'fd00:1::1' })).toBe(1);
+  expect(deleted(namespace, { replySource: 'fd00:1::1' }, ...more)).toBe(1);
   expect(inside(namespace, 'conntrack', '-L', '-f', 'ipv6').trim()).toBe('');
   expect(
     listFlows(namespace, {})
       .map(({ zone }) => zone)
       .sort(),
   ).toEqual([0, 7]);
-  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(2);
+  expect(deleted(namespace, { replySource: '10.0.0.1' }, ...more)).toBe(2);
   expect(shown(namespace)).toEqual([]);
 });
 
-test('deleteFlows - thousands', () => {
+test.each(ways)('deleteFlows - thousands, %s', (_, more) => {
   const namespace = scratch.namespace('m');
   const count = 600;
   const script = Array.from(
@@ -129,7 +150,7 @@ test('deleteFlows - thousands', () => {
     (_, i) => `-I -p udp -s 192.0.2.9 -d 203.0.113.1 --sport ${i + 1} --dport 53 -t 600 -g 10.0.0.1`,
   );
   inside(namespace, 'sh', '-c', script.map((line) => `conntrack ${line} >/dev/null 2>&1`).join('\n'));
-  expect(deleteFlows(namespace, { replySource: '10.0.0.1' })).toBe(count);
+  expect(deleted(namespace, { replySource: '10.0.0.1' }, ...more)).toBe(count);
   expect(shown(namespace)).toEqual([]);
   expect(() => deleteFlows(namespace, {})).toThrow('a filter is needed');
 });

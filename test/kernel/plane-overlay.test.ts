@@ -75,6 +75,16 @@ test.each(['tcp', 'udp'] as const)(
   },
 );
 
+test('virtual address - connections are counted by the ways that they take', () => {
+  const counts = (name: string) => {
+    const set = machines.inside(sandbox(name), 'nft', 'list', 'set', 'ip', 'tsswarm', 'virtual_flows');
+    return [...set.matchAll(/counter packets (\d+)/g)].map(([, packets]) => Number(packets));
+  };
+  // a1 has asked each of the three, by TCP and by UDP; a2 none.
+  expect(counts('a1').map((packets) => packets >= 4)).toEqual([true, true, true]);
+  expect(counts('a2')).toEqual([0, 0, 0]);
+});
+
 test('virtual address - answers echo requests', () => {
   for (let i = 0; i < 3; i++) machines.inside(sandbox('a1'), 'busybox', 'ping', '-c1', '-W1', VIP);
 });

@@ -147,7 +147,11 @@ const single: Readonly<Record<string, Field>> = {
   iifname: meta(metaKeys.iifname, interfaceName),
   oifname: meta(metaKeys.oifname, interfaceName),
 };
-const originalPort = ofOriginal(ctKeys.protoDst, setTypes.inet_service);
+const originals: Readonly<Record<string, Field>> = {
+  'proto-dst': ofOriginal(ctKeys.protoDst, setTypes.inet_service),
+  'ip daddr': ofOriginal(ctKeys.dstIp, setTypes.ipv4_addr),
+  'ip6 daddr': ofOriginal(ctKeys.dstIp6, setTypes.ipv6_addr),
+};
 const destinationType: Field = { type: addressKind, need: {}, load: loadDestinationType };
 
 const RAW = /^@(ll|th),(\d+),(\d+)$/;
@@ -175,8 +179,10 @@ export function takeField(words: Words): Field {
     return destinationType;
   }
   if (first === 'ct' && words.accept('original')) {
-    words.expect('proto-dst');
-    return originalPort;
+    const name = words.take('what of its original direction');
+    const original = originals[words.accept('daddr') ? `${name} daddr` : name];
+    if (!original) throw new NftSyntaxError(`of the original direction rules of ours do not look at "${name}"`);
+    return original;
   }
   const second = words.take(`what of ${first}`);
   const field: Field | undefined = (fields as Readonly<Record<string, Field>>)[`${first} ${second}`];
