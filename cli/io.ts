@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { constants } from 'node:os';
 import { type Clock, systemClock } from '../lib/clock.js';
 
 /** The terminal that a person types into. */
@@ -27,7 +26,7 @@ export interface Io {
   interrupted(): AbortSignal;
   /** Catches these signals of the process until the returned function is called. */
   onSignals(names: readonly NodeJS.Signals[], handler: (name: NodeJS.Signals) => void): () => void;
-  /** Ends the process at once, as a signal that was caught would have; the terminal is put in order. */
+  /** Ends the process at once, as a signal that was caught would have. Its caller has put the terminal in order. */
   dieOf(name: NodeJS.Signals): void;
 }
 
@@ -58,8 +57,11 @@ export function processIo(): Io {
         for (const name of names) process.off(name, handler);
       };
     },
-    // Leaving by exit, Node gives the terminal back as it was.
-    dieOf: (name) => process.exit(128 + constants.signals[name]),
+    dieOf(name) {
+      // By the signal itself: at its exit Node puts terminals back, and crashes when one has been closed.
+      process.removeAllListeners(name);
+      process.kill(process.pid, name);
+    },
   };
 }
 

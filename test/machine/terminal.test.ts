@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
 import { until } from '../../demo/steps.js';
+import { hangUp } from './hang-up.js';
 import { IMAGE, useMachine } from './machine.js';
 import { processOf } from './process-of.js';
 import { Terminal } from './terminal.js';
@@ -49,6 +50,12 @@ test.each(['SIGTERM', 'SIGHUP'] as const)('%s - puts the terminal back first', a
   await shell.kill(signal);
   expect(await shell.exit()).toBe(128 + constants.signals[signal]);
   expect(shell.out).toMatch(/^opost .*^isig icanon iexten echo /ms);
+});
+
+test('a terminal that is closed - ends the command as any other, by SIGHUP', async () => {
+  const shellRuns = async () => (await machine.outcome('exec', 'left', 'true')).code === 0 || undefined;
+  const typed = ['run', '-it', '--name', 'left', IMAGE, 'sh'];
+  expect(await hangUp(machine.env, typed, async () => void (await until('it runs', 20, shellRuns)))).toBe('SIGHUP');
 });
 
 test('exec -it - a terminal of its own, and the exit code', async () => {
