@@ -141,6 +141,32 @@ test('failures - counted as they happen', async () => {
   expect(ids.map((id) => get(id)?.nodeId)).not.toContain(bad?.id);
 });
 
+test('restart - a new leader waits for the nodes it has not heard of, and not for long', async () => {
+  const { store, settle, away, clock, nodes, setNode } = await swarm('node1', 'node2', 'node3', 'node4');
+  const nodeOf = (ids: readonly string[]) => ids.map((id) => store.view().get('task', id)?.nodeId).sort();
+  const [first, second, third] = nodes.map(({ id }) => id).sort();
+  let ids: readonly string[] = [];
+  await away(async () => {
+    await store.update((draft) => {
+      for (const { id } of nodes) {
+        const node = draft.get('node', id);
+        if (node) draft.update('node', { ...node, status: { ...node.status, state: NodeState.UNKNOWN } });
+      }
+    });
+    ids = await addPending(store, testService('web', 3), 3);
+  });
+  await setNode(first ?? '', NodeState.READY);
+  await clock.advance(300);
+  await settle();
+  expect(nodeOf(ids)).toEqual(['', '', '']);
+  await setNode(second ?? '', NodeState.READY);
+  await setNode(third ?? '', NodeState.READY);
+  // The fourth one has died with the former leader.
+  await clock.advance(700);
+  await settle();
+  expect(nodeOf(ids)).toEqual([first, second, third]);
+});
+
 test('restart - knows what nodes have from the store', async () => {
   const { store, settle, restart, get } = await swarm('node1');
   await addPending(store, testService('big', 1, { task: memory(3 * 2 ** 30) }), 1);

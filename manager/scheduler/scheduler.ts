@@ -1,5 +1,5 @@
 import { SwarmError } from '../../lib/errors.js';
-import { type Node, type Service, type Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { type Node, NodeState, type Service, type Task, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js';
 import { isWanted, waitsForOthers } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type WriteView } from '../store/store.js';
@@ -10,6 +10,11 @@ import { place } from './placement.js';
 
 /** Tasks that could not be placed are tried again at most this often, however fast nodes change; ms. */
 const RETRY_INTERVAL = 50;
+/**
+ * So long after its start a scheduler decides nothing while there are nodes that nobody knows of whether they are there:
+ * a new leader hears of them one after the other, and the first one would get all that is to be placed; ms.
+ */
+const GATHERING = 1_000;
 
 /** PENDING tasks of one service at one version of its spec. */
 type Group = Map<string, Task>;
@@ -39,6 +44,8 @@ export class Scheduler implements Reaction {
   #retryAt = 0;
   #retryDue = false;
   #cancelRetry: () => void = () => {};
+  #gatheringUntil = 0;
+  #cancelGathering: () => void = () => {};
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -48,9 +55,14 @@ export class Scheduler implements Reaction {
   async run(signal: AbortSignal): Promise<void> {
     await this.#loop.run(signal, this);
     this.#cancelRetry();
+    this.#cancelGathering();
   }
 
   start(view: ReadView): void {
+    const { clock } = this.#options;
+    this.#gatheringUntil = clock.now() + GATHERING;
+    this.#cancelGathering();
+    this.#cancelGathering = clock.after(GATHERING, () => this.#loop.wake());
     this.#nodes = readNodes(view);
     this.#groups = new Map();
     this.#fresh = new Set();
@@ -69,6 +81,7 @@ export class Scheduler implements Reaction {
   }
 
   async act(): Promise<void> {
+    if (this.#isGathering()) return;
     const keys = new Set(this.#fresh);
     this.#fresh.clear();
     if (this.#mayRetry()) for (const key of this.#stuck) keys.add(key);
@@ -128,6 +141,12 @@ export class Scheduler implements Reaction {
     this.#groups.delete(key);
     this.#fresh.delete(key);
     this.#stuck.delete(key);
+  }
+
+  #isGathering(): boolean {
+    if (this.#options.clock.now() >= this.#gatheringUntil) return false;
+    for (const { node } of this.#nodes.values()) if (node.status.state === NodeState.UNKNOWN) return true;
+    return false;
   }
 
   /** Something has become free: at once, and then not again for a while. */
