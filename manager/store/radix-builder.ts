@@ -56,8 +56,9 @@ function leaf<V>(prefix: string, value: V): MutableNode<V> {
 
 /** What is below the first `length` characters of the node's prefix becomes its only child. */
 function split<V>(node: MutableNode<V>, length: number): void {
-  const lower: MutableNode<V> = { ...node, prefix: node.prefix.slice(length) };
-  node.prefix = node.prefix.slice(0, length);
+  const { prefix, value, labels, children } = node;
+  const lower: MutableNode<V> = { prefix: prefix.slice(length), value, labels, children };
+  node.prefix = prefix.slice(0, length);
   node.value = undefined;
   node.labels = lower.prefix.charAt(0);
   node.children = [lower];

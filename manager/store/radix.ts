@@ -39,7 +39,7 @@ export class RadixTree<V extends object> {
   set(key: string, value: V): RadixTree<V> {
     if (!this.#root) return new RadixTree<V>(leaf(key, value), 1);
     const grown = this.get(key) === undefined ? 1 : 0;
-    return new RadixTree(insert(this.#root, key, value), this.size + grown);
+    return new RadixTree(insert(this.#root, key, 0, value), this.size + grown);
   }
 
   delete(key: string): RadixTree<V> {
@@ -88,8 +88,13 @@ export interface Node<V> {
 /** Of all leaves, which are most of the nodes. */
 export const NO_CHILDREN: readonly never[] = Object.freeze([]);
 
+/** A spread that overrides fields costs several times as much, and most of a write's work in the store is here. */
+function nodeOf<V>(prefix: string, value: V | undefined, labels: string, children: readonly Node<V>[]): Node<V> {
+  return { prefix, value, labels, children };
+}
+
 function leaf<V>(prefix: string, value: V): Node<V> {
-  return { prefix, value, labels: '', children: NO_CHILDREN };
+  return nodeOf(prefix, value, '', NO_CHILDREN);
 }
 
 function childOf<V>(node: Node<V>, label: string): Node<V> | undefined {
@@ -97,62 +102,70 @@ function childOf<V>(node: Node<V>, label: string): Node<V> | undefined {
   return index < 0 ? undefined : node.children[index];
 }
 
-export function commonLength(a: string, b: string): number {
-  const end = Math.min(a.length, b.length);
+/** Characters that `b` from `from` on has in common with the beginning of `a`. */
+export function commonLength(a: string, b: string, from = 0): number {
+  const end = Math.min(a.length, b.length - from);
   let length = 0;
-  while (length < end && a.charCodeAt(length) === b.charCodeAt(length)) length++;
+  while (length < end && a.charCodeAt(length) === b.charCodeAt(from + length)) length++;
   return length;
 }
 
-function insert<V>(node: Node<V>, key: string, value: V): Node<V> {
-  const common = commonLength(node.prefix, key);
-  if (common < node.prefix.length) {
-    const lower = { ...node, prefix: node.prefix.slice(common) };
-    const upper = { prefix: key.slice(0, common), labels: lower.prefix.charAt(0), children: [lower] };
-    if (common === key.length) return { ...upper, value };
-    return withChild({ ...upper, value: undefined }, leaf(key.slice(common), value));
+/** @param at where in the key the node's prefix begins */
+function insert<V>(node: Node<V>, key: string, at: number, value: V): Node<V> {
+  const { prefix, labels, children } = node;
+  const common = commonLength(prefix, key, at);
+  const next = at + common;
+  if (common < prefix.length) {
+    const lower = nodeOf(prefix.slice(common), node.value, labels, children);
+    const below = nodeOf<V>(prefix.slice(0, common), undefined, lower.prefix.charAt(0), [lower]);
+    if (next === key.length) return nodeOf(below.prefix, value, below.labels, below.children);
+    return withNewChild(below, leaf(key.slice(next), value));
   }
-  if (common === key.length) return { ...node, value };
-  const child = childOf(node, key.charAt(common));
-  const rest = key.slice(common);
-  return withChild(node, child ? insert(child, rest, value) : leaf(rest, value));
+  if (next === key.length) return nodeOf(prefix, value, labels, children);
+  const index = labels.indexOf(key.charAt(next));
+  const child = children[index];
+  return child
+    ? withChild(node, index, insert(child, key, next, value))
+    : withNewChild(node, leaf(key.slice(next), value));
 }
 
-/** Puts a child in, in the place of the one with the same label if there is one. */
-function withChild<V>(node: Node<V>, child: Node<V>): Node<V> {
+/** Puts a child in the place of the one with the same label. */
+function withChild<V>({ prefix, value, labels, children }: Node<V>, index: number, child: Node<V>): Node<V> {
+  const copy = children.slice();
+  copy[index] = child;
+  return nodeOf(prefix, value, labels, copy);
+}
+
+function withNewChild<V>({ prefix, value, labels, children }: Node<V>, child: Node<V>): Node<V> {
   const label = child.prefix.charAt(0);
-  const index = node.labels.indexOf(label);
-  if (index >= 0) return { ...node, children: node.children.with(index, child) };
   let at = 0;
-  while (at < node.labels.length && node.labels.charAt(at) < label) at++;
-  return {
-    ...node,
-    labels: node.labels.slice(0, at) + label + node.labels.slice(at),
-    children: node.children.toSpliced(at, 0, child),
-  };
+  while (at < labels.length && labels.charAt(at) < label) at++;
+  const copy = children.slice();
+  copy.splice(at, 0, child);
+  return nodeOf(prefix, value, labels.slice(0, at) + label + labels.slice(at), copy);
 }
 
 /** @returns the same node when the key is not below it, undefined when nothing is left of it */
 function remove<V>(node: Node<V>, key: string): Node<V> | undefined {
   if (!key.startsWith(node.prefix)) return node;
-  if (key.length === node.prefix.length) return node.value ? compact({ ...node, value: undefined }) : node;
+  if (key.length === node.prefix.length)
+    return node.value ? compact(nodeOf<V>(node.prefix, undefined, node.labels, node.children)) : node;
   const rest = key.slice(node.prefix.length);
   const index = node.labels.indexOf(rest.charAt(0));
   const child = node.children[index];
   if (!child) return node;
   const left = remove(child, rest);
   if (left === child) return node;
-  if (left) return { ...node, children: node.children.with(index, left) };
-  return compact({
-    ...node,
-    labels: node.labels.slice(0, index) + node.labels.slice(index + 1),
-    children: node.children.toSpliced(index, 1),
-  });
+  if (left) return withChild(node, index, left);
+  const children = node.children.slice();
+  children.splice(index, 1);
+  const labels = node.labels.slice(0, index) + node.labels.slice(index + 1);
+  return compact(nodeOf(node.prefix, node.value, labels, children));
 }
 
 /** Restores the invariant of a node that has lost its value or a child. */
 function compact<V>(node: Node<V>): Node<V> | undefined {
   if (node.value || node.children.length > 1) return node;
   const only = node.children[0];
-  return only && { ...only, prefix: node.prefix + only.prefix };
+  return only && nodeOf(node.prefix + only.prefix, only.value, only.labels, only.children);
 }

@@ -80,52 +80,52 @@ function reindex<K extends Kind>(
   old: ObjectTypes[K] | undefined,
   now: ObjectTypes[K] | undefined,
 ): Tables {
-  const keysOf = (of: (object: ObjectTypes[K]) => readonly string[]) => ({
-    old: old ? of(old) : [],
-    now: now ? of(now) : [],
-  });
-  const change = <V extends object>(tree: RadixTree<V>, keys: { old: readonly string[]; now: readonly string[] }) =>
-    move(tree, keys.old, keys.now, id, now as unknown as V | undefined);
-  const next = {
-    ...tables,
-    objects: { ...tables.objects, [kind]: now ? tables.objects[kind].set(id, now) : tables.objects[kind].delete(id) },
-    names: {
-      ...tables.names,
-      [kind]: change(
-        tables.names[kind],
-        keysOf((o) => [nameOf(kind, o)].filter((n) => n !== undefined)),
-      ),
-    },
-  };
+  const objects = tables.objects[kind];
+  const next: Mutable<Tables> = { ...tables };
+  next.objects = withTree(tables.objects, kind, now ? objects.set(id, now) : objects.delete(id));
+  const names = move(tables.names[kind], (object) => namesOf(kind, object), id, old, now);
+  if (names !== tables.names[kind]) next.names = withTree(tables.names, kind, names);
   if (kind === 'task') {
-    const of = (f: (task: Task) => readonly string[]) => keysOf((o) => f(o as Task));
-    return {
-      ...next,
-      tasks: {
-        service: change(tables.tasks.service, of(TASK_KEYS.service)),
-        node: change(tables.tasks.node, of(TASK_KEYS.node)),
-        network: change(tables.tasks.network, of(TASK_KEYS.network)),
-      },
+    const { service, node, network } = tables.tasks;
+    const [before, after] = [old as Task | undefined, now as Task | undefined];
+    next.tasks = {
+      service: move(service, TASK_KEYS.service, id, before, after),
+      node: move(node, TASK_KEYS.node, id, before, after),
+      network: move(network, TASK_KEYS.network, id, before, after),
     };
   }
   if (kind === 'service') {
-    const keys = keysOf((o) => networksOfService(o as Service));
-    return { ...next, networkServices: change(tables.networkServices, keys) };
+    const [before, after] = [old as Service | undefined, now as Service | undefined];
+    next.networkServices = move(tables.networkServices, networksOfService, id, before, after);
   }
   return next;
+}
+
+type Mutable<T> = { -readonly [F in keyof T]: T[F] };
+
+/** A copy that is then written to: a spread with a computed key costs several times as much. */
+function withTree<K extends Kind>(
+  trees: Tables['objects'],
+  kind: K,
+  tree: RadixTree<ObjectTypes[K]>,
+): Tables['objects'] {
+  const copy: Mutable<Record<Kind, RadixTree<never>>> = { ...(trees as Record<Kind, RadixTree<never>>) };
+  copy[kind] = tree as RadixTree<never>;
+  return copy as Tables['objects'];
 }
 
 /** Takes an object out of the index under its old keys and puts it in under the new ones. */
 function move<V extends object>(
   tree: RadixTree<V>,
-  old: readonly string[],
-  now: readonly string[],
+  keysOf: (object: V) => readonly string[],
   id: string,
-  value: V | undefined,
+  old: V | undefined,
+  now: V | undefined,
 ): RadixTree<V> {
+  const keys = now ? keysOf(now) : [];
   let next = tree;
-  for (const key of old) if (!now.includes(key)) next = next.delete(indexKey(key) + id);
-  if (value) for (const key of now) next = next.set(indexKey(key) + id, value);
+  if (old) for (const key of keysOf(old)) if (!keys.includes(key)) next = next.delete(indexKey(key) + id);
+  if (now) for (const key of keys) next = next.set(indexKey(key) + id, now);
   return next;
 }
 
