@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Deferred, deferred } from '../../lib/async.js';
 import { systemClock } from '../../lib/clock.js';
@@ -47,6 +48,8 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     known: [] as (readonly string[])[],
     removed: 0,
     twins: [] as unknown[],
+    /** How many twins had been told whenever the clock was asked to wait. */
+    waits: [] as number[],
     problems: [] as NodeProblem[],
     served: [] as string[],
     applyAtOnce: true,
@@ -58,7 +61,13 @@ function start(managers: readonly string[] = [dispatcher.address]) {
   const agent = new Agent({
     managers,
     credential: { nodeId: 'node', secret: new Uint8Array(32) },
-    clock: systemClock,
+    clock: {
+      ...systemClock,
+      sleep: (ms, signal) => {
+        world.waits.push(world.twins.length);
+        return systemClock.sleep(ms, signal);
+      },
+    },
     log: silentLogger,
     onManagers: (addresses) => world.known.push(addresses),
     onRemoved: () => world.removed++,
@@ -188,8 +197,9 @@ describe('agent', () => {
     dispatcher.failures.set('session', alreadyExists('node runs already'));
     const { world, agent } = start();
     await until('told', () => world.twins.length === 1);
-    // Longer than it takes to try anew.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await turn();
+    // It would try anew after a while, if it waited for one.
+    expect(world.waits).not.toContain(1);
     expect(dispatcher.opened.map(({ instance }) => instance)).toEqual(['this process']);
     expect(agent.connected).toBe(false);
     expect(world.removed).toBe(0);

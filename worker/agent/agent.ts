@@ -67,9 +67,10 @@ export class Agent {
 
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && !this.#isTwin) {
+    while (!signal.aborted) {
       const address = this.#managers.first;
       if (address !== undefined) await this.#hold(address, signal);
+      if (this.#isTwin) break;
       await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
     }
     await untilAborted(signal);
