@@ -8,5 +8,5 @@ declare module 'vitest' {
   }
 }
 
-/** A program of this folder as plain JavaScript: the file to run. */
-export const program = (name: string): string => join(inject('programs'), 'test/kernel', `${name}.js`);
+/** A program of these tests as plain JavaScript: the file to run. */
+export const program = (name: string): string => join(inject('programs'), `${name}.js`);

@@ -99,7 +99,7 @@ class Guest implements PoolWorker {
 
   #run(ground: Ground): Program {
     const { project, env, execArgv } = this.#options;
-    const guest = `${project.getProvidedContext().programs}/test/vm/guest.js`;
+    const guest = `${project.getProvidedContext().programs}/guest.js`;
     const command = [process.execPath, ...execArgv, guest] as const;
     if (ground.kind !== 'machine') return runHere({ command, cwd: root, env });
     return runInMachine(ground.folder, { command, cwd: root, env: { ...env, TSSWARM_TEST_PACE: PACE } });
