@@ -4,7 +4,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const LONG = [
   'manager/raft/sim/mutations.test.ts',
   'manager/raft/explore/explore.test.ts',
+  'manager/orchestrator/life.property.test.ts',
   'manager/raft/member/raft-member.test.ts',
+  'test/linearizability/random.test.ts',
+  'manager/allocator/churn.test.ts',
+  'test/kernel/plane-kill.test.ts',
   'test/e2e/faults.test.ts',
   'test/e2e/managers-faults.test.ts',
   'test/e2e/no-lost-request.test.ts',
