@@ -53,7 +53,7 @@ const RETRY = 5_000;
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */
 const JITTER = 0.1;
 /** What an agent has, in milliseconds, to open its session again when another process says to be its node. */
-const CHALLENGE_PATIENCE = 2_000;
+export const CHALLENGE_PATIENCE = 2_000;
 
 /**
  * Serves the agents: keeps their sessions, tells them what to run and what the data plane needs, and
