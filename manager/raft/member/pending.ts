@@ -16,7 +16,7 @@ interface Waiting {
 export class PendingProposals {
   readonly #clock: Clock;
   readonly #waiting = new Map<Index, Waiting>();
-  #cancelTimer: (() => void) | undefined;
+  readonly #timers = new Set<() => void>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -40,28 +40,32 @@ export class PendingProposals {
 
   /** What was applied up to this index cannot be told any more. */
   replacedBy(index: Index): void {
-    for (const [at, { done }] of this.#waiting) {
-      if (at > index) continue;
-      this.#waiting.delete(at);
-      done.reject(unknown());
-    }
+    for (const [at, waiting] of this.#waiting) if (at <= index) this.#giveUp(at, waiting);
   }
 
-  /** This manager leads no more. A new leader may commit what is pending, so its fate is waited for a while. */
+  /**
+   * This manager leads no more. A new leader may commit what is pending, so its fate is waited for a while. What is
+   * proposed later, by a manager that leads again, is no part of it.
+   */
   leadershipLost(): void {
     if (this.#waiting.size === 0) return;
-    this.#cancelTimer?.();
-    this.#cancelTimer = this.#clock.after(FATE_TIMEOUT, () => this.#fail(unknown()));
+    const open = new Map(this.#waiting);
+    const cancel = this.#clock.after(FATE_TIMEOUT, () => {
+      this.#timers.delete(cancel);
+      for (const [index, waiting] of open) if (this.#waiting.get(index) === waiting) this.#giveUp(index, waiting);
+    });
+    this.#timers.add(cancel);
   }
 
   stop(): void {
-    this.#fail(unknown());
+    for (const cancel of this.#timers) cancel();
+    this.#timers.clear();
+    for (const [index, waiting] of this.#waiting) this.#giveUp(index, waiting);
   }
 
-  #fail(error: SwarmError): void {
-    this.#cancelTimer?.();
-    for (const { done } of this.#waiting.values()) done.reject(error);
-    this.#waiting.clear();
+  #giveUp(index: Index, { done }: Waiting): void {
+    this.#waiting.delete(index);
+    done.reject(unknown());
   }
 }
 
