@@ -28,7 +28,12 @@ import { SharingDispatcherService } from './dispatcher/shared-change.js';
 import { type ManagerFigures, storeFigures } from './figures.js';
 import type { ManagerIdentity } from './identity.js';
 import { InspectionBroker } from './inspections/broker.js';
-import { leadersInspections, operatorsInspections, routedInspections } from './inspections/handlers.js';
+import {
+  leadersInspections,
+  managersInspections,
+  operatorsInspections,
+  routedInspections,
+} from './inspections/handlers.js';
 import { JobStarter } from './jobs/job-starter.js';
 import { authenticate } from './join/authenticate.js';
 import { joinHandlers } from './join/handlers.js';
@@ -46,6 +51,7 @@ import { Rebalancer } from './rebalancer/rebalancer.js';
 import { managersControl, routedControl } from './routing/control.js';
 import { routedJoin } from './routing/join.js';
 import { LeaderClient } from './routing/leader-client.js';
+import { managersOnly } from './routing/managers-only.js';
 import { RelayServer } from './routing/relay-server.js';
 import { Scheduler } from './scheduler/scheduler.js';
 import { keepOldSnapshots, snapshotPolicy } from './snapshot-policy.js';
@@ -276,17 +282,18 @@ export class Manager {
     server.add(TunnelsService, this.#rendezvous.handlers);
     server.add(RaftTransportService, this.#member.handlers);
     const member = this.#member;
-    const own = managersControl({
-      local: this.#local,
+    const isPeer = (context: CallContext) => member.isPeer(context);
+    const admit = managersOnly({
       source: member,
       barrier: () => member.barrier(),
-      isManager: (context) => member.isPeer(context),
+      isPeer,
+      authenticate: (context) => authenticate(this.#store, context),
     });
-    const control = loggedControl(own, 'manager', part(log, 'control'));
+    const control = loggedControl(managersControl(this.#local, admit), 'manager', part(log, 'control'));
     server.add(ControlService, control);
-    const relay = new RelayServer({ isManager: (context) => member.isPeer(context), log: part(log, 'relay') });
+    const relay = new RelayServer({ isManager: isPeer, log: part(log, 'relay') });
     relay.add(ControlService, control);
-    relay.add(InspectionsService, leadersInspections(this.#inspections, member));
+    relay.add(InspectionsService, managersInspections(leadersInspections(this.#inspections, member), admit));
     server.add(LeaderRelayService, relay.handlers);
   }
 

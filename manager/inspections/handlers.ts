@@ -3,6 +3,7 @@ import { InspectionsService } from '../../proto/gen/index.js';
 import type { Handlers } from '../../proto/rpc/server.js';
 import type { StandingSource } from '../leader-duties.js';
 import type { LeaderClient } from '../routing/leader-client.js';
+import type { Admission } from '../routing/managers-only.js';
 import type { InspectionBroker } from './broker.js';
 
 type Inspections = Handlers<typeof InspectionsService>;
@@ -13,6 +14,16 @@ export function leadersInspections(broker: InspectionBroker, source: StandingSou
     async inspectNode({ nodeId, question }, { signal }) {
       if (!source.standing().leading) throw unavailable('this manager does not lead the swarm');
       return { answer: await broker.ask(nodeId, question, signal) };
+    },
+  };
+}
+
+/** As the leader offers it to other managers. */
+export function managersInspections(local: Inspections, admit: Admission): Inspections {
+  return {
+    async inspectNode(request, context) {
+      await admit(context);
+      return local.inspectNode(request, context);
     },
   };
 }

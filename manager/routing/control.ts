@@ -1,10 +1,9 @@
-import { permissionDenied, unavailable } from '../../lib/errors.js';
 import { ControlService, type LogBatch, type LogsRequest } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import type { Method } from '../../proto/runtime.js';
 import { isRead } from '../control/logged.js';
-import type { StandingSource } from '../leader-duties.js';
 import type { LeaderClient } from './leader-client.js';
+import type { Admission } from './managers-only.js';
 
 type Control = Handlers<typeof ControlService>;
 type Unary = (request: unknown, context: CallContext) => Promise<unknown>;
@@ -67,29 +66,19 @@ async function* routedLogs(
   });
 }
 
-export interface ManagersControlOptions extends Pick<RoutedControlOptions, 'local' | 'barrier'> {
-  readonly source: StandingSource;
-  readonly isManager: (context: CallContext) => boolean;
-}
-
 /** Control as the leader offers it to other managers: for those alone, and never passed on again. */
-export function managersControl({ local, barrier, source, isManager }: ManagersControlOptions): Control {
-  const check = async (context: CallContext) => {
-    if (!isManager(context)) throw permissionDenied('only managers may ask this of another manager');
-    if (!source.standing().leading) throw unavailable('this manager does not lead the swarm');
-    await barrier();
-  };
+export function managersControl(local: Control, admit: Admission): Control {
   const handlers = local as unknown as Unaries;
   const entries = Object.entries(ControlService).map(([name, { responseStream }]) => {
     if (!responseStream) {
       const unary: Unary = async (request, context) => {
-        await check(context);
+        await admit(context);
         return call(handlers, name, request, context);
       };
       return [name, unary] as const;
     }
     const stream = async function* (request: unknown, context: CallContext) {
-      await check(context);
+      await admit(context);
       yield* call(handlers, name, request, context) as unknown as AsyncIterable<unknown>;
     };
     return [name, stream] as const;
