@@ -43,7 +43,7 @@ class Patience {
 
   /** Resolves when it is time for another try. @throws the error when there have been enough */
   async afterFailure(error: unknown, signal?: AbortSignal): Promise<void> {
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     this.#deadline ??= now + PATIENCE;
     if (now >= this.#deadline) throw error;
     await this.#clock.sleep(this.#backoff.next(), signal);

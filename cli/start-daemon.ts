@@ -32,11 +32,11 @@ export async function ensureDaemon(io: Io, asked: string | undefined): Promise<s
     throw permissionDenied('only root can start tsswarmd', { hint: 'Run this command as root, for example by sudo.' });
   const started = socket === socketIn(RUN_ROOT) && hasSystemdUnit() ? startUnit() : startProcess(path.dirname(socket));
   io.err(`Starting tsswarmd, the daemon of this machine. Commands talk to it from now on; its log: ${started.log}\n`);
-  const deadline = io.clock.now() + START_DEADLINE_MS;
+  const deadline = io.clock.monotonic() + START_DEADLINE_MS;
   while (!(await isListening(socket))) {
     const end = started.ended();
     if (end !== undefined) throw failedPrecondition(`tsswarmd did not start: ${end}`, { hint: `See ${started.log}.` });
-    if (io.clock.now() > deadline)
+    if (io.clock.monotonic() > deadline)
       throw unavailable(`tsswarmd does not listen on ${socket} after ${START_DEADLINE_MS / 1000} s`, {
         hint: `See ${started.log}.`,
       });

@@ -361,9 +361,9 @@ export class SwarmNode implements ControlSource {
   /** So that who has made or joined a swarm finds the node at work. @throws UNAVAILABLE when it takes too long, or the daemon stops */
   async #untilConnected(): Promise<void> {
     const { clock } = this.options;
-    const deadline = clock.now() + CONNECT_TIMEOUT;
+    const deadline = clock.monotonic() + CONNECT_TIMEOUT;
     while (!this.#worker?.part.connected) {
-      if (clock.now() > deadline) {
+      if (clock.monotonic() > deadline) {
         throw unavailable('Timeout was reached before node joined.', {
           hint: 'The attempt to join the swarm will continue in the background. Use the "tsswarm info" command to see the current swarm status of your node.',
         });
@@ -375,9 +375,9 @@ export class SwarmNode implements ControlSource {
   /** So that a manager that has joined can be asked. Not in the way of the role that is waited for. @throws UNAVAILABLE likewise */
   async #untilManager(): Promise<void> {
     const { clock } = this.options;
-    const deadline = clock.now() + CONNECT_TIMEOUT;
+    const deadline = clock.monotonic() + CONNECT_TIMEOUT;
     while (!this.#managing.role?.settled) {
-      if (clock.now() > deadline) {
+      if (clock.monotonic() > deadline) {
         throw unavailable('this node has joined, but is not a manager yet', {
           hint: this.#roles?.error || 'It goes on trying: "tsswarm node ls" on another manager shows when it is.',
         });

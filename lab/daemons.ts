@@ -83,9 +83,9 @@ export async function startDaemon(
     ended = `it ended with ${signal ?? `code ${code}`}`;
   });
   child.unref();
-  const deadline = clock.now() + START_DEADLINE;
+  const deadline = clock.monotonic() + START_DEADLINE;
   while (!(await answers(node))) {
-    if (ended === undefined && clock.now() > deadline)
+    if (ended === undefined && clock.monotonic() > deadline)
       ended = `it did not answer on ${node.socket} in ${START_DEADLINE / 1000} s`;
     if (ended !== undefined)
       throw failedPrecondition(`the daemon of ${node.name} did not start: ${ended}`, { hint: endOfLog(node) });
@@ -143,9 +143,9 @@ export async function killDaemon(node: NodeLayout, containers: boolean, clock: C
 }
 
 async function untilGone(there: () => boolean, what: string, clock: Clock): Promise<void> {
-  const deadline = clock.now() + STOP_DEADLINE;
+  const deadline = clock.monotonic() + STOP_DEADLINE;
   while (there()) {
-    if (clock.now() > deadline) throw internal(`${what} did not end in ${STOP_DEADLINE / 1000} s`);
+    if (clock.monotonic() > deadline) throw internal(`${what} did not end in ${STOP_DEADLINE / 1000} s`);
     await clock.sleep(POLL);
   }
 }

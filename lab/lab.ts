@@ -156,12 +156,12 @@ async function untilReady(
   signal: AbortSignal,
   clock: Clock = systemClock,
 ): Promise<void> {
-  const deadline = clock.now() + READY_DEADLINE;
+  const deadline = clock.monotonic() + READY_DEADLINE;
   for (let waiting = nodes; ; ) {
     const infos = await Promise.all(waiting.map(async (node) => ({ node, info: await nodeInfo(node) })));
     const rest = infos.filter(({ info }) => info?.state !== SwarmState.ACTIVE);
     if (rest.length === 0) return;
-    if (clock.now() > deadline) {
+    if (clock.monotonic() > deadline) {
       const states = rest.map(
         ({ node, info }) =>
           `${node.name}: ${info?.error || (info ? 'no manager has answered' : 'its daemon does not answer')}`,

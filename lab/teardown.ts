@@ -19,7 +19,7 @@ const POLL = 20;
  * @throws INTERNAL that lists what could not be removed
  */
 export async function takeDown(lab: LabLayout): Promise<boolean> {
-  let deadline = systemClock.now() + PATIENCE;
+  let deadline = systemClock.monotonic() + PATIENCE;
   let inventory = await takeInventory(lab);
   let least = sizeOf(inventory);
   if (least === 0) return false;
@@ -30,9 +30,9 @@ export async function takeDown(lab: LabLayout): Promise<boolean> {
     if (left === 0) return true;
     if (left < least) {
       least = left;
-      deadline = systemClock.now() + PATIENCE;
+      deadline = systemClock.monotonic() + PATIENCE;
     }
-    if (systemClock.now() > deadline) {
+    if (systemClock.monotonic() > deadline) {
       throw internal(
         `the ${titleOf(lab)} could not be taken down whole; there is still\n  ${describeInventory(inventory).join('\n  ')}`,
       );

@@ -1,8 +1,10 @@
 /** Time as a parameter: loops take a Clock, so that tests can turn it by hand. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch: for what people read and what is kept. It jumps when the machine's clock is set. */
   now(): number;
-  /** Runs `callback` once after `ms`; the returned function cancels it. */
+  /** Milliseconds since some moment in the past, which go on evenly however the machine's clock is set: for durations. */
+  monotonic(): number;
+  /** Runs `callback` once when `ms` have passed, and not earlier; the returned function cancels it. */
   after(ms: number, callback: () => void): () => void;
   /** Resolves after `ms`. @throws the signal's reason when aborted before */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
@@ -28,15 +30,20 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, callback) {
+    const dueAt = performance.now() + ms;
     let timer: NodeJS.Timeout;
-    const begin = (left: number) => {
-      timer = setTimeout(
-        () => (left > LONGEST_TIMER ? begin(left - LONGEST_TIMER) : callback()),
-        Math.min(left, LONGEST_TIMER),
-      );
+    const wait = (left: number) => {
+      timer = setTimeout(look, Math.min(Math.max(Math.ceil(left), 0), LONGEST_TIMER));
     };
-    begin(ms);
+    // Node.js counts whole milliseconds, from when the turn of its loop began: its timers may run too early.
+    const look = () => {
+      const left = dueAt - performance.now();
+      if (left > 0) wait(left);
+      else callback();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
   sleep: (ms, signal) => sleepOn(systemClock, ms, signal),
@@ -44,20 +51,31 @@ export const systemClock: Clock = {
 
 /** A clock that stands still until `advance` is called. */
 export class ManualClock implements Clock {
-  #now: number;
+  #elapsed = 0;
+  /** When this clock began, as the machine's clock has it. */
+  #start: number;
   #order = 0;
   readonly #timers = new Set<{ at: number; order: number; callback: () => void }>();
 
   constructor(start = 1_000_000) {
-    this.#now = start;
+    this.#start = start;
   }
 
   now(): number {
-    return this.#now;
+    return this.#start + this.#elapsed;
+  }
+
+  monotonic(): number {
+    return this.#elapsed;
+  }
+
+  /** Sets the machine's clock, which timers do not notice. */
+  set(now: number): void {
+    this.#start = now - this.#elapsed;
   }
 
   after(ms: number, callback: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, ms), order: this.#order++, callback };
+    const timer = { at: this.#elapsed + Math.max(0, ms), order: this.#order++, callback };
     this.#timers.add(timer);
     return () => this.#timers.delete(timer);
   }
@@ -68,16 +86,16 @@ export class ManualClock implements Clock {
 
   /** Moves time on and runs what is due, in order; lets promises settle between two timers. */
   async advance(ms: number): Promise<void> {
-    const until = this.#now + ms;
+    const until = this.#elapsed + ms;
     for (;;) {
       await new Promise((resolve) => setImmediate(resolve));
       const due = [...this.#timers].filter((t) => t.at <= until).sort((a, b) => a.at - b.at || a.order - b.order)[0];
       if (!due) break;
       this.#timers.delete(due);
-      this.#now = Math.max(this.#now, due.at);
+      this.#elapsed = Math.max(this.#elapsed, due.at);
       due.callback();
     }
-    this.#now = until;
+    this.#elapsed = until;
     await new Promise((resolve) => setImmediate(resolve));
   }
 }

@@ -20,7 +20,7 @@ export async function supervise(
   const { clock, log, signal } = options;
   const backoff = new Backoff({ initial: 100, max: 10_000 });
   while (!signal.aborted) {
-    const begun = clock.now();
+    const begun = clock.monotonic();
     try {
       await loop.run(signal);
       if (!signal.aborted) log.error({ loop: name }, 'a control loop ended by itself');
@@ -28,7 +28,7 @@ export async function supervise(
       if (!signal.aborted) log.error({ loop: name, err: error }, `a control loop failed: ${messageOf(error)}`);
     }
     if (signal.aborted) return;
-    if (clock.now() - begun >= STEADY) backoff.reset();
+    if (clock.monotonic() - begun >= STEADY) backoff.reset();
     await clock.sleep(backoff.next(), signal).catch(() => undefined);
   }
 }

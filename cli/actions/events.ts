@@ -113,8 +113,8 @@ async function* resumed(
     } catch (error) {
       if (signal.aborted) return;
       if (!isPassing(error) || after === undefined) throw error;
-      broken ??= clock.now();
-      if (clock.now() - broken >= PATIENCE) {
+      broken ??= clock.monotonic();
+      if (clock.monotonic() - broken >= PATIENCE) {
         throw unavailable(`the events of ${of} have broken off: ${messageOf(error)}`, {
           hint: 'Run the command again; --since shows what has happened meanwhile.',
           cause: error,

@@ -65,7 +65,7 @@ class Pulse {
     this.#control = control;
     this.#clock = clock;
     this.#id = id;
-    this.#since = clock.now();
+    this.#since = clock.monotonic();
   }
 
   /** Aborted with the error to throw when nobody has answered for too long. */
@@ -74,11 +74,11 @@ class Pulse {
   }
 
   answered(): void {
-    this.#since = this.#clock.now();
+    this.#since = this.#clock.monotonic();
   }
 
   #failed(error: unknown): void {
-    if (this.#clock.now() - this.#since < PATIENCE) return;
+    if (this.#clock.monotonic() - this.#since < PATIENCE) return;
     this.#lost.abort(
       unavailable(`no manager has answered for ${PATIENCE / 1000} seconds: ${messageOf(error)}`, {
         hint: `The managers go on with the service when they are back. Use "tsswarm service ps ${this.#id}" to check progress.`,

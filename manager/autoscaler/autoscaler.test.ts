@@ -48,7 +48,7 @@ async function scaled(fields: Partial<ServiceSpec> = {}) {
     for (let i = 0; i < seconds; i += 5) {
       await runAll();
       const told = wanted().map(({ id }) => ({ taskId: id, nanoCpus: (percent ?? 0) * 1e7, connectionsPerSecond: 0 }));
-      usage.report(node.id, percent === undefined ? [] : told, clock.now());
+      usage.report(node.id, percent === undefined ? [] : told, clock.monotonic());
       await clock.advance(5_000);
       await settle();
     }
@@ -118,9 +118,9 @@ test('a new leader - waits for reports, and takes nothing away before it has see
 test('reports that have become old count for nothing', async () => {
   const { live, wanted, service, usage, clock, settle } = await scaled();
   await live(10, 45);
-  usage.report(wanted()[0]?.nodeId ?? '', [], clock.now());
+  usage.report(wanted()[0]?.nodeId ?? '', [], clock.monotonic());
   for (const task of wanted())
-    usage.report(task.nodeId, [{ taskId: task.id, nanoCpus: 1e9, connectionsPerSecond: 0 }], clock.now());
+    usage.report(task.nodeId, [{ taskId: task.id, nanoCpus: 1e9, connectionsPerSecond: 0 }], clock.monotonic());
   for (let i = 0; i < 10; i++) {
     await clock.advance(5_000);
     await settle();

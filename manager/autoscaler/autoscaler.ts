@@ -107,7 +107,7 @@ export class Autoscaler implements Reaction {
     const before = view.get('service', id);
     const autoscale = before?.spec.autoscale;
     if (!before || !autoscale || before.pendingDelete) return undefined;
-    const now = clock.now();
+    const now = clock.monotonic();
     const oldest = now - STALE_PERIODS * heartbeatPeriod(view);
     const outcome = evaluate({
       service: before,
@@ -119,6 +119,7 @@ export class Autoscaler implements Reaction {
       },
       memory: this.#services.get(id),
       now,
+      time: clock.now(),
     });
     this.#services.set(id, outcome.memory);
     const after = changed(before, outcome);

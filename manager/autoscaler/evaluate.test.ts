@@ -66,7 +66,7 @@ class Scaled {
     const usageOf = ({ slot }: Task) =>
       slot <= reported ? { at: this.now, nanoCpus: cpu(slot), connectionsPerSecond: connections } : undefined;
     const { service: of, memory, now } = this;
-    const outcome = evaluate({ service: of, autoscale, tasks, usageOf, memory, now });
+    const outcome = evaluate({ service: of, autoscale, tasks, usageOf, memory, now, time: now });
     const spec = { ...of.spec, replicated: { replicas: outcome.replicas } };
     this.service = { ...of, spec, autoscaleStatus: outcome.status };
     this.memory = outcome.memory;
@@ -180,7 +180,15 @@ describe('evaluate', () => {
     const newer = { ...of, specVersion: 9, spec: { ...of.spec, task: testTaskSpec('web:2') } };
     const usageOf = () => ({ at: 0, nanoCpus: 2e8, connectionsPerSecond: 0 });
     const autoscale = Autoscale.create({ ...of.spec.autoscale, upWindow: 0 });
-    const outcome = evaluate({ service: newer, autoscale, tasks: tasksOf(of, 2), usageOf, memory: undefined, now: 0 });
+    const outcome = evaluate({
+      service: newer,
+      autoscale,
+      tasks: tasksOf(of, 2),
+      usageOf,
+      memory: undefined,
+      now: 0,
+      time: 0,
+    });
     expect(outcome).toMatchObject({ replicas: 2, status: { message: 'held while it is being updated' } });
   });
 });

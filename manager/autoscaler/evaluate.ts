@@ -29,8 +29,10 @@ export interface Situation {
   readonly usageOf: (task: Task) => Usage | undefined;
   /** Undefined for a service that is seen for the first time. */
   readonly memory: Memory | undefined;
-  /** Milliseconds since the epoch. */
+  /** By the clock's `monotonic`, as in the memory. */
   readonly now: number;
+  /** Milliseconds since the epoch. */
+  readonly time: number;
 }
 
 export interface Outcome {
@@ -42,7 +44,7 @@ export interface Outcome {
 
 /** Decides how many tasks a service shall have. Pure. */
 export function evaluate(situation: Situation): Outcome {
-  const { service, autoscale, memory, now } = situation;
+  const { service, autoscale, memory, now, time } = situation;
   const current = service.spec.replicated?.replicas ?? 0;
   const windows = windowsOf(autoscale);
   const load = measure(situation);
@@ -59,12 +61,12 @@ export function evaluate(situation: Situation): Outcome {
     memory: { past: recent([...past, ...decided], now, windows), replicas },
     replicas,
     status: {
-      observedAt: now,
+      observedAt: time,
       tasks: load.tasks,
       cpuPercent: load.cpuPercent,
       connectionsPerSecond: load.connectionsPerSecond,
       message: held ?? words({ autoscale, current, replicas, asked, wanted }),
-      last: replicas === current ? last : { from: current, to: replicas, at: now, reason: load.reason },
+      last: replicas === current ? last : { from: current, to: replicas, at: time, reason: load.reason },
     },
   };
 }

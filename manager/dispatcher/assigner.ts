@@ -148,13 +148,13 @@ export class Assigner implements AssignmentSource {
    */
   flush(): readonly Overdue[] {
     const { clock, wake } = this.#options;
-    const overdue = this.#allDrains.flatMap((drains) => drains.expire(clock.now()));
+    const overdue = this.#allDrains.flatMap((drains) => drains.expire(clock.monotonic()));
     for (const { taskId, nodes } of overdue) this.#wentOn(taskId, nodes);
     for (const stream of this.#touched) stream.wake();
     this.#touched.clear();
     this.#cancelTimer();
     const deadlines = this.#allDrains.flatMap((drains) => drains.nextDeadline() ?? []);
-    if (deadlines.length > 0) this.#cancelTimer = clock.after(Math.min(...deadlines) - clock.now(), wake);
+    if (deadlines.length > 0) this.#cancelTimer = clock.after(Math.min(...deadlines) - clock.monotonic(), wake);
     return overdue;
   }
 
@@ -252,7 +252,7 @@ export class Assigner implements AssignmentSource {
     for (const id of this.#tasksOfNode.get(nodeId) ?? []) {
       const task = this.#tasks.get(id);
       if (!task || isWanted(task) || task.status.state !== TaskState.RUNNING || task.networks.length === 0) continue;
-      this.#drains.begin(id, TaskState.RUNNING, [nodeId], this.#options.clock.now());
+      this.#drains.begin(id, TaskState.RUNNING, [nodeId], this.#options.clock.monotonic());
     }
   }
 
@@ -266,7 +266,7 @@ export class Assigner implements AssignmentSource {
         if (!this.#streams.has(nodeId) && !isLost(this.#nodes.get(nodeId))) nodes.add(nodeId);
       }
     }
-    drains.begin(task.id, desiredState, nodes, this.#options.clock.now());
+    drains.begin(task.id, desiredState, nodes, this.#options.clock.monotonic());
     this.#options.wake();
   }
 

@@ -312,7 +312,7 @@ export class Dispatcher implements Reaction {
       const view = store.view();
       const period = heartbeatPeriod(view);
       this.#liveness.heard(session.nodeId, GRACE_PERIODS * period, session.pulseAt(period));
-      usage.report(session.nodeId, beat.usage, clock.now());
+      usage.report(session.nodeId, beat.usage, clock.monotonic());
       const next = beatPeriod(session, view, this.#measured.onNode(view, session.nodeId));
       yield { period: Math.round(next * (1 - JITTER + 2 * JITTER * random())) };
     }
@@ -332,11 +332,11 @@ export class Dispatcher implements Reaction {
       assigner.sent(stream, complete.resultsIn);
       yield complete;
       while (await stream.ready()) {
-        const wait = pacer.delay(clock.now(), stream.size);
+        const wait = pacer.delay(clock.monotonic(), stream.size);
         if (wait > 0) await clock.sleep(wait);
         const message = stream.next();
         if (!message) continue;
-        pacer.sent(clock.now(), assigner.streams);
+        pacer.sent(clock.monotonic(), assigner.streams);
         assigner.sent(stream, message.resultsIn);
         const { resultsIn: sequence, changeIds: changes, changes: items } = message;
         if (changes.length > 0)

@@ -117,7 +117,7 @@ export class Drains {
     return overdue;
   }
 
-  /** Milliseconds since the epoch; undefined when nothing is held. */
+  /** By the clock that the times given are of; undefined when nothing is held. */
   nextDeadline(): number | undefined {
     for (const { deadline } of this.#drains.values()) return deadline;
     return undefined;

@@ -30,6 +30,20 @@ test('a shorter grace takes effect at once', async () => {
   expect(silent).toEqual(['a at 100']);
 });
 
+test.each([600_000, -600_000])(
+  "the time for which a node is silent is not that by which the machine's clock is set: %i",
+  async (step) => {
+    const { clock, silent, liveness } = watch();
+    liveness.heard('a', 300);
+    await clock.advance(200);
+    clock.set(clock.now() + step);
+    await clock.advance(99);
+    expect(silent).toEqual([]);
+    await clock.advance(1);
+    expect(silent).toHaveLength(1);
+  },
+);
+
 test('a node that is forgotten is not waited for', async () => {
   const { clock, silent, liveness } = watch();
   liveness.heard('a', 100);
@@ -89,6 +103,7 @@ test('a node is not taken for silent when this process itself has stood still', 
   let now = 0;
   const clock = {
     now: () => now,
+    monotonic: () => now,
     after: (ms: number, run: () => void) => {
       const timer: Timer = { at: now + ms, run };
       timers.push(timer);

@@ -44,7 +44,7 @@ export class Liveness {
    * @param pulse while it grows the node is heard of, too
    */
   heard(nodeId: string, grace: number, pulse?: Received): void {
-    const expiresAt = this.#clock.now() + grace;
+    const expiresAt = this.#clock.monotonic() + grace;
     const known = this.#nodes.get(nodeId);
     if (known && known.expiresAt <= expiresAt) {
       known.expiresAt = expiresAt;
@@ -86,8 +86,8 @@ export class Liveness {
 
   #arm(nodeId: string, watched: Watched): void {
     const dueAt = watched.expiresAt;
-    watched.cancel = this.#clock.after(dueAt - this.#clock.now(), () => {
-      const now = this.#clock.now();
+    watched.cancel = this.#clock.after(dueAt - this.#clock.monotonic(), () => {
+      const now = this.#clock.monotonic();
       if (watched.expiresAt <= now && now - dueAt > LATE) watched.expiresAt = now + LATE;
       if (watched.expiresAt > now) {
         this.#arm(nodeId, watched);
@@ -112,7 +112,7 @@ export class Liveness {
   }
 
   #lookSoon(): void {
-    this.#lookedAt = this.#clock.now();
+    this.#lookedAt = this.#clock.monotonic();
     this.#cancelLook = this.#clock.after(LOOK, () => {
       for (const watched of this.#pulses) this.#look(watched);
       this.#lookSoon();

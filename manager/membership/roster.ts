@@ -60,12 +60,12 @@ export class Roster implements ManagerRoster {
   /** A new leader does not know yet who answers: resolves when it does. @throws the signal's reason when aborted before */
   async informed(signal: AbortSignal): Promise<void> {
     const { group, clock } = this.#options;
-    const deadline = clock.now() + ANSWER_TIMEOUT;
+    const deadline = clock.monotonic() + ANSWER_TIMEOUT;
     const isOpen = () =>
       group()
         .members()
         .some(({ reachable, answered }) => reachable && !answered);
-    while (isOpen() && clock.now() < deadline) await clock.sleep(POLL, signal);
+    while (isOpen() && clock.monotonic() < deadline) await clock.sleep(POLL, signal);
   }
 
   /**

@@ -12,7 +12,8 @@ interface Member {
 
 /**
  * The progress of one service's update, in memory: which slots are still to be replaced, which are
- * being replaced, and how the new tasks fare. Pure: time and tasks come in, decisions go out.
+ * being replaced, and how the new tasks fare. Pure: time (milliseconds, by a clock that nobody sets) and tasks come
+ * in, decisions go out.
  */
 export class RollingUpdate {
   readonly specVersion: number;

@@ -5,6 +5,7 @@ const OLD_TASK_TIMEOUT = 60_000;
 
 interface Waiting {
   readonly slot: string;
+  /** By the clock's `monotonic`, as the deadline. */
   readonly dueAt: number;
   readonly deadline: number;
   readonly cancel: readonly (() => void)[];
@@ -37,14 +38,17 @@ export class DelayedStarts {
   add(taskId: string, slot: string, since: number, dueAt: number): void {
     if (this.#waiting.has(taskId)) return;
     const now = this.#clock.now();
-    const deadline = Math.max(dueAt, since + OLD_TASK_TIMEOUT);
+    const delay = Math.max(0, dueAt - now);
+    const patience = Math.max(delay, since + OLD_TASK_TIMEOUT - now);
     const look = () => {
       this.due.add(taskId);
       this.#wake();
     };
-    const times = [dueAt, deadline].filter((at) => at > now);
-    if (dueAt <= now) this.due.add(taskId);
-    this.#waiting.set(taskId, { slot, dueAt, deadline, cancel: times.map((at) => this.#clock.after(at - now, look)) });
+    if (delay === 0) this.due.add(taskId);
+    // From here on the machine's clock may be set.
+    const begun = this.#clock.monotonic();
+    const cancel = [delay, patience].filter((ms) => ms > 0).map((ms) => this.#clock.after(ms, look));
+    this.#waiting.set(taskId, { slot, dueAt: begun + delay, deadline: begun + patience, cancel });
     const inSlot = this.#bySlot.get(slot);
     if (inSlot) inSlot.add(taskId);
     else this.#bySlot.set(slot, new Set([taskId]));
@@ -53,7 +57,7 @@ export class DelayedStarts {
   /** Whether it may start, given whether something else in its slot still runs. */
   mayStart(taskId: string, occupied: boolean): boolean {
     const waiting = this.#waiting.get(taskId);
-    const now = this.#clock.now();
+    const now = this.#clock.monotonic();
     return waiting !== undefined && now >= waiting.dueAt && (!occupied || now >= waiting.deadline);
   }
 

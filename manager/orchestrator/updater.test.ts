@@ -40,6 +40,22 @@ test('update - one slot after the other, the old task stops first', async () => 
   ).toEqual(['web:2', 'web:2']);
 });
 
+test.each([600_000, -600_000])('update - is watched for as long as ever when the clock is set: %i', async (step) => {
+  const { add, runAll, change, stopUnwanted, service, clock, settle } = await orchestrated('node1');
+  const id = await add('web', 1);
+  await runAll(id);
+  await change(id, image('web:2'));
+  await stopUnwanted(id);
+  await runAll(id);
+  clock.set(clock.now() + step);
+  await clock.advance(4_999);
+  await settle();
+  expect(service(id)?.updateStatus?.message).toBe('update in progress');
+  await clock.advance(1);
+  await settle();
+  expect(service(id)?.updateStatus?.message).toBe('update completed');
+});
+
 test('update - what is made and stopped for it has its id, and nothing else', async () => {
   const { add, tasks, runAll, change, store, settle } = await orchestrated('node1');
   const id = await add('web', 2);

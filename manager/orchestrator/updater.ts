@@ -82,19 +82,25 @@ export class Updater {
     // One that began under another leader, or a rollback that has nothing to replace, is to be watched to its end.
     if (dirty.length === 0 && (state === undefined || !GOING.has(state))) return;
     if (state !== undefined && PAUSED.has(state) && !this.#changed.has(service.id)) return;
-    const now = this.#options.clock.now();
+    const { clock } = this.#options;
     const isRollback = state === UpdateState.ROLLBACK_STARTED;
     const config = isRollback ? service.spec.rollback : service.spec.update;
     this.forget(service.id);
-    this.#updates.set(service.id, new RollingUpdate(config, service.specVersion, dirty, now));
+    this.#updates.set(service.id, new RollingUpdate(config, service.specVersion, dirty, clock.monotonic()));
     this.#due.add(service.id);
     if (isRollback) return;
-    const status = { state: UpdateState.UPDATING, startedAt: now, completedAt: 0, message: 'update in progress' };
+    const status = {
+      state: UpdateState.UPDATING,
+      startedAt: clock.now(),
+      completedAt: 0,
+      message: 'update in progress',
+    };
     this.#begun.push(this.#status(service, status));
   }
 
   observe(task: Task): void {
-    if (this.#updates.get(task.serviceId)?.observe(task, this.#options.clock.now())) this.#due.add(task.serviceId);
+    if (this.#updates.get(task.serviceId)?.observe(task, this.#options.clock.monotonic()))
+      this.#due.add(task.serviceId);
   }
 
   /** What is to be done now. */
@@ -112,7 +118,7 @@ export class Updater {
   }
 
   #stepOf(service: Service, update: RollingUpdate): Change[] {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.monotonic();
     const verdict = update.verdict(now);
     if (verdict === 'completed') return [this.#complete(service)];
     if (verdict === 'failed') return [this.#fail(service, update)];
@@ -151,7 +157,7 @@ export class Updater {
     const startFirst = update.order === UpdateOrder.START_FIRST;
     if (clean) {
       update.started(slot, clean.id);
-      update.observe(clean, now);
+      update.observe(clean, this.#options.clock.monotonic());
       this.#lookAgain(serviceId);
       if (!startFirst || clean.status.state === TaskState.RUNNING) this.#shutDown(draft, old, service);
       return;

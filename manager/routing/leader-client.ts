@@ -69,7 +69,7 @@ export class LeaderClient {
    */
   async call<T>(call: LeaderCall<T>): Promise<T> {
     const { source, clock, noLeader } = this.#options;
-    const deadline = clock.now() + DEADLINE;
+    const deadline = clock.monotonic() + DEADLINE;
     for (let last: unknown; ; ) {
       const { leading, leader } = source.standing();
       try {
@@ -80,7 +80,7 @@ export class LeaderClient {
         // Who does not even take the connection says nothing to a person.
         last = leading || !isTransports(error) ? error : undefined;
       }
-      if (clock.now() >= deadline) throw last ?? noLeader();
+      if (clock.monotonic() >= deadline) throw last ?? noLeader();
       await this.#pause(call.caller.signal);
     }
   }

@@ -78,6 +78,22 @@ test('waits - for resources, until a task that has them stops', async () => {
   expect(get(second?.id)?.status.state).toBe(TaskState.ASSIGNED);
 });
 
+test("waits - no longer when the machine's clock is set back meanwhile", async () => {
+  const { store, settle, clock, get, nodes, setNode } = await swarm('node1');
+  const [node] = nodes;
+  await setNode(node?.id ?? '', NodeState.DOWN);
+  const [id] = await addPending(store, testService('web', 1), 1);
+  await settle();
+  // It has just been tried again when the clock is set.
+  await setNode(node?.id ?? '', NodeState.DOWN, NodeAvailability.PAUSE);
+  await settle();
+  clock.set(clock.now() - 600_000);
+  await setNode(node?.id ?? '', NodeState.READY);
+  await clock.advance(100);
+  await settle();
+  expect(get(id)?.status.state).toBe(TaskState.ASSIGNED);
+});
+
 test('checks - a task made for one node waits for that node alone', async () => {
   const { store, settle, clock, get, nodes, setNode } = await swarm('node1', 'node2');
   const [node1] = nodes;

@@ -157,14 +157,14 @@ export class Scheduler implements Reaction {
   #mayRetry(): boolean {
     if (!this.#retryDue) return false;
     const { clock } = this.#options;
-    const wait = this.#retryAt - clock.now();
+    const wait = this.#retryAt - clock.monotonic();
     if (wait > 0) {
       this.#cancelRetry();
       this.#cancelRetry = clock.after(wait, () => this.#loop.wake());
       return false;
     }
     this.#retryDue = false;
-    this.#retryAt = clock.now() + RETRY_INTERVAL;
+    this.#retryAt = clock.monotonic() + RETRY_INTERVAL;
     return true;
   }
 

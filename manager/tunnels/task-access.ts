@@ -162,12 +162,12 @@ export class TaskAccess {
   /** Again while the node is not ready to come: a manager's address reaches nodes some time after it has joined. */
   async #ask(node: Node, question: NodeQuestion, context: CallContext, signal: AbortSignal): Promise<void> {
     const { clock, ask } = this.#options;
-    for (const deadline = clock.now() + JOIN_PATIENCE; ; await clock.sleep(NOT_READY_PAUSE, signal)) {
+    for (const deadline = clock.monotonic() + JOIN_PATIENCE; ; await clock.sleep(NOT_READY_PAUSE, signal)) {
       try {
         await ask(node, question, context);
         return;
       } catch (error) {
-        if (codeOf(error) !== 'FAILED_PRECONDITION' || clock.now() >= deadline) throw error;
+        if (codeOf(error) !== 'FAILED_PRECONDITION' || clock.monotonic() >= deadline) throw error;
       }
     }
   }

@@ -3,7 +3,7 @@ import type { Task, TaskUsage } from '../../proto/gen/index.js';
 
 /** What a task uses, as its node has told. */
 export interface Usage {
-  /** Milliseconds since the epoch at which it was told. */
+  /** When it was told, by the clock's `monotonic`. */
   readonly at: number;
   readonly nanoCpus: number;
   readonly connectionsPerSecond: number;
@@ -22,7 +22,7 @@ export class UsageReports {
   readonly #reports = new Map<string, Report>();
 
   /**
-   * @param now milliseconds since the epoch
+   * @param now by the clock's `monotonic`
    * @throws INVALID_ARGUMENT for a number that no task can use
    */
   report(nodeId: string, usage: readonly TaskUsage[], now: number): void {

@@ -94,7 +94,7 @@ class Exchange {
     this.#query = query;
     this.#upstream = upstream;
     this.#over = over;
-    const servers = upstream.order.order(upstream.servers, Date.now());
+    const servers = upstream.order.order(upstream.servers, performance.now());
     this.#left = servers.length === 1 ? Array<string>(MIN_ATTEMPTS).fill(servers[0] ?? '') : [...servers];
     this.#patience = BUDGET / Math.max(this.#left.length, 1);
     this.#next();
@@ -137,13 +137,13 @@ class Exchange {
       questionEnd,
       onAnswer: (answer) => this.#answered(number, server, answer),
       onFailure: () => {
-        order.failed(server, Date.now());
+        order.failed(server, performance.now());
         this.#failed(number);
       },
     });
     this.#open.set(number, cancel);
     this.#timer = setTimeout(() => {
-      order.failed(server, Date.now());
+      order.failed(server, performance.now());
       if (this.#left.length > 0) this.#next();
       else this.#end(this.#second);
     }, this.#patience);

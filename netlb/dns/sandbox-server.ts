@@ -126,7 +126,7 @@ export class SandboxServer {
     const { nameservers } = this.#resolver;
     return nameservers.length > 0 && this.#namespace
       ? { namespace: this.#namespace, servers: nameservers, order: this.#order }
-      : { namespace: NetNamespace.self(), servers: nodeServers.list(Date.now()), order: nodeOrder };
+      : { namespace: NetNamespace.self(), servers: nodeServers.list(performance.now()), order: nodeOrder };
   }
 }
 

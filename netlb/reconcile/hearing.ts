@@ -111,7 +111,7 @@ export class Hearing {
     this.#own.add(name);
     if (!parts.includes('links')) return;
     this.#links.delete(name);
-    this.#links.set(name, this.#options.clock.now());
+    this.#links.set(name, this.#options.clock.monotonic());
   }
 
   /** What of a namespace is to be looked at; nothing from then on. */
@@ -165,7 +165,7 @@ export class Hearing {
   }
 
   #forgetEchoes(): void {
-    const until = this.#options.clock.now() - ECHO;
+    const until = this.#options.clock.monotonic() - ECHO;
     for (const [name, time] of this.#links) {
       if (time > until) break;
       this.#links.delete(name);

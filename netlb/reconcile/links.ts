@@ -51,7 +51,7 @@ export async function createVxlan(
     proxy: bridge !== undefined,
     namespaceFd: namespace === NODE_NAMESPACE ? undefined : home.namespace.fd,
   });
-  const patience = Date.now() + VNI_PATIENCE;
+  const patience = systemClock.monotonic() + VNI_PATIENCE;
   for (;;) {
     try {
       node.route.apply(device);
@@ -61,7 +61,7 @@ export async function createVxlan(
       if (!isKernelError(error, 'EEXIST')) throw error;
       const holders = (await tunnelsOn(node.namespace, port, slices)).filter(({ link }) => link.vxlan?.vni === vni);
       const [holder] = holders.filter(({ leftover }) => !leftover);
-      if (holder || (holders.length === 0 && Date.now() > patience)) throw vniTaken(vxlan, holder, error);
+      if (holder || (holders.length === 0 && systemClock.monotonic() > patience)) throw vniTaken(vxlan, holder, error);
       holders.forEach(removeTunnel);
       if (holders.length === 0) await systemClock.sleep(20);
     }

@@ -169,13 +169,13 @@ export class Memory {
   #partsInTurn(name: string, known: Reading | undefined): readonly Part[] {
     const heard = this.hearing.take(name);
     if (!this.hearing.listens || !known || known.doubtful.size > 0 || heard.includes('tunnels')) return PARTS;
-    const isDue = this.#clock.now() - known.tunnelsAt >= ROUND;
+    const isDue = this.#clock.monotonic() - known.tunnelsAt >= ROUND;
     return !isDue && remotesIn(known.actual) >= MANY_REMOTES ? WITHOUT_TUNNELS : PARTS;
   }
 
   #after(known: Reading | undefined, parts: readonly Part[], read: Pick<Reading, 'handle' | 'actual'>): Reading {
     const doubtful = new Set([...(known?.doubtful ?? [])].filter((part) => !parts.includes(part)));
-    const tunnelsAt = known && !parts.includes('tunnels') ? known.tunnelsAt : this.#clock.now();
+    const tunnelsAt = known && !parts.includes('tunnels') ? known.tunnelsAt : this.#clock.monotonic();
     return { ...read, doubtful, tunnelsAt };
   }
 

@@ -18,17 +18,17 @@ export class Pace {
     this.#clock = clock;
   }
 
-  /** Milliseconds; no longer than a rest may be, even when the clock was set back. */
+  /** Milliseconds. */
   get rest(): number {
-    return Math.max(0, Math.min(this.#restUntil - this.#clock.now(), LONGEST_REST));
+    return Math.max(0, this.#restUntil - this.#clock.monotonic());
   }
 
   async measure<T>(pass: () => Promise<T>): Promise<T> {
-    const start = this.#clock.now();
+    const start = this.#clock.monotonic();
     try {
       return await pass();
     } finally {
-      const end = this.#clock.now();
+      const end = this.#clock.monotonic();
       this.#restUntil = end + Math.min(LONGEST_REST, REST_RATIO * (end - start));
     }
   }

@@ -30,14 +30,14 @@ export class DriftWatch {
     try {
       return await pass();
     } finally {
-      this.#ownUntil = this.#clock.now() + SETTLE;
+      this.#ownUntil = this.#clock.monotonic() + SETTLE;
     }
   }
 
   /** Calls `look` again and again, never twice at a time, until the signal aborts. */
   async run(signal: AbortSignal, look: () => Promise<void>): Promise<void> {
     const subscription = subscribeRoutes(NetNamespace.self(), ['link', 'ipv4Address', 'ipv6Address'], (events) => {
-      if (this.#clock.now() > this.#ownUntil && events.some(concernsUs)) this.#wake?.();
+      if (this.#clock.monotonic() > this.#ownUntil && events.some(concernsUs)) this.#wake?.();
     });
     try {
       while (!signal.aborted) {

@@ -56,14 +56,14 @@ export class AttachmentsClient {
   }
 
   async #ask<T>(ask: (link: Link) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const deadline = this.#clock.now() + PATIENCE;
+    const deadline = this.#clock.monotonic() + PATIENCE;
     for (;;) {
       const link = this.#link;
       try {
         if (!link) throw unavailable('no manager of the swarm answers this node');
         return await ask(link);
       } catch (error) {
-        if (signal.aborted || this.#clock.now() >= deadline || !mayRepeat(error, link)) throw error;
+        if (signal.aborted || this.#clock.monotonic() >= deadline || !mayRepeat(error, link)) throw error;
       }
       await this.#clock.sleep(PAUSE, signal).catch(() => undefined);
     }

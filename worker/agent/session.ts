@@ -185,9 +185,9 @@ export class Session {
    */
   async #periodPassed(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options;
-    const begun = clock.now();
+    const begun = clock.monotonic();
     let period = this.#period;
-    for (let left = period; left > 0; left = begun + period - clock.now()) {
+    for (let left = period; left > 0; left = begun + period - clock.monotonic()) {
       const ending = new AbortController();
       const either = AbortSignal.any([signal, ending.signal]);
       const passed = clock.sleep(left, either).catch((error) => {

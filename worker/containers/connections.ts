@@ -140,13 +140,13 @@ function isIn(containers: Containers, record: StoredContainer, name: string): bo
 /** Resolves when its namespace has all its endpoints. @throws why it cannot have them */
 async function housed(containers: Containers, runner: ContainerRunner): Promise<void> {
   const { clock, network } = containers.options;
-  const deadline = clock.now() + PATIENCE_MS;
+  const deadline = clock.monotonic() + PATIENCE_MS;
   await network.changed();
   for (;;) {
     const view = containers.sandbox(runner.record);
     if (view.state === 'ready' || runner.record.phase === RunPhase.IDLE) break;
     if (view.state === 'problem') throw failedPrecondition(`network: ${view.message}`);
-    if (clock.now() >= deadline) throw unavailable('the endpoint has not come to this machine in time');
+    if (clock.monotonic() >= deadline) throw unavailable('the endpoint has not come to this machine in time');
     const changed = deferred<void>();
     const cancel = clock.after(PATIENCE_MS, () => changed.resolve());
     containers.onceNetworkChanged(() => changed.resolve());

@@ -209,7 +209,7 @@ export class ContainerRunner {
       container: this.#container,
       sandbox: this.#sandbox(),
       failure: this.#failure === undefined ? '' : messageOf(this.#failure),
-      delay: Math.max(0, this.#dueAt - this.#context.clock.now()),
+      delay: Math.max(0, this.#dueAt - this.#context.clock.monotonic()),
     });
     await this.#perform(step, signal);
     return step;
@@ -245,7 +245,7 @@ export class ContainerRunner {
   #sandbox(): SandboxView {
     const view = this.#context.sandbox(this.#record);
     if (view.state !== 'problem') return view;
-    return { ...view, expired: this.#context.clock.now() - this.#housedAt >= START_PATIENCE_MS };
+    return { ...view, expired: this.#context.clock.monotonic() - this.#housedAt >= START_PATIENCE_MS };
   }
 
   async #house(signal: AbortSignal): Promise<void> {
@@ -259,7 +259,7 @@ export class ContainerRunner {
     const before = this.#record;
     // The node's network takes it up while the disk does: what a crash in between leaves of it there is wanted by nobody.
     this.#record = { ...before, phase: RunPhase.STARTING, ...housing };
-    this.#housedAt = this.#context.clock.now();
+    this.#housedAt = this.#context.clock.monotonic();
     this.#context.networkChanged();
     // To ask says that it is waited for: no pass rests then.
     this.#context.sandbox(this.#record);
@@ -346,7 +346,7 @@ export class ContainerRunner {
 
   #postpone(ranMs: number): void {
     this.#lastDelay = restartDelay(this.#lastDelay, ranMs);
-    this.#dueAt = this.#context.clock.now() + this.#lastDelay;
+    this.#dueAt = this.#context.clock.monotonic() + this.#lastDelay;
   }
 
   /** On disk it has no endpoints any more before others can get them. */

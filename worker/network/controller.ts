@@ -135,8 +135,8 @@ export class NetworkController {
     };
     const problem = this.#problems.find(relevant);
     if (problem) {
-      const since = this.#since.get(subjectKey(problem)) ?? this.#options.clock.now();
-      const expired = this.#options.clock.now() - since >= NETWORK_PATIENCE_MS;
+      const since = this.#since.get(subjectKey(problem)) ?? this.#options.clock.monotonic();
+      const expired = this.#options.clock.monotonic() - since >= NETWORK_PATIENCE_MS;
       return { state: 'problem', message: problem.message, expired };
     }
     // A container's namespace may have been there before it was attached.
@@ -226,7 +226,7 @@ export class NetworkController {
     const before = this.#since;
     this.#problems = problems;
     this.#since = new Map(
-      problems.map((problem) => [subjectKey(problem), before.get(subjectKey(problem)) ?? clock.now()] as const),
+      problems.map((problem) => [subjectKey(problem), before.get(subjectKey(problem)) ?? clock.monotonic()] as const),
     );
     this.#cancelExpiry();
     this.#cancelExpiry = problems.length > 0 ? clock.after(NETWORK_PATIENCE_MS, onChange) : () => {};

@@ -50,6 +50,8 @@ export class Link {
   readonly #backoff: Backoff;
   #address: string;
   #since: number;
+  /** When it became connected, by the clock's `monotonic`. */
+  #connectedAt = 0;
   #error: string | undefined;
   /** Of the stream, once the peer has answered on it. */
   #outbox: Outbox | undefined;
@@ -76,7 +78,7 @@ export class Link {
 
   send(message: Message): void {
     const busySince = this.#outbox?.busySince;
-    if (busySince !== undefined && this.#options.clock.now() - busySince > stallTimeout)
+    if (busySince !== undefined && this.#options.clock.monotonic() - busySince > stallTimeout)
       this.#attempt.abort(unavailable(`${this.#address} has read nothing for ${stallTimeout / 1000} s`));
     if (this.#outbox?.push(message)) this.#reported = false;
     else this.#reportDropped();
@@ -107,7 +109,7 @@ export class Link {
   async #run(): Promise<void> {
     const { clock } = this.#options;
     while (!this.#stopped) {
-      const began = clock.now();
+      const began = clock.monotonic();
       this.#attempt = new AbortController();
       this.#hurry = new AbortController();
       const error: unknown = await this.#talk(this.#attempt, this.#hurry.signal).catch((e: unknown) => e);
@@ -118,10 +120,10 @@ export class Link {
         this.#options.onTwin(error);
         return;
       }
-      const proven = this.#outbox !== undefined && clock.now() - this.#since >= provenAfter;
+      const proven = this.#outbox !== undefined && clock.monotonic() - this.#connectedAt >= provenAfter;
       this.#fail(error);
       if (proven) this.#backoff.reset();
-      const pause = proven ? 0 : this.#backoff.next() - (clock.now() - began);
+      const pause = proven ? 0 : this.#backoff.next() - (clock.monotonic() - began);
       // Rejects when the pause is cut short, which is all that there is to it.
       if (pause > 0) await clock.sleep(pause, this.#hurry.signal).catch(() => undefined);
     }
@@ -167,6 +169,7 @@ export class Link {
   #connected(outbox: Outbox): void {
     this.#outbox = outbox;
     this.#since = this.#options.clock.now();
+    this.#connectedAt = this.#options.clock.monotonic();
     this.#error = undefined;
     this.#reported = false;
     this.#options.log.info({ peer: this.#options.peer, address: this.#address }, 'connected to a manager');

@@ -44,7 +44,8 @@ it('outbox - full by messages or by bytes, until some are read', async () => {
 });
 
 it('outbox - tells since when its reader has been busy', async () => {
-  const clock = new ManualClock(10);
+  const clock = new ManualClock();
+  await clock.advance(10);
   const outbox = new Outbox(clock);
   const next = reader(outbox);
   outbox.push(app(2, 1));

@@ -50,7 +50,7 @@ export class Outbox {
   async *batches(): AsyncGenerator<readonly Message[]> {
     while (!this.#closed) {
       if (this.#messages.length > 0) {
-        this.#busySince = this.#clock.now();
+        this.#busySince = this.#clock.monotonic();
         yield this.#take();
         this.#busySince = undefined;
       } else {

@@ -58,7 +58,9 @@ it('messages - a peer that reads nothing gets its queue filled, and no more', as
     snapshot: () => Promise.reject(new Error('no snapshot is expected')),
   });
   let ahead = 0;
-  const one = await TestManager.start(1, { clock: { ...systemClock, now: () => Date.now() + ahead } });
+  const one = await TestManager.start(1, {
+    clock: { ...systemClock, monotonic: () => systemClock.monotonic() + ahead },
+  });
   one.transport.setPeers(new Map([[2, await listening(server)]]));
   await one.connectedTo(2);
   const data = new Uint8Array(100_000);
