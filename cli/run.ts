@@ -2,6 +2,7 @@ import { CommanderError } from 'commander';
 import { errnoOf, messageOf, SwarmError } from '../lib/errors.js';
 import { Context } from './context.js';
 import { FlagError } from './flags/flags.js';
+import { printable } from './format/printable.js';
 import type { Io } from './io.js';
 import { buildProgram } from './program.js';
 
@@ -47,5 +48,5 @@ function errorText(error: unknown, debug: boolean, context: Context): string {
   const isExpected = error instanceof SwarmError ? error.code !== 'INTERNAL' : errnoOf(error) !== undefined;
   const hint = isExpected || debug ? '' : 'TSSWARM_DEBUG=1 shows where this happened.\n';
   const request = hint !== '' && context.asked ? requestText(context) : '';
-  return `Error: ${text}\n${hint}${request}${stack}`;
+  return `Error: ${printable(text)}\n${hint}${request}${stack}`;
 }

@@ -1,11 +1,12 @@
 import type { Event } from '../../proto/gen/events.js';
 import { type GoMap, goMap } from './go-print.js';
 import { withEscapes } from './list.js';
+import { oneLine } from './printable.js';
 import { Template } from './template.js';
 
 /** How `events` prints one. @throws INVALID_ARGUMENT for a template with mistakes */
 export function eventRenderer(format: string | undefined): (event: Event) => string {
-  if (format === undefined || format === '') return (event) => `${eventLine(event)}\n`;
+  if (format === undefined || format === '') return (event) => `${oneLine(eventLine(event))}\n`;
   if (format === 'json' || /^\{\{\s*json \.\s*\}\}$/.test(format)) return (event) => `${eventJson(event)}\n`;
   const template = new Template(withEscapes(format));
   template.check(new EventRow(EMPTY));

@@ -37,6 +37,10 @@ describe('alignRows', () => {
   it('counts characters, not code units', () => {
     expect(alignRows([['ünïcodé 😀!', 'b']])).toBe('ünïcodé 😀!   b\n');
   });
+
+  it('lets no node or container steer the terminal', () => {
+    expect(alignRows([['node1\u001b[2J', 'b']])).toBe('node1 [2J   b\n');
+  });
 });
 
 describe('renderList', () => {

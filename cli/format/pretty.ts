@@ -1,3 +1,5 @@
+import { printable } from './printable.js';
+
 /** `--pretty`: labelled lines, indented by one blank for each level. A line whose label is empty is its value alone. */
 export type PrettyLine = readonly [label: string, value: string | number | undefined, level?: number];
 
@@ -7,9 +9,10 @@ export function prettyLines(lines: readonly PrettyLine[]): string {
     .filter(([, value]) => value !== undefined)
     .map(([label, value, level = 0]) => {
       const indent = ' '.repeat(level);
-      if (label === '') return `${indent}${value}\n`;
+      const text = printable(String(value));
+      if (label === '') return `${indent}${text}\n`;
       const head = `${indent}${label}:`;
-      return value === '' ? `${head}\n` : `${head.padEnd(16)} ${value}\n`;
+      return text === '' ? `${head}\n` : `${head.padEnd(16)} ${text}\n`;
     })
     .join('');
 }

@@ -1,10 +1,13 @@
+import { printable } from './printable.js';
+
 /** Cells of rows as Docker aligns them: columns at least 10 wide, 3 blanks apart, the last not padded. */
 export function alignRows(rows: readonly (readonly string[])[]): string {
   return alignColumns(rows, MIN_WIDTH);
 }
 
 /** The same with columns of another width at least. */
-export function alignColumns(rows: readonly (readonly string[])[], minWidth: number): string {
+export function alignColumns(cells: readonly (readonly string[])[], minWidth: number): string {
+  const rows = cells.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows)
     row.slice(0, -1).forEach((cell, i) => {

@@ -2,6 +2,7 @@ import { type Task, TaskState, TaskStateName } from '../../proto/gen/objects.js'
 import { slotName } from '../../proto/task-names.js';
 import { capitalize, goDuration, humanDuration, naturalOrder, shortId } from './human.js';
 import type { ListView } from './list.js';
+import { oneLine } from './printable.js';
 import { portsText } from './rows.js';
 
 export interface TaskRow {
@@ -104,6 +105,7 @@ function errorText(task: Task, { now, nodeName }: TaskRowOptions, width = Number
     moveText(task, nodeName) ||
     reasonOf(task);
   if (reason === '') return '';
-  const quoted = `"${reason}"`;
-  return quoted.length <= width ? quoted : `"${reason.slice(0, Math.max(0, width - 3))}…"`;
+  const line = oneLine(reason);
+  const quoted = `"${line}"`;
+  return quoted.length <= width ? quoted : `"${line.slice(0, Math.max(0, width - 3))}…"`;
 }

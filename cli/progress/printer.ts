@@ -1,3 +1,4 @@
+import { oneLine } from '../format/printable.js';
 import type { Io } from '../io.js';
 import { activeLine, barLines, failureLines, overallLine, plainLines } from './bars.js';
 import type { ProgressView } from './progress.js';
@@ -40,7 +41,7 @@ class TerminalPrinter implements ProgressPrinter {
   #draw(lines: readonly string[]): void {
     const up = this.#drawn.length > 0 ? `\x1b[${this.#drawn.length}A` : '';
     // A line that wraps would be counted as one and leave rubbish behind.
-    const cut = lines.map((line) => `\x1b[2K${line.slice(0, this.#columns - 1)}\n`).join('');
+    const cut = lines.map((line) => `\x1b[2K${oneLine(line).slice(0, this.#columns - 1)}\n`).join('');
     this.#io.out(`${up}${cut}\x1b[J`);
     this.#drawn = lines;
   }
@@ -71,7 +72,7 @@ class LinePrinter implements ProgressPrinter {
   #changed(key: string, line: string): void {
     if (this.#last.get(key) === line) return;
     this.#last.set(key, line);
-    this.#io.out(`${line}\n`);
+    this.#io.out(`${oneLine(line)}\n`);
   }
 }
 
