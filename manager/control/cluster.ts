@@ -69,7 +69,7 @@ export function checkClusterSpec(spec: ClusterSpec): void {
   const [external] = spec.ca.externalCas;
   if (external) throw unsupported('external certificate authorities are not supported by this version', external.url);
   if (spec.defaultLogDriver)
-    throw unsupported('log drivers are not supported by this version', spec.defaultLogDriver.name);
+    throw unsupported('a log driver for all services is not supported by this version', spec.defaultLogDriver.name);
 }
 
 const unsupported = (message: string, value: string) => new SwarmError('UNIMPLEMENTED', message, { value });

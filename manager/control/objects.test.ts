@@ -164,7 +164,7 @@ describe('watch', () => {
 });
 
 test.each<[Partial<ClusterSpec>, string]>([
-  [{ defaultLogDriver: { name: 'syslog', options: {} } }, 'log drivers are not supported'],
+  [{ defaultLogDriver: { name: 'syslog', options: {} } }, 'a log driver for all services is not supported'],
   [
     { ca: { ...CAConfig.create({ nodeCertificateExpiry: 90 * 86_400e9 }), externalCas: [ExternalCA.create()] } },
     'external',

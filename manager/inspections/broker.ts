@@ -1,6 +1,6 @@
 import { type Deferred, deferred } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
-import { type ErrorCode, notFound, SwarmError, unavailable } from '../../lib/errors.js';
+import { notFound, SwarmError, unavailable } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import {
   type InspectionBrokerService,
@@ -9,6 +9,7 @@ import {
   NodeQuestion,
   NodeState,
 } from '../../proto/gen/index.js';
+import { errorCodeOf } from '../../proto/rpc/errors.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import { NodeQueues } from '../common/node-queues.js';
 import { resolve } from '../control/refs.js';
@@ -115,7 +116,7 @@ export class InspectionBroker {
 /** @throws the node's own error */
 function granted(answer: NodeAnswer): NodeAnswer {
   if (answer.errorCode === '') return answer;
-  throw new SwarmError(answer.errorCode as ErrorCode, answer.error, answer.hint === '' ? {} : { hint: answer.hint });
+  throw new SwarmError(errorCodeOf(answer.errorCode), answer.error, answer.hint === '' ? {} : { hint: answer.hint });
 }
 
 function silent(node: Node, what: string): SwarmError {

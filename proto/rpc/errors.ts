@@ -20,6 +20,10 @@ const statusOf: Readonly<Record<ErrorCode, status>> = {
   UNIMPLEMENTED: status.UNIMPLEMENTED,
   INTERNAL: status.INTERNAL,
 };
+/** The code of an error that came as text; INTERNAL for one that this version does not know. */
+export const errorCodeOf = (text: string): ErrorCode =>
+  Object.hasOwn(statusOf, text) ? (text as ErrorCode) : 'INTERNAL';
+
 const codeByStatus = new Map<status, ErrorCode>(Object.entries(statusOf).map(([code, s]) => [s, code as ErrorCode]));
 
 /** What a server answers for a thrown thing: its code, its words, and the value and hint as metadata. */

@@ -1,5 +1,6 @@
-import { type ErrorCode, messageOf, SwarmError } from '../../lib/errors.js';
+import { messageOf, SwarmError } from '../../lib/errors.js';
 import { RelayError } from '../gen/relay.js';
+import { errorCodeOf } from './errors.js';
 
 /** An error as a message, for streams that carry more than one call. Anything but a SwarmError is a bug: INTERNAL. */
 export function toRelayed(error: unknown): RelayError {
@@ -9,5 +10,5 @@ export function toRelayed(error: unknown): RelayError {
 }
 
 export function fromRelayed(error: RelayError): SwarmError {
-  return new SwarmError(error.code as ErrorCode, error.message, error);
+  return new SwarmError(errorCodeOf(error.code), error.message, error);
 }

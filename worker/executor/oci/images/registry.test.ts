@@ -37,6 +37,12 @@ describe('what a registry says', () => {
       'UNAVAILABLE',
       /^registry r.example.com cannot be reached: network is unreachable$/,
     ],
+    [
+      'pinging container registry r.example.com: Get \\"https://r.example.com:4041/v2/\\": dial tcp 192.0.2.1:4041: ' +
+        'connect: connection refused',
+      'UNAVAILABLE',
+      /^registry r.example.com cannot be reached: connection refused$/,
+    ],
     ['writing blob: no space left', 'UNAVAILABLE', /^cannot pull r.example.com\/app:1: no space left$/],
   ])('%s', (message, code, text) => {
     expect(error(message).code).toBe(code);

@@ -99,10 +99,10 @@ export function registryError(name: ImageName, error: ToolError): SwarmError {
   if (/no image found in (?:manifest list|image index)/i.test(words)) {
     return notFound(`${name.familiar} has no image for ${platform}`, { value: name.familiar, cause: error });
   }
-  if (/manifest unknown|name unknown|not found|404/i.test(words)) {
+  if (/manifest unknown|name unknown|not found|\b404\b/i.test(words)) {
     return notFound(`manifest for ${name.familiar} not found`, { value: name.familiar, hint: words, cause: error });
   }
-  if (/unauthorized|authentication required|denied|403|401/i.test(words)) {
+  if (/unauthorized|authentication required|denied|\b40[13]\b/i.test(words)) {
     return notFound(`pull access denied for ${name.familiar}: it does not exist or needs credentials`, {
       value: name.familiar,
       hint: words,
