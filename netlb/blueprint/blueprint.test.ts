@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../lib/ip.js';
 import { nftBalancer, roundRobin } from '../balancer/nft.js';
-import { facts } from '../plan/miniature.js';
+import { facts } from '../plan/testing.js';
 import type { DesiredState, Overlay, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { nftBalancer } from '../balancer/nft.js';
-import { facts as swarmFacts } from '../plan/miniature.js';
+import { facts as swarmFacts } from '../plan/testing.js';
 import type { DesiredState, LocalBridge, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { nftBalancer } from '../balancer/nft.js';
-import { desired, emptyNamespace, facts, OVERLAY } from '../plan/miniature.js';
+import { desired, emptyNamespace, facts, OVERLAY } from '../plan/testing.js';
 import { blueprint } from './blueprint.js';
 import type { NamespaceBlueprint } from './model.js';
 import { guarded } from './overlay-guard.js';

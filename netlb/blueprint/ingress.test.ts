@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { nftBalancer } from '../balancer/nft.js';
-import { desired, facts, NET, sandbox, TASK } from '../plan/miniature.js';
+import { desired, facts, NET, sandbox, TASK } from '../plan/testing.js';
 import type { DesiredState, PublishedPort } from '../state.js';
 import { blueprint } from './blueprint.js';
 import type { Facts } from './facts.js';

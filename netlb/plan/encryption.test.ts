@@ -10,8 +10,8 @@ import { NODE_NAMESPACE } from '../names.js';
 import type { DesiredState, Encryption } from '../state.js';
 import { NOTHING_ACTUAL } from './actual.js';
 import type { ActualEncryption } from './encryption.js';
-import { desired, facts, made, OVERLAY } from './miniature.js';
 import { plan } from './plan.js';
+import { desired, facts, made, OVERLAY } from './testing.js';
 
 const secrets = new Map([1, 2, 3].map((time) => [time, Buffer.alloc(32, time)]));
 const keyOf = (time: number): Buffer => secrets.get(time) ?? Buffer.alloc(0);

@@ -12,9 +12,9 @@ import { INGRESS_NAMESPACE, NODE_NAMESPACE, TABLE } from '../names.js';
 import { entriesIn, heldIn, marksIn } from '../reconcile/facts.js';
 import type { DesiredState, PublishedPort, RemoteEndpoint } from '../state.js';
 import type { ActualNamespace, ActualState } from './actual.js';
-import { desired, facts, made, sandbox } from './miniature.js';
 import type { Operation } from './operation.js';
 import { plan } from './plan.js';
+import { desired, facts, made, sandbox } from './testing.js';
 
 const STEPS = 40;
 

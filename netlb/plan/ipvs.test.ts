@@ -4,8 +4,8 @@ import type { IpvsBlueprint, IpvsServiceBlueprint, NamespaceBlueprint } from '..
 import { type IpvsServiceId, ipvsServiceName, ipvsSettings } from '../kernel/ipvs.js';
 import { type ActualIpvs, NOTHING_ACTUAL } from './actual.js';
 import { planIpvs } from './ipvs.js';
-import { emptyNamespace } from './miniature.js';
 import type { Operation } from './operation.js';
+import { emptyNamespace } from './testing.js';
 
 const timeouts = { tcp: 432_000, tcpFin: 120, udp: 300 };
 const destination = (host: number, weight = 1) => ({

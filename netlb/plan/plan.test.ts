@@ -4,8 +4,8 @@ import type { Link } from '../kernel/rtnetlink.js';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
 import type { DesiredState } from '../state.js';
 import { type ActualNamespace, type ActualState, NOTHING_ACTUAL } from './actual.js';
-import { desired, endpoint, made, NET, OVERLAY, sandbox, TASK, wanted } from './miniature.js';
 import { plan } from './plan.js';
+import { desired, endpoint, made, NET, OVERLAY, sandbox, TASK, wanted } from './testing.js';
 import type { ActualTunnel } from './tunnels.js';
 
 type Change = (namespace: ActualNamespace) => Partial<ActualNamespace>;

@@ -7,8 +7,8 @@ import type { Route } from '../kernel/rtnetlink.js';
 import { NODE_NAMESPACE, ROUTE_PROTOCOL } from '../names.js';
 import type { DesiredState, RoutedNetwork, RoutePeer, Sandbox } from '../state.js';
 import type { ActualNamespace, ActualState } from './actual.js';
-import { desired, facts, made, sandbox } from './miniature.js';
 import { plan } from './plan.js';
+import { desired, facts, made, sandbox } from './testing.js';
 import { foundBy } from './words.js';
 
 const peer = (subnet: string, address: string): RoutePeer => ({

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ManualClock } from '../../lib/clock.js';
-import { desired } from '../plan/miniature.js';
 import type { Operation } from '../plan/operation.js';
+import { desired } from '../plan/testing.js';
 import { Repairs } from './repairs.js';
 
 const operation: Operation = {

@@ -8,7 +8,7 @@ import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import { blueprint } from '../../netlb/blueprint/blueprint.js';
 import type { Facts } from '../../netlb/blueprint/facts.js';
 import type { Table } from '../../netlb/nft/table.js';
-import { desired, facts, NET, sandbox, TASK } from '../../netlb/plan/miniature.js';
+import { desired, facts, NET, sandbox, TASK } from '../../netlb/plan/testing.js';
 import type { DesiredState, LocalBridge, PublishedPort, RoutedNetwork, TransportProtocol } from '../../netlb/state.js';
 
 const PROTOCOLS: readonly TransportProtocol[] = ['tcp', 'udp', 'sctp'];
