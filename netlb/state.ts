@@ -1,3 +1,4 @@
+import type { Scheduler } from '../lib/schedulers.js';
 import type { Secret } from '../lib/secret.js';
 
 /**
@@ -277,12 +278,6 @@ export interface PublishedPort {
   /** Seconds for which a client address keeps its task after its last new connection; none or 0: not at all. */
   readonly affinity?: number;
 }
-
-/**
- * How new connections are spread: in turn (`rr`, `wrr`: both by weight), to who has the fewest (`lc`, by weight `wlc`),
- * by the client's address (`sh`; `mh` moves few clients when a task comes or goes).
- */
-export type Scheduler = 'rr' | 'wrr' | 'lc' | 'wlc' | 'sh' | 'mh';
 
 /** What NetworkPlane could not do of a desired state; the rest of it is in the kernel. */
 export interface ApplyProblem {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { invalidArgument } from '../../lib/errors.js';
 import { canonicalAddress } from '../../lib/ip.js';
+import { isScheduler, SCHEDULERS } from '../../lib/schedulers.js';
 import { parseDuration } from '../../lib/units.js';
 import { PortConfig, type Protocol, PublishMode } from '../../proto/gen/specs.js';
 import { protocolNamed } from '../../proto/ports.js';
@@ -8,7 +9,6 @@ import { csvFields, keyValue, requiredValue, unexpectedKey } from './csv.js';
 
 const SHORT_HINT = 'A port looks like 8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8003:80-83 or 80.';
 const MODES: Readonly<Record<string, PublishMode>> = { ingress: PublishMode.INGRESS, host: PublishMode.HOST };
-const SCHEDULERS = ['rr', 'wrr', 'lc', 'wlc', 'sh', 'mh'];
 
 /**
  * A value of `--publish`: `[IP:][PUBLISHED:]TARGET[/PROTOCOL]`, or
@@ -106,7 +106,7 @@ function modeOf(value: string): PublishMode {
 }
 
 function schedulerOf(value: string): string {
-  if (SCHEDULERS.includes(value)) return value;
+  if (isScheduler(value)) return value;
   throw invalidArgument(`"${value}" is not a scheduler`, { value, hint: `Schedulers: ${SCHEDULERS.join(', ')}.` });
 }
 

@@ -1,6 +1,7 @@
+import type { Scheduler } from '../../lib/schedulers.js';
 import type { IpvsBlueprint, IpvsServiceBlueprint, Sysctl } from '../blueprint/model.js';
 import type { Chain, NftSet } from '../nft/table.js';
-import type { Backend, Scheduler, TransportProtocol } from '../state.js';
+import type { Backend, TransportProtocol } from '../state.js';
 
 /** A published port in ingress_sbox. Its packets carry `mark` when the balancer sees them. */
 export interface MarkedService {

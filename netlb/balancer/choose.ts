@@ -1,13 +1,12 @@
 import { existsSync } from 'node:fs';
 import { failedPrecondition } from '../../lib/errors.js';
+import { SCHEDULERS, type Scheduler } from '../../lib/schedulers.js';
 import { isKernelError } from '../kernel/errors.js';
 import { Ipvs, ipvsSettings, newIpvsService } from '../kernel/ipvs.js';
 import { inThrowAwayNamespace, type NetNamespace } from '../kernel/namespace.js';
-import type { Scheduler } from '../state.js';
 import type { Balancer, BalancerKind } from './balancer.js';
 import { ipvsBalancer } from './ipvs.js';
 import { nftBalancer } from './nft.js';
-import { SCHEDULERS } from './schedulers.js';
 
 export type BalancerChoice = 'auto' | BalancerKind;
 

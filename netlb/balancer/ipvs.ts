@@ -1,7 +1,8 @@
 /** Balancing by IPVS: a service by firewall mark, whose destinations are reached by masquerading. */
+import type { Scheduler } from '../../lib/schedulers.js';
 import type { IpvsServiceBlueprint, Sysctl } from '../blueprint/model.js';
 import { ipvsSettings } from '../kernel/ipvs.js';
-import type { Backend, Scheduler } from '../state.js';
+import type { Backend } from '../state.js';
 import type { Balancer, MarkedService } from './balancer.js';
 import { ofFamily } from './slots.js';
 

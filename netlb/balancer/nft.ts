@@ -2,9 +2,10 @@
 import { familyOf } from '../../lib/ip.js';
 import { mappedList } from '../../lib/kept-list.js';
 import { rememberedOf } from '../../lib/remembered.js';
+import type { Scheduler } from '../../lib/schedulers.js';
 import { type Family, ipName } from '../nft/family.js';
 import { type Chain, type NftSet, priorities, protocolNumbers } from '../nft/table.js';
-import type { Backend, Scheduler } from '../state.js';
+import type { Backend } from '../state.js';
 import { type Affinity, affinityOf } from './affinity.js';
 import type { Balancer, MarkedService } from './balancer.js';
 import { countedSets, countingChains } from './counting.js';

@@ -1,7 +1,7 @@
 /** How connections to a port are spread on this node, which may not be all that the port asks for. */
 import { rememberedOf } from '../../lib/remembered.js';
+import type { Scheduler } from '../../lib/schedulers.js';
 import type { Balancer } from '../balancer/balancer.js';
-import type { Scheduler } from '../state.js';
 import type { EnteredPort } from './entries.js';
 
 export interface Spread {

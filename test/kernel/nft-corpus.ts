@@ -1,10 +1,10 @@
 /** All the rules and sets that a node can have: its tables in states that have a bit of everything. */
 import { macOf } from '../../lib/ip.js';
+import { SCHEDULERS } from '../../lib/schedulers.js';
 import { Secret } from '../../lib/secret.js';
 import type { Balancer } from '../../netlb/balancer/balancer.js';
 import { ipvsBalancer } from '../../netlb/balancer/ipvs.js';
 import { nftBalancer } from '../../netlb/balancer/nft.js';
-import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import { blueprint } from '../../netlb/blueprint/blueprint.js';
 import type { Facts } from '../../netlb/blueprint/facts.js';
 import type { Table } from '../../netlb/nft/table.js';

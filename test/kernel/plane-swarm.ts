@@ -1,5 +1,6 @@
 /** Desired states of a small swarm, as managers would send them. Pure. */
 import { macOf } from '../../lib/ip.js';
+import type { Scheduler } from '../../lib/schedulers.js';
 import type {
   Backend,
   DesiredState,
@@ -8,7 +9,6 @@ import type {
   Overlay,
   PublishedPort,
   Sandbox,
-  Scheduler,
   TransportProtocol,
 } from '../../netlb/state.js';
 

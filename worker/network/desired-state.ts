@@ -1,8 +1,8 @@
 import { addressOf, familyOf, parseCidr } from '../../lib/ip.js';
 import { mappedList } from '../../lib/kept-list.js';
+import { isScheduler } from '../../lib/schedulers.js';
 import { sortedRecords } from '../../lib/sorted-records.js';
 import { finish, type Steps } from '../../lib/steps.js';
-import { SCHEDULERS } from '../../netlb/balancer/schedulers.js';
 import type {
   DesiredState,
   GatewayBridge,
@@ -242,9 +242,11 @@ function sandboxIngress({ id, ipam }: NetworkRecord, ports: readonly PortConfig[
 }
 
 /** Managers have refused schedulers that there are not. */
-function spreadOf({ scheduler: name, affinityTimeout }: PortConfig): Pick<PublishedPort, 'scheduler' | 'affinity'> {
-  const scheduler = SCHEDULERS.find((known) => known === name);
-  return { ...(scheduler && { scheduler }), ...(affinityTimeout > 0 && { affinity: affinityTimeout / 1e9 }) };
+function spreadOf({ scheduler, affinityTimeout }: PortConfig): Pick<PublishedPort, 'scheduler' | 'affinity'> {
+  return {
+    ...(isScheduler(scheduler) && { scheduler }),
+    ...(affinityTimeout > 0 && { affinity: affinityTimeout / 1e9 }),
+  };
 }
 
 const isOnMesh = ({ publishMode, publishedPort }: PortConfig): boolean =>

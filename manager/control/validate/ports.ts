@@ -1,5 +1,6 @@
 import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
 import { isAddress } from '../../../lib/ip.js';
+import { isScheduler, SCHEDULERS } from '../../../lib/schedulers.js';
 import {
   EndpointMode,
   type EndpointSpec,
@@ -12,8 +13,6 @@ import {
 import { includesPort, isHostMode, isRange, publishedText } from '../../../proto/ports.js';
 import { mayClash } from '../../common/published-ports.js';
 import type { ReadView } from '../../store/store.js';
-
-const SCHEDULERS = new Set(['', 'rr', 'wrr', 'lc', 'wlc', 'sh', 'mh']);
 
 /** @throws INVALID_ARGUMENT for what is wrong whatever the swarm's state */
 export function checkEndpointSpec(endpoint: EndpointSpec): void {
@@ -70,10 +69,10 @@ function checkPort(port: PortConfig): void {
       value: port.hostIp,
     });
   }
-  if (!SCHEDULERS.has(port.scheduler)) {
+  if (port.scheduler !== '' && !isScheduler(port.scheduler)) {
     throw invalidArgument(`"${port.scheduler}" is not a way to spread connections`, {
       value: port.scheduler,
-      hint: 'One of rr, wrr, lc, wlc, sh, mh.',
+      hint: `One of ${SCHEDULERS.join(', ')}.`,
     });
   }
   checkSpread(port);
