@@ -321,12 +321,9 @@ export class SwarmNode implements ControlSource {
   #enter(state: NodeState): void {
     const { daemon, version, engine, inspector, clock, log, onBroken } = this.options;
     this.#state = state;
-    const roles = new RoleFollower({
-      take: (role) => this.#serial.run(() => this.#takeRole(role)),
-      clock,
-      log,
-      signal: this.#stopping.signal,
-    });
+    const take = (role: 'manager' | 'worker') => this.#takeRole(role);
+    this.#roles?.end();
+    const roles = new RoleFollower({ take, serial: this.#serial, clock, log, signal: this.#stopping.signal });
     this.#roles = roles;
     const worker = new Worker({
       ...daemon,

@@ -1,3 +1,4 @@
+import type { Serial } from '../lib/async.js';
 import { Backoff } from '../lib/backoff.js';
 import type { Clock } from '../lib/clock.js';
 import { messageOf } from '../lib/errors.js';
@@ -7,6 +8,8 @@ import { type Node, NodeRole } from '../proto/gen/index.js';
 export interface RoleFollowerOptions {
   /** Resolves when this machine has the role. Called again after a while when it throws. */
   readonly take: (role: 'manager' | 'worker') => Promise<void>;
+  /** What it takes turns with: all that changes this machine's place in a swarm. */
+  readonly serial: Serial;
   readonly clock: Clock;
   readonly log: Logger;
   readonly signal: AbortSignal;
@@ -19,6 +22,7 @@ export class RoleFollower {
   #version = 0;
   #wanted: NodeRole | undefined;
   #running = false;
+  #ended = false;
   #error = '';
 
   constructor(options: RoleFollowerOptions) {
@@ -30,6 +34,11 @@ export class RoleFollower {
     return this.#error;
   }
 
+  /** In a turn of its own: no role is taken after it. What the machine is next may be a node of another swarm. */
+  end(): void {
+    this.#ended = true;
+  }
+
   see({ role, meta }: Node): void {
     if (meta.version < this.#version) return;
     this.#version = meta.version;
@@ -38,14 +47,16 @@ export class RoleFollower {
   }
 
   async #run(): Promise<void> {
-    const { take, clock, log, signal } = this.#options;
+    const { take, serial, clock, log, signal } = this.#options;
     const backoff = new Backoff({ initial: 100, max: 5_000 });
     this.#running = true;
-    for (let taken: NodeRole | undefined; taken !== this.#wanted && !signal.aborted; ) {
+    for (let taken: NodeRole | undefined; taken !== this.#wanted && !this.#ended && !signal.aborted; ) {
       const wanted = this.#wanted;
       const name = wanted === NodeRole.MANAGER ? 'manager' : 'worker';
       try {
-        await take(name);
+        await serial.run(async () => {
+          if (!this.#ended) await take(name);
+        });
         taken = wanted;
         this.#error = '';
       } catch (error) {
