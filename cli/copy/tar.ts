@@ -15,6 +15,8 @@ export async function* pack(folder: string, name: string, as: string, followLink
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const ended = endOf(tar, [0, EXIT_DIFFERS]);
+  // When nobody reads on, what tar says of it is of no use to anyone.
+  ended.catch(() => undefined);
   for await (const chunk of tar.stdout) yield chunk;
   await ended;
 }
