@@ -3,7 +3,15 @@ import { formatCidr, parseCidr } from '../../lib/ip.js';
 import { IPAMConfig, type Network, type NetworkSpec } from '../../proto/gen/index.js';
 import { VNI_OPTION } from '../common/overlay-options.js';
 import { testNetwork } from '../testing/objects.js';
-import { afterNetwork, allocateNetwork, type LastGiven, localPool, NOTHING_GIVEN, type Occupied } from './network.js';
+import {
+  afterNetwork,
+  allocateNetwork,
+  growNetwork,
+  type LastGiven,
+  localPool,
+  NOTHING_GIVEN,
+  type Occupied,
+} from './network.js';
 import { nextInTurn } from './turn.js';
 
 const SOURCE = { pools: [parseCidr('10.0.0.0/22')], prefix: 24, pool6: localPool('swarm') };
@@ -93,4 +101,24 @@ test('several subnets are one network with one VNI and a gateway in each', () =>
   const ipam = ['10.9.0.0/24', '10.9.1.0/24'].map((subnet) => IPAMConfig.create({ subnet }));
   const [network] = make([{ ipam }]);
   expect(network?.ipam.map(({ gateway }) => gateway)).toEqual(['10.9.0.1', '10.9.1.1']);
+});
+
+describe('one more subnet', () => {
+  const grown = (pools: readonly string[], prefix: number, own: readonly string[], last: string) => {
+    const ingress = { ...testNetwork('ingress'), ipam: own.map((subnet) => IPAMConfig.create({ subnet })) };
+    const source = { ...SOURCE, pools: pools.map(parseCidr), prefix };
+    const occupied = { subnets: [], vnis: new Map(), hosts: [] };
+    return growNetwork(ingress, occupied, source, { ...NOTHING_GIVEN, subnet: parseCidr(last) }).ipam.at(-1)?.subnet;
+  };
+
+  test('has addresses whose low 16 bits no other of the network has', () => {
+    expect(grown(['10.0.0.0/8'], 24, ['10.0.0.0/24'], '10.0.255.0/24')).toBe('10.1.1.0/24');
+    expect(grown(['10.0.0.0/8'], 24, ['10.0.0.0/24', '10.1.1.0/24'], '10.1.255.0/24')).toBe('10.2.2.0/24');
+    expect(grown(['10.0.0.0/16', '172.16.0.0/12'], 20, ['10.0.16.0/20'], '10.0.240.0/20')).toBe('172.16.0.0/20');
+  });
+
+  test('has others when there are none of these', () => {
+    expect(grown(['10.0.0.0/15'], 17, ['10.0.0.0/17', '10.0.128.0/17'], '10.0.128.0/17')).toBe('10.1.0.0/17');
+    expect(grown(['10.0.0.0/8'], 15, ['10.0.0.0/15'], '10.0.0.0/15')).toBe('10.2.0.0/15');
+  });
 });

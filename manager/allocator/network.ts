@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { failedPrecondition, resourceExhausted } from '../../lib/errors.js';
+import { codeOf, failedPrecondition, resourceExhausted } from '../../lib/errors.js';
 import { type Cidr, familyOf, formatCidr, overlaps, parseCidr } from '../../lib/ip.js';
 import { defaultGateway, Subnet } from '../../lib/ipam.js';
 import { IPAMConfig, type Network, type NetworkSpec } from '../../proto/gen/index.js';
@@ -87,10 +87,38 @@ export function allocateNetwork(network: Network, occupied: Occupied, source: Su
 export const growsByItself = ({ spec }: Network): boolean =>
   spec.ingress && !spec.disableIpv4 && spec.ipam.every(({ subnet }) => subnet !== '' && familyOf(subnet) !== 4);
 
-/** The network with one more IPv4 subnet. @throws RESOURCE_EXHAUSTED when the default pools are used up */
+/**
+ * The network with one more IPv4 subnet: one of whose addresses the low 16 bits are no other's of the network, while the
+ * pools have such. By these a task tells the connections of one node's ingress_sbox from those of another's
+ * (netlb/blueprint/wayback.ts).
+ * @throws RESOURCE_EXHAUSTED when the default pools are used up
+ */
 export function growNetwork(network: Network, occupied: Occupied, source: SubnetSource, last: LastGiven): Network {
   const own = network.ipam.map(({ subnet }) => parseCidr(subnet));
-  return { ...network, ipam: [...network.ipam, allocateSubnet(4, IPAMConfig.create(), occupied, own, source, last)] };
+  const alike = source.pools.flatMap((pool) => own.flatMap((subnet) => alikeIn(pool, subnet)));
+  const grow = (taken: readonly Cidr[]): Network => ({
+    ...network,
+    ipam: [...network.ipam, allocateSubnet(4, IPAMConfig.create(), occupied, taken, source, last)],
+  });
+  try {
+    return grow([...own, ...alike]);
+  } catch (error) {
+    if (codeOf(error) !== 'RESOURCE_EXHAUSTED') throw error;
+    return grow(own);
+  }
+}
+
+const LOW = 0xffffn;
+
+/** Subnets of a pool whose addresses have the low 16 bits of another's. None where that has them all. */
+function alikeIn(pool: Cidr, { family, prefix, base, last }: Cidr): Cidr[] {
+  if (family !== 4 || pool.family !== 4 || prefix < 16) return [];
+  const alike: Cidr[] = [];
+  for (let high = pool.base & ~LOW; high <= pool.last; high += LOW + 1n) {
+    const first = high | (base & LOW);
+    alike.push({ family, prefix, address: first, base: first, last: high | (last & LOW) });
+  }
+  return alike;
 }
 
 /** What was given last, when this network has been given what it has. */

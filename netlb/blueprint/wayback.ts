@@ -114,7 +114,10 @@ export function wayBackChains(input: WayBackInput, family: Family): Chain[] {
 
 const answerChains = (input: WayBackInput, family: Family): Chain[] => [
   {
-    // One client address and port through two nodes is one tuple here: each node has a zone of its own.
+    // One client address and port through two nodes is one tuple here: each node has a zone of its own, the low 16 bits
+    // of its ingress_sbox's address, which are all that a zone has. Two nodes share one only in an ingress network of more
+    // than 65,536 addresses (managers see to that): then one of two connections of a client by both, from one source
+    // port at a time, fails.
     name: 'ingress_zone',
     base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
     rules: [`${fromClients(input, family)} ct original zone set @ll,80,16`],
