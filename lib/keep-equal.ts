@@ -9,17 +9,20 @@ export function keepEqual<T>(previous: unknown, next: T): T {
   if (Object.is(previous, next)) return next;
   if (Array.isArray(next)) return keepEqualList(Array.isArray(previous) ? previous : [], next) as T;
   if (!isPlain(next) || !isPlain(previous)) return next;
-  const keys = Object.keys(next);
-  let same = keys.length === Object.keys(previous).length;
+  // Without lists of their keys: there are tens of thousands of small objects.
+  let same = true;
+  let more = 0;
+  for (const _ in previous) more++;
   let kept: Record<string, unknown> | undefined;
-  for (const key of keys) {
+  for (const key in next) {
+    more--;
     const value = keepEqual(previous[key], next[key]);
     same &&= key in previous && Object.is(value, previous[key]);
     if (Object.is(value, next[key])) continue;
     kept ??= { ...next };
     kept[key] = value;
   }
-  return (same ? previous : (kept ?? next)) as T;
+  return (same && more === 0 ? previous : (kept ?? next)) as T;
 }
 
 /** Members are sought at their place, then as far from it as the lists have moved against each other so far. */

@@ -49,8 +49,8 @@ const own: PublishedPort = {
 export class LargeSwarm {
   readonly #underlay: string;
   /** All tasks, those of one service together. */
-  #remotes: RemoteEndpoint[];
-  #services: PublishedPort[];
+  readonly #remotes: RemoteEndpoint[];
+  readonly #services: PublishedPort[];
   #replaced = 0;
 
   /** @param services published ports, that of this node's own tasks included */
@@ -66,15 +66,16 @@ export class LargeSwarm {
     const others = this.#services.length;
     const service = n % others;
     const task = service * TASKS_PER_SERVICE + (Math.floor(n / others) % TASKS_PER_SERVICE);
-    this.#remotes = this.#remotes.with(task, remote(this.#remotes.length + n));
-    this.#services = this.#services.with(service, this.#published(service));
+    this.#remotes[task] = remote(this.#remotes.length + n);
+    this.#services[service] = this.#published(service);
   }
 
+  /** As it is now: what is replaced later has no part in it. */
   get state(): DesiredState {
     return {
       underlay: { address: this.#underlay, vxlanPort: 4789 },
       gatewayBridge: { address: '172.18.0.1/16', address6: '' },
-      overlays: [{ id: INGRESS, vni: 4096, gateways: ['10.0.0.1/8'], mtu: 0, remotes: this.#remotes }],
+      overlays: [{ id: INGRESS, vni: 4096, gateways: ['10.0.0.1/8'], mtu: 0, remotes: [...this.#remotes] }],
       bridges: [],
       routed: [],
       sandboxes: Array.from({ length: SERVERS }, (_, i) => server(i)),

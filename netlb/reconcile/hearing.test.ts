@@ -51,6 +51,11 @@ test('what changes in a namespace is to be looked at once', () => {
   expect(heard()).toEqual({});
 });
 
+test('what a bridge tells of a port is of the port alone', () => {
+  hear([1, message(RTM_NEWLINK, Buffer.from([AF_BRIDGE, 0, 1, 0]))]);
+  expect(heard()).toEqual({ '1-overlay': ['links'] });
+});
+
 describe('neighbours', () => {
   test.each([
     ['one that was set', 2, neighbour(RTM_NEWNEIGH, AF_INET, NUD_PERMANENT), { task: ['neighbours'] }],

@@ -1,5 +1,7 @@
 import type { Clock } from '../../lib/clock.js';
 import { isKernelError } from '../kernel/errors.js';
+import { AF_BRIDGE } from '../kernel/families.js';
+import { RTM_DELLINK, RTM_NEWLINK } from '../kernel/links.js';
 import type { NetlinkMessage } from '../kernel/messages.js';
 import { NetNamespace } from '../kernel/namespace.js';
 import { NUD_NOARP, NUD_PERMANENT, parseNeighbour, RTM_DELNEIGH, RTM_NEWNEIGH } from '../kernel/neighbours.js';
@@ -18,6 +20,10 @@ const ECHO = 1500;
 
 /** What of a namespace may have changed by its links, addresses, routes, rules and neighbours. */
 const ROUTED_PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'tunnels'];
+
+/** What a bridge tells of its ports, some of it a quarter of a minute after they were made: there is nothing else in it. */
+const isPort = ({ type, payload }: NetlinkMessage): boolean =>
+  (type === RTM_NEWLINK || type === RTM_DELLINK) && payload[0] === AF_BRIDGE;
 
 export interface HearingOptions {
   readonly clock: Clock;
@@ -142,7 +148,9 @@ export class Hearing {
   #note(number: number | undefined, message: NetlinkMessage): void {
     const name = number === undefined ? NODE_NAMESPACE : this.#options.nameOf(number);
     if (name === undefined || this.#own.has(name)) return;
-    if (message.type !== RTM_NEWNEIGH && message.type !== RTM_DELNEIGH) {
+    if (isPort(message)) {
+      this.#add(name, ['links']);
+    } else if (message.type !== RTM_NEWNEIGH && message.type !== RTM_DELNEIGH) {
       // Addresses and routes go with a link, or with each other, without a word of their own.
       if (!this.#links.has(name)) this.#add(name, ROUTED_PARTS);
     } else if (this.#concernsUs(name, message)) {
