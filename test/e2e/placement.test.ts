@@ -1,4 +1,7 @@
-import { afterEach, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { execute, nodeOf, runningTasks, tasksOf, tsswarm, tsswarmOutcome } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { Load } from '../../demo/traffic.js';
@@ -64,13 +67,18 @@ test('drain - with start-first another task runs before the old one stops', asyn
 });
 
 test('depends-on - waits for a job that takes its time, and says so', async () => {
-  await create('slow', '--detach', '--mode', 'replicated-job', IMAGE, 'sh', '-c', 'sleep 4');
+  const folder = await mkdtemp(path.join(tmpdir(), 'tsswarm-placement-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const flag = ['--mount', `type=bind,source=${folder},target=/flag,readonly`];
+  const job = ['sh', '-c', 'until [ -e /flag/done ]; do sleep 0.1; done'];
+  await create('slow', '--detach', '--mode', 'replicated-job', ...flag, IMAGE, ...job);
   await create('web', '--detach', '--depends-on', 'slow:completed', IMAGE);
-  const waiting = await until('it says what it waits for', 4, async () => {
+  const waiting = await until('it says what it waits for', 15, async () => {
     const [task] = await tasksOf('web');
     return task?.Error === '"waiting for service slow to complete (0/1)"' ? task : undefined;
   });
   expect(waiting.CurrentState).toMatch(/^Pending/);
+  await writeFile(`${folder}/done`, '');
   await until('it runs', 15, async () => (await runningTasks('web')).length === 1 || undefined);
   expect((await tasksOf('slow'))[0]?.CurrentState).toMatch(/^Complete/);
 });

@@ -134,13 +134,18 @@ test('exec - a caller that is killed ends what waits for its input, also when th
   await ended('cat', '-', '/dev/null');
 
   // It is not read, so that everything between is full.
-  const deaf = ['sh', '-c', 'read line; echo begun; sleep 1; cat > /dev/null; : deaf'];
+  const deaf = [
+    'sh',
+    '-c',
+    'read line; echo begun; until [ -e /tmp/hear ]; do sleep 0.1; done; cat > /dev/null; : deaf',
+  ];
   const full = start('exec', '-i', task, ...deaf);
   full.child.stdin?.on('error', ({ message }) => expect(message).toBe('write EPIPE'));
   full.child.stdin?.write(`${'x'.repeat(100)}\n${'y'.repeat(8 << 20)}`);
   await full.prints('begun');
   expect(await processOf(...deaf)).toBeDefined();
   full.child.kill('SIGKILL');
+  await succeed(FOLLOWER, 'service', 'exec', task, 'touch', '/tmp/hear');
   await ended(...deaf);
 });
 
