@@ -58,9 +58,9 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
         machines.addHost(`node${n}`, `${nodeAddress(n)}/24`);
         machines.addAddress6(`node${n}`, nodeAddress6(n));
       }
-      for (const n of nodes) drivers.push(await machines.driver(`node${n}`, { balancer: kind }));
+      drivers.push(...(await Promise.all(nodes.map((n) => machines.driver(`node${n}`, { balancer: kind })))));
       for (const protocol of ['tcp', 'udp'] as const) await settle({ protocol, published: 8080, backends: names });
-      for (const name of names) await machines.serve(sandbox(name), name);
+      await Promise.all(names.map((name) => machines.serve(sandbox(name), name)));
     }, timeout);
     afterAll(() => machines.close(), timeout);
 

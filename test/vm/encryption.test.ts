@@ -46,7 +46,7 @@ beforeAll(async () => {
   for (const node of [1, 2]) machines.addHost(`node${node}`, `${nodeAddress(node)}/24`);
   // An administrator's own, with the same nodes.
   machines.inside('node1', 'sh', '-ec', foreign);
-  drivers = [await machines.driver('node1'), await machines.driver('node2')];
+  drivers = await Promise.all([machines.driver('node1'), machines.driver('node2')]);
 }, 480_000);
 afterAll(() => machines.close());
 
