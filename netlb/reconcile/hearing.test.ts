@@ -95,6 +95,14 @@ describe('echoes of our own changes', () => {
     expect(heard()).toEqual({ '1-overlay': ALL });
   });
 
+  test('no longer when the clock of the machine is set back', async () => {
+    await hearing.during(async () => hearing.own('1-overlay', ['links']));
+    clock.set(clock.now() - 3_600_000);
+    await clock.advance(1500);
+    hear([1, message(RTM_NEWLINK)]);
+    expect(heard()).toEqual({ '1-overlay': ALL });
+  });
+
   test('a pass that fails is over, too', async () => {
     const failing = hearing.during(async () => {
       hearing.own('task', ['addressing']);
