@@ -12,6 +12,7 @@ import {
 import { toRelayed } from '../../proto/rpc/relayed-error.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
 import type { Method } from '../../proto/runtime.js';
+import { inBatches } from './batches.js';
 
 type AnyUnary = Method<unknown, unknown, false, false>;
 type Handler = (request: unknown, context: CallContext) => Promise<unknown>;
@@ -56,7 +57,7 @@ export class RelayServer {
     while (await answers.ready()) {
       // What is answered in the same turn, as by one log entry, goes together.
       await new Promise((resolve) => setImmediate(resolve));
-      yield RelayAnswers.create({ answers: answers.drain() });
+      for (const batch of inBatches(answers.drain())) yield RelayAnswers.create({ answers: batch });
     }
     await reading;
   }

@@ -47,6 +47,21 @@ test('relay - each call gets its own answer, whatever the order', async () => {
   expect((await late).group).toBe('slow');
 });
 
+test('relay - calls whose requests are together too large for a message are all answered', async () => {
+  const { ask } = await open(async ({ address }) => ({ ...place, raftId: address.length }));
+  const sizes = [33 << 20, 33 << 20, 5];
+  const answers = await Promise.all(sizes.map((size) => ask('x'.repeat(size))));
+  expect(answers.map(({ raftId }) => raftId)).toEqual(sizes);
+});
+
+test('relay - a request that no message can hold fails alone', async () => {
+  const { ask, relay } = await open(async () => place);
+  const [large, small] = await Promise.allSettled([ask('x'.repeat(64 << 20)), ask('y')]);
+  expect(large).toMatchObject({ status: 'rejected', reason: { code: 'RESOURCE_EXHAUSTED' } });
+  expect(small).toMatchObject({ status: 'fulfilled' });
+  expect(relay.open).toBe(true);
+});
+
 test('relay - each call goes by its own id', async () => {
   const { ask } = await open(async (_, context) => ({ ...place, group: context.requestId }));
   const answers = await Promise.all([ask('x', 'call1'), ask('x', 'call2')]);

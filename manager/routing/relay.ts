@@ -1,10 +1,14 @@
 import { AsyncQueue, type Deferred, deferred } from '../../lib/async.js';
-import { SwarmError, unavailable } from '../../lib/errors.js';
+import { resourceExhausted, SwarmError, unavailable } from '../../lib/errors.js';
 import { LeaderRelayService, type RelayAnswer, type RelayRequest, RelayRequests } from '../../proto/gen/relay.js';
 import type { Channel } from '../../proto/rpc/client.js';
 import { connectionBroke } from '../../proto/rpc/errors.js';
 import { fromRelayed } from '../../proto/rpc/relayed-error.js';
 import type { Method } from '../../proto/runtime.js';
+import { inBatches } from './batches.js';
+
+/** Bytes of one request: with what goes around it, still within what a connection takes (proto/rpc/client.ts). */
+const MAX_REQUEST_BYTES = (64 << 20) - 4096;
 
 type Unary<Req, Res> = Method<Req, Res, false, false>;
 
@@ -32,14 +36,16 @@ export class Relay {
   /**
    * @throws what the leader answers
    * @throws UNAVAILABLE when the call did not reach it, UNKNOWN when it went away before it answered
+   * @throws RESOURCE_EXHAUSTED for a request that no message can hold
    */
   async call<Req, Res>({ path, request, response }: Unary<Req, Res>, message: Req, requestId = ''): Promise<Res> {
     if (this.#ended) throw unavailable(`the connection to the leader ${this.#leader} has ended`);
+    const encoded = request.encode(message);
+    if (encoded.length > MAX_REQUEST_BYTES) throw tooLarge(path, encoded.length);
     const done = deferred<Uint8Array>();
     const id = ++this.#count;
     this.#waiting.set(id, done);
-    const batch = this.#next.push({ id, path, message: request.encode(message), requestId });
-    if (batch === 1) setImmediate(() => this.#flush());
+    if (this.#next.push({ id, path, message: encoded, requestId }) === 1) setImmediate(() => this.#flush());
     return response.decode(await done.promise);
   }
 
@@ -49,7 +55,7 @@ export class Relay {
   }
 
   #flush(): void {
-    this.#batches.push(RelayRequests.create({ requests: this.#next }));
+    for (const requests of inBatches(this.#next)) this.#batches.push(RelayRequests.create({ requests }));
     this.#next = [];
   }
 
@@ -94,4 +100,13 @@ export function cutOff(leader: string, cause?: unknown): SwarmError {
     hint: 'Look at the object again before you repeat the command.',
     cause,
   });
+}
+
+function tooLarge(path: string, bytes: number): SwarmError {
+  return resourceExhausted(
+    `a request of ${bytes} bytes is too large for ${path}: the limit is ${MAX_REQUEST_BYTES} bytes`,
+    {
+      value: String(bytes),
+    },
+  );
 }
