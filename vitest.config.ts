@@ -4,6 +4,10 @@ import { vmPool } from './test/vm/pool.js';
 
 const rooms = ['lib', 'proto', 'manager', 'worker', 'netlb', 'lab', 'cli', 'daemon', 'demo', 'bench'];
 
+// In a virtual machine these take minutes. What two daemons make of keys is in encryption.test.ts, too; that the older
+// kernel there takes the rules is in all tests, and not byte by byte.
+const longInMachine = ['test/vm/encrypted-swarm.test.ts', 'test/vm/nft-compile.test.ts'];
+
 // The groups run one after another: what measures the kernel does not compete with what loads the machine.
 // Where real processes have deadlines a busy machine may make a test fail once; what fails twice has failed.
 export default defineConfig({
@@ -83,8 +87,7 @@ export default defineConfig({
         test: {
           name: 'vm',
           include: ['test/vm/**/*.test.ts'],
-          // Two daemons in there take two minutes: what they make of keys is in encryption.test.ts, too.
-          exclude: ['test/vm/wire.test.ts', ...(process.env.TSSWARM_LONG ? [] : ['test/vm/encrypted-swarm.test.ts'])],
+          exclude: ['test/vm/wire.test.ts', ...(process.env.TSSWARM_LONG ? [] : longInMachine)],
           globalSetup: ['test/kernel/programs-setup.ts', 'test/vm/setup.ts'],
           pool: vmPool,
           isolate: false,
