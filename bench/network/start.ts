@@ -27,7 +27,8 @@ export async function start(): Promise<void> {
       NETWORKS.map((name) => [name, { started: [], gone: [], command: [] } as Figures]),
     );
     for (let round = 0; round <= ROUNDS; round++) {
-      for (const name of NETWORKS) {
+      // The kernel takes namespaces down in its own time, which is then that of whoever comes next.
+      for (const name of [...NETWORKS.slice(round % NETWORKS.length), ...NETWORKS.slice(0, round % NETWORKS.length)]) {
         const once = await oneContainer(channel, name);
         await quiet(before);
         const command = await timed(() =>

@@ -43,8 +43,8 @@ function startHost() {
   hosts.push(child);
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
-    send: (containers: ContainerSettings[], command: string[] = []) =>
-      child.stdin.write(`${JSON.stringify({ containers, command })}\n`),
+    send: (containers: ContainerSettings[], command: string[] = [], only?: 'create') =>
+      child.stdin.write(`${JSON.stringify({ containers, command, only })}\n`),
     states: async () => JSON.parse((await lines.next()).value ?? '[]') as ContainerState[],
     async kill() {
       child.kill('SIGKILL');
@@ -123,6 +123,34 @@ describe('executor - after kill -9 of its process', () => {
     await expect.poll(async () => (await run(['ls', '/went'])).code).toBe(0);
     await executor.remove(container.id);
     expect(await readdir(join(ground.folder, 'run/execs'))).toEqual([]);
+  });
+
+  it('takes back what was created and waited for its start, at any moment', async () => {
+    for (const delay of [undefined, 5, 20, 40, 70]) {
+      const host = startHost();
+      host.send([settings()]);
+      await host.states();
+      const waiting = Array.from({ length: 4 }, () => settings(sh('echo ran')));
+      host.send(waiting, [], 'create');
+      if (delay === undefined) expect((await host.states()).map(({ status }) => status)).toContain('prepared');
+      else await new Promise((resolve) => setTimeout(resolve, delay));
+      await host.kill();
+      executor = await ground.open();
+      for (const { id, status } of await executor.list()) {
+        if (status !== 'running') {
+          expect(status).toBe('prepared');
+          expect(leftovers(ground).filter((line) => line.includes(id) && /conmon|crun|runc/.test(line))).toEqual([]);
+          expect(await output(id)).toBe('');
+          await executor.start(id);
+          await executor.wait(id, never);
+          expect(await output(id)).toBe('ran\n');
+        }
+        await executor.remove(id);
+      }
+      await executor.close();
+      expect(leftovers(ground)).toEqual([]);
+    }
+    executor = await ground.open();
   });
 
   it('cleans up what was in the making', async () => {

@@ -1,7 +1,7 @@
 /**
  * A process that opens an executor, to be killed by its test. Each line on standard input is a list
- * of containers' settings to prepare and start, with a command to run in the last of them; each is answered by the
- * states of all containers.
+ * of containers' settings to prepare and start (or to create alone), with a command to run in the last of them; each
+ * is answered by the states of all containers.
  * Arguments: folder, cgroup parent.
  */
 import { join } from 'node:path';
@@ -13,6 +13,12 @@ import { OciExecutor, OciImageStore } from '../../worker/executor/oci/index.js';
 import { Volumes } from '../../worker/volumes/volumes.js';
 import { foldersIn } from './executor-folders.js';
 
+export interface HostRequest {
+  readonly containers: readonly ContainerSettings[];
+  readonly command: readonly string[];
+  readonly only?: 'create';
+}
+
 const [folder = '', cgroupParent = ''] = process.argv.slice(2);
 const { dataRoot, runRoot, images: root } = foldersIn(folder);
 const images = await OciImageStore.open({ root, log: silentLogger });
@@ -21,11 +27,11 @@ const volumes = await Volumes.open({ root: join(folder, 'volumes'), ...tools });
 const executor = await OciExecutor.open({ dataRoot, runRoot, images, volumes, cgroupParent, ...tools });
 const signal = new AbortController().signal;
 for await (const line of createInterface({ input: process.stdin })) {
-  const { containers: all, command } = JSON.parse(line) as { containers: ContainerSettings[]; command: string[] };
+  const { containers: all, command, only } = JSON.parse(line) as HostRequest;
   await Promise.all(
     all.map(async (container) => {
       await executor.prepare(container, signal);
-      await executor.start(container.id);
+      await (only === 'create' ? executor.create(container.id) : executor.start(container.id));
     }),
   );
   if (command.length > 0) {

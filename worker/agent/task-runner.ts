@@ -195,6 +195,7 @@ export class TaskRunner {
     const portStatus = accepted ? await this.#hostPorts() : before.portStatus;
     if (!portStatus) return;
     const next = { ...this.#local, status: { ...status, portStatus } };
+    if (step.state !== before.state && step.state === TaskState.STARTING) this.#create();
     if (step.state !== before.state && (step.state === TaskState.STARTING || isTerminal(step.state)))
       await this.#save(next);
     // Its assignment may have changed during the write.
@@ -246,6 +247,14 @@ export class TaskRunner {
       this.#preparing = undefined;
     }
     this.#container = await executor.inspect(task.id);
+  }
+
+  /** Beside the write that its start waits for. What fails here fails again, and is told, then. */
+  #create(): void {
+    const { executor, log } = this.#context;
+    executor.create(this.#local.task.id).catch((error: unknown) => {
+      log.debug({ ...this.#named, err: error }, `not created early: ${messageOf(error)}`);
+    });
   }
 
   async #start(): Promise<void> {

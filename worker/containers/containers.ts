@@ -345,7 +345,7 @@ export class Containers {
       },
       sandbox: (record) => this.sandbox(record),
       settings: (record) => this.settings(record),
-      networkChanged: () => void network.changed(),
+      networkChanged: () => network.changed(),
       gone: async (record) => {
         this.quarters.unreserve(record);
         this.#runners.delete(record.id);

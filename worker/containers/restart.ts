@@ -58,3 +58,26 @@ export function atDaemonStart(record: StoredContainer): StoredContainer {
 export function restartDelay(last: number, ranMs: number): number {
   return last === 0 || ranMs >= STABLE_MS ? FIRST_DELAY_MS : Math.min(LAST_DELAY_MS, last * 2);
 }
+
+/** When a container is started again by its policy; `now` is of a clock that nobody sets. */
+export class NextStart {
+  #at = 0;
+  #lastDelay = 0;
+
+  /** Milliseconds until then. */
+  delay(now: number): number {
+    return Math.max(0, this.#at - now);
+  }
+
+  /** A run has failed, or ended, after `ranMs`. */
+  postpone(now: number, ranMs: number): void {
+    this.#lastDelay = restartDelay(this.#lastDelay, ranMs);
+    this.#at = now + this.#lastDelay;
+  }
+
+  /** A person has started it: what was before counts no more. */
+  reset(): void {
+    this.#at = 0;
+    this.#lastDelay = 0;
+  }
+}

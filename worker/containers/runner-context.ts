@@ -27,8 +27,8 @@ export interface RunnerContext {
   release(record: StoredContainer, endpoints: readonly StoredEndpoint[]): void;
   sandbox(record: StoredContainer): SandboxView;
   settings(record: StoredContainer): Promise<ContainerSettings>;
-  /** Its part of the machine's network state is another now. */
-  networkChanged(): void;
+  /** Its part of the machine's network state is another now. Resolves when the kernel shows that, but for problems. */
+  networkChanged(): Promise<void>;
   /** Nothing is left of it. */
   gone(record: StoredContainer): Promise<void>;
 }

@@ -10,10 +10,11 @@ import { untilAborted } from '../group.js';
 import { followRun } from '../health/follow-run.js';
 import { Wake } from '../wake.js';
 import { Callers, type EndOfRun } from './callers.js';
+import { EarlyCreation } from './early-creation.js';
 import { type ContainerStep, nextContainerStep } from './next-step.js';
 import { endOf, lastEnd, NOT_STARTED_EXIT_CODE, restGoal } from './record.js';
 import { calledOff, noSuchContainer, notRunning, refuseRemoved, stillRunning } from './refusals.js';
-import { restartDelay, restartsAfter } from './restart.js';
+import { NextStart, restartsAfter } from './restart.js';
 import type { ContainerExecutor, Housing, RunnerContext } from './runner-context.js';
 
 /** How long a start waits while its network has a problem. */
@@ -35,18 +36,18 @@ export class ContainerRunner {
   #housedAt = 0;
   /** Endpoints whose names are in its files. */
   #named: StoredContainer['endpoints'] | undefined;
-  /** When its policy starts it again; and after how long the last time. */
-  #dueAt = 0;
-  #lastDelay = 0;
+  readonly #nextStart = new NextStart();
   #watching = false;
   /** How many stops and restarts are under way: the end of a run in a restart is not the container's. */
   #stops = 0;
   #restarts = 0;
   #removed = false;
   readonly #callers = new Callers();
+  readonly #early: EarlyCreation;
 
   constructor(context: RunnerContext, record: StoredContainer, container: ContainerState | undefined) {
     this.#context = context;
+    this.#early = new EarlyCreation(context);
     this.#record = record;
     this.#container = container;
   }
@@ -96,8 +97,7 @@ export class ContainerRunner {
     await this.#serial.run(() => {
       refuseRemoved(this.#record);
       if (this.#record.phase === RunPhase.RUNNING && this.#record.goal === ContainerGoal.RUN) return;
-      this.#dueAt = 0;
-      this.#lastDelay = 0;
+      this.#nextStart.reset();
       this.#failure = undefined;
       started = this.#callers.start();
       // On disk with the endpoints that it is given next: until then nothing has come of it.
@@ -209,7 +209,7 @@ export class ContainerRunner {
       container: this.#container,
       sandbox: this.#sandbox(),
       failure: this.#failure === undefined ? '' : messageOf(this.#failure),
-      delay: Math.max(0, this.#dueAt - this.#context.clock.monotonic()),
+      delay: this.#nextStart.delay(this.#context.clock.monotonic()),
     });
     await this.#perform(step, signal);
     return step;
@@ -226,6 +226,7 @@ export class ContainerRunner {
         return this.#attempt(async (executor) => executor.prepare(await this.#context.settings(this.#record), signal));
       case 'start':
         return this.#attempt(async (executor) => {
+          this.#early.end();
           if (this.#named !== this.#record.endpoints) await this.#setNames();
           await executor.start(this.#record.id);
         });
@@ -249,27 +250,30 @@ export class ContainerRunner {
   }
 
   async #house(signal: AbortSignal): Promise<void> {
+    const before = this.#record;
+    // The node's network takes it up while the disk does: what a crash in between leaves of it there is wanted by nobody.
+    this.#record = { ...before, phase: RunPhase.STARTING };
+    if (this.#container) this.#early.begin(this.#record);
     let housing: Housing;
     try {
-      housing = await this.#context.house(this.#record, signal);
+      housing = await this.#context.house(before, signal);
     } catch (error) {
       if (signal.aborted) throw error;
       return this.#giveUp(error);
     }
-    const before = this.#record;
-    // The node's network takes it up while the disk does: what a crash in between leaves of it there is wanted by nobody.
-    this.#record = { ...before, phase: RunPhase.STARTING, ...housing };
+    this.#record = { ...this.#record, ...housing };
     this.#housedAt = this.#context.clock.monotonic();
-    this.#context.networkChanged();
-    // To ask says that it is waited for: no pass rests then.
+    void this.#context.networkChanged();
+    // As it asks for its creation.
     this.#context.sandbox(this.#record);
     const [saved, named] = await Promise.allSettled([this.#save({}), this.#setNames()]);
     // What has failed there fails again, and is told, before the start.
     if (named.status === 'fulfilled') this.#named = housing.endpoints;
     if (saved.status === 'fulfilled') return;
     this.#record = before;
+    await this.#early.takeBack(before.id);
     this.#context.release(before, housing.endpoints);
-    this.#context.networkChanged();
+    void this.#context.networkChanged();
     throw saved.reason;
   }
 
@@ -316,7 +320,7 @@ export class ContainerRunner {
     // Somebody may have asked for a start while it was being stopped.
     const asked = this.#callers.wantStart;
     const again = goal === ContainerGoal.RUN && (asked || restartsAfter(this.#record, exit.code));
-    if (again && !asked) this.#postpone(exit.finishedAt - startedAt);
+    if (again && !asked) this.#nextStart.postpone(clock.monotonic(), exit.finishedAt - startedAt);
     const rest = config.autoRemove && this.#restarts === 0 ? ContainerGoal.REMOVE : restGoal(this.#record);
     await this.#vacate({
       goal: again ? ContainerGoal.RUN : rest,
@@ -336,17 +340,13 @@ export class ContainerRunner {
     const { goal, config } = this.#record;
     // Nobody waits for it: it is started by its policy, which goes on trying.
     const again = goal === ContainerGoal.RUN && !this.#callers.wantStart && restartsAfter(this.#record, 1);
-    if (again) this.#postpone(0);
+    if (again) this.#nextStart.postpone(this.#context.clock.monotonic(), 0);
     const rest = config.autoRemove ? ContainerGoal.REMOVE : restGoal(this.#record);
     this.#failure = undefined;
+    await this.#early.takeBack(this.#record.id);
     await this.#vacate({ goal: again ? ContainerGoal.RUN : rest, error: words, exitCode: NOT_STARTED_EXIT_CODE });
     this.#callers.notStarted(error);
     if (!again) this.#callers.ended({ code: NOT_STARTED_EXIT_CODE, error: words });
-  }
-
-  #postpone(ranMs: number): void {
-    this.#lastDelay = restartDelay(this.#lastDelay, ranMs);
-    this.#dueAt = this.#context.clock.monotonic() + this.#lastDelay;
   }
 
   /** On disk it has no endpoints any more before others can get them. */
@@ -354,7 +354,7 @@ export class ContainerRunner {
     const { endpoints } = this.#record;
     await this.#save({ ...fields, phase: RunPhase.IDLE, endpoints: [], ports: [] });
     this.#context.release(this.#record, endpoints);
-    this.#context.networkChanged();
+    void this.#context.networkChanged();
   }
 
   async #remove(): Promise<void> {

@@ -77,6 +77,14 @@ export class TellingExecutor implements ContainerExecutor {
     if (isNew) this.#tell(id, 'create');
   }
 
+  create(id: string): Promise<void> {
+    return this.#executor.create(id);
+  }
+
+  uncreate(id: string): Promise<void> {
+    return this.#executor.uncreate(id);
+  }
+
   async start(id: string): Promise<ContainerState> {
     const wasRunning = (await this.#executor.inspect(id))?.status === 'running';
     const state = await this.#executor.start(id);

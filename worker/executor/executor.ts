@@ -7,7 +7,7 @@ import type { ContainerCheck } from './health-check.js';
  * network: it gets a ready network namespace. Containers, their exit codes and their logs outlive
  * the daemon: after a restart `list` tells what is there and `wait` goes on.
  *
- * A container's life: prepare → start → (running) → exited → remove. One that has exited may be started
+ * A container's life: prepare → (create) → start → (running) → exited → remove. One that has exited may be started
  * again: it keeps its writable layer and its log. Every call but `prepare` names a container by its id; calls
  * that find their work already done succeed.
  */
@@ -22,7 +22,18 @@ export interface Executor {
    */
   prepare(container: ContainerSettings, signal: AbortSignal): Promise<void>;
   /**
-   * Starts the process; nothing happens when it runs.
+   * Has all done of a start that comes before the process's own program, which waits for `start` then: most of a
+   * start's time, to be spent beside what else the start has to wait for. The network namespace must be there, with
+   * or without interfaces; what `setNames` says may still change. Nothing happens when it is done, or the container runs.
+   * `inspect` and `list` show nothing of it, and it ends with the executor: the next one to open the folders takes it
+   * back, as `remove` does.
+   * @throws as `start`, which tries again then
+   */
+  create(id: string): Promise<void>;
+  /** Takes back a creation that no start is to follow. Nothing happens when there is none. */
+  uncreate(id: string): Promise<void>;
+  /**
+   * Starts the process, and creates it before unless that is done; nothing happens when it runs.
    * @throws FAILED_PRECONDITION with the runtime's words when it cannot, or for one that has exited with secrets
    */
   start(id: string): Promise<ContainerState>;

@@ -147,25 +147,40 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     });
   }
 
+  async create(id: string): Promise<void> {
+    const container = this.#need(id);
+    await container.serial.run(() => this.#create(container));
+  }
+
+  async uncreate(id: string): Promise<void> {
+    const container = this.#containers.get(id);
+    await container?.serial.run(async () => {
+      if (container.created) await this.#operations.uncreate(container);
+    });
+  }
+
   async start(id: string): Promise<ContainerState> {
     const container = this.#need(id);
-    await container.serial.run(() =>
-      this.#starts.run(async () => {
-        if (this.#containers.get(id) !== container) throw unknown(id);
-        if (container.running) return;
-        // Its end may have been seen just now.
-        if (container.exit) await this.#operations.settle(container);
-        await this.#launch(container);
-      }),
-    );
+    await container.serial.run(() => this.#launch(container));
     // It may have exited already, unseen as it was not known to run.
     this.#look(container);
     return container.state;
   }
 
+  async #create(container: Container): Promise<void> {
+    if (this.#containers.get(container.id) !== container) throw unknown(container.id);
+    if (container.running || container.created) return;
+    await this.#starts.run(async () => {
+      // Its end may have been seen just now.
+      if (container.exit) await this.#operations.settle(container);
+      await this.#operations.create(container);
+    });
+  }
+
   async #launch(container: Container): Promise<void> {
     try {
-      await this.#operations.launch(container, () => this.#clock.now());
+      await this.#create(container);
+      if (!container.running) await this.#operations.launch(container, () => this.#clock.now());
     } catch (error) {
       container.failed(startFailureCode(messageOf(error)), messageOf(error));
       throw error;

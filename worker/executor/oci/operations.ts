@@ -128,10 +128,10 @@ export class Operations {
   }
 
   /**
-   * Begins the next run.
-   * @throws FAILED_PRECONDITION with the runtime's words; the container is as before then, and can be started again
+   * Makes the process of the next run, which waits for its start.
+   * @throws FAILED_PRECONDITION with the runtime's words; the container is as before then
    */
-  async launch(container: Container, now: () => number): Promise<void> {
+  async create(container: Container): Promise<void> {
     const { id, folder } = container;
     const { tty, openStdin, stdinOnce, log } = container.prepared;
     const { runtime, volumes } = this.#options;
@@ -155,13 +155,27 @@ export class Operations {
         openStdin,
         stdinOnce,
       });
-      // It waits for the start: it cannot have ended, and left its number to another, before this.
-      const process = identify(pid);
-      await connectAll(folder, container.streams);
-      await runtime.start(id);
-      container.started(run, process, now());
+      // It waits for the start: unless it is killed it cannot have ended, and left its number to another, before this.
+      container.created = identify(pid);
+      if (!container.created) throw failedPrecondition(`container ${id} was killed before its start`, { value: id });
     } catch (error) {
-      await this.#unlaunch(container);
+      await this.uncreate(container);
+      throw error;
+    }
+  }
+
+  /**
+   * Begins the run that was created.
+   * @throws FAILED_PRECONDITION with the runtime's words; the container is as before then, and can be started again
+   */
+  async launch(container: Container, now: () => number): Promise<void> {
+    const { id, folder, created } = container;
+    try {
+      await connectAll(folder, container.streams);
+      await this.#options.runtime.start(id);
+      container.started(container.run + 1, created, now());
+    } catch (error) {
+      await this.uncreate(container);
       throw error;
     }
     await folder.writeRecord(container.record);
@@ -265,16 +279,18 @@ export class Operations {
     });
   }
 
-  /** Takes back what a failed start left, so that it can be tried again. */
-  async #unlaunch(container: Container): Promise<void> {
+  /** Takes back what was made for a run that does not come, or what is left of it; it can be tried again. */
+  async uncreate(container: Container): Promise<void> {
     const { id, folder } = container;
     const { runtime } = this.#options;
     if (await isThere(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     await Promise.all([this.#forgetRun(folder, id), rm(folder.launchMark, { force: true })]);
+    container.created = undefined;
     if (!container.exit) return;
     if (container.mounted) this.unmount(container);
     await this.#options.volumes.rest(folder, id);
+    container.settled = true;
   }
 
   async #forgetRun(folder: ContainerFolder, id: string): Promise<void> {
@@ -329,7 +345,7 @@ export class Operations {
   async #recoverStart(container: Container): Promise<void> {
     const { id, folder } = container;
     const status = await settledStatus(this.#options.runtime, id);
-    if (status !== 'running' && status !== 'stopped') return this.#unlaunch(container);
+    if (status !== 'running' && status !== 'stopped') return this.uncreate(container);
     const { mtimeMs } = await stat(folder.launchMark);
     const process = identify(Number(await readIfThere(folder.pidFile)));
     container.started(await folder.launched(), process, Math.floor(mtimeMs));

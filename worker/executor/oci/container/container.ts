@@ -25,6 +25,7 @@ export class Container {
   mounted = false;
   /** It has exited and gave the kernel's things back: only its folder is left. */
   settled = false;
+  #created: ProcessIdentity | undefined;
 
   /** @param prepared as far as it is known before it is prepared */
   constructor(folder: ContainerFolder, prepared: PreparedRecord) {
@@ -51,6 +52,16 @@ export class Container {
   /** How often it was started. */
   get run(): number {
     return this.#run;
+  }
+
+  /** The process of its next run, which waits for the start; undefined: it is not created. */
+  get created(): ProcessIdentity | undefined {
+    return this.#created;
+  }
+
+  set created(process: ProcessIdentity | undefined) {
+    this.#created = process;
+    this.settled = false;
   }
 
   get process(): ProcessIdentity | undefined {
@@ -86,6 +97,7 @@ export class Container {
     };
   }
 
+  /** @param process undefined when it is not known any more */
   started(run: number, process: ProcessIdentity | undefined, at: number): void {
     if (this.#exit) {
       this.#exited = deferred();
@@ -94,6 +106,7 @@ export class Container {
     this.#exit = undefined;
     this.#run = run;
     this.#process = process;
+    this.#created = undefined;
     this.#startedAt = at;
     this.missing = 0;
     this.settled = false;

@@ -32,8 +32,8 @@ export async function openRoot(
       await closed.promise;
       root.close();
     } finally {
-      // One that was never started waits for it, mounted.
-      if (container.exit) operations.unmount(container);
+      // One that was never started waits for it, mounted; so does one whose next run is created.
+      if (container.exit && !container.created) operations.unmount(container);
     }
   };
   container.serial.run(hold).catch(opened.reject);
