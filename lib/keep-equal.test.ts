@@ -22,6 +22,34 @@ describe('keepEqual', () => {
     }
   });
 
+  test('members with an id are found however many came and went before them', () => {
+    const member = (id: number, note = '') => ({ id: String(id), note, at: [{ id }] });
+    const list = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => member(from + i));
+    const before = list(0, 500);
+    const changed = member(300, 'changed');
+    const now = keepEqual(before, [
+      member(1000),
+      ...list(100, 300),
+      changed,
+      member(1001),
+      ...list(301, 500),
+      member(5),
+    ]);
+    expect(now.map(({ id }) => id)).toEqual([
+      '1000',
+      ...list(100, 301).map(({ id }) => id),
+      '1001',
+      ...list(301, 500).map(({ id }) => id),
+      '5',
+    ]);
+    for (const item of now) {
+      const former = before[Number(item.id)];
+      if (item.id === '300') expect(item).toEqual(changed);
+      else if (former) expect(item).toBe(former);
+      if (former) expect(item.at).toBe(former.at);
+    }
+  });
+
   test('a member that is undefined is not one that is missing, and nothing is changed', () => {
     const before = { a: 1, b: undefined };
     expect(keepEqual(before, { a: 1 })).toEqual({ a: 1 });

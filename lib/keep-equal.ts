@@ -25,22 +25,37 @@ export function keepEqual<T>(previous: unknown, next: T): T {
   return (same && more === 0 ? previous : (kept ?? next)) as T;
 }
 
-/** Members are sought at their place, then as far from it as the lists have moved against each other so far. */
+/**
+ * Members with an `id` are sought by that, wherever they are; others at their place, then as far from it as the lists
+ * have moved against each other so far.
+ */
 function keepEqualList(previous: readonly unknown[], next: readonly unknown[]): readonly unknown[] {
   const { start, tail } = commonEnds(previous, next);
   const end = next.length - tail;
+  let places: ReadonlyMap<string, number> | undefined;
   let moved = 0;
   let same = previous.length === next.length;
   let kept: unknown[] | undefined;
   for (let i = start; i < end; i++) {
     const item = next[i];
+    const id = idOf(item);
+    if (id !== undefined && idOf(previous[i + moved]) !== id) {
+      places ??= placesOf(previous);
+      const place = places.get(id);
+      moved = place === undefined ? moved - 1 : place - i;
+      if (place === undefined) {
+        same = false;
+        continue;
+      }
+    }
     const here = previous[i + moved];
     const nearest = Object.is(here, item) ? item : keepEqual(here, item);
     let answer = nearest;
     if (Object.is(nearest, here)) same &&= moved === 0;
     else {
       same = false;
-      const offset = [moved + 1, moved - 1].find((candidate) => isEqual(previous[i + candidate], item));
+      const near = id === undefined ? [moved + 1, moved - 1] : [];
+      const offset = near.find((candidate) => isEqual(previous[i + candidate], item));
       if (offset !== undefined) {
         answer = previous[i + offset];
         moved = offset;
@@ -51,6 +66,19 @@ function keepEqualList(previous: readonly unknown[], next: readonly unknown[]): 
     kept[i] = answer;
   }
   return same ? previous : (kept ?? next);
+}
+
+function idOf(value: unknown): string | undefined {
+  return isPlain(value) && typeof value.id === 'string' ? value.id : undefined;
+}
+
+function placesOf(list: readonly unknown[]): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
+  for (const [place, item] of list.entries()) {
+    const id = idOf(item);
+    if (id !== undefined) places.set(id, place);
+  }
+  return places;
 }
 
 const isEqual = (previous: unknown, next: unknown): boolean => Object.is(keepEqual(previous, next), previous);

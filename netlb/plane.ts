@@ -281,17 +281,19 @@ export class NetworkPlane {
 
   async #reconcile(): Promise<ApplyReport> {
     if (!this.#desired) return { problems: [], operations: 0, details: noDetails };
+    const slices = new Slices();
     // What is as it was is the same object: what was told from it need not be told again.
     const desired = keepEqual(this.#reached, this.#desired);
+    await slices.pause();
     try {
-      const first = await this.#round(desired);
+      const first = await this.#round(desired, slices);
       if (!first.doubtful && !first.unresolved) return this.#told(desired, first);
       if (first.doubtful) {
         // A problem may come of what was remembered: the kernel itself has the last word.
         this.#memory.forget();
         if (first.current && !first.unresolved) return this.#told(desired, first);
       }
-      const second = await this.#round(desired);
+      const second = await this.#round(desired, slices);
       if (second.doubtful) this.#memory.forget();
       return this.#told(desired, { ...second, done: [...first.done, ...second.done] });
     } catch (error) {
@@ -311,8 +313,7 @@ export class NetworkPlane {
   }
 
   /** Reads, plans, does. */
-  async #round(desired: DesiredState): Promise<Round> {
-    const slices = new Slices();
+  async #round(desired: DesiredState, slices: Slices): Promise<Round> {
     const { actual, current, made } = await this.#read(desired, slices);
     // First, for what is no longer wanted holds its namespace.
     const namespaceOf = (id: string) => (actual.namespaces.has(id) ? this.#handles.get(id).namespace : undefined);

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, readdirSync, statfsSync, statSync, unli
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../../lib/errors.js';
+import { finish, type Steps } from '../../lib/steps.js';
 import { isKernelError, KernelError } from './errors.js';
 import {
   close,
@@ -212,18 +213,25 @@ function namesIn(directory: string): string[] {
   }
 }
 
-/** Names of the files in a directory that are namespaces. Empty when there is no such directory. */
-export function listNamespaces(directory: string): string[] {
-  return namesIn(directory).filter((name) => isNamespaceFile(join(directory, name)));
+export interface NamespaceFiles {
+  readonly namespaces: readonly string[];
+  /** Plain files where namespaces are expected: what a crash or a reboot left. */
+  readonly stale: readonly string[];
 }
 
-/** Names of plain files where namespaces are expected: what a crash or a reboot left. */
-export function listStaleNamespaceFiles(directory: string): string[] {
-  return namesIn(directory).filter((name) => {
+/** Names of the files in a directory, which may be hundreds. None when there is no such directory. */
+export function* namespaceFilesIn(directory: string): Steps<NamespaceFiles> {
+  const [namespaces, stale]: [string[], string[]] = [[], []];
+  for (const name of namesIn(directory)) {
+    yield;
     const path = join(directory, name);
-    return !isNamespaceFile(path) && statSync(path).isFile();
-  });
+    if (isNamespaceFile(path)) namespaces.push(name);
+    else if (statSync(path, { throwIfNoEntry: false })?.isFile()) stale.push(name);
+  }
+  return { namespaces, stale };
 }
+
+export const listNamespaces = (directory: string): readonly string[] => finish(namespaceFilesIn(directory)).namespaces;
 
 /**
  * Starts libuv's threads now, from the namespace of the process. They start at the first asynchronous

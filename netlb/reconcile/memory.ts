@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../lib/clock.js';
 import type { Slices } from '../../lib/slices.js';
 import { type ListeningSocket, readListeners } from '../kernel/listeners.js';
-import { listNamespaces, listStaleNamespaceFiles } from '../kernel/namespace.js';
+import { namespaceFilesIn } from '../kernel/namespace.js';
 import { NODE_NAMESPACE } from '../names.js';
 import type { ActualNamespace, ActualState } from '../plan/actual.js';
 import type { Operation } from '../plan/operation.js';
@@ -107,7 +107,7 @@ export class Memory {
    */
   async read(slices: Slices): Promise<{ readonly actual: ActualState; readonly current: boolean }> {
     const { directory } = this.#handles;
-    const named = listNamespaces(directory);
+    const { namespaces: named, stale } = await slices.run(namespaceFilesIn(directory));
     const nameless = this.#handles.nameless(new Set(named));
     const names = [...named, ...nameless];
     this.#retain(new Set([NODE_NAMESPACE, ...names]));
@@ -120,7 +120,7 @@ export class Memory {
       namespaces.set(name, await this.#refresh(name, handle, known, slices));
       await slices.pause();
     }
-    const staleFiles = listStaleNamespaceFiles(directory).filter((name) => !nameless.includes(name));
+    const staleFiles = stale.filter((name) => !nameless.includes(name));
     return { actual: { namespaces, nameless: new Set(nameless), staleFiles }, current };
   }
 
@@ -131,11 +131,11 @@ export class Memory {
    */
   async differs(interval: number, slices: Slices): Promise<boolean> {
     const { directory } = this.#handles;
-    const named = listNamespaces(directory);
+    const { namespaces: named, stale } = await slices.run(namespaceFilesIn(directory));
     const isKnown = [NODE_NAMESPACE, ...named].every((name) => this.#readings.has(name));
     const isComplete = isKnown && this.#readings.size === named.length + 1;
     // All of it is looked at whatever comes first: something that differs for good hides nothing else.
-    let differs = !isComplete || listStaleNamespaceFiles(directory).length > 0;
+    let differs = !isComplete || stale.length > 0;
     if (this.#becameOccupied()) differs = true;
     const inTurn = turnOf([...this.#readings.keys()], (other) => this.#isDoubtful(other), interval);
     for (const name of inTurn) {

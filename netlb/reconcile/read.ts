@@ -1,7 +1,7 @@
 /** Reads what the kernel shows of one namespace, whole or in part. */
 import type { Steps } from '../../lib/steps.js';
 import { RTPROT_RA, TABLE_MAIN } from '../kernel/routes.js';
-import type { Link, Route } from '../kernel/rtnetlink.js';
+import type { Link, Route, RouteSocket } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
 import { acceptRouters, INGRESS_NAMESPACE, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
@@ -79,9 +79,13 @@ const kindOf = (name: string): Kind =>
         ? 'ingress'
         : 'sandbox';
 
-type Reader = (handle: NamespaceHandle, kind: Kind, read: ActualNamespace) => Partial<ActualNamespace>;
+type Reader = (
+  handle: NamespaceHandle,
+  kind: Kind,
+  read: ActualNamespace,
+) => Partial<ActualNamespace> | Steps<Partial<ActualNamespace>>;
 
-/** Each is given what those before it in PARTS have read. */
+/** Each is given what those before it in PARTS have read, and may be interrupted where it gives steps. */
 const readers: { readonly [P in Part]: Reader } = {
   links: ({ route }) => ({ links: route.links() }),
   addressing: ({ route }, kind) => ({
@@ -95,12 +99,10 @@ const readers: { readonly [P in Part]: Reader } = {
   neighbours: ({ route }, kind) => ({
     neighbours: kind === 'node' || kind === 'overlay' ? [] : route.neighbours(),
   }),
-  tunnels: ({ route }, kind, { links }) => ({
-    tunnels:
-      (kind === 'node' || kind === 'overlay') && hasTunnel(links)
-        ? tunnelsOf(links, route.neighbours(), route.fdb())
-        : NOTHING_ACTUAL.tunnels,
-  }),
+  tunnels: ({ route }, kind, { links }) =>
+    (kind === 'node' || kind === 'overlay') && hasTunnel(links)
+      ? readTunnels(route, links)
+      : { tunnels: NOTHING_ACTUAL.tunnels },
   sysctls: (handle, kind, { links, routes }) => ({
     sysctls: readSysctls(
       handle,
@@ -123,7 +125,7 @@ const readers: { readonly [P in Part]: Reader } = {
 };
 
 /**
- * To be interrupted between the parts: each is long in a network of thousands.
+ * To be interrupted between the parts, and in long ones: each takes its time in a network of thousands.
  * @param before what was read earlier: its other parts are taken over
  */
 export function* readNamespace(
@@ -138,9 +140,18 @@ export function* readNamespace(
   for (const part of PARTS) {
     if (!asked.has(part)) continue;
     yield;
-    read = { ...read, ...readers[part](handle, kind, read) };
+    const found = readers[part](handle, kind, read);
+    read = { ...read, ...(Symbol.iterator in found ? yield* found : found) };
   }
   return read;
+}
+
+function* readTunnels(route: RouteSocket, links: readonly Link[]): Steps<Partial<ActualNamespace>> {
+  const neighbours = route.neighbours();
+  yield;
+  const fdb = route.fdb();
+  yield;
+  return { tunnels: tunnelsOf(links, neighbours, fdb) };
 }
 
 /** Of our making: those of routed networks are in the node's namespace. */

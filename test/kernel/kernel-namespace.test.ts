@@ -5,10 +5,11 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { finish } from '../../lib/steps.js';
 import {
   listNamespaces,
-  listStaleNamespaceFiles,
   NetNamespace,
+  namespaceFilesIn,
   prewarmThreadPool,
   removeNamespace,
 } from '../../netlb/kernel/namespace.js';
@@ -76,7 +77,7 @@ test('listNamespaces - tells namespaces from leftovers, and a leftover can be us
   scratch.namespace('a');
   writeFileSync(join(scratch.directory, 'stale'), '');
   expect(listNamespaces(scratch.directory)).toEqual(['a', 'b']);
-  expect(listStaleNamespaceFiles(scratch.directory)).toEqual(['stale']);
+  expect(finish(namespaceFilesIn(scratch.directory))).toEqual({ namespaces: ['a', 'b'], stale: ['stale'] });
   expect(() => NetNamespace.open(join(scratch.directory, 'stale'))).toThrow('the file is not a namespace');
   scratch.namespace('stale');
   expect(listNamespaces(scratch.directory)).toEqual(['a', 'b', 'stale']);
