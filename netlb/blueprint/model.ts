@@ -139,8 +139,9 @@ export interface RouteBlueprint {
 export interface RuleBlueprint {
   readonly family: 4 | 6;
   readonly priority: number;
-  readonly fwmark: number;
-  readonly fwmask: number;
+  /** Undefined: whatever its mark. */
+  readonly fwmark: number | undefined;
+  readonly fwmask: number | undefined;
   readonly table: number;
 }
 

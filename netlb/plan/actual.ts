@@ -21,6 +21,7 @@ export interface ActualNamespace {
   readonly addresses: readonly InterfaceAddress[];
   /** Of the main table and the way back's. */
   readonly routes: readonly Route[];
+  /** Of a task's namespace and ingress_sbox. */
   readonly rules: readonly Rule[];
   /** Of a sandbox's interfaces. */
   readonly neighbours: readonly Neighbour[];

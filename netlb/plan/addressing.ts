@@ -1,4 +1,5 @@
-import type { NamespaceBlueprint, RouteBlueprint } from '../blueprint/model.js';
+import type { NamespaceBlueprint, RouteBlueprint, RuleBlueprint } from '../blueprint/model.js';
+import { TABLE_MAIN } from '../kernel/routes.js';
 import { NODE_NAMESPACE, ROUTE_PROTOCOL } from '../names.js';
 import type { ActualNamespace } from './actual.js';
 import type { LinkPlan } from './links.js';
@@ -60,7 +61,7 @@ export function planAddressing(
       .filter(usable)
       .filter((route) => !actual.routes.some((now) => isRoute(now, route, indexOf(route.interface))))
       .map((route): Operation => ({ ...base, subject: route.subject ?? subject, kind: 'set-route', route })),
-    ...wanted.rules
+    ...[...lostMainRules(actual), ...wanted.rules]
       .filter((rule) => !actual.rules.some((now) => isRule(now, rule)))
       .map((rule): Operation => ({ ...base, kind: 'add-rule', rule })),
   ];
@@ -86,6 +87,17 @@ const isRoute = (
   now.table === table &&
   now.mtu === mtu &&
   (protocol === undefined || now.protocol === protocol);
+
+/** The kernel makes it with a namespace, for each family that it has. */
+const MAIN_RULE = { priority: 32_766, table: TABLE_MAIN, fwmark: undefined, fwmask: undefined };
+
+/** Where it was taken away (`ip rule flush` leaves the one for local addresses alone), no route of ours leads anywhere. */
+function lostMainRules({ rules }: ActualNamespace): RuleBlueprint[] {
+  const of = (family: 4 | 6) => rules.filter((rule) => rule.family === family);
+  return ([4, 6] as const)
+    .filter((family) => of(family).length > 0 && !of(family).some(({ table }) => table === TABLE_MAIN))
+    .map((family) => ({ family, ...MAIN_RULE }));
+}
 
 const isRule = (now: ActualNamespace['rules'][number], rule: NamespaceBlueprint['rules'][number]): boolean =>
   now.family === rule.family &&

@@ -125,6 +125,14 @@ describe('plan', () => {
       ({ routes }) => ({ routes: routes.map((r) => ({ ...r, mtu: undefined })) }),
       [`${TASK} set-route`],
     ],
+    [
+      'the kernel’s own rules',
+      TASK,
+      ({ rules }) => ({
+        rules: rules.map((rule) => (rule.table === 254 ? { ...rule, priority: 0, table: 255 } : rule)),
+      }),
+      [`${TASK} add-rule`, `${TASK} add-rule`],
+    ],
     ['the rule', TASK, () => ({ rules: [] }), [`${TASK} add-rule`]],
     ['the next hop', TASK, () => ({ neighbours: [] }), [`${TASK} set-neighbour`]],
     ['a forwarding entry', OVERLAY, tunnels((t) => ({ ...t, forwards: new Map() })), [`${OVERLAY} add-remotes`]],

@@ -99,6 +99,14 @@ export const emptyNamespace = (name: string, subject: NamespaceBlueprint['subjec
   tables: [],
 });
 
+const mainRules = ([4, 6] as const).map((family) => ({
+  family,
+  priority: 32_766,
+  table: 254,
+  fwmark: undefined,
+  fwmask: undefined,
+}));
+
 const madeEncryption = (of: Blueprint['encryption']): ActualNamespace['encryption'] => ({
   associations: (of?.associations ?? []).map(({ groupKey: _, ...id }) => ({
     ...id,
@@ -190,7 +198,8 @@ export function made(of: Blueprint): ActualState {
         priority: 0,
         source: undefined,
       })),
-      rules: ns.rules.map((rule) => ({
+      // With the kernel's own ones to the main table.
+      rules: [...ns.rules, ...mainRules].map((rule) => ({
         ...rule,
         source: undefined,
         destination: undefined,

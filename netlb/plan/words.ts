@@ -1,4 +1,5 @@
 /** Differences between what shall be and what was found, in the words of `ip`, `bridge` and `nft`. */
+import type { RuleBlueprint } from '../blueprint/model.js';
 import { type IpvsService, ipvsServiceName } from '../kernel/ipvs.js';
 import { associationName } from '../kernel/xfrm.js';
 import { NODE_NAMESPACE } from '../names.js';
@@ -60,7 +61,7 @@ function found(operation: Operation): readonly string[] {
     case 'remove-route':
       return [`nothing asked for the route ${operation.destination}`];
     case 'add-rule':
-      return [`the rule for mark ${operation.rule.fwmark} to table ${operation.rule.table} was missing`];
+      return [`the IPv${operation.rule.family} rule ${ruleText(operation.rule)} was missing`];
     case 'set-neighbour':
       return [
         `the neighbour ${operation.neighbour.address} of ${operation.neighbour.interface} was missing or another`,
@@ -160,7 +161,7 @@ function objectOf(operation: Operation): string {
     case 'remove-route':
       return operation.destination;
     case 'add-rule':
-      return `fwmark ${operation.rule.fwmark} table ${operation.rule.table}`;
+      return ruleText(operation.rule);
     case 'set-neighbour':
       return `${operation.neighbour.address} ${operation.neighbour.interface}`;
     case 'add-ipvs-service':
@@ -190,6 +191,9 @@ function objectOf(operation: Operation): string {
 
 const settings = ({ settings: { scheduler, persistence } }: IpvsService): string =>
   `${scheduler}${persistence > 0 ? `, persistent for ${persistence} s` : ''}`;
+
+const ruleText = ({ fwmark, table }: RuleBlueprint): string =>
+  `${fwmark === undefined ? '' : `for mark ${fwmark} `}to table ${table}`;
 
 function some<T>(items: readonly T[], words: (item: T) => string): string[] {
   const named = items.slice(0, NAMED).map(words);

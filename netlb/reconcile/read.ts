@@ -94,7 +94,7 @@ const readers: { readonly [P in Part]: Reader } = {
       ...(kind === 'overlay' ? [] : route.routes(TABLE_MAIN)),
       ...(kind === 'sandbox' ? route.routes(WAY_BACK_TABLE) : []),
     ],
-    rules: kind === 'sandbox' ? route.rules() : [],
+    rules: kind === 'sandbox' || kind === 'ingress' ? route.rules() : [],
   }),
   neighbours: ({ route }, kind) => ({
     neighbours: kind === 'node' || kind === 'overlay' ? [] : route.neighbours(),
