@@ -33,6 +33,8 @@ export interface Facts {
   readonly bridgeAddresses: ReadonlyMap<string, readonly string[]>;
   readonly foreign: Foreign;
   readonly firewalls: readonly Firewall[];
+  /** Others' rules ask for the connections of what the node itself sends or receives. */
+  readonly stateful: boolean;
   /** Links that have an IPv6 default route by a router's own word (RFC 4861). */
   readonly routerLearners: readonly string[];
   /** Marks by `protocol . published` (numbers), as they are now. */

@@ -9,15 +9,21 @@ import { overlayTunnels, vtepGuard } from './vtep-guard.js';
 const tunnel = (vni: number, ...vteps: string[]) => ({ vni, port: 4789, vteps });
 
 test('VTEPs - those of all networks, told apart by port; nothing without a network', () => {
-  const { sets, chains } = vtepGuard([tunnel(4097, '192.0.2.3', '192.0.2.2'), tunnel(4096, '192.0.2.2')]);
+  const tunnels = [tunnel(4097, '192.0.2.3', '192.0.2.2'), tunnel(4096, '192.0.2.2')];
+  const { sets, chains } = vtepGuard(tunnels, true);
   expect(sets.map(({ elements }) => elements)).toEqual([['192.0.2.2', '192.0.2.3']]);
   expect(chains[0]?.rules).toEqual(['udp dport 4789 ip saddr != @vteps @th,96,24 { 4096, 4097 } drop']);
-  expect(vtepGuard([])).toEqual({ sets: [], chains: [] });
+  expect(vtepGuard([], false)).toEqual({ sets: [], chains: [] });
+});
+
+test('VXLAN - is tracked neither way where nobody asks; what is not of our networks is left as it is', () => {
+  const rules = vtepGuard([tunnel(4097, '192.0.2.2')], false).chains.map((chain) => chain.rules.at(-1));
+  expect(rules).toEqual(Array(2).fill('udp dport 4789 @th,96,24 { 4097 } notrack'));
 });
 
 test('VTEPs - of an overlay that stays as it is because it cannot be described, too; nothing that nft would not take', () => {
   const asked = desired.overlays.map((one) => ({ ...one, mtu: 1 }));
-  const made = blueprint({ ...desired, overlays: asked }, facts, nftBalancer);
+  const made = blueprint({ ...desired, overlays: asked }, { ...facts, stateful: true }, nftBalancer);
   expect(made.spared).toContain(OVERLAY);
   const table = made.namespaces?.[0]?.tables[0];
   expect(table?.sets.find(({ name }) => name === 'vteps')?.elements).toEqual(['192.0.2.2']);

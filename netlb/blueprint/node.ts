@@ -98,10 +98,11 @@ function nodeTables(
   bridges: readonly RoutedBridge[],
   facts: Facts,
 ): Table[] {
-  const vteps = vtepGuard([
+  const tunnels = [
     ...(swarm ? overlayTunnels(overlays, swarm.underlay) : []),
     ...routed.flatMap(({ vxlan }) => (vxlan ? [{ ...vxlan, vteps: vxlan.remotes.map(({ vtep }) => vtep) }] : [])),
-  ]);
+  ];
+  const vteps = vtepGuard(tunnels, facts.stateful);
   const of = (family: Family) => forwards.filter((forward) => forward.family === family);
   const { bridgeNetfilter } = facts;
   const swarm6 = swarm?.gatewayBridge.address6 === '' ? undefined : swarm;

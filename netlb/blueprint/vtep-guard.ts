@@ -24,13 +24,24 @@ export const overlayTunnels = (overlays: readonly Overlay[], { vxlanPort: port }
     ? overlays.filter(({ vni }) => isVni(vni)).map((overlay) => ({ vni: overlay.vni, port, vteps: vtepsOf(overlay) }))
     : [];
 
-/** @param vxlans all tunnels of the node's; nothing without any */
-export function vtepGuard(vxlans: readonly Tunnel[]): { readonly sets: NftSet[]; readonly chains: Chain[] } {
+/**
+ * Nor are VXLAN packets of ours tracked, where nobody's rules ask for it: each stream in a tunnel would be two connections
+ * of the node's, one for each way, and a flood of SYNs to tasks elsewhere one of its table's entries each.
+ * @param vxlans all tunnels of the node's; nothing without any
+ * @param tracked whether connection tracking sees their packets
+ */
+export function vtepGuard(
+  vxlans: readonly Tunnel[],
+  tracked: boolean,
+): { readonly sets: NftSet[]; readonly chains: Chain[] } {
   if (vxlans.length === 0) return { sets: [], chains: [] };
   const vteps = new Set(vxlans.flatMap(({ vteps: some }) => some));
   const ports = [...new Set(vxlans.map(({ port }) => port))].sort((a, b) => a - b);
   const vnis = (port: number) =>
     [...new Set(vxlans.filter((vxlan) => vxlan.port === port).map(({ vni }) => vni))].sort((a, b) => a - b).join(', ');
+  // The VNI: three bytes after UDP's eight and VXLAN's flags.
+  const ours = (port: number) => `@th,96,24 { ${vnis(port)} }`;
+  const untracked = tracked ? [] : ports.map((port) => `udp dport ${port} ${ours(port)} notrack`);
   return {
     sets: [{ name: 'vteps', key: 'ipv4_addr', keep: 'exact', elements: [...vteps].sort() }],
     chains: [
@@ -38,9 +49,17 @@ export function vtepGuard(vxlans: readonly Tunnel[]): { readonly sets: NftSet[];
         name: 'vtep_guard',
         // Before connections are tracked: a forged packet shall leave nothing behind.
         base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
-        // The VNI: three bytes after UDP's eight and VXLAN's flags.
-        rules: ports.map((port) => `udp dport ${port} ip saddr != @vteps @th,96,24 { ${vnis(port)} } drop`),
+        rules: [...ports.map((port) => `udp dport ${port} ip saddr != @vteps ${ours(port)} drop`), ...untracked],
       },
+      ...(tracked
+        ? []
+        : [
+            {
+              name: 'vtep_output',
+              base: { type: 'filter', hook: 'output', priority: priorities.raw, policy: 'accept' },
+              rules: untracked,
+            } as const,
+          ]),
     ],
   };
 }

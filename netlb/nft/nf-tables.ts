@@ -55,6 +55,7 @@ export const NFTA_SET_DESC = 9;
 export const NFTA_SET_DESC_SIZE = 1;
 export const NFTA_SET_ID = 10;
 export const NFTA_SET_TIMEOUT = 11;
+export const NFTA_SET_GC_INTERVAL = 12;
 export const NFTA_SET_USERDATA = 13;
 /** What each element of a set gets: one expression, or several. */
 export const NFTA_SET_EXPR = 17;
@@ -86,6 +87,11 @@ export const NFTA_COUNTER_PACKETS = 2;
 
 export const NFTA_EXPR_NAME = 1;
 export const NFTA_EXPR_DATA = 2;
+
+export const NFTA_IMMEDIATE_DATA = 2;
+export const NFTA_LOOKUP_DREG = 3;
+/** The name of iptables' extension: of the expressions `match` and `target`. */
+export const NFTA_EXTENSION_NAME = 1;
 
 /** Of a payload expression: which header its offset counts from. */
 export const headers = { ll: 0, network: 1, transport: 2 } as const;

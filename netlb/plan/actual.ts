@@ -33,6 +33,8 @@ export interface ActualNamespace {
   readonly tables: ReadonlyMap<string, ActualTable>;
   /** Others' chains that drop what is forwarded; of the node's namespace. */
   readonly firewalls: readonly Firewall[];
+  /** Others' rules ask for the connections of what the node itself sends or receives (nft/stateful.ts), or may do so. */
+  readonly stateful: boolean;
   /** IPsec; of the node's namespace. */
   readonly encryption: ActualEncryption;
   /** Of the ingress sandbox; undefined: the kernel has no IPVS, or nobody has looked. */
@@ -56,6 +58,7 @@ export const NOTHING_ACTUAL: ActualNamespace = {
   sysctls: new Map(),
   tables: new Map(),
   firewalls: [],
+  stateful: false,
   ipvs: undefined,
   encryption: { associations: [], policies: [] },
 };

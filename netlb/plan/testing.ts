@@ -78,6 +78,7 @@ export const facts: Facts = {
   foreign: { links: new Map(), subnets: [] },
   routerLearners: [],
   firewalls: [],
+  stateful: false,
   entries: new Map(),
   marks: new Map(),
   occupation: { listeners: [], held: new Map() },
@@ -226,6 +227,7 @@ export function made(of: Blueprint): ActualState {
       ),
       sysctls: new Map(ns.sysctls.filter(({ optional }) => !optional).map(({ key, value }) => [key, value])),
       firewalls: [],
+      stateful: false,
       ipvs: ns.ipvs && {
         timeouts: ns.ipvs.timeouts,
         services: new Map(ns.ipvs.services.map((service) => [ipvsServiceName(service.id), service])),

@@ -47,6 +47,7 @@ export function factsOf(
     foreign: foreignOf(node),
     routerLearners: routerLearners(node),
     firewalls: node.firewalls,
+    stateful: node.stateful,
     marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
     entries: entriesIn(node.tables),
     occupation: { listeners, held: heldIn(node.tables) },

@@ -3,10 +3,12 @@ import type { Steps } from '../../lib/steps.js';
 import { RTPROT_RA, TABLE_MAIN } from '../kernel/routes.js';
 import type { Link, Route, RouteSocket } from '../kernel/rtnetlink.js';
 import { readSysctl } from '../kernel/sysctl.js';
+import { hasLegacyTables } from '../kernel/xtables.js';
 import { acceptRouters, INGRESS_NAMESPACE, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
 import { tunnelsOf } from '../plan/tunnels.js';
 import type { NamespaceHandle } from './handles.js';
+import type { ForeignRules } from './tables.js';
 
 /** Routing table of the way back (blueprint/wayback.ts). */
 const WAY_BACK_TABLE = 100;
@@ -114,8 +116,8 @@ const readers: { readonly [P in Part]: Reader } = {
       }[kind],
     ),
   }),
-  tables: ({ tables }, kind) => ({
-    firewalls: kind === 'node' ? tables.firewalls() : [],
+  tables: ({ tables, namespace }, kind) => ({
+    ...(kind === 'node' ? foreignRules(tables, namespace) : { firewalls: [], stateful: false }),
     tables: kind === 'overlay' ? tables.overlay() : kind === 'node' ? tables.node() : tables.sandbox(),
   }),
   ipvs: ({ ipvs }, kind, read) => ({ ipvs: kind === 'ingress' ? ipvs.read(read.ipvs) : undefined }),
@@ -152,6 +154,12 @@ function* readTunnels(route: RouteSocket, links: readonly Link[]): Steps<Partial
   const fdb = route.fdb();
   yield;
   return { tunnels: tunnelsOf(links, neighbours, fdb) };
+}
+
+/** What the iptables of before nftables have cannot be read: where they have tables, these are taken to ask. */
+function foreignRules(tables: NamespaceHandle['tables'], namespace: NamespaceHandle['namespace']): ForeignRules {
+  const { firewalls, stateful } = tables.foreign();
+  return { firewalls, stateful: stateful || hasLegacyTables(namespace) };
 }
 
 /** Of our making: those of routed networks are in the node's namespace. */

@@ -30,14 +30,23 @@ import {
   NFTA_SET_ELEM_LIST_SET,
   NFTA_TABLE,
 } from '../nft/nf-tables.js';
+import { asksForConnections, localTables } from '../nft/stateful.js';
 import type { ActualTable, Count, TableFamily } from '../nft/table.js';
 import { bytesOf, typesNamed } from '../nft/types.js';
 import type { TablesChange } from '../plan/operation.js';
 
+/** What tables of others do that matters to ours. */
+export interface ForeignRules {
+  /** Chains that drop what is forwarded. */
+  readonly firewalls: readonly Firewall[];
+  /** Rules about what the namespace itself sends and receives ask for the connections that packets are of. */
+  readonly stateful: boolean;
+}
+
 /** Reads the tables of our name in one namespace. Close it. */
 export class TableReader {
   readonly #socket: NetlinkSocket;
-  #firewalls: { readonly generation: number; readonly list: readonly Firewall[] } | undefined;
+  #foreign: { readonly generation: number; readonly rules: ForeignRules } | undefined;
   #known: { readonly generation: number; readonly tables: ReadonlyMap<string, ActualTable> } | undefined;
 
   constructor(namespace: NetNamespace) {
@@ -111,26 +120,35 @@ export class TableReader {
     }
   }
 
-  /** What others' tables drop of what is forwarded; read again only when the generation has moved, too. */
-  firewalls(): readonly Firewall[] {
+  /** What others' tables do; read again only when the generation has moved, too. */
+  foreign(): ForeignRules {
     const generation = this.#generation();
-    if (this.#firewalls?.generation === generation) return this.#firewalls.list;
+    if (this.#foreign?.generation === generation) return this.#foreign.rules;
     const chains = this.#dump(NFPROTO_UNSPEC, NFT_MSG_GETCHAIN);
-    const list = forwardDrops(chains)
+    const firewalls = forwardDrops(chains)
       .filter(({ table }) => table !== TABLE)
       .map((drop): Firewall => ({ ...drop, interfaces: this.#interfacesOf(drop) }));
-    this.#firewalls = { generation, list };
-    return list;
+    const stateful = localTables(chains)
+      .filter(({ table }) => table !== TABLE)
+      .some((local) => asksForConnections(local, this.#rulesOf(local)));
+    const rules = { firewalls, stateful };
+    this.#foreign = { generation, rules };
+    return rules;
   }
 
-  #interfacesOf({ family, table }: ForwardDrop): string[] {
+  #rulesOf({ family, table }: { readonly family: keyof typeof families; readonly table: string }): NetlinkMessage[] {
+    return this.#dump(families[family], NFT_MSG_GETRULE, [attribute(NFTA_TABLE, text(table))]);
+  }
+
+  #interfacesOf(drop: ForwardDrop): string[] {
+    const { family, table } = drop;
     const number = families[family];
     const ofTable = [attribute(NFTA_TABLE, text(table))];
     const sets = interfaceSets(this.#dump(number, NFT_MSG_GETSET, ofTable));
     const elements = sets.flatMap((set) =>
       this.#dump(number, NFT_MSG_GETSETELEM, [...ofTable, attribute(NFTA_SET_ELEM_LIST_SET, text(set))]),
     );
-    return [...interfacesOf(this.#dump(number, NFT_MSG_GETRULE, ofTable)), ...interfacesIn(elements)];
+    return [...interfacesOf(this.#rulesOf(drop)), ...interfacesIn(elements)];
   }
 
   /** Of a namespace that was just made: there are none, until somebody makes some. */
