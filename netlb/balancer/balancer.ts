@@ -49,6 +49,8 @@ export interface Balancer {
 export interface BalancerObjects {
   readonly sets: readonly NftSet[];
   readonly chains: readonly Chain[];
+  /** Words of a rule: which of the packets that come from clients need their mark. */
+  readonly marked: string;
   /** Rules for the chain `input`: what the balancer takes there, before the rest is refused. */
   readonly input: readonly string[];
   /** Rules for the chain `forward`: what has been balanced. */

@@ -40,7 +40,7 @@ export function countedSets(services: readonly MarkedService[], family: Family):
 
 /**
  * After destination NAT, and before what refuses packets. A connection that no packet has passed with yet is not
- * confirmed: a SYN that is sent again is no second connection. Answers carry no mark of their own, only their connection.
+ * confirmed: a SYN that is sent again is no second connection. Only the first packets carry a mark of their own, the others that of their connection.
  */
 export function countingChains(family: Family): Chain[] {
   const ip = ipName[family];
@@ -57,8 +57,8 @@ export function countingChains(family: Family): Chain[] {
       base: { type: 'filter', hook: 'forward', priority: priorities.mangle, policy: 'accept' },
       rules: [
         `ct direction reply ct mark . ${ip} saddr @${SENT_SET} accept`,
-        'ct direction original ct status & confirmed == 0 ct mark set meta mark jump count_way',
-        `ct direction original meta mark . ${ip} daddr @${RECEIVED_SET}`,
+        'ct status & confirmed == 0 ct mark set meta mark jump count_way',
+        `ct mark . ${ip} daddr @${RECEIVED_SET}`,
       ],
     },
   ];

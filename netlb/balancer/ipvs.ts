@@ -48,6 +48,8 @@ export function ipvsBalancer(schedulers: ReadonlySet<Scheduler>): Balancer {
           },
         ],
         chains: [],
+        // One whose entry it has let go is balanced anew.
+        marked: 'ct direction original',
         input: [
           'meta mark @balanced accept',
           // A client that has had no answer yet still has its backend; IPVS refuses those that have none.

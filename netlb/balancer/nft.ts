@@ -56,6 +56,7 @@ export const nftBalancer: Balancer = {
         ...affinityChains(affinities),
         ...countingChains(family),
       ],
+      marked: 'ct state new',
       input: [],
       forward: ['ct status dnat accept'],
       ipvs: [],

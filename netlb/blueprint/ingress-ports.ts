@@ -44,7 +44,7 @@ export function ingressPortObjects(
         // Silently: a port that was published just now may not be known here yet, and the client sends again.
         name: 'ingress_closed',
         base: { type: 'filter', hook: 'prerouting', priority: priorities.mangle, policy: 'accept' },
-        rules: [`${fromClient} ct state new meta l4proto { 6, 17, 132 } meta l4proto . th dport != @ingress_open drop`],
+        rules: [`ct state new ${fromClient} meta l4proto { 6, 17, 132 } meta l4proto . th dport != @ingress_open drop`],
       },
       {
         name: 'ingress_target',

@@ -128,7 +128,7 @@ describe('an ingress network with both families', () => {
       '17 . 53 : fd00:7473::3 . 5353',
     ]);
     expect(all.rules(TASK, 'ip6', 'ingress_guard')).toEqual([
-      'iifname "eth0" ip6 saddr { fd00:6::/64, fe80::/10 } ct state new meta l4proto { 6, 17, 132 } drop',
+      'ct state new ip6 saddr { fd00:6::/64, fe80::/10 } iifname "eth0" meta l4proto { 6, 17, 132 } drop',
     ]);
   });
 

@@ -139,7 +139,7 @@ function ingressTable(
       {
         name: 'set_mark',
         base: { type: 'filter', hook: 'prerouting', priority: priorities.mangle, policy: 'accept' },
-        rules: ['iifname "eth1" meta mark set meta l4proto . th dport map @marks'],
+        rules: [`${balancing.marked} iifname "eth1" meta mark set meta l4proto . th dport map @marks`],
       },
       ...balancing.chains,
       ...guardChains(balancing, family),

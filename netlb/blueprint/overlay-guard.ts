@@ -5,7 +5,7 @@
  */
 import { familyOf, formatCidr, parseCidr } from '../../lib/ip.js';
 import { INGRESS_NAMESPACE, overlayNamespace, TABLE, VXLAN_DEVICE } from '../names.js';
-import { priorities, type Table } from '../nft/table.js';
+import { type Chain, priorities, type Table } from '../nft/table.js';
 import type { DesiredState } from '../state.js';
 import { sandboxMacs } from './endpoints.js';
 import type { NamespaceBlueprint } from './model.js';
@@ -46,13 +46,15 @@ interface OverlayGuardInput {
 
 /** Undefined when nothing is known that could be a rule. */
 function overlayGuard({ gateways, sandboxes, own }: OverlayGuardInput): Table | undefined {
-  const rules = [...exceptions(sandboxes, own), ...sourceRules(gateways)];
+  const exceptions = exceptionsOf(sandboxes, own);
+  const rules = [...exceptions.map(({ rule }) => rule), ...sourceRules(gateways)];
   if (rules.length === 0) return undefined;
   return {
     family: 'bridge',
     name: TABLE,
     sets: [{ name: SANDBOXES, key: 'ether_addr', keep: 'exact', elements: macs(sandboxes, own) }],
     chains: [
+      ...exceptions.map(({ chain }) => chain),
       {
         name: 'sources',
         base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
@@ -67,13 +69,15 @@ const SANDBOXES = 'ingress_sandboxes';
 const macs = (sandboxes: readonly string[], own: OverlayGuardInput['own']): string[] =>
   [...new Set([...sandboxes, ...(own ? [own.mac] : [])])].sort();
 
-function exceptions(sandboxes: readonly string[], own: OverlayGuardInput['own']): string[] {
+/** A frame's MAC is looked up first: most are no sandbox's, and to compare names of interfaces costs more. */
+function exceptionsOf(sandboxes: readonly string[], own: OverlayGuardInput['own']) {
   if (sandboxes.length === 0 && !own) return [];
-  return [
+  const rules = [
+    `iifname "${VXLAN_DEVICE}" accept`,
     ...(own ? [`iifname "${own.port}" ether saddr ${own.mac} accept`] : []),
-    `iifname "${VXLAN_DEVICE}" ether saddr @${SANDBOXES} accept`,
-    `ether saddr @${SANDBOXES} drop`,
+    'drop',
   ];
+  return [{ rule: `ether saddr @${SANDBOXES} goto sandboxes`, chain: { name: 'sandboxes', rules } satisfies Chain }];
 }
 
 /** What is no unicast address of any network yet: a host that looks for its neighbours or routers. */

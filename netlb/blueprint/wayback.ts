@@ -9,7 +9,7 @@ import { endianness } from 'node:os';
 import { TABLE } from '../names.js';
 import { type Family, ipName } from '../nft/family.js';
 import { type Chain, priorities, type Table } from '../nft/table.js';
-import { answeredFamilies, fromClients, type IngressPlace, members, subnetsOfFamily } from './ingress-place.js';
+import { answeredFamilies, type IngressPlace, members, subnetsOfFamily } from './ingress-place.js';
 import type { NeighbourBlueprint, RouteBlueprint, RuleBlueprint, Sysctl } from './model.js';
 
 const WAY_BACK_TABLE = 100;
@@ -17,6 +17,11 @@ const WAY_BACK_PRIORITY = 100;
 const everywhere = { 4: '0.0.0.0/0', 6: '::/0' } as const;
 /** Stands for every ingress_sbox; never seen on a wire. */
 const nextHops = { 4: '169.254.1.1', 6: 'fe80::42:1' } as const;
+/**
+ * How many a task can have heard of in its life: several times as many as a swarm has nodes. The kernel goes through a map
+ * of the usual size, of a megabyte, every second, for each task.
+ */
+const SANDBOXES = 4096;
 /** The kind of MAC that macOf makes, with no address: what egress replaces. */
 const NEXT_HOP_MAC = '02:42:00:00:00:00';
 
@@ -87,7 +92,7 @@ export function wayBackNetdevTable(input: WayBackInput): Table {
   return {
     family: 'netdev',
     name: TABLE,
-    sets: [{ name: 'gw', key: 'mark', value: 'ether_addr', keep: 'learned', elements: [] }],
+    sets: [{ name: 'gw', key: 'mark', value: 'ether_addr', keep: 'learned', size: SANDBOXES, elements: [] }],
     chains: [
       {
         name: 'learn',
@@ -109,10 +114,10 @@ export function wayBackNetdevTable(input: WayBackInput): Table {
 export function wayBackChains(input: WayBackInput, family: Family): Chain[] {
   if (subnetsOfFamily(input, family).length === 0) return [];
   const isAnswered = answeredFamilies(input).includes(family);
-  return [...(isAnswered ? answerChains(input, family) : []), guard(input, family)];
+  return [...(isAnswered ? answerChains(input) : []), guard(input, family)];
 }
 
-const answerChains = (input: WayBackInput, family: Family): Chain[] => [
+const answerChains = (input: WayBackInput): Chain[] => [
   {
     // One client address and port through two nodes is one tuple here: each node has a zone of its own, the low 16 bits
     // of its ingress_sbox's address, which are all that a zone has. Two nodes share one only in an ingress network of more
@@ -120,7 +125,8 @@ const answerChains = (input: WayBackInput, family: Family): Chain[] => [
     // port at a time, fails.
     name: 'ingress_zone',
     base: { type: 'filter', hook: 'prerouting', priority: priorities.raw, policy: 'accept' },
-    rules: [`${fromClients(input, family)} ct original zone set @ll,80,16`],
+    // What `learn` has marked: marks of packets end with the namespace that they come from.
+    rules: ['meta mark != 0 ct original zone set @ll,80,16'],
   },
   {
     // Empty: with NAT at this hook, clashing replies get another source port.
@@ -131,7 +137,7 @@ const answerChains = (input: WayBackInput, family: Family): Chain[] => [
   {
     name: 'ingress_remember',
     base: { type: 'filter', hook: 'prerouting', priority: priorities.mangle, policy: 'accept' },
-    rules: [`iifname "${input.interface}" meta mark != 0 ct state new ct mark set meta mark`],
+    rules: [`ct state new meta mark != 0 iifname "${input.interface}" ct mark set meta mark`],
   },
   {
     name: 'ingress_answer',
@@ -142,10 +148,10 @@ const answerChains = (input: WayBackInput, family: Family): Chain[] => [
 
 /** What other members of the ingress network send was not balanced and is not published. */
 function guard(input: WayBackInput, family: Family): Chain {
-  const fromMembers = `iifname "${input.interface}" ${ipName[family]} saddr ${members(input, family)}`;
+  const fromMembers = `${ipName[family]} saddr ${members(input, family)} iifname "${input.interface}"`;
   return {
     name: 'ingress_guard',
     base: { type: 'filter', hook: 'input', priority: priorities.filter, policy: 'accept' },
-    rules: [`${fromMembers} ct state new meta l4proto { 6, 17, 132 } drop`],
+    rules: [`ct state new ${fromMembers} meta l4proto { 6, 17, 132 } drop`],
   };
 }

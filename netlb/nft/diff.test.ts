@@ -55,6 +55,21 @@ describe('diffTable', () => {
     expect(diffTable(table, actualOf(table))).toEqual([]);
   });
 
+  test('sets that the kernel fills: their size, and that it goes through them twice a minute', () => {
+    const learned = { keep: 'learned', key: 'ipv4_addr', elements: [] } as const;
+    const sets = [
+      { ...learned, name: 'clients', timeout: 600 },
+      { ...learned, name: 'brief', timeout: 5 },
+      { ...learned, name: 'few', size: 4096 },
+    ];
+    const [commands = []] = diffTable({ ...table, sets, chains: [] }, undefined);
+    expect(commands.filter((command) => command.startsWith('add set'))).toEqual([
+      'add set ip tsswarm clients { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 600s; gc-interval 30s; }',
+      'add set ip tsswarm brief { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 5s; gc-interval 5s; }',
+      'add set ip tsswarm few { type ipv4_addr; size 4096; flags dynamic; }',
+    ]);
+  });
+
   test('a table that is not there is made whole, rules before the elements that lead to them', () => {
     expect(diffTable(table, undefined)).toEqual([
       [

@@ -191,9 +191,15 @@ function diffElements(set: NftSet, actual: ActualTable): ElementsDifference {
   return { missing, gone: set.keep === 'exact' ? gone : [] };
 }
 
-function addSet(key: string, { name, key: type, value, keep, timeout, counted }: NftSet): string {
-  const flags = timeout === undefined ? 'dynamic;' : `dynamic,timeout; timeout ${timeout}s;`;
-  const learned = keep === 'learned' ? ` size 65535; flags ${flags}` : '';
+/** Seconds between two rounds of the kernel's through a set for what has timed out; the kernel's own is one. */
+const ROUNDS = 30;
+
+function addSet(key: string, { name, key: type, value, keep, timeout, size = 65_535, counted }: NftSet): string {
+  const flags =
+    timeout === undefined
+      ? 'dynamic;'
+      : `dynamic,timeout; timeout ${timeout}s; gc-interval ${Math.min(ROUNDS, timeout)}s;`;
+  const learned = keep === 'learned' ? ` size ${size}; flags ${flags}` : '';
   return value === undefined
     ? `add set ${key} ${name} { type ${type};${learned}${counted ? ' counter;' : ''} }`
     : `add map ${key} ${name} { type ${type} : ${value};${learned} }`;

@@ -24,6 +24,11 @@ export interface NftSet {
   readonly value?: string;
   /** Seconds after which an element that the kernel added goes; of one that is `learned`. */
   readonly timeout?: number;
+  /**
+   * How many elements there can be in one that is `learned`; 65535 unless given. The kernel makes twice as many buckets at once,
+   * and goes through them for what has timed out: each second, where there is no time-out.
+   */
+  readonly size?: number;
   /** Text of elements as nft/decode.ts writes it: numbers in decimal, protocols too. */
   readonly elements: readonly string[];
   /**

@@ -7,7 +7,7 @@ import type { SetTypes, Surroundings } from './rule.js';
 import { type EncodedElement, elementRequests, encodeElement, newSet, type TableReference } from './sets.js';
 import { NftSyntaxError, type Words } from './syntax.js';
 
-/** Reads `name { type mark : verdict; size 65535; flags dynamic,timeout; timeout 600s; counter; }`. */
+/** Reads `name { type mark : verdict; size 65535; flags dynamic,timeout; timeout 600s; gc-interval 30s; counter; }`. */
 export function takeSet(
   table: TableReference,
   kind: 'set' | 'map',
@@ -20,17 +20,19 @@ export function takeSet(
   let size: number | undefined;
   let flags = 0;
   let timeout: number | undefined;
+  let rounds: number | undefined;
   let counted = false;
   while (!words.accept('}')) {
     if (words.accept('size')) size = numberOf(words.take('a size'), 4);
     else if (words.accept('flags')) flags = flagsOf(words.take('flags'));
     else if (words.accept('timeout')) timeout = secondsOf(words.take('a time-out'));
+    else if (words.accept('gc-interval')) rounds = secondsOf(words.take('an interval'));
     else if (words.accept('counter')) counted = true;
     else throw new NftSyntaxError(`no set of ours has ${words.rest()}`);
     words.expect(';');
   }
   surroundings.declare(table, name, types);
-  return newSet(table, { name, id: surroundings.nextId(), flags, ...types, size, timeout, counted });
+  return newSet(table, { name, id: surroundings.nextId(), flags, ...types, size, timeout, rounds, counted });
 }
 
 function takeTypes(words: Words, kind: 'set' | 'map'): SetTypes {

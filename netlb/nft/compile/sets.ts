@@ -24,6 +24,7 @@ import {
   NFTA_SET_ELEM_LIST_SET_ID,
   NFTA_SET_EXPR,
   NFTA_SET_FLAGS,
+  NFTA_SET_GC_INTERVAL,
   NFTA_SET_ID,
   NFTA_SET_KEY_LEN,
   NFTA_SET_KEY_TYPE,
@@ -57,6 +58,8 @@ export interface SetDefinition {
   readonly size?: number | undefined;
   /** Seconds. */
   readonly timeout?: number | undefined;
+  /** Seconds between two rounds for what has timed out. */
+  readonly rounds?: number | undefined;
   readonly counted?: boolean;
   /** Tells nft what a single field is whose values are the keys. */
   readonly description?: Buffer | undefined;
@@ -106,7 +109,7 @@ function valueType(value: NonNullable<SetDefinition['value']>): Buffer[] {
 }
 
 export function newSet(table: TableReference, set: SetDefinition): NetlinkRequest {
-  const { name, id, flags, key, value, size, timeout, counted } = set;
+  const { name, id, flags, key, value, size, timeout, rounds, counted } = set;
   return nfRequest(
     NFNL_SUBSYS_NFTABLES,
     NFT_MSG_NEWSET,
@@ -121,6 +124,7 @@ export function newSet(table: TableReference, set: SetDefinition): NetlinkReques
     attribute(NFTA_SET_ID, u32be(id)),
     ...optional(size, (count) => nested(NFTA_SET_DESC, attribute(NFTA_SET_DESC_SIZE, u32be(count)))),
     ...optional(timeout, (seconds) => attribute(NFTA_SET_TIMEOUT, u64be(seconds * 1000))),
+    ...optional(rounds, (seconds) => attribute(NFTA_SET_GC_INTERVAL, u32be(seconds * 1000))),
     attribute(NFTA_SET_USERDATA, userdataOf(set)),
     ...(counted ? [nested(NFTA_SET_EXPR, ...counter)] : []),
   );
