@@ -132,6 +132,8 @@ export interface RouteBlueprint {
   readonly mtu: number | undefined;
   /** Of those of the node's namespace, where others have routes too. */
   readonly protocol?: number;
+  /** The address that packets are sent from if their sender has chosen none. */
+  readonly source?: string;
   /** Whom problems with it concern, if not the namespace's subject. */
   readonly subject?: Subject;
 }

@@ -1,10 +1,13 @@
-import type { NamespaceBlueprint, RouteBlueprint, RuleBlueprint } from '../blueprint/model.js';
+import { familyOf, formatCidr, parseCidr } from '../../lib/ip.js';
+import type { NamespaceBlueprint, RouteBlueprint, RuleBlueprint, Subject } from '../blueprint/model.js';
 import { TABLE_MAIN } from '../kernel/routes.js';
 import { NODE_NAMESPACE, ROUTE_PROTOCOL } from '../names.js';
 import type { ActualNamespace } from './actual.js';
 import type { LinkPlan } from './links.js';
 import type { Operation } from './operation.js';
 
+/** RTPROT_KERNEL: as the kernel's own routes, of which nobody asks who set them. */
+const PROTOCOL_KERNEL = 2;
 /** The kernel gives every interface an IPv6 address of this scope by itself. */
 const SCOPE_LINK = 253;
 
@@ -57,6 +60,9 @@ export function planAddressing(
       .filter(({ protocol }) => namespace === NODE_NAMESPACE && protocol === ROUTE_PROTOCOL)
       .filter(({ destination }) => !destinations.has(destination) && !spared.has(destination))
       .map(({ destination, index }): Operation => ({ ...base, kind: 'remove-route', destination, index })),
+    ...lostOwnRoutes(wanted, actual, indexOf)
+      .filter(usable)
+      .map((route): Operation => ({ ...base, subject: route.subject ?? subject, kind: 'set-route', route })),
     ...wanted.routes
       .filter(usable)
       .filter((route) => !actual.routes.some((now) => isRoute(now, route, indexOf(route.interface))))
@@ -87,6 +93,45 @@ const isRoute = (
   now.table === table &&
   now.mtu === mtu &&
   (protocol === undefined || now.protocol === protocol);
+
+/**
+ * The kernel makes one with each address, and takes it away with that alone: where somebody else did (`ip route flush`), an
+ * address stands without a way to its neighbours. An address that is yet to be given brings its own, and so does a link
+ * that is yet to come up.
+ */
+function lostOwnRoutes(
+  wanted: NamespaceBlueprint,
+  { links, addresses, routes }: ActualNamespace,
+  indexOf: (name: string) => number | undefined,
+): RouteBlueprint[] {
+  const lost = (link: { readonly name: string; readonly addresses: readonly string[] }, subject?: Subject) => {
+    const index = indexOf(link.name);
+    if (!links.some((now) => now.index === index && now.up && now.running)) return [];
+    const own = addresses
+      .filter(({ index: at, cidr, noPrefixRoute }) => at === index && !noPrefixRoute && link.addresses.includes(cidr))
+      .map(({ cidr }) => ({ block: parseCidr(cidr), source: cidr.slice(0, cidr.indexOf('/')) }))
+      .filter(({ block: { family, prefix } }) => prefix < (family === 4 ? 32 : 128));
+    // Of two addresses in one subnet the first is the source.
+    const sources = new Map(own.reverse().map(({ block, source }) => [formatCidr(block), source]));
+    return [...sources]
+      .filter(([destination]) => !routes.some((now) => now.index === index && now.destination === destination))
+      .map(([destination, source]) => ({
+        destination,
+        via: undefined,
+        interface: link.name,
+        onlink: false,
+        table: TABLE_MAIN,
+        mtu: undefined,
+        protocol: PROTOCOL_KERNEL,
+        ...(familyOf(source) === 4 && { source }),
+        ...(subject && { subject }),
+      }));
+  };
+  return [
+    ...(wanted.name === NODE_NAMESPACE ? wanted.bridges.flatMap((bridge) => lost(bridge, bridge.subject)) : []),
+    ...wanted.interfaces.flatMap((item) => lost(item)),
+  ];
+}
 
 /** The kernel makes it with a namespace, for each family that it has. */
 const MAIN_RULE = { priority: 32_766, table: TABLE_MAIN, fwmark: undefined, fwmask: undefined };

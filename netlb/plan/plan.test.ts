@@ -118,7 +118,14 @@ describe('plan', () => {
       ({ addresses }) => ({ addresses: [...addresses, ...addresses.map((a) => ({ ...a, cidr: '10.9.0.1/24' }))] }),
       [`${OVERLAY} remove-address`],
     ],
-    ['routes', TASK, () => ({ routes: [] }), [`${TASK} set-route`, `${TASK} set-route`]],
+    // With the kernel's own ones, to the neighbours on each link.
+    ['routes', TASK, () => ({ routes: [] }), Array(4).fill(`${TASK} set-route`)],
+    [
+      'the kernel’s own routes',
+      TASK,
+      ({ routes }) => ({ routes: routes.filter(({ protocol }) => protocol !== 2) }),
+      Array(2).fill(`${TASK} set-route`),
+    ],
     [
       'the path MTU',
       TASK,

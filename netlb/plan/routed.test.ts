@@ -4,7 +4,7 @@ import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
 import type { Facts } from '../blueprint/facts.js';
 import type { Route } from '../kernel/rtnetlink.js';
-import { NODE_NAMESPACE, ROUTE_PROTOCOL } from '../names.js';
+import { NODE_NAMESPACE } from '../names.js';
 import type { DesiredState, RoutedNetwork, RoutePeer, Sandbox } from '../state.js';
 import type { ActualNamespace, ActualState } from './actual.js';
 import { plan } from './plan.js';
@@ -197,7 +197,7 @@ describe('drift', () => {
     const theirs = shown(({ routes }) => ({
       routes: routes.map((route) => ({
         ...route,
-        protocol: route.destination === '10.1.24.0/24' ? 4 : ROUTE_PROTOCOL,
+        protocol: route.destination === '10.1.24.0/24' ? 4 : route.protocol,
       })),
     }));
     expect(plan(wanted(), theirs).operations).toMatchObject([

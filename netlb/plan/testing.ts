@@ -1,10 +1,10 @@
 /** A node in miniature for the tests of plan(): what is wanted, and what a kernel shows that has it. */
-import { familyOf, macOf } from '../../lib/ip.js';
+import { familyOf, formatCidr, macOf, parseCidr } from '../../lib/ip.js';
 import { nftBalancer } from '../balancer/nft.js';
 import { blueprint } from '../blueprint/blueprint.js';
 import { ENCRYPTION_MARK, ICV_BITS } from '../blueprint/encryption.js';
 import type { Facts } from '../blueprint/facts.js';
-import type { Blueprint, InterfaceBlueprint, NamespaceBlueprint } from '../blueprint/model.js';
+import type { Blueprint, InterfaceBlueprint, NamespaceBlueprint, RouteBlueprint } from '../blueprint/model.js';
 import { ipvsServiceName } from '../kernel/ipvs.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import { LINK_GROUP, NODE_NAMESPACE } from '../names.js';
@@ -108,6 +108,13 @@ const mainRules = ([4, 6] as const).map((family) => ({
   fwmask: undefined,
 }));
 
+/** What the kernel makes with addresses. */
+const ownRoutes = ({ name, addresses }: { readonly name: string; readonly addresses: readonly string[] }) =>
+  addresses.map((cidr): RouteBlueprint => {
+    const destination = formatCidr(parseCidr(cidr));
+    return { destination, via: undefined, interface: name, onlink: false, table: 254, mtu: undefined, protocol: 2 };
+  });
+
 const madeEncryption = (of: Blueprint['encryption']): ActualNamespace['encryption'] => ({
   associations: (of?.associations ?? []).map(({ groupKey: _, ...id }) => ({
     ...id,
@@ -189,16 +196,18 @@ export function made(of: Blueprint): ActualState {
         noPrefixRoute: false,
         tentative: false,
       })),
-      routes: ns.routes.map(({ interface: name, ...route }) => ({
-        ...route,
-        index: at(name),
-        family: familyOf(route.destination),
-        scope: 0,
-        type: 1,
-        protocol: route.protocol ?? 3,
-        priority: 0,
-        source: undefined,
-      })),
+      routes: [...ns.routes, ...[...ns.interfaces, ...ns.bridges].flatMap(ownRoutes)].map(
+        ({ interface: name, ...route }) => ({
+          ...route,
+          index: at(name),
+          family: familyOf(route.destination),
+          scope: 0,
+          type: 1,
+          protocol: route.protocol ?? 3,
+          priority: 0,
+          source: undefined,
+        }),
+      ),
       // With the kernel's own ones to the main table.
       rules: [...ns.rules, ...mainRules].map((rule) => ({
         ...rule,
