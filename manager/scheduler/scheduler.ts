@@ -60,7 +60,7 @@ export class Scheduler implements Reaction {
 
   start(view: ReadView): void {
     const { clock } = this.#options;
-    this.#gatheringUntil = clock.now() + GATHERING;
+    this.#gatheringUntil = clock.monotonic() + GATHERING;
     this.#cancelGathering();
     this.#cancelGathering = clock.after(GATHERING, () => this.#loop.wake());
     this.#nodes = readNodes(view);
@@ -144,7 +144,7 @@ export class Scheduler implements Reaction {
   }
 
   #isGathering(): boolean {
-    if (this.#options.clock.now() >= this.#gatheringUntil) return false;
+    if (this.#options.clock.monotonic() >= this.#gatheringUntil) return false;
     for (const { node } of this.#nodes.values()) if (node.status.state === NodeState.UNKNOWN) return true;
     return false;
   }
