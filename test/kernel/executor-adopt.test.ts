@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { newId } from '../../lib/ids.js';
 import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
@@ -200,10 +201,23 @@ describe('executor - after the end of the monitor', () => {
   });
 
   it('keeps nothing of a folder without record', async () => {
-    await mkdtemp(join(ground.folder, 'containers', 'half'));
+    await mkdir(join(ground.folder, 'containers', newId()));
     executor = await ground.open();
     expect(await executor.list()).toEqual([]);
     expect(await readdir(join(ground.folder, 'containers'))).toEqual([]);
+  });
+
+  it('leaves alone what is not a container’s', async () => {
+    const [folder, file] = ['lost+found', 'notes'].map((name) => join(ground.folder, 'containers', name)) as [
+      string,
+      string,
+    ];
+    await mkdir(folder);
+    await writeFile(file, 'theirs');
+    executor = await ground.open();
+    expect(await executor.list()).toEqual([]);
+    expect((await readdir(join(ground.folder, 'containers'))).sort()).toEqual(['lost+found', 'notes']);
+    await Promise.all([folder, file].map((path) => rm(path, { recursive: true })));
   });
 });
 

@@ -62,6 +62,7 @@ export interface Executor {
 
 /** Everything about a container that is decided before it is prepared; serializable. */
 export interface ContainerSettings {
+  /** 25 digits of base36 (a task's), or 64 hexadecimal ones. */
   readonly id: string;
   readonly name: string;
   /** Name or digest, as the user wrote it. */

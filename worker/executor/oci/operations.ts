@@ -10,7 +10,7 @@ import { isSignal, parseSignal } from '../signals.js';
 import { writeFileAtomically } from './atomic-file.js';
 import { oomKills, removeCgroup } from './container/cgroups.js';
 import { Container } from './container/container.js';
-import { ContainerFolder, readIfThere } from './container/folder.js';
+import { ContainerFolder, isContainerFolder, readIfThere } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { identify, isAlive } from './container/process.js';
 import type { Spec } from './container/spec-types.js';
@@ -76,7 +76,7 @@ export class Operations {
       await mkdir(path, { recursive: true, mode: 0o700 });
     }
     const containers: Container[] = [];
-    for (const id of await readdir(this.#options.dataRoot)) {
+    for (const id of (await readdir(this.#options.dataRoot)).filter(isContainerFolder)) {
       const container = await this.#adopt(id);
       if (container) containers.push(container);
       // What a damaged record leaves of its volumes is a person's to save.

@@ -44,6 +44,9 @@ export interface ContainerRecord extends PreparedRecord {
   readonly exit: ContainerExit | undefined;
 }
 
+/** Whether a folder by this name is a container's: that of a task, or of one of the machine's own. Others are somebody else's. */
+export const isContainerFolder = (name: string): boolean => /^([0-9a-z]{25}|[0-9a-f]{64})$/.test(name);
+
 /**
  * One container on disk. It is whole when it has a record; without one it was left half-made or
  * half-deleted, and is to be cleaned up.
