@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,14 +22,20 @@ function unhandled(): readonly unknown[] {
   return seen;
 }
 
-const turn = () => new Promise((resolve) => setTimeout(resolve, 50));
+/** Resolves when no tar of ours runs any more, and what has come of it was told. */
+async function settled(): Promise<void> {
+  const ours = () => spawnSync('pgrep', ['-P', String(process.pid), '-x', 'tar'], { encoding: 'utf8' }).stdout;
+  await vi.waitFor(() => expect(ours()).toBe(''), { timeout: 10_000 });
+  // Its streams are closed, and their ends told, in turns of their own.
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
 
 test('an archive that is read no further ends without a word', async () => {
   const source = folder();
   writeFileSync(path.join(source, 'big'), new Uint8Array(8_000_000));
   const seen = unhandled();
   for await (const chunk of pack(source, 'big', 'big', false)) if (chunk.length > 0) break;
-  await turn();
+  await settled();
   expect(seen).toEqual([]);
 });
 
@@ -47,6 +54,7 @@ test.each([
   vi.stubEnv('PATH', '/nowhere');
   const seen = unhandled();
   await expect(work()).rejects.toThrow('the program tar is not installed');
-  await turn();
+  // Nothing was started: it would be told by now.
+  await new Promise((resolve) => setImmediate(resolve));
   expect(seen).toEqual([]);
 });
