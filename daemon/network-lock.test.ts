@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { lockNetwork } from './network-lock.js';
+import { lockNetwork, taken as refusal } from './network-lock.js';
 
 const name = `tsswarmd-test-${process.pid}`;
 /** Tries for it in another process. */
@@ -19,4 +19,9 @@ test('lockNetwork - a second one is refused with the pid of the first, until tha
   unlock();
   expect(taken()).toBe(false);
   (await lockNetwork(name))();
+});
+
+test('lockNetwork - of a holder that has ended since it was found nothing is refused', () => {
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  expect(refusal({ pid, command: 'tsswarmd' })).toBeUndefined();
 });

@@ -12,10 +12,20 @@ const NAME = 'tsswarmd';
  * @returns what gives the lock back
  * @throws FAILED_PRECONDITION with the pid of who has it
  */
-export function lockNetwork(name: string = NAME): Promise<() => void> {
+export async function lockNetwork(name: string = NAME): Promise<() => void> {
+  for (;;) {
+    const unlock = await listen(name);
+    if (unlock) return unlock;
+    const refusal = taken(holderOf(name));
+    if (refusal) throw refusal;
+  }
+}
+
+/** Undefined when somebody has the name. */
+function listen(name: string): Promise<(() => void) | undefined> {
   const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(errnoOf(error) === 'EADDRINUSE' ? taken(holderOf(name)) : error));
+    server.once('error', (error) => (errnoOf(error) === 'EADDRINUSE' ? resolve(undefined) : reject(error)));
     server.listen({ path: `\0${name}`, exclusive: true }, () => {
       server.unref();
       resolve(() => server.close());
@@ -23,14 +33,18 @@ export function lockNetwork(name: string = NAME): Promise<() => void> {
   });
 }
 
-function taken(holder: SocketOwner | undefined): SwarmError {
-  const isOurs = holder === undefined || statSync(`/proc/${holder.pid}`).uid === 0;
-  const who = holder ? `pid ${holder.pid}` : 'of another pid namespace';
-  if (isOurs)
-    return failedPrecondition(`another tsswarmd (${who}) runs in this network namespace`, {
-      value: holder ? String(holder.pid) : undefined,
-      hint: 'Stop it: a namespace has the network of one node. A lab ("tsswarm lab up") gives each of several nodes its own.',
-    });
+/** Why there can be no lock; undefined when the holder has ended since it was found, and its lock with it. */
+export function taken(holder: SocketOwner | undefined): SwarmError | undefined {
+  const process = holder && statSync(`/proc/${holder.pid}`, { throwIfNoEntry: false });
+  if (holder && !process) return undefined;
+  if (!holder || process?.uid === 0)
+    return failedPrecondition(
+      `another tsswarmd (${holder ? `pid ${holder.pid}` : 'of another pid namespace'}) runs in this network namespace`,
+      {
+        value: holder ? String(holder.pid) : undefined,
+        hint: 'Stop it: a namespace has the network of one node. A lab ("tsswarm lab up") gives each of several nodes its own.',
+      },
+    );
   return failedPrecondition(`${holder.command} (pid ${holder.pid}) has the abstract socket @${NAME} of tsswarmd`, {
     value: String(holder.pid),
     hint: 'It is no tsswarmd, which runs as root: end it.',
