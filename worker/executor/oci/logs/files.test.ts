@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { closeSync, constants, openSync, readSync } from 'node:fs';
-import { appendFile, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LogLine, LogOptions } from '../../../../proto/gen/index.js';
 import { rotateLog } from './files.js';
 import { readLog } from './reader.js';
@@ -141,5 +141,16 @@ describe('log of several files', () => {
     expect(await next()).toBe('12');
     ended.abort();
     expect((await followed.next()).done).toBe(true);
+  });
+
+  it('leaves nothing open when one of them cannot be opened', async () => {
+    const watchers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'FSEventWrap').length;
+    const before = watchers();
+    await rm(`${file}.1`);
+    await symlink(`${file}.1`, `${file}.1`);
+    await expect(read({ follow: true })).rejects.toThrow('ELOOP');
+    await vi.waitFor(() => expect(watchers()).toBe(before));
+    const open = (await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ''));
+    expect(await Promise.all(open)).not.toContain(file);
   });
 });

@@ -19,13 +19,18 @@ export interface LogLimits {
 export async function openLogs(file: string): Promise<FileHandle[]> {
   const found: FileHandle[] = [];
   const seen = new Set<number>();
-  for (const path of [file, ...(await rotatedFiles(file)).map(({ path }) => path)]) {
-    const handle = await openIfThere(path);
-    if (!handle) continue;
-    const { ino } = await handle.stat();
-    if (seen.has(ino)) await handle.close();
-    else found.push(handle);
-    seen.add(ino);
+  try {
+    for (const path of [file, ...(await rotatedFiles(file)).map(({ path }) => path)]) {
+      const handle = await openIfThere(path);
+      if (!handle) continue;
+      const { ino } = await handle.stat();
+      if (seen.has(ino)) await handle.close();
+      else found.push(handle);
+      seen.add(ino);
+    }
+  } catch (error) {
+    await Promise.all(found.map((handle) => handle.close()));
+    throw error;
   }
   return found.reverse();
 }

@@ -22,10 +22,12 @@ export async function* readLog(source: LogSource, options: LogOptions, signal: A
   const wanted = recordFilter(options);
   const assembler = new LineAssembler();
   const changes = options.follow ? new Changes(source, signal) : undefined;
-  const waiting = await openLogs(source.file);
-  let position = options.tail === undefined ? 0 : await tailStart(waiting, options.tail, wanted);
-  let file = waiting.shift();
+  const waiting: FileHandle[] = [];
+  let file: FileHandle | undefined;
   try {
+    waiting.push(...(await openLogs(source.file)));
+    let position = options.tail === undefined ? 0 : await tailStart(waiting, options.tail, wanted);
+    file = waiting.shift();
     for (;;) {
       // Taken before reading: what comes after it is seen by the next round.
       const last = !changes || source.ended.aborted;
