@@ -20,10 +20,11 @@ export class WorkFolders {
   static async open(parent: string): Promise<WorkFolders> {
     await mkdir(parent, { recursive: true });
     for (const name of await readdir(parent)) await removeIfAbandoned(join(parent, name));
-    const folder = await mkdtemp(join(parent, 'work-'));
-    const lock = await open(join(folder, 'lock'), 'a', 0o600);
-    tryLock(lock);
-    return new WorkFolders(folder, lock);
+    for (;;) {
+      const folder = await mkdtemp(join(parent, 'work-'));
+      const lock = await lockNew(folder);
+      if (lock) return new WorkFolders(folder, lock);
+    }
   }
 
   /** Runs `work` with a new empty folder that is deleted afterwards. */
@@ -42,19 +43,32 @@ export class WorkFolders {
   }
 }
 
+/** Undefined when a process that begins just now has seen the folder before its lock was taken: it removes it. */
+async function lockNew(folder: string): Promise<FileHandle | undefined> {
+  const lock = await openIfThere(join(folder, 'lock'), 'a');
+  if (!lock) return undefined;
+  if (tryLock(lock) && (await lock.stat()).nlink > 0) return lock;
+  await lock.close();
+  return undefined;
+}
+
 async function removeIfAbandoned(folder: string): Promise<void> {
-  let lock: FileHandle;
-  try {
-    lock = await open(join(folder, 'lock'), 'r');
-  } catch (error) {
-    // Just made and not locked yet, or just deleted.
-    if (errnoOf(error) === 'ENOENT') return;
-    throw error;
-  }
+  const lock = await openIfThere(join(folder, 'lock'), 'r');
+  // Just made and not locked yet, or just deleted.
+  if (!lock) return;
   try {
     if (tryLock(lock)) await removeTree(folder);
   } finally {
     await lock.close();
+  }
+}
+
+async function openIfThere(path: string, flags: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
