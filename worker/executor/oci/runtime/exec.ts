@@ -32,8 +32,6 @@ export interface ExecOptions {
  */
 export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredStreams> {
   const { bundle, process, input, timeoutMs } = options;
-  await mkdir(bundle, { recursive: true, mode: 0o700 });
-  await writeFile(join(bundle, 'process.json'), JSON.stringify(process), { mode: 0o600 });
   let target: ProcessIdentity | undefined;
   const streams = new MonitoredStreams({
     tty: process.terminal,
@@ -44,8 +42,11 @@ export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredS
       if (target) sendSignal(target, number);
     },
   });
-  const answers = await begin(options, streams);
+  let answers: Answers | undefined;
   try {
+    await mkdir(bundle, { recursive: true, mode: 0o700 });
+    await writeFile(join(bundle, 'process.json'), JSON.stringify(process), { mode: 0o600 });
+    answers = await begin(options, streams);
     const { number, words } = await answers.next();
     if (number > 0) target = identify(number);
     else streams.disconnected();
@@ -55,7 +56,7 @@ export async function execUnderMonitor(options: ExecOptions): Promise<MonitoredS
       return discard(bundle);
     });
   } catch (error) {
-    answers.close();
+    answers?.close();
     streams.close();
     await discard(bundle);
     throw error;
