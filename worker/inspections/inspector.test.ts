@@ -16,6 +16,17 @@ test('facts - one after another, with turns for others between them', async () =
     expect(turns).toBeGreaterThanOrEqual(2);
   } finally {
     clearImmediate(running);
-    inspector.close();
+    await inspector.close();
   }
+});
+
+test('facts - a reader that could not be opened is opened again', async () => {
+  let tries = 0;
+  const inspector = new Inspector(async () => {
+    if (++tries === 1) throw new Error('too many open files');
+    return new KernelReader({ runRoot: '/nonexistent' });
+  });
+  await expect(inspector.facts([{ kind: 'namespaces' }])).rejects.toThrow('too many open files');
+  expect(await inspector.facts([{ kind: 'namespaces' }])).toEqual([{ answer: [] }]);
+  await inspector.close();
 });

@@ -25,8 +25,7 @@ export class Inspector {
 
   /** One after another: each is short, and others get their turn between them. */
   async facts(queries: readonly Query[]): Promise<readonly Fact[]> {
-    this.#kernel ??= this.#open();
-    const kernel = await this.#kernel;
+    const kernel = await this.#reader();
     const facts: Fact[] = [];
     for (const query of queries) {
       if (facts.length > 0) await yieldToLoop();
@@ -37,6 +36,15 @@ export class Inspector {
 
   async close(): Promise<void> {
     (await this.#kernel)?.close();
+  }
+
+  /** One that could not be opened is tried again with the next question. */
+  #reader(): Promise<KernelReader> {
+    this.#kernel ??= this.#open().catch((error: unknown) => {
+      this.#kernel = undefined;
+      throw error;
+    });
+    return this.#kernel;
   }
 }
 
