@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.js';
 import { type AcknowledgeRequest, type Node, NodeState, type SessionRequest } from '../../proto/gen/index.js';
 import type { Store } from '../store/store.js';
 import { Batcher } from './batcher.js';
+import { clipProblems } from './clip.js';
 
 interface NodeChange {
   readonly nodeId: string;
@@ -29,7 +30,7 @@ export class NodeWriter {
         const node = draft.get('node', nodeId);
         if (node && node.credentialDigest.length > 0) draft.update('node', apply(node));
       });
-      for (const error of failed.values()) throw error;
+      return failed;
     });
   }
 
@@ -56,7 +57,8 @@ export class NodeWriter {
   }
 
   /** What the node has said of what its kernel shows. */
-  async setApplied(nodeId: string, { problems, networkKeyClock, wornNetworkKey }: Applied): Promise<void> {
+  async setApplied(nodeId: string, { problems: said, networkKeyClock, wornNetworkKey }: Applied): Promise<void> {
+    const problems = clipProblems(said);
     const known = this.#store.view().get('node', nodeId);
     const isKnown = known?.networkKeyClock === networkKeyClock && known.wornNetworkKey === wornNetworkKey;
     if (isKnown && isDeepStrictEqual(known.problems, problems)) return;

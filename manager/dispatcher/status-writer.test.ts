@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { newId } from '../../lib/ids.js';
 import { silentLogger } from '../../lib/log.js';
-import { TaskState, TaskStatus } from '../../proto/gen/index.js';
+import { ContainerStatus, TaskState, TaskStatus } from '../../proto/gen/index.js';
 import { newTask } from '../common/tasks.js';
 import { openTestStore } from '../store/testing.js';
 import { testService } from '../testing/objects.js';
@@ -21,6 +21,22 @@ test("a report whose words are too many for the log is cut, and the other nodes'
   ]);
   expect(store.view().get('task', loud.id)?.status.error).toMatch(/^skopeo: x{4000,}…$/);
   expect(store.view().get('task', other.id)?.status.state).toBe(TaskState.RUNNING);
+});
+
+test('a report that is too large for the log is refused, and no other one that comes with it', async () => {
+  const store = await openTestStore();
+  const writer = new StatusWriter(store, silentLogger);
+  const say = async (nodeId: string, containerId: string) => {
+    const fields = { id: newId(), slot: 1, nodeId, desiredState: TaskState.RUNNING, now: 0 };
+    const { id } = await store.update((draft) => draft.create('task', newTask(testService('web', 1), fields)));
+    const container = ContainerStatus.create({ containerId });
+    return () =>
+      writer.write([{ nodeId, taskId: id, status: TaskStatus.create({ state: TaskState.RUNNING, container }) }]);
+  };
+  const [large, small] = [await say('a', 'x'.repeat(2 ** 21)), await say('b', 'c')];
+  const [refused, taken] = await Promise.allSettled([large(), small()]);
+  expect(refused).toMatchObject({ status: 'rejected', reason: { code: 'RESOURCE_EXHAUSTED' } });
+  expect(taken).toMatchObject({ status: 'fulfilled' });
 });
 
 test('a task began to run when it was first said to, by the clock of its node', async () => {

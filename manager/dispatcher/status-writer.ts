@@ -3,6 +3,7 @@ import { TaskState, type TaskStatus } from '../../proto/gen/index.js';
 import { withStatus } from '../common/tasks.js';
 import type { Store, WriteView } from '../store/store.js';
 import { Batcher } from './batcher.js';
+import { clip } from './clip.js';
 
 /** What a node says of a task. */
 export interface TaskReport {
@@ -20,7 +21,7 @@ export class StatusWriter {
     this.#log = log;
     this.#batcher = new Batcher(async (reports) => {
       const { failed } = await store.batch(reports, (draft, report) => this.#write(draft, report));
-      for (const error of failed.values()) throw error;
+      return failed;
     });
   }
 
@@ -44,11 +45,4 @@ export class StatusWriter {
     const words = { message: clip(status.message), error: clip(status.error) };
     draft.update('task', withStatus(task, { ...status, ...words }));
   }
-}
-
-/** Characters of what a node says that are kept: no node may fill the log. */
-const MOST_WORDS = 5_000;
-
-function clip(text: string): string {
-  return text.length > MOST_WORDS ? `${text.slice(0, MOST_WORDS)}…` : text;
 }
