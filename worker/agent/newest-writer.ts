@@ -11,9 +11,7 @@ export class NewestWriter<T> {
   /** Resolves when this value, or a newer one, is written. @throws what `write` throws */
   put(value: T): Promise<void> {
     this.#waiting = { value };
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#run();
     return this.#running;
   }
 
@@ -23,9 +21,14 @@ export class NewestWriter<T> {
   }
 
   async #run(): Promise<void> {
-    for (let next = this.#waiting; next; next = this.#waiting) {
-      this.#waiting = undefined;
-      await this.#write(next.value);
+    try {
+      for (let next = this.#waiting; next; next = this.#waiting) {
+        this.#waiting = undefined;
+        await this.#write(next.value);
+      }
+    } finally {
+      // In the step in which nothing waits any more: what comes in the next one begins anew.
+      this.#running = undefined;
     }
   }
 }
