@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   CAConfig,
   ClusterSpec,
@@ -9,6 +9,7 @@ import {
   NodeRole,
   NodeState,
   NodeStateName,
+  ObjectKind,
   RemoveNodeRequest,
   TaskState,
   TaskStateName,
@@ -16,6 +17,7 @@ import {
   WatchRequest,
 } from '../../proto/gen/index.js';
 import { isEvent } from '../store/store.js';
+import { TablesView } from '../store/view.js';
 import { addNode, addTask, context, filter, openControl } from './testing.js';
 
 describe('nodes', () => {
@@ -161,6 +163,23 @@ describe('watch', () => {
     end.abort();
     expect(await messages.next()).toMatchObject({ done: true });
   });
+});
+
+test('watch - of one service looks at no other tasks', async () => {
+  const { store, control, create } = await openControl();
+  const web = await create();
+  const task = await addTask(store, { serviceId: web.id });
+  const other = await addTask(store, { serviceId: 'other' });
+  const looked = vi.spyOn(TablesView.prototype, 'list');
+  onTestFinished(() => looked.mockRestore());
+  const request = WatchRequest.create({ serviceId: web.id, kinds: [ObjectKind.TASK, ObjectKind.SERVICE] });
+  const end = new AbortController();
+  const messages = control.watch(request, { ...context, signal: end.signal })[Symbol.asyncIterator]();
+  const { events } = (await messages.next()).value;
+  end.abort();
+  expect(events).toMatchObject([{ task: { id: task.id } }, { service: { id: web.id } }]);
+  expect(JSON.stringify(events)).not.toContain(other.id);
+  expect(looked).not.toHaveBeenCalled();
 });
 
 test.each<[Partial<ClusterSpec>, string]>([

@@ -1,6 +1,14 @@
 import { WatchEvent, WatchEventAction, type WatchMessage, type WatchRequest } from '../../proto/gen/index.js';
 import { kindOf } from '../store/codec.js';
-import { isEvent, KINDS, type Kind, type ObjectTypes, type Store, type StoreEvent } from '../store/store.js';
+import {
+  isEvent,
+  KINDS,
+  type Kind,
+  type ObjectTypes,
+  type ReadView,
+  type Store,
+  type StoreEvent,
+} from '../store/store.js';
 import { redact } from './redact.js';
 
 const ACTIONS = {
@@ -23,8 +31,7 @@ export async function* watchObjects(
   const { snapshot, commits } = store.watch(signal, kinds);
   let events: WatchEvent[] = [];
   for (const kind of kinds) {
-    for (const object of snapshot.list(kind)) {
-      if (!concerns(request.serviceId, kind, object)) continue;
+    for (const object of request.serviceId ? ofService(snapshot, request.serviceId, kind) : snapshot.list(kind)) {
       events.push(eventOf(WatchEventAction.PRESENT, kind, object));
       if (events.length < PAGE) continue;
       yield { events, synced: false, version: snapshot.version };
@@ -33,7 +40,7 @@ export async function* watchObjects(
   }
   yield { events, synced: true, version: snapshot.version };
   for await (const commit of commits) {
-    const matching = commit.events.filter((event) => concernsEvent(request.serviceId, event));
+    const matching = commit.events.filter((event) => concerns(request.serviceId, event));
     if (matching.length === 0) continue;
     yield {
       events: matching.map((event) => eventOf(ACTIONS[event.action], event.kind, event.object)),
@@ -43,14 +50,16 @@ export async function* watchObjects(
   }
 }
 
-function concernsEvent(serviceId: string, event: StoreEvent): boolean {
-  return concerns(serviceId, event.kind, event.object);
+/** A service itself, or its tasks: by their index, since a swarm may have many others. */
+function ofService(view: ReadView, serviceId: string, kind: Kind): Iterable<ObjectTypes[Kind]> {
+  if (kind === 'task') return view.tasksOfService(serviceId);
+  const service = view.get('service', serviceId);
+  return service ? [service] : [];
 }
 
-function concerns<K extends Kind>(serviceId: string, kind: K, object: ObjectTypes[K]): boolean {
+function concerns(serviceId: string, event: StoreEvent): boolean {
   if (serviceId === '') return true;
-  const event = { action: 'update', kind, object } as StoreEvent;
-  return isEvent(event, 'task') ? event.object.serviceId === serviceId : object.id === serviceId;
+  return isEvent(event, 'task') ? event.object.serviceId === serviceId : event.object.id === serviceId;
 }
 
 function eventOf<K extends Kind>(action: WatchEventAction, kind: K, object: ObjectTypes[K]): WatchEvent {
