@@ -143,14 +143,18 @@ export class Session {
 
   /** @throws UNAVAILABLE when the manager took the connection but says nothing */
   async #answered<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-    const timer = new AbortController();
-    const silence = this.#options.clock.sleep(RPC_TIMEOUT, AbortSignal.any([signal, timer.signal])).then(() => {
-      throw unavailable(`the manager did not answer within ${RPC_TIMEOUT / 1000} s`);
-    });
+    const silence = deferred<never>();
+    const cancel = this.#options.clock.after(RPC_TIMEOUT, () =>
+      silence.reject(unavailable(`the manager did not answer within ${RPC_TIMEOUT / 1000} s`)),
+    );
+    const end = () => silence.reject(signal.reason);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
     try {
-      return await Promise.race([answer, silence]);
+      return await Promise.race([answer, silence.promise]);
     } finally {
-      timer.abort();
+      cancel();
+      signal.removeEventListener('abort', end);
     }
   }
 
@@ -187,15 +191,10 @@ export class Session {
     const { clock } = this.#options;
     const begun = clock.monotonic();
     let period = this.#period;
-    for (let left = period; left > 0; left = begun + period - clock.monotonic()) {
-      const ending = new AbortController();
-      const either = AbortSignal.any([signal, ending.signal]);
-      const passed = clock.sleep(left, either).catch((error) => {
-        if (!ending.signal.aborted) throw error;
-      });
-      await Promise.race([passed, this.#periodChanged.wait(either)]);
-      ending.abort();
-      await passed;
+    for (let left = period; left > 0 && !signal.aborted; left = begun + period - clock.monotonic()) {
+      const cancel = clock.after(left, () => this.#periodChanged.notify());
+      await this.#periodChanged.wait(signal);
+      cancel();
       period = Math.min(period, this.#period);
     }
     signal.throwIfAborted();

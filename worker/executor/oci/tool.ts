@@ -19,6 +19,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 /** Enough for an error's story; a tool that says more is cut from the front. */
 const STDERR_LIMIT = 16 * 1024;
+/** Characters of output, or of a line, that are held: what an archive says of itself may be of any length. */
+const STDOUT_LIMIT = 64 << 20;
 
 export interface ToolOptions {
   /** Aborting kills the tool. */
@@ -60,28 +62,36 @@ function ended(child: ChildProcess): Promise<{ code: number | null; signal: Node
 
 /**
  * Runs a program to its end and gives its standard output.
- * @throws ToolError with its words, FAILED_PRECONDITION when it is not installed, the signal's reason when aborted
+ * @throws ToolError with its words or when it writes too much, FAILED_PRECONDITION when it is not installed, the signal's reason when aborted
  */
 export async function runTool(program: string, args: readonly string[], options: ToolOptions = {}): Promise<string> {
   options.signal?.throwIfAborted();
   const child = spawn(program, args, { stdio: ['ignore', options.stdout ?? 'pipe', 'pipe'], cwd: '/' });
   let stdout = '';
   let stderr = '';
+  let tooMuch = false;
+  const kill = () => child.kill('SIGKILL');
   child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-    if (!options.onLine) return;
-    const lines = stdout.split('\n');
-    stdout = lines.pop() ?? '';
-    for (const line of lines) options.onLine(line);
+    if (tooMuch) return;
+    const lines = options.onLine ? text.split('\n') : [text];
+    stdout += lines.shift() ?? '';
+    for (const line of lines) {
+      options.onLine?.(stdout);
+      stdout = line;
+    }
+    if (stdout.length <= STDOUT_LIMIT) return;
+    tooMuch = true;
+    stdout = '';
+    kill();
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr = (stderr + text).slice(-STDERR_LIMIT);
   });
-  const kill = () => child.kill('SIGKILL');
   options.signal?.addEventListener('abort', kill, { once: true });
   try {
     const { code, signal } = await ended(child);
     options.signal?.throwIfAborted();
+    if (tooMuch) throw new ToolError(program, `it wrote more than ${STDOUT_LIMIT >> 20} MiB`);
     if (code !== 0) {
       throw new ToolError(program, stderr.trim() || (signal ? `killed by ${signal}` : `exit code ${code}`));
     }
