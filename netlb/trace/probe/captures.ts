@@ -109,9 +109,7 @@ export class Captures {
 
 /** @throws KernelError when there is no such link */
 function packetSocket(namespace: NetNamespace, name: string): number {
-  const route = new RouteSocket(namespace);
-  const link = route.link({ name });
-  route.close();
+  const link = linkOf(namespace, name);
   if (!link) throw new TypeError(`there is no link ${name}`);
   // Without a protocol it receives nothing before it is bound to the link.
   const fd = namespace.run(() => socket(AF_PACKET, SOCK_RAW, 0));
@@ -126,6 +124,15 @@ function packetSocket(namespace: NetNamespace, name: string): number {
   } catch (error) {
     close(fd);
     throw error;
+  }
+}
+
+function linkOf(namespace: NetNamespace, name: string) {
+  const route = new RouteSocket(namespace);
+  try {
+    return route.link({ name });
+  } finally {
+    route.close();
   }
 }
 
