@@ -1,6 +1,7 @@
 import { aborted, alreadyExists, notFound } from '../../lib/errors.js';
 import { type Meta, type StoreChange, StoreChangeAction } from '../../proto/gen/index.js';
 import { encodeObject, OBJECT_KINDS } from './codec.js';
+import { sameMessage } from './same-message.js';
 import type { Kind, ObjectTypes, WriteView } from './store.js';
 import { drop, nameOf, put, type Tables, UNIQUE_NAMES } from './tables.js';
 import { TablesView } from './view.js';
@@ -119,9 +120,4 @@ export class Draft extends TablesView implements WriteView {
     const holder = this.byName(kind, name).find((other) => other.id !== object.id);
     if (holder) throw alreadyExists(`a ${kind} named "${name}" already exists (${holder.id})`, { value: name });
   }
-}
-
-/** Compared as encoded, so that what the log cannot tell apart is equal: 0.1 and the float32 nearest to it. */
-function sameMessage<K extends Kind>(kind: K, a: ObjectTypes[K], b: ObjectTypes[K]): boolean {
-  return Buffer.compare(encodeObject(kind, a), encodeObject(kind, b)) === 0;
 }

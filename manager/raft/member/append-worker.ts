@@ -64,8 +64,7 @@ export class AppendWorker {
 
   async #run(): Promise<void> {
     try {
-      // What this turn of the event loop sends leaves first: others write it meanwhile.
-      await yieldToLoop();
+      if (!this.#isAwaited()) await yieldToLoop();
       while (this.#waiting.length > 0) await this.#next();
     } catch (error) {
       // A write that failed leaves the disk in a state that nobody knows.
@@ -73,6 +72,17 @@ export class AppendWorker {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /**
+   * A leader's own write gives way to what this turn of the event loop sends, so that others write it
+   * meanwhile. Who is to acknowledge it to somebody else begins at once: before what is committed is applied.
+   */
+  #isAwaited(): boolean {
+    const [work] = this.#waiting;
+    if (!work || !('message' in work)) return false;
+    const { responses, from } = work.message;
+    return responses.some(({ to }) => to !== from);
   }
 
   async #next(): Promise<void> {
