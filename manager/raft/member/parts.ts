@@ -20,8 +20,10 @@ import {
   ELECTION_TICKS,
   HEARTBEAT_TICKS,
   MAX_APPLY_BYTES,
+  MAX_INFLIGHT_BYTES,
   MAX_INFLIGHT_MESSAGES,
   MAX_MESSAGE_BYTES,
+  MAX_UNCOMMITTED_BYTES,
 } from './settings.js';
 import { type SnapshotPolicy, Snapshotter } from './snapshotter.js';
 
@@ -105,6 +107,8 @@ export function assemble(options: PartsOptions): Parts {
     maxSizePerMsg: MAX_MESSAGE_BYTES,
     maxCommittedSizePerReady: MAX_APPLY_BYTES,
     maxInflightMsgs: MAX_INFLIGHT_MESSAGES,
+    maxInflightBytes: MAX_INFLIGHT_BYTES,
+    maxUncommittedEntriesSize: MAX_UNCOMMITTED_BYTES,
     checkQuorum: true,
     preVote: true,
     disableProposalForwarding: true,

@@ -73,6 +73,18 @@ test('member - without a quorum nothing is acknowledged, and the words name who 
   await (await group.leader()).propose('again');
 });
 
+test('member - a leader takes no more than a majority may have to catch up with, and says why', async () => {
+  const group = await TestGroup.start(3);
+  const leader = await group.leader();
+  for (const follower of await group.followers()) await follower.stop(true);
+  const megabyte = 'x'.repeat(2 ** 20);
+  const results = await Promise.allSettled(Array.from({ length: 20 }, () => leader.propose(megabyte)));
+  const codes = results.map((result) => result.status === 'rejected' && result.reason.code);
+  // What was taken may be written yet, by those who come back; what was refused was never in the log.
+  expect(codes).toEqual([...Array(16).fill('UNKNOWN'), ...Array(4).fill('UNAVAILABLE')]);
+  expect(results.at(-1)).toMatchObject({ reason: { message: expect.stringContaining('too much waits') } });
+});
+
 test('member - one that was away for long catches up by a snapshot', async () => {
   const group = await TestGroup.start(3, { interval: 20, keepEntries: 5 });
   const [late] = await group.followers();

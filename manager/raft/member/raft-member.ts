@@ -9,6 +9,7 @@ import type { NodeCredential } from '../../../proto/rpc/credentials.js';
 import type { CallContext } from '../../../proto/rpc/server.js';
 import type { Proposer, Standing, StateMachine } from '../../store/proposer.js';
 import type { MemoryStorage } from '../core/log/memory-storage.js';
+import type { RawNode } from '../core/raw-node.js';
 import {
   type Entry,
   EntryType,
@@ -31,8 +32,9 @@ import { noQuorum } from './no-quorum.js';
 import { assemble, type Parts } from './parts.js';
 import { PendingProposals } from './pending.js';
 import { beginGroup, recover } from './recover.js';
-import { CAMPAIGN_SPREAD, CAMPAIGNS, TICK } from './settings.js';
+import { TICK } from './settings.js';
 import type { SnapshotPolicy } from './snapshotter.js';
+import { Succession } from './succession.js';
 
 export interface RaftMemberOptions {
   /** Where log and snapshots are. */
@@ -81,12 +83,12 @@ export class RaftMember implements Proposer {
   readonly #leadership: Leadership;
   readonly #pending: PendingProposals;
   readonly #contact = new Contact();
+  readonly #succession: Succession;
   readonly #receiving = new Serial();
   readonly #transport: RaftTransport;
   readonly #proposals = new Distribution(PROPOSAL_SECONDS);
   #parts: Parts | undefined;
   #cancelTick: () => void = () => {};
-  #cancelCampaign: () => void = () => {};
   #ticks = 0;
 
   constructor(options: RaftMemberOptions) {
@@ -97,6 +99,8 @@ export class RaftMember implements Proposer {
     const addressOf = (id: NodeId) => (id === raftId ? address : this.#book.addressOf(id));
     this.#leadership = new Leadership(raftId, addressOf);
     this.#pending = new PendingProposals(clock);
+    const input = (change: (raw: RawNode) => void) => this.#parts?.engine.input(change);
+    this.#succession = new Succession({ leadership: this.#leadership, clock, random, input });
     this.#transport = new RaftTransport({
       self: { raftId, nodeId, group, address },
       credential,
@@ -105,7 +109,7 @@ export class RaftMember implements Proposer {
       random,
       onMessages: (messages) => this.#parts?.engine.step(messages),
       onSnapshot: (message, chunks) => this.#receiving.run(() => this.#receive(message, chunks)),
-      onUnreachable: (peer) => this.#parts?.engine.input((raw) => raw.reportUnreachable(peer)),
+      onUnreachable: (peer) => input((raw) => raw.reportUnreachable(peer)),
       onConnectionLost: (peer, refused) => this.#connectionLost(peer, refused),
       onPeerAddress: (peer, where) => this.#heard(peer, where),
       onTwin: options.onFatal,
@@ -150,13 +154,14 @@ export class RaftMember implements Proposer {
   }
 
   async propose(payload: Uint8Array): Promise<Index> {
-    if (!this.#leadership.standing.leading || !this.#parts) throw this.#notLeading();
+    const parts = this.#parts;
+    if (!this.#leadership.standing.leading || !parts) throw this.#notLeading();
     let applied: Promise<Index> | undefined;
-    const taken = this.#parts.engine.input((raw) => {
+    const taken = parts.engine.input((raw) => {
       raw.propose(payload);
       applied = this.#pending.add(raw.raft.log.lastIndex(), raw.raft.term);
     });
-    if (!taken || !applied) throw this.#notLeading();
+    if (!taken || !applied) throw this.#refused(parts);
     const begun = performance.now();
     const index = await applied;
     this.#proposals.observe((performance.now() - begun) / 1000);
@@ -208,7 +213,7 @@ export class RaftMember implements Proposer {
     await this.#handOver(parts);
     this.#parts = undefined;
     this.#cancelTick();
-    this.#cancelCampaign();
+    this.#succession.stop();
     parts.engine.stop();
     this.#transport.stop();
     parts.reads.stop();
@@ -336,28 +341,10 @@ export class RaftMember implements Proposer {
     parts.engine.step([message]);
   }
 
-  /**
-   * The leader's process is gone, which its machine says at once. No need to wait for the time-out of a
-   * silent one: this member campaigns, after a moment that is another one for each. Should the leader
-   * live, the others, who still hear it, refuse the pre-vote.
-   */
   #connectionLost(peer: NodeId, refused: boolean): void {
-    const { log } = this.#options;
     if (!refused || peer === None || peer !== this.#leadership.lead) return;
-    log.info({ peer }, 'the leader is gone');
-    this.#parts?.engine.input((raw) => raw.forgetLeader());
-    this.#campaignAfter(this.#random() * CAMPAIGN_SPREAD, CAMPAIGNS);
-  }
-
-  /** Again when it fails: others may have learned later that the leader is gone, and have refused their vote. */
-  #campaignAfter(delay: number, times: number): void {
-    this.#cancelCampaign();
-    if (times === 0) return;
-    this.#cancelCampaign = this.#options.clock.after(delay, () => {
-      if (this.#leadership.lead !== None) return;
-      this.#parts?.engine.input((raw) => raw.campaign());
-      this.#campaignAfter((1 + this.#random()) * CAMPAIGN_SPREAD, times - 1);
-    });
+    this.#options.log.info({ peer }, 'the leader is gone');
+    this.#succession.begin();
   }
 
   async #handOver({ group }: Parts): Promise<void> {
@@ -370,6 +357,13 @@ export class RaftMember implements Proposer {
       // They elect one without it, only later.
       log.warn({ err: error }, `stopping while leading: ${messageOf(error)}`);
     }
+  }
+
+  /** Why a leader does not take a proposal, if it still is one. */
+  #refused({ raw }: Parts): SwarmError {
+    if (!this.#leadership.standing.leading) return this.#notLeading();
+    if (raw.raft.leadTransferee !== None) return unavailable('this manager is handing over the leadership');
+    return unavailable('too much waits for a majority of the managers to write it');
   }
 
   #notLeading(): SwarmError {

@@ -15,6 +15,10 @@ export const CAMPAIGNS = 10;
 /** Bytes of entries in one message, and MsgApps on their way to one follower. */
 export const MAX_MESSAGE_BYTES = 1 << 20;
 export const MAX_INFLIGHT_MESSAGES = 256;
+/** Bytes of them: less than waits for one stream at most (transport/outbox.ts), so none is dropped for want of room. */
+export const MAX_INFLIGHT_BYTES = 16 << 20;
+/** Bytes of entries that a leader takes before a majority has them. */
+export const MAX_UNCOMMITTED_BYTES = 16 << 20;
 /** Bytes of entries that are applied before anything else has a turn. */
 export const MAX_APPLY_BYTES = 1 << 20;
 
