@@ -154,7 +154,7 @@ export class SwarmNode implements ControlSource {
       ...machine,
       problems: [...machine.problems, ...(worker?.unallocated ?? [])],
       state: this.#refused ? SwarmState.ERROR : worker?.connected ? SwarmState.ACTIVE : SwarmState.PENDING,
-      error: (this.#refused ?? this.#roles?.error) || (this.#managing.role?.trouble ?? ''),
+      error: (this.#refused ?? this.#roles?.error) || this.#managing.role?.trouble || (worker?.trouble ?? ''),
       nodeId: state.nodeId,
       clusterId: state.clusterId,
       role: state.role === 'manager' ? NodeRole.MANAGER : NodeRole.WORKER,

@@ -139,6 +139,11 @@ export class Worker {
     return this.#agent?.connected ?? false;
   }
 
+  /** Why no manager answers, in words; empty while one does. */
+  get trouble(): string {
+    return this.#agent?.trouble ?? '';
+  }
+
   /** What managers could not give this node. */
   get unallocated(): readonly NodeProblem[] {
     return this.#node.unallocated;

@@ -46,8 +46,11 @@ export interface DispatcherOptions extends LoopOptions {
 
 /** Periods without a heartbeat after which a node is down. */
 const GRACE_PERIODS = 3;
-/** Nodes have at least this long to find a manager that has just started; milliseconds. */
-const START_GRACE = 10_000;
+/**
+ * Nodes have at least this long to find a manager that has just started, in milliseconds: where the last one lost its
+ * power their pings tell them in 10 s, and the first managers that they ask then may be without it, too.
+ */
+const START_GRACE = 15_000;
 /** When a node's state could not be written, milliseconds until that is tried again. */
 const RETRY = 5_000;
 /** Part of the heartbeat's period by which it is varied, either way, so that nodes do not beat in step. */

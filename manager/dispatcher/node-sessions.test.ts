@@ -47,6 +47,14 @@ async function leading({ period, proposer }: { readonly period: number; readonly
   return { clock, store, node, state, handlers: dispatcher.handlers, signal: ending.signal };
 }
 
+test('a new leader - waits for its nodes as long as they need to notice that the last one is without power', async () => {
+  const { clock, state } = await leading({ period: 1_000 });
+  await clock.advance(14_999);
+  expect(state()).toBe(NodeState.UNKNOWN);
+  await clock.advance(1);
+  expect(state()).toBe(NodeState.DOWN);
+});
+
 test('node loss - what could not be written when it was noticed is written when the disk has room again', async () => {
   const log = new FullLog();
   const { clock, state } = await leading({ period: 1_000, proposer: log });

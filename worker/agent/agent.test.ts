@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -183,6 +184,47 @@ describe('agent', () => {
     });
     await until('new list', () => world.known.length === 2);
     expect(world.known.at(-1)).toEqual([dispatcher.address, 'b:1']);
+  });
+
+  it('asks another manager first when the one that it had is lost, which may be without power', async () => {
+    await dispatcher.listen();
+    const other = new TestDispatcher(join(folder, 'other.sock'));
+    await other.listen();
+    try {
+      const managers = [dispatcher, other].map(({ address }) => ManagerAddress.create({ address, weight: 1 }));
+      start([dispatcher.address, other.address]);
+      await until('session', () => dispatcher.heartbeats > 0);
+      dispatcher.tell({ managers });
+      await until('told of both', () => dispatcher.heartbeats > 2);
+      dispatcher.close();
+      // It is there again at once: who is asked first tells which way the node went.
+      await dispatcher.listen();
+      await other.until('the other is asked', () => other.opened.length > 0);
+      expect(dispatcher.opened).toHaveLength(1);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('waits two seconds for a manager that takes connections and says nothing, and says that nobody serves it', async () => {
+    const silent = createServer(() => {});
+    const address = join(folder, 'silent.sock');
+    await new Promise<void>((resolve) => silent.listen(address, resolve));
+    const started = performance.now();
+    try {
+      const { agent } = start([`unix://${address}`, dispatcher.address]);
+      await until('told of both', () => agent.trouble !== '');
+      expect(agent.trouble).toBe(
+        `No manager serves this node: unix://${address} (it did not answer within 2 s), ` +
+          `${dispatcher.address} (nobody listens at ${dispatcher.address}). Its tasks go on as they are.`,
+      );
+      await dispatcher.listen();
+      await until('session', () => agent.connected);
+      expect(agent.trouble).toBe('');
+      expect(performance.now() - started).toBeGreaterThan(1_900);
+    } finally {
+      silent.close();
+    }
   });
 
   it('says that it has been removed', async () => {

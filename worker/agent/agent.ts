@@ -1,11 +1,12 @@
 import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
-import { codeOf, messageOf, SwarmError } from '../../lib/errors.js';
+import { codeOf, messageOf, SwarmError, unavailable } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { SessionMessage } from '../../proto/gen/index.js';
 import { Channel, type KeepAlive } from '../../proto/rpc/client.js';
 import type { NodeCredential } from '../../proto/rpc/credentials.js';
 import { wasAnswered } from '../../proto/rpc/errors.js';
+import { knock } from '../../proto/rpc/knock.js';
 import { untilAborted } from '../group.js';
 import { ManagerList } from './manager-list.js';
 import { Session, type SessionNode } from './session.js';
@@ -32,6 +33,12 @@ const REMOVED: ReadonlySet<string> = new Set(['NOT_FOUND', 'UNAUTHENTICATED', 'P
 
 /** A manager that answers none is dead: another one is asked. To managers they are signs that the node is there. */
 const PINGS: KeepAlive = { interval: 5_000, timeout: 5_000 };
+/**
+ * What a manager takes at most, in milliseconds, to show that it is there. A machine without power refuses nothing: pings
+ * must tell that a leader is gone, and then two managers in vain, and a third be asked, in the time for which another
+ * leader waits for its nodes (START_GRACE of `manager/dispatcher`).
+ */
+const KNOCK_TIMEOUT = 2_000;
 
 /** Holds a session with one manager after another, for as long as the node is in the swarm. */
 export class Agent {
@@ -44,6 +51,8 @@ export class Agent {
   #told: readonly string[];
   #connected = false;
   #isTwin = false;
+  /** By address, what came of asking since a session was lost. */
+  readonly #failures = new Map<string, string>();
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -54,6 +63,14 @@ export class Agent {
   /** Whether a manager has answered and the session with it lasts. */
   get connected(): boolean {
     return this.#connected;
+  }
+
+  /** Why no manager serves this node, in words; empty while one does, and until each has been asked. */
+  get trouble(): string {
+    const { addresses } = this.#managers;
+    if (this.#connected || !addresses.every((address) => this.#failures.has(address))) return '';
+    const reasons = addresses.map((address) => `${address} (${this.#failures.get(address)})`);
+    return `No manager serves this node: ${reasons.join(', ')}. Its tasks go on as they are.`;
   }
 
   /** Whether this host:port is a manager's, as managers themselves say. */
@@ -77,28 +94,40 @@ export class Agent {
   }
 
   async #hold(address: string, signal: AbortSignal): Promise<void> {
-    const { credential, clock, log, node } = this.#options;
-    const channel = new Channel(address, credential, PINGS);
+    const { clock, log, node } = this.#options;
     const onMessage = (message: SessionMessage) => this.#answered(address, message);
-    this.#session = new Session({
-      channel,
-      pingPeriod: PINGS.interval,
-      node,
-      onMessage,
-      resume: this.#sessionId,
-      clock,
-      log,
-    });
+    let channel: Channel | undefined;
     try {
+      await this.#knock(address, signal);
+      channel = new Channel(address, this.#options.credential, PINGS);
+      this.#session = new Session({
+        channel,
+        pingPeriod: PINGS.interval,
+        node,
+        onMessage,
+        resume: this.#sessionId,
+        clock,
+        log,
+      });
       await this.#session.run(signal);
     } catch (error) {
+      if (signal.aborted) return;
       log.warn({ manager: address, code: codeOf(error) }, `session: ${messageOf(error)}`);
       this.#failed(address, error);
     } finally {
       this.#connected = false;
       this.#session = undefined;
-      channel.close();
+      channel?.close();
     }
+  }
+
+  /** @throws UNAVAILABLE when nobody is there; the signal's reason */
+  async #knock(address: string, signal: AbortSignal): Promise<void> {
+    const attempt = new AbortController();
+    const silent = () =>
+      attempt.abort(unavailable(`it did not answer within ${KNOCK_TIMEOUT / 1000} s`, { value: address }));
+    const cancel = this.#options.clock.after(KNOCK_TIMEOUT, silent);
+    await knock(address, AbortSignal.any([signal, attempt.signal])).finally(cancel);
   }
 
   #answered(address: string, message: SessionMessage): void {
@@ -106,6 +135,7 @@ export class Agent {
     if (!this.#connected) {
       this.#connected = true;
       this.#sessionId = message.sessionId;
+      this.#failures.clear();
       this.#backoff.reset();
       log.info({ manager: address, session: message.sessionId }, 'session opened');
     }
@@ -117,6 +147,7 @@ export class Agent {
   }
 
   #failed(address: string, error: unknown): void {
+    this.#failures.set(address, messageOf(error));
     if (codeOf(error) === 'ALREADY_EXISTS') {
       this.#isTwin = true;
       this.#options.onTwin(error);
@@ -129,7 +160,8 @@ export class Agent {
       this.#backoff.reset();
       return;
     }
-    if (this.#connected) return;
+    // One that has ended a session goes on with it. One that was lost may be without power: the others know who leads.
+    if (this.#connected && wasAnswered(error)) return;
     this.#managers.failed(address);
     if (REMOVED.has(codeOf(error))) this.#options.onRemoved();
   }
