@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Deferred, deferred } from '../../lib/async.js';
 import { systemClock } from '../../lib/clock.js';
-import { alreadyExists, permissionDenied } from '../../lib/errors.js';
+import { alreadyExists, permissionDenied, unavailable } from '../../lib/errors.js';
 import { silentLogger } from '../../lib/log.js';
 import {
   ManagerAddress,
@@ -51,6 +51,8 @@ function start(managers: readonly string[] = [dispatcher.address]) {
     twins: [] as unknown[],
     /** How many twins had been told whenever the clock was asked to wait. */
     waits: [] as number[],
+    /** Milliseconds that were waited between two sessions. */
+    pauses: [] as number[],
     problems: [] as NodeProblem[],
     served: [] as string[],
     applyAtOnce: true,
@@ -66,6 +68,7 @@ function start(managers: readonly string[] = [dispatcher.address]) {
       ...systemClock,
       sleep: (ms, signal) => {
         world.waits.push(world.twins.length);
+        if (ms < 5_000) world.pauses.push(ms);
         return systemClock.sleep(ms, signal);
       },
     },
@@ -224,6 +227,24 @@ describe('agent', () => {
       expect(performance.now() - started).toBeGreaterThan(1_900);
     } finally {
       silent.close();
+    }
+  });
+
+  it('asks ever less often where others name a leader that refuses it', async () => {
+    const leader = new TestDispatcher(join(folder, 'leader.sock'));
+    leader.refusal = permissionDenied('node is not part of this swarm');
+    dispatcher.refusal = unavailable('this manager is not the leader', { value: leader.address });
+    try {
+      await Promise.all([leader.listen(), dispatcher.listen()]);
+      const { world } = start();
+      await leader.until('refused again and again', () => leader.opened.length >= 4);
+      expect(world.removed).toBeGreaterThanOrEqual(3);
+      const [first = 0, second = 0, third = 0] = world.pauses;
+      expect(first).toBeLessThanOrEqual(100);
+      expect(second).toBeGreaterThan(first);
+      expect(third).toBeGreaterThan(second);
+    } finally {
+      leader.close();
     }
   });
 

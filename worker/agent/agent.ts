@@ -84,16 +84,20 @@ export class Agent {
 
   /** Resolves when the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
+    let hurried = false;
     while (!signal.aborted) {
       const address = this.#managers.first;
-      if (address !== undefined) await this.#hold(address, signal);
+      const redirected = address !== undefined && (await this.#hold(address, signal));
       if (this.#isTwin) break;
-      await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
+      // The leader that one was told of is asked at once: but two may each say that the other leads, or it may refuse.
+      hurried = redirected && !hurried;
+      if (!hurried) await this.#options.clock.sleep(this.#backoff.next(), signal).catch(() => undefined);
     }
     await untilAborted(signal);
   }
 
-  async #hold(address: string, signal: AbortSignal): Promise<void> {
+  /** @returns whether it was told of another manager that leads */
+  async #hold(address: string, signal: AbortSignal): Promise<boolean> {
     const { clock, log, node } = this.#options;
     const onMessage = (message: SessionMessage) => this.#answered(address, message);
     let channel: Channel | undefined;
@@ -110,10 +114,11 @@ export class Agent {
         log,
       });
       await this.#session.run(signal);
+      return false;
     } catch (error) {
-      if (signal.aborted) return;
+      if (signal.aborted) return false;
       log.warn({ manager: address, code: codeOf(error) }, `session: ${messageOf(error)}`);
-      this.#failed(address, error);
+      return this.#failed(address, error);
     } finally {
       this.#connected = false;
       this.#session = undefined;
@@ -146,7 +151,8 @@ export class Agent {
     onSession(message);
   }
 
-  #failed(address: string, error: unknown): void {
+  /** @returns whether it was told of another manager that leads */
+  #failed(address: string, error: unknown): boolean {
     this.#failures.set(address, messageOf(error));
     if (codeOf(error) === 'ALREADY_EXISTS') {
       this.#isTwin = true;
@@ -157,13 +163,13 @@ export class Agent {
     const leader = leaderIn(error);
     if (leader !== undefined && leader !== address) {
       this.#managers.prefer(leader);
-      this.#backoff.reset();
-      return;
+      return true;
     }
     // One that has ended a session goes on with it. One that was lost may be without power: the others know who leads.
-    if (this.#connected && wasAnswered(error)) return;
+    if (this.#connected && wasAnswered(error)) return false;
     this.#managers.failed(address);
     if (REMOVED.has(codeOf(error))) this.#options.onRemoved();
+    return false;
   }
 }
 

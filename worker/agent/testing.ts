@@ -35,6 +35,8 @@ export class TestDispatcher {
   /** As of the last heartbeat. */
   usage: readonly TaskUsage[] = [];
   node = Node.create({ id: 'node' });
+  /** What every session is refused with. */
+  refusal: SwarmError | undefined;
   /** Thrown by the next call of this name. */
   readonly failures = new Map<string, SwarmError>();
   #server: RpcServer | undefined;
@@ -137,6 +139,7 @@ export class TestDispatcher {
     this.opened.push(request);
     this.#notify();
     this.#fail('session');
+    if (this.refusal) throw this.refusal;
     const known = request.sessionId !== '' && this.#sessions.has(request.sessionId);
     if (request.sessionId !== '' && !known) throw failedPrecondition(`session ${request.sessionId} is not known`);
     const id = known ? request.sessionId : `session-${++this.#next}`;
