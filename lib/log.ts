@@ -11,9 +11,29 @@ export interface Logger {
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
-/** A logger of JSON lines on standard error, written synchronously: a crash loses none. */
-export function createLogger(level: LogLevel, name: string): Logger {
-  return pino({ name, level, base: { name } }, pino.destination({ fd: 2, sync: true }));
+/** Bytes that are kept while they cannot be written. */
+const BACKLOG = 1 << 20;
+
+/**
+ * A logger of JSON lines, written synchronously: a crash loses none. What cannot be written, as to a file on a full disk,
+ * ends nobody: it comes with the first line that can be, and what was too much to keep is counted there.
+ * @param fd standard error when left out
+ */
+export function createLogger(level: LogLevel, name: string, fd = 2): Logger {
+  const destination = pino.destination({ fd, sync: true, maxLength: BACKLOG });
+  const log = pino({ name, level, base: { name } }, destination);
+  let lost = 0;
+  destination.on('error', () => {});
+  destination.on('drop', () => {
+    lost++;
+  });
+  destination.on('write', () => {
+    if (lost === 0) return;
+    const lines = lost;
+    lost = 0;
+    log.warn({ lines }, `${lines} lines of this log could not be written, and are lost`);
+  });
+  return log;
 }
 
 export const silentLogger: Logger = createLogger('silent', 'silent');
