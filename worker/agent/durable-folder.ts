@@ -2,13 +2,15 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Serial } from '../../lib/async.js';
 import { errnoOf } from '../../lib/errors.js';
+import { seal, unseal } from '../sealed-record.js';
 
 const TEMPORARY = '.tmp';
 const ASIDE = 'unreadable';
 
 /**
- * A folder of small files, each replaced as a whole: after a crash a file has its old or its new
- * content. A call that resolves is on the disk. Calls for one file must not overlap.
+ * A folder of messages, a file for each, which is replaced as a whole: after a crash a file has its old or its new
+ * content, and what is altered on the disk is noticed. A call that resolves is on the disk. Calls for one file must
+ * not overlap.
  */
 export class DurableFolder {
   readonly #path: string;
@@ -32,15 +34,16 @@ export class DurableFolder {
     return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
   }
 
-  read(name: string): Promise<Buffer> {
-    return readFile(join(this.#path, name));
+  /** @throws RangeError when it is not what was written; what readFile throws */
+  async read(name: string): Promise<Buffer> {
+    return unseal(await readFile(join(this.#path, name)));
   }
 
-  async write(name: string, content: Uint8Array): Promise<void> {
+  async write(name: string, message: Uint8Array): Promise<void> {
     const temporary = join(this.#path, `${name}${TEMPORARY}`);
     const file = await open(temporary, 'w', 0o600);
     try {
-      await file.writeFile(content);
+      await file.writeFile(seal(message));
       await file.datasync();
     } finally {
       await file.close();

@@ -4,6 +4,7 @@ import { errnoOf, messageOf } from '../../lib/errors.js';
 import { newId } from '../../lib/ids.js';
 import { unmountBelow } from '../../netlb/kernel/mounts.js';
 import { StoredVolume } from '../../proto/gen/index.js';
+import { seal, unseal } from '../sealed-record.js';
 
 const RECORD = 'record';
 const DATA = '_data';
@@ -63,7 +64,7 @@ export class VolumeFolders {
     await chmod(join(folder, DATA), 0o755);
     const file = await open(join(folder, RECORD), 'wx', 0o600);
     try {
-      await file.writeFile(StoredVolume.encode(record));
+      await file.writeFile(seal(StoredVolume.encode(record)));
       await file.datasync();
     } finally {
       await file.close();
@@ -89,7 +90,7 @@ export class VolumeFolders {
 
   async #read(name: string): Promise<FoundVolume> {
     try {
-      const record = StoredVolume.decode(await readFile(join(this.#root, name, RECORD)));
+      const record = StoredVolume.decode(unseal(await readFile(join(this.#root, name, RECORD))));
       if (record.spec.name !== name) throw new RangeError(`it is of "${record.spec.name}"`);
       return { name, record, problem: '' };
     } catch (error) {
