@@ -17,7 +17,7 @@ import { OciExecutor, type OciImageStore } from './executor/oci/index.js';
 import { runTogether } from './group.js';
 import { HealthMonitor, type HealthResults } from './health/monitor.js';
 import { NetworkController } from './network/controller.js';
-import { networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
+import { lostContainers, networkRepairs, nodeProblems, type SubjectNames, subjectNames } from './network/problems.js';
 import { union } from './network/union.js';
 import { Volumes } from './volumes/volumes.js';
 
@@ -123,9 +123,11 @@ export class Engine {
     await network.changed();
   }
 
-  /** What of the network state cannot be had on this machine. */
+  /** What of the network state cannot be had on this machine, and what of its containers is lost. */
   problems(): readonly NodeProblem[] {
-    return nodeProblems(this.#opened?.network.problems ?? [], this.#names());
+    if (!this.#opened) return [];
+    const { network, containers } = this.#opened;
+    return [...nodeProblems(network.problems, this.#names()), ...lostContainers(containers.options.unreadable)];
   }
 
   /** What others had changed of its network, and was put back. */

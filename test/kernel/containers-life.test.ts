@@ -163,7 +163,10 @@ describe('container - when the daemon is killed', () => {
     const { id } = await ground.create('damaged', ['sleep', '1000']);
     await ground.end('SIGKILL');
     const records = join(ground.options.dataRoot, 'local/containers');
-    writeFileSync(join(records, id), 'no record');
+    const record = readFileSync(join(records, id));
+    // Of its name: it would decode.
+    const at = record.indexOf('damaged');
+    writeFileSync(join(records, id), record.fill('D', at, at + 1));
     await ground.start();
     expect(await phaseOf(id)).toBeUndefined();
     const folder = join(ground.options.dataRoot, 'containers', id);

@@ -66,12 +66,13 @@ export class DurableFolder {
     return target;
   }
 
-  /** Names of the files that were put out of the way, and are there still. */
-  async asideNames(): Promise<readonly string[]> {
+  /** The files that were put out of the way, and are there still, by their names here. */
+  async aside(): Promise<ReadonlyMap<string, string>> {
+    const aside = join(this.#path, ASIDE);
     try {
-      return await readdir(join(this.#path, ASIDE));
+      return new Map((await readdir(aside)).map((name) => [name, join(aside, name)]));
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') return [];
+      if (errnoOf(error) === 'ENOENT') return new Map();
       throw error;
     }
   }

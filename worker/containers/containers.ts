@@ -65,6 +65,8 @@ interface Settings extends ContainersOptions {
   readonly gatewayBridge: string;
   /** The same for IPv6: used while an endpoint has IPv6. */
   readonly gatewayBridge6: string;
+  /** By id, the damaged records of containers that are lost by it: what those have written is a person's to save. */
+  readonly unreadable: ReadonlyMap<string, string>;
 }
 
 /** A container of this machine, or one of a task of the swarm. */
@@ -128,14 +130,12 @@ export class Containers {
       links: machineLinks,
     });
     const [records, states] = await Promise.all([stores.containers.all(), executor.list()]);
-    const byId = new Map(states.map((state) => [state.id, state]));
-    const containers = new Containers({ ...options, gatewayBridge, gatewayBridge6 }, stores.containers, networks);
-    for (const record of records) {
-      containers.#add(atDaemonStart(record), byId.get(record.id));
-    }
-    containers.quarters.load();
-    // What a damaged record leaves of a container is a person's to save: it may hold data.
     const unreadable = await stores.containers.unreadable();
+    const byId = new Map(states.map((state) => [state.id, state]));
+    const settings = { ...options, gatewayBridge, gatewayBridge6, unreadable };
+    const containers = new Containers(settings, stores.containers, networks);
+    for (const record of records) containers.#add(atDaemonStart(record), byId.get(record.id));
+    containers.quarters.load();
     const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id) && !unreadable.has(id));
     await Promise.all(strays.map(({ id }) => executor.remove(id)));
     return containers;

@@ -33,9 +33,9 @@ export class Store<T extends { readonly id: string }> {
     return items.filter((item) => item !== undefined);
   }
 
-  /** Ids of those whose records were set aside, now or before, and are there still. */
-  async unreadable(): Promise<ReadonlySet<string>> {
-    return new Set(await this.#folder.asideNames());
+  /** By id, the files of those whose records were set aside, now or before, and are there still. */
+  unreadable(): Promise<ReadonlyMap<string, string>> {
+    return this.#folder.aside();
   }
 
   put(item: T): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { Protocol } from '../../proto/gen/index.js';
-import { nodeProblems } from './problems.js';
+import { lostContainers, nodeProblems } from './problems.js';
 
 test('nodeProblems - with the port that it is about, and where that is published', () => {
   const subject = { kind: 'ingress', id: 'net' } as const;
@@ -12,5 +12,11 @@ test('nodeProblems - with the port that it is about, and where that is published
   expect(nodeProblems(problems, ({ kind }) => kind)).toMatchObject([
     { subject: 'ingress', publishedPort: 53, protocol: Protocol.UDP, hostAddress: 'fd00::1' },
     { subject: 'ingress', message: 'no vxlan', publishedPort: 0, hostAddress: '' },
+  ]);
+});
+
+test('lostContainers - where the record is, and until when the data is kept', () => {
+  expect(lostContainers(new Map([['c0ffee', '/var/lib/tsswarm/local/containers/unreadable/c0ffee']]))).toMatchObject([
+    { subject: 'container c0ffee', message: expect.stringContaining('/local/containers/unreadable/c0ffee now') },
   ]);
 });

@@ -41,6 +41,18 @@ export function nodeProblems(problems: readonly ApplyProblem[], names: SubjectNa
   );
 }
 
+/** @param unreadable by the ids of containers, where their damaged records are now */
+export function lostContainers(unreadable: ReadonlyMap<string, string>): readonly NodeProblem[] {
+  return [...unreadable].map(([id, file]) =>
+    NodeProblem.create({
+      subject: `container ${id}`,
+      message:
+        `it is lost: its record is damaged, and is ${file} now. What it has written is kept until that file is deleted and ` +
+        'tsswarmd started again',
+    }),
+  );
+}
+
 export function networkRepairs(repairs: readonly Repair[], names: SubjectNames): readonly NetworkRepair[] {
   return repairs.map(({ subject, message, at }) => NetworkRepair.create({ subject: names(subject), message, at }));
 }
