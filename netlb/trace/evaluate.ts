@@ -5,7 +5,8 @@
  */
 
 import type { NftFamily } from '../kernel/nftables.js';
-import { elementsOf, equals, setMembers, textOf } from './constants.js';
+import { elementsOf, textOf } from './constants.js';
+import { lookup, matches, valueIn } from './expressions.js';
 import type { HookPacket } from './packet.js';
 import {
   baseChains,
@@ -55,11 +56,6 @@ export interface HookOutcome {
   readonly suspicions: readonly { readonly rule: RuleReference; readonly action: Refusal }[];
 }
 
-/** Matches nothing: a field that the packet does not have. */
-const ABSENT = Symbol('absent');
-/** Undefined: not known. */
-type Value = string | typeof ABSENT | undefined;
-type Truth = boolean | undefined;
 type Ending = 'accept' | Refusal | 'return' | undefined;
 
 /**
@@ -152,7 +148,7 @@ class Follower {
       if (!isObject(statement)) continue;
       const [[name, value] = ['', null]] = Object.entries(statement);
       if (name === 'match' && isObject(value)) {
-        const truth = this.#matches(table, value);
+        const truth = matches(table, this.#packet, value);
         if (truth === false) return undefined;
         if (truth === undefined) certain = false;
         continue;
@@ -190,7 +186,7 @@ class Follower {
         return this.#jump(table, name, isObject(value) ? String(value.target) : '', certain, depth);
       case 'vmap': {
         if (!isObject(value)) return undefined;
-        const verdict = this.#lookup(table, value.data, this.#value(table, value.key));
+        const verdict = lookup(table, value.data, valueIn(table, this.#packet, value.key));
         if (!isObject(verdict)) return undefined;
         const [[inner, argument] = ['', null]] = Object.entries(verdict);
         return this.#effect(table, rule, inner, argument, certain, depth);
@@ -249,7 +245,7 @@ class Follower {
     const isCount = isObject(map.key) && isObject(map.key.numgen);
     const values = isCount
       ? elementsOf(table, map.data).map((pair) => (isList(pair) ? pair[1] : undefined))
-      : [this.#lookup(table, map.data, this.#value(table, map.key))];
+      : [lookup(table, map.data, valueIn(table, this.#packet, map.key))];
     const found = new Map<string, Choice>();
     for (const value of values) {
       if (value === undefined) continue;
@@ -262,130 +258,10 @@ class Follower {
   }
 
   #mangle(table: RulesetTable, { key, value }: { readonly [key: string]: Json }): void {
-    const set = this.#value(table, value);
+    const set = valueIn(table, this.#packet, value);
     if (typeof set !== 'string' || !isObject(key)) return;
     if (isObject(key.meta) && key.meta.key === 'mark') this.#packet = { ...this.#packet, mark: Number(set) };
     if (isObject(key.ct) && key.ct.key === 'mark') this.#packet = { ...this.#packet, connectionMark: Number(set) };
-  }
-
-  #matches(table: RulesetTable, { op, left, right }: { readonly [key: string]: Json }): Truth {
-    if (isObject(left) && isObject(left.ct) && (left.ct.key === 'state' || left.ct.key === 'status')) {
-      const has = left.ct.key === 'state' ? [this.#packet.state] : this.#packet.translated;
-      const wanted = new Set((isList(right) ? right : [right ?? '']).flatMap((one) => setMembers(one)));
-      const overlaps = has.some((one) => wanted.has(one));
-      return op === '!=' || op === '!' ? !overlaps : overlaps;
-    }
-    const value = this.#value(table, left);
-    if (value === ABSENT) return false;
-    if (value === undefined) return undefined;
-    switch (op) {
-      case '==':
-      case 'in':
-        return this.#isIn(table, value, right);
-      case '!=':
-      case '!': {
-        const truth = this.#isIn(table, value, right);
-        return truth === undefined ? undefined : !truth;
-      }
-      case '<':
-        return Number(value) < Number(right);
-      case '>':
-        return Number(value) > Number(right);
-      case '<=':
-        return Number(value) <= Number(right);
-      case '>=':
-        return Number(value) >= Number(right);
-      default:
-        return undefined;
-    }
-  }
-
-  #isIn(table: RulesetTable, value: string, right: Json | undefined): Truth {
-    if (typeof right === 'string' && right.startsWith('@'))
-      return elementsOf(table, right).some((one) => equals(value, one));
-    if (isList(right)) return right.some((one) => equals(value, one));
-    if (isObject(right) && isList(right.set)) return right.set.some((one) => equals(value, one));
-    return right === undefined ? undefined : equals(value, right);
-  }
-
-  #lookup(table: RulesetTable, data: Json | undefined, key: Value): Json | undefined {
-    if (typeof key !== 'string') return undefined;
-    for (const pair of elementsOf(table, data))
-      if (isList(pair) && pair[0] !== undefined && equals(key, pair[0])) return pair[1];
-    return undefined;
-  }
-
-  #value(table: RulesetTable, expression: Json | undefined): Value {
-    if (typeof expression === 'string' || typeof expression === 'number') return String(expression);
-    if (!isObject(expression)) return undefined;
-    const [[name, argument] = ['', null]] = Object.entries(expression);
-    if (name === 'concat' && isList(argument)) {
-      const parts = argument.map((part) => this.#value(table, part));
-      if (parts.includes(ABSENT)) return ABSENT;
-      return parts.includes(undefined) ? undefined : parts.map(String).join(' . ');
-    }
-    if (!isObject(argument)) return undefined;
-    if ((name === 'meta' || name === 'rt') && argument.key === 'ipsec') return this.#ipsec();
-    if (name === 'meta') return this.#meta(String(argument.key));
-    if (name === 'payload') return this.#payload(argument);
-    if (name === 'ct') return this.#connection(String(argument.key));
-    if (name === 'fib' && argument.result === 'type' && isList(argument.flags) && argument.flags.includes('daddr'))
-      return this.#packet.local ? 'local' : 'unicast';
-    if (name === 'map') {
-      const value = this.#lookup(table, argument.data, this.#value(table, argument.key));
-      // A key that is not in the map ends the rule; for the statements that we follow, no value does the same.
-      return value === undefined ? ABSENT : textOf(value);
-    }
-    return undefined;
-  }
-
-  #connection(key: string): Value {
-    if (key === 'mark') return String(this.#packet.connectionMark);
-    return key === 'direction' ? (this.#packet.state === 'new' ? 'original' : 'reply') : undefined;
-  }
-
-  #meta(key: string): Value {
-    const { mark, input, output } = this.#packet;
-    if (key === 'l4proto') return this.#transport();
-    if (key === 'mark') return String(mark);
-    if (key === 'iifname' || key === 'iif') return input;
-    if (key === 'oifname' || key === 'oif') return output;
-    if (key === 'nfproto') return this.#packet.source.includes(':') ? 'ipv6' : 'ipv4';
-    return undefined;
-  }
-
-  /** As nft names it. */
-  #transport(): string {
-    const { protocol, source } = this.#packet;
-    return protocol === 'icmp' && source.includes(':') ? 'ipv6-icmp' : protocol;
-  }
-
-  #ipsec(): Value {
-    const { ipsec } = this.#packet;
-    return ipsec === undefined ? undefined : String(ipsec);
-  }
-
-  #payload({ protocol, field, base, offset, len }: { readonly [key: string]: Json }): Value {
-    const packet = this.#packet;
-    // The VNI, after the UDP header (RFC 7348).
-    if (base === 'th' && offset === 96 && len === 24) return packet.vni === undefined ? undefined : String(packet.vni);
-    const isSix = packet.source.includes(':');
-    if (protocol === 'ip' || protocol === 'ip6') {
-      if (isSix !== (protocol === 'ip6')) return ABSENT;
-      if (field === 'saddr') return packet.source;
-      if (field === 'daddr') return packet.destination;
-      return field === 'protocol' || field === 'nexthdr' ? this.#transport() : undefined;
-    }
-    if (protocol === 'icmp' || protocol === 'icmpv6') {
-      if (packet.protocol !== 'icmp' || isSix !== (protocol === 'icmpv6')) return ABSENT;
-      return field === 'type' ? 'echo-request' : undefined;
-    }
-    if (protocol === 'tcp' || protocol === 'udp' || protocol === 'th' || protocol === 'sctp') {
-      if (packet.protocol === 'icmp' || (protocol !== 'th' && protocol !== packet.protocol)) return ABSENT;
-      const port = field === 'dport' ? packet.destinationPort : field === 'sport' ? packet.sourcePort : undefined;
-      return port === undefined ? undefined : String(port);
-    }
-    return undefined;
   }
 }
 
