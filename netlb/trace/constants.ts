@@ -1,5 +1,5 @@
 /** Constants of nftables' JSON compared with values of packets, which are texts: addresses, numbers, names. Pure. */
-import { contains, parseAddress, parseCidr } from '../../lib/ip.js';
+import { contains, isAddress, parseAddress, parseCidr } from '../../lib/ip.js';
 import { isList, isObject, type Json, type RulesetTable } from './ruleset.js';
 
 /** Of a named set (`@name`), or of one in the rule itself. */
@@ -31,11 +31,12 @@ export function equals(value: string, constant: Json): boolean {
   return text === value;
 }
 
-/** For ranges: of addresses or numbers. */
-const rank = (value: Json): number =>
-  /^\d+\.\d+\.\d+\.\d+$/.test(String(value)) ? Number(parseAddress(String(value)).value) : Number(value);
+/** Its place among others of its kind, addresses or numbers; NaN, which is before and after none, for anything else. */
+export const rank = (value: Json): number | bigint => {
+  const text = String(value);
+  return isAddress(text) ? parseAddress(text).value : Number(text);
+};
 
 function inBlock(value: string, cidr: string): boolean {
-  const isAddress = /^[0-9.]+$|:/.test(value);
-  return isAddress && contains(parseCidr(cidr), parseAddress(value));
+  return isAddress(value) && contains(parseCidr(cidr), parseAddress(value));
 }

@@ -37,6 +37,33 @@ const follow = (
   hook: 'input' | 'prerouting' = 'input',
 ) => followHook(parseRuleset(entries), ['ip', 'inet'], hook, packet(changes));
 
+test.each([
+  ['2001:db8::9', 'drop'],
+  ['2001:db8::a', 'accept'],
+])('a range of IPv6 addresses - %s', (source, verdict) => {
+  const saddr6 = { payload: { protocol: 'ip6', field: 'saddr' } };
+  const range = match(saddr6, { range: ['2001:db8::1', '2001:db8::9'] });
+  const entries = [chain('in'), rule('in', range, { drop: null })];
+  expect(follow(entries, { source, destination: '2001:db8::100' }).verdict).toBe(verdict);
+});
+
+test.each([
+  ['<', 8081, 'drop'],
+  ['<', 8080, 'accept'],
+  ['<=', 8080, 'drop'],
+  ['>', 8080, 'accept'],
+  ['>', 8079, 'drop'],
+  ['>=', 8081, 'accept'],
+])('a port that is %s %i', (op, port, verdict) => {
+  const outcome = follow([chain('in'), rule('in', match(dport, port, op), { drop: null })]);
+  expect(outcome).toMatchObject({ verdict, suspicions: [] });
+});
+
+test('what has no order is not told', () => {
+  const outcome = follow([chain('in'), rule('in', match(dport, 'http', '<'), { drop: null })]);
+  expect(outcome).toMatchObject({ verdict: 'accept', suspicions: [{ action: 'drop' }] });
+});
+
 test('a packet of VXLAN in clear meets the rules of its network, and one that is ESP does not', () => {
   const clear = [
     match({ payload: { base: 'th', offset: 96, len: 24 } }, 4096),

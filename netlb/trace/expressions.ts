@@ -3,7 +3,7 @@
  * does not tell, and what is not known here, is undefined: nobody takes it for a no. Pure.
  */
 
-import { elementsOf, equals, setMembers, textOf } from './constants.js';
+import { elementsOf, equals, rank, setMembers, textOf } from './constants.js';
 import type { HookPacket } from './packet.js';
 import { isList, isObject, type Json, type RulesetTable } from './ruleset.js';
 
@@ -35,16 +35,20 @@ export function matches(table: RulesetTable, packet: HookPacket, { op, left, rig
       return truth === undefined ? undefined : !truth;
     }
     case '<':
-      return Number(value) < Number(right);
-    case '>':
-      return Number(value) > Number(right);
-    case '<=':
-      return Number(value) <= Number(right);
     case '>=':
-      return Number(value) >= Number(right);
+      return isLess(value, right, op);
+    case '>':
+    case '<=':
+      return isLess(right, value, op === '>' ? '<' : '>=');
     default:
       return undefined;
   }
+}
+
+function isLess(a: Json | undefined, b: Json | undefined, op: '<' | '>='): Truth {
+  const [left, right] = [rank(a ?? null), rank(b ?? null)];
+  if (Number.isNaN(left) || Number.isNaN(right)) return undefined;
+  return left < right === (op === '<');
 }
 
 function isIn(table: RulesetTable, value: string, right: Json | undefined): Truth {
