@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { systemClock } from '../../../../lib/clock.js';
 import {
   codeOf,
-  errnoOf,
   failedPrecondition,
   invalidArgument,
   messageOf,
@@ -24,7 +23,6 @@ import {
 import {
   hexOf,
   idOf,
-  imagesOf,
   isNameOf,
   match,
   noSuchImage,
@@ -39,6 +37,7 @@ import { applyChanges } from './changes.js';
 import { hostPlatform, type ImageConfig, parseImageConfig, parseManifest } from './config.js';
 import { collectGarbage } from './garbage.js';
 import { Holders } from './holders.js';
+import { KnownImages } from './known-images.js';
 import { Layout } from './layout.js';
 import { isImageId, isLocalOnly, parseImageName } from './name.js';
 import { Registries } from './registries.js';
@@ -83,14 +82,13 @@ export class OciImageStore implements ImageStore {
   readonly #work: WorkFolders;
   readonly #registries: Registries;
   readonly #pulls = new SharedWork<StoredImage>();
-  /** By id; what an id stands for never changes. */
-  readonly #configs = new Map<string, ImageConfig>();
-  #known: { readonly version: string; readonly images: readonly StoredImage[] } | undefined;
+  readonly #known: KnownImages;
 
   private constructor(options: OciImageStoreOptions, work: WorkFolders) {
     this.#root = options.root;
     this.#log = options.log;
     this.#layout = new Layout(options.root);
+    this.#known = new KnownImages(this.#layout);
     this.#holders = new Holders(join(options.root, 'holders'));
     this.#work = work;
     this.#registries = new Registries(work, options.insecureRegistries ?? []);
@@ -113,7 +111,7 @@ export class OciImageStore implements ImageStore {
   }
 
   async list(): Promise<readonly StoredImage[]> {
-    return this.#locked(() => this.#images());
+    return this.#locked(() => this.#known.read());
   }
 
   async find(ref: string): Promise<StoredImage | undefined> {
@@ -155,7 +153,7 @@ export class OciImageStore implements ImageStore {
 
   async remove(ref: string, force: boolean): Promise<readonly string[]> {
     return this.#locked(async () => {
-      const image = match(await this.#images(), ref);
+      const image = match(await this.#known.read(), ref);
       if (!image) throw noSuchImage(ref);
       const manifests = await this.#layout.manifests();
       const name = image.names.find((own) => isNameOf(own, ref));
@@ -198,7 +196,7 @@ export class OciImageStore implements ImageStore {
     holder: string,
     options: { readonly registryAuth: string; readonly signal: AbortSignal },
   ): Promise<AcquiredImage> {
-    const here = await this.#hold(ref, holder, await this.#unlockedImages());
+    const here = await this.#hold(ref, holder, await this.#known.unlocked());
     if (here) return here;
     if (isLocalOnly(ref)) throw noSuchImage(ref);
     const pulled = await this.#pullMissing(ref, options);
@@ -235,7 +233,7 @@ export class OciImageStore implements ImageStore {
         hint: `Remove the image (image rm --force ${ref}) and import or pull it again.`,
       });
     }
-    return { image, config: await this.#config(image.id), rootfs };
+    return { image, config: await this.#known.config(image.id), rootfs };
   }
 
   /** For an image that cannot be held: a removal may have been cut off after that, and the image be here still. */
@@ -335,7 +333,7 @@ export class OciImageStore implements ImageStore {
         const entry = { manifest, id: config.digest, sizeBytes, source };
         await this.#holders.open(config.digest);
         await this.#layout.writeManifests(withImage(await this.#layout.manifests(), entry, names));
-        return match(await this.#images(), config.digest);
+        return match(await this.#known.read(), config.digest);
       });
       if (image) return image;
     }
@@ -347,7 +345,7 @@ export class OciImageStore implements ImageStore {
       const tagged = withNameOfSource(await this.#layout.manifests(), digest, name);
       if (!tagged || !(await exists(this.#rootfs(tagged.id)))) return undefined;
       await this.#layout.writeManifests(tagged.manifests);
-      return match(await this.#images(), tagged.id);
+      return match(await this.#known.read(), tagged.id);
     });
   }
 
@@ -357,37 +355,6 @@ export class OciImageStore implements ImageStore {
     await layout.create();
     await this.#locked(async () => this.#layout.linkBlobs(await this.#layout.listBlobs(), layout));
     return layout;
-  }
-
-  /**
-   * Of the index as it is just now, read anew only when it was replaced. Without the lock an image may
-   * be removed between the reading of its name and of its configuration: then once more.
-   */
-  async #unlockedImages(): Promise<readonly StoredImage[]> {
-    for (;;) {
-      const version = await this.#layout.indexVersion();
-      if (this.#known?.version === version) return this.#known.images;
-      try {
-        const images = await this.#images();
-        this.#known = { version, images };
-        return images;
-      } catch (error) {
-        if (errnoOf(error) !== 'ENOENT' || version === (await this.#layout.indexVersion())) throw error;
-      }
-    }
-  }
-
-  async #images(): Promise<StoredImage[]> {
-    const manifests = await this.#layout.manifests();
-    const configs = new Map<string, ImageConfig>();
-    for (const id of new Set(manifests.map(idOf))) configs.set(id, await this.#config(id));
-    return imagesOf(manifests, configs);
-  }
-
-  async #config(id: string): Promise<ImageConfig> {
-    const known = this.#configs.get(id) ?? parseImageConfig(await this.#layout.read(id));
-    this.#configs.set(id, known);
-    return known;
   }
 
   #rootfs(id: string): string {
