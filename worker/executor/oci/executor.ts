@@ -37,6 +37,7 @@ import { aliveProcess, attach, exec, runningProcess } from './processes.js';
 import { ExitWatch } from './runtime/exit-watch.js';
 import { chooseRuntime, findInitProgram } from './runtime/probe.js';
 import { Runtime } from './runtime/runtime.js';
+import { takeBack } from './take-back.js';
 
 /** Starts are bound by the kernel's cgroup and namespace locks: more at a time only wait there. */
 const PARALLEL_STARTS = 4;
@@ -110,8 +111,9 @@ export class OciExecutor implements Executor, InteractiveExecutor {
     const runtime = new Runtime(choice, join(runRoot, 'runtime'));
     const initProgram = await findInitProgram();
     const tools = { images, volumes, host, runtime, initProgram };
-    const operations = new Operations({ dataRoot, runRoot, cgroupParent, ...tools, log });
-    const adopted = await operations.open();
+    const how = { dataRoot, runRoot, cgroupParent, ...tools, log };
+    const operations = new Operations(how);
+    const adopted = await takeBack(operations, how);
     const executor = new OciExecutor(options, operations, runtime, host);
     for (const container of adopted) {
       executor.#containers.set(container.id, container);

@@ -1,31 +1,23 @@
-import { access, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf, failedPrecondition, messageOf } from '../../../lib/errors.js';
+import { failedPrecondition } from '../../../lib/errors.js';
 import type { Logger } from '../../../lib/log.js';
-import { isMountPoint, unmount } from '../../../netlb/kernel/mounts.js';
-import { nameNamespace, namespaceInode } from '../../../netlb/kernel/namespace.js';
+import { unmount } from '../../../netlb/kernel/mounts.js';
 import type { ContainerExit, ContainerSettings } from '../executor.js';
 import { checkOf } from '../health-check.js';
 import { isSignal, parseSignal } from '../signals.js';
 import { writeFileAtomically } from './atomic-file.js';
 import { oomKills, removeCgroup } from './container/cgroups.js';
-import { Container } from './container/container.js';
-import { ContainerFolder, isContainerFolder, readIfThere } from './container/folder.js';
+import type { Container } from './container/container.js';
+import { ContainerFolder } from './container/folder.js';
 import type { HostFacts } from './container/host-facts.js';
 import { identify, isAlive } from './container/process.js';
 import type { Spec } from './container/spec-types.js';
 import type { ContainerVolumes } from './container-volumes.js';
+import { exists } from './images/rootfs.js';
 import type { OciImageStore } from './images/store.js';
 import { prepareBundle, remountRoot } from './prepare.js';
-import {
-  accepted,
-  createUnderMonitor,
-  MONITOR_BACKLOG,
-  monitorGone,
-  monitorOf,
-  settledStatus,
-  socketsOf,
-} from './runtime/conmon.js';
+import { accepted, createUnderMonitor, MONITOR_BACKLOG, monitorGone, monitorOf, socketsOf } from './runtime/conmon.js';
 import { readExit } from './runtime/exit-watch.js';
 import type { Runtime } from './runtime/runtime.js';
 import type { MonitoredStreams } from './runtime/streams.js';
@@ -68,22 +60,6 @@ export class Operations {
 
   folder(id: string): ContainerFolder {
     return new ContainerFolder(this.#options.dataRoot, id);
-  }
-
-  /** Makes the folders, and takes back the containers in them; what is not whole is cleaned up. */
-  async open(): Promise<Container[]> {
-    for (const path of [this.#options.dataRoot, this.exitDir]) {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-    }
-    const containers: Container[] = [];
-    for (const id of (await readdir(this.#options.dataRoot)).filter(isContainerFolder)) {
-      const container = await this.#adopt(id);
-      if (container) containers.push(container);
-      // What a damaged record leaves of its volumes is a person's to save.
-      else await this.discard(id, { keepVolumes: await this.folder(id).isDamaged() });
-    }
-    this.#options.volumes.settle();
-    return containers;
   }
 
   /** @throws as Executor.prepare; nothing is left then */
@@ -219,7 +195,7 @@ export class Operations {
     const { id, folder } = container;
     if (container.settled || container.running || (await folder.readRecord()) === undefined) return;
     await folder.writeRecord(container.record);
-    await this.#release(folder, id, true);
+    await this.release(folder, id, true);
     container.mounted = false;
     container.settled = true;
   }
@@ -233,7 +209,7 @@ export class Operations {
     if (keepVolumes) await rm(folder.anonymous, { force: true });
     // From here on it is not whole: if we are interrupted, the next one who opens goes on.
     await rm(folder.record, { force: true });
-    if (!settled) await this.#release(folder, id, false);
+    if (!settled) await this.release(folder, id, false);
     await this.#options.volumes.release(folder, id);
     await this.#options.images.release(folder.path);
     await rm(folder.path, { recursive: true, force: true });
@@ -254,14 +230,17 @@ export class Operations {
     return '';
   }
 
-  /** @param exited its first process has ended, and with that all others of its process namespace */
-  async #release(folder: ContainerFolder, id: string, exited: boolean): Promise<void> {
+  /**
+   * Gives the kernel's things back; again, where that was interrupted.
+   * @param exited its first process has ended, and with that all others of its process namespace
+   */
+  async release(folder: ContainerFolder, id: string, exited: boolean): Promise<void> {
     const { runtime, host, volumes } = this.#options;
     const cgroup = this.cgroup(id);
     // The cgroup goes only when no process is left in it; otherwise the runtime shall see to it.
     const bare = exited && (await removeCgroup(host.cgroup, cgroup));
     if (bare) await runtime.forget(id);
-    else if (await isThere(runtime.folder(id))) await runtime.delete(id);
+    else if (await exists(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     unmount(folder.rootfs, { lazy: true });
     unmount(folder.files, { lazy: true });
@@ -272,7 +251,7 @@ export class Operations {
   }
 
   async #needFiles(folder: ContainerFolder, id: string): Promise<void> {
-    if (!(await lacksFiles(folder))) return;
+    if (!(await folder.lacksFiles())) return;
     throw failedPrecondition(`container ${id} cannot be started again: its secrets and configs are gone`, {
       value: id,
       hint: 'They were in memory, as long as it ran. Create a new container.',
@@ -283,7 +262,7 @@ export class Operations {
   async uncreate(container: Container): Promise<void> {
     const { id, folder } = container;
     const { runtime } = this.#options;
-    if (await isThere(runtime.folder(id))) await runtime.delete(id);
+    if (await exists(runtime.folder(id))) await runtime.delete(id);
     await monitorGone(folder);
     await Promise.all([this.#forgetRun(folder, id), rm(folder.launchMark, { force: true })]);
     container.created = undefined;
@@ -298,68 +277,9 @@ export class Operations {
     await Promise.all(traces.map((path) => rm(path, { force: true })));
   }
 
-  /** The container of a folder; undefined when the folder is to be cleaned up. */
-  async #adopt(id: string): Promise<Container | undefined> {
-    const folder = this.folder(id);
-    const record = await folder.readRecord();
-    if (record?.id !== id) return undefined;
-    const { run = 0, process, startedAt, exit, ...prepared } = record;
-    const container = new Container(folder, prepared);
-    container.mounted = isMountPoint(folder.rootfs);
-    if (startedAt !== 0) container.started(run, process, startedAt);
-    if (exit) container.finished(exit);
-    this.#options.volumes.takeBack(container, exit === undefined || (await folder.launched()) > run);
-    if ((await folder.launched()) > run) await this.#recoverStart(container);
-    if (container.exit) {
-      // Again, in case it was interrupted; there is nothing to do when it was not.
-      await this.#release(folder, id, true);
-      container.mounted = false;
-      container.settled = true;
-    }
-    this.#nameNamespace(container);
-    // The machine was started anew before it was: it has to be prepared again.
-    if (container.run === 0 && (await lacksFiles(folder))) return undefined;
-    return container;
-  }
-
-  /**
-   * Where somebody has removed the file of the network namespace that its process is in: whoever made another
-   * there would leave the container in one that nobody cares for.
-   */
-  #nameNamespace({ id, running, process, prepared: { networkNamespace: path } }: Container): void {
-    if (!running || !process || path === '' || namespaceInode(path) !== undefined || !isAlive(process)) return;
-    try {
-      nameNamespace(path, `/proc/${process.pid}/ns/net`);
-      this.#options.log.warn({ container: id }, 'put back: the file of its network namespace was missing');
-    } catch (error) {
-      // It may have ended just now.
-      if (isAlive(process))
-        this.#options.log.error({ container: id, error: messageOf(error) }, 'its network namespace cannot be named');
-    }
-  }
-
-  /**
-   * For a run without a noted start, when we may have been killed in the middle of it: if its process was started
-   * it is taken as such.
-   */
-  async #recoverStart(container: Container): Promise<void> {
-    const { id, folder } = container;
-    const status = await settledStatus(this.#options.runtime, id);
-    if (status !== 'running' && status !== 'stopped') return this.uncreate(container);
-    const { mtimeMs } = await stat(folder.launchMark);
-    const process = identify(Number(await readIfThere(folder.pidFile)));
-    container.started(await folder.launched(), process, Math.floor(mtimeMs));
-    await folder.writeRecord(container.record);
-  }
-
   async #ranOutOfMemory(folder: ContainerFolder, id: string): Promise<boolean> {
-    return (await isThere(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.cgroup(id))) > 0;
+    return (await exists(folder.oom)) || (await oomKills(this.#options.host.cgroup, this.cgroup(id))) > 0;
   }
-}
-
-/** It had files in memory, and they are gone. */
-async function lacksFiles(folder: ContainerFolder): Promise<boolean> {
-  return (await isThere(folder.files)) && !isMountPoint(folder.files);
 }
 
 /** The process finds its terminal as large as the one of who waits for it. */
@@ -379,15 +299,5 @@ async function connectAll(folder: ContainerFolder, all: ReadonlySet<MonitoredStr
     const before = monitor ? await socketsOf(monitor) : 0;
     for (const streams of some) streams.connect(folder.path);
     if (monitor) await accepted(monitor, before + some.length);
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
   }
 }

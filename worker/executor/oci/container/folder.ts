@@ -2,11 +2,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, invalidArgument } from '../../../../lib/errors.js';
 import { type LogSettings, logSettings } from '../../../../lib/log-drivers.js';
+import { isMountPoint } from '../../../../netlb/kernel/mounts.js';
 import type { ContainerExit } from '../../executor.js';
 import type { ContainerCheck } from '../../health-check.js';
 import type { HeldVolume } from '../../interactive.js';
 import { writeFileAtomically } from '../atomic-file.js';
 import { isObject } from '../images/config.js';
+import { exists } from '../images/rootfs.js';
 import type { ProcessIdentity } from './process.js';
 
 /** What is decided when a container is prepared. */
@@ -113,6 +115,11 @@ export class ContainerFolder {
   /** It has a record, which cannot be read. */
   async isDamaged(): Promise<boolean> {
     return (await readIfThere(this.record)) !== undefined && (await this.readRecord()) === undefined;
+  }
+
+  /** It had secrets and configs in memory, and they are gone. */
+  async lacksFiles(): Promise<boolean> {
+    return (await exists(this.files)) && !isMountPoint(this.files);
   }
 
   /** The run that was begun last; 0 when none was. */
