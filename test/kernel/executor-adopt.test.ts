@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newId } from '../../lib/ids.js';
+import { mountTmpfs, unmount } from '../../netlb/kernel/mounts.js';
 import type { ContainerSettings, ContainerState } from '../../worker/executor/executor.js';
 import type { OciExecutor } from '../../worker/executor/oci/index.js';
 import { busyboxTar, everything, type Ground, leftovers, never, openGround, settings, sh } from './executor-fixture.js';
@@ -205,6 +206,28 @@ describe('executor - after the end of the monitor', () => {
     executor = await ground.open();
     expect(await executor.list()).toEqual([]);
     expect(await readdir(join(ground.folder, 'containers'))).toEqual([]);
+  });
+
+  it('takes the others back where one cannot be cleaned up now', async () => {
+    executor = await ground.open();
+    const container = settings(sh('sleep 1000'));
+    await executor.prepare(container, never);
+    await executor.start(container.id);
+    await executor.close();
+    const half = join(ground.folder, 'containers', newId());
+    const mounted = join(half, 'in-use');
+    await mkdir(mounted, { recursive: true });
+    mountTmpfs({ target: mounted, size: '4k', mode: 0o755, flags: 0 });
+    try {
+      executor = await ground.open();
+      expect(await executor.list()).toMatchObject([{ id: container.id, status: 'running' }]);
+      expect(await readdir(half)).toEqual(['in-use']);
+    } finally {
+      unmount(mounted, { lazy: true });
+    }
+    await executor.close();
+    executor = await ground.open();
+    expect(await readdir(join(ground.folder, 'containers'))).toEqual([container.id]);
   });
 
   it('leaves alone what is not a container’s', async () => {

@@ -11,20 +11,36 @@ import { settledStatus } from './runtime/conmon.js';
 
 /**
  * Makes the folders, and takes back the containers that an earlier executor has left in them, whatever it was doing when
- * it ended; what is not whole is cleaned up.
+ * it ended; what is not whole is cleaned up. What cannot be cleaned up now (a process that the kernel does not let go,
+ * something that is mounted) keeps nobody from the others: who opens the folders next tries again.
  */
 export async function takeBack(operations: Operations, options: OperationsOptions): Promise<Container[]> {
-  const { dataRoot, volumes } = options;
+  const { dataRoot, volumes, log } = options;
   for (const path of [dataRoot, operations.exitDir]) await mkdir(path, { recursive: true, mode: 0o700 });
   const containers: Container[] = [];
   for (const id of (await readdir(dataRoot)).filter(isContainerFolder)) {
     const container = await adopt(id, operations, options);
     if (container) containers.push(container);
-    // What a damaged record leaves of its volumes is a person's to save.
-    else await operations.discard(id, { keepVolumes: await operations.folder(id).isDamaged() });
+    else await cleanUp(id, log, () => discard(id, operations));
   }
   volumes.settle();
   return containers;
+}
+
+/** What a damaged record leaves of its volumes is a person's to save. */
+async function discard(id: string, operations: Operations): Promise<void> {
+  await operations.discard(id, { keepVolumes: await operations.folder(id).isDamaged() });
+}
+
+/** @returns whether it is done */
+async function cleanUp(id: string, log: Logger, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    log.error({ container: id, err: error }, `what is left of a container cannot be removed: ${messageOf(error)}`);
+    return false;
+  }
 }
 
 /** The container of a folder; undefined when the folder is to be cleaned up. */
@@ -42,9 +58,9 @@ async function adopt(id: string, operations: Operations, options: OperationsOpti
   if ((await folder.launched()) > run) await recoverStart(container, operations, options);
   if (container.exit) {
     // Again, in case it was interrupted; there is nothing to do when it was not.
-    await operations.release(folder, id, true);
-    container.mounted = false;
-    container.settled = true;
+    const released = await cleanUp(id, options.log, () => operations.release(folder, id, true));
+    container.mounted = !released && isMountPoint(folder.rootfs);
+    container.settled = released;
   }
   nameNamespaceAgain(container, options.log);
   // The machine was started anew before it was: it has to be prepared again.
