@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { mountTmpfs, unmount } from '../../netlb/kernel/mounts.js';
 import { ContainerPhase, PortConfig } from '../../proto/gen/index.js';
 import { ContainersGround } from './containers-fixture.js';
 
@@ -173,6 +174,27 @@ describe('container - when the daemon is killed', () => {
     expect(existsSync(folder)).toBe(true);
     await ground.end('SIGTERM');
     rmSync(join(records, 'unreadable'), { recursive: true });
+    await ground.start();
+    await ground.until('the removal', () => !existsSync(folder));
+  });
+
+  it('that is on no record and cannot be removed now keeps nobody from the others', async () => {
+    const { id } = await ground.create('stray', ['sleep', '1000']);
+    const other = await ground.run('other', ['sleep', '1000']);
+    await ground.end('SIGKILL');
+    rmSync(join(ground.options.dataRoot, 'local/containers', id));
+    const folder = join(ground.options.dataRoot, 'containers', id);
+    const mounted = join(folder, 'in-use');
+    mkdirSync(mounted);
+    mountTmpfs({ target: mounted, size: '4k', mode: 0o755, flags: 0 });
+    try {
+      await ground.start();
+      await ground.until('the others', async () => (await phaseOf(other)) === RUNNING);
+      expect(existsSync(mounted)).toBe(true);
+    } finally {
+      unmount(mounted, { lazy: true });
+    }
+    await ground.end('SIGTERM');
     await ground.start();
     await ground.until('the removal', () => !existsSync(folder));
   });

@@ -1,10 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
-import { alreadyExists, failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
+import { failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
 import { checkHealthConfig } from '../../lib/health-config.js';
 import type { Logger } from '../../lib/log.js';
-import { makeUpName } from '../../lib/made-up-names.js';
 import { readListeners } from '../../netlb/kernel/listeners.js';
 import { NetNamespace } from '../../netlb/kernel/namespace.js';
 import type { NetworkPlane } from '../../netlb/plane.js';
@@ -30,11 +29,12 @@ import type { HealthMonitor } from '../health/monitor.js';
 import type { NetworkController } from '../network/controller.js';
 import type { LocalState } from '../network/union.js';
 import { isWired, localState } from './desired.js';
+import { Detachments } from './detachments.js';
 import { checkMac, networkMode } from './endpoints.js';
 import { chooseGatewayBridge } from './gateway-bridge.js';
 import { networksOf, Quarters } from './housing.js';
 import { gatewayBridgeAddresses, machineClaims, machineLinks } from './machine.js';
-import { checkName, isLocalId, newLocalId, shortId } from './names.js';
+import { isLocalId, NewNames, newLocalId, shortId } from './names.js';
 import { claimsOf, LocalNetworks } from './networks.js';
 import { exposedPort } from './ports.js';
 import { findRef, type Named } from './refs.js';
@@ -88,10 +88,8 @@ export class Containers {
   readonly #store: Store<StoredContainer>;
   readonly #runners = new Map<string, ContainerRunner>();
   readonly #running = new Set<Promise<void>>();
-  /** Names of containers that are being made. */
-  readonly #names = new Set<string>();
-  /** By attachment, with the container that had it. */
-  readonly #detaching = new Map<string, { readonly containerId: string; readonly done: Promise<void> }>();
+  readonly #names = new NewNames();
+  readonly #detachments: Detachments;
   readonly #listeners: (() => void)[] = [];
   /** Networks are made and removed one at a time. */
   readonly networkChanges = new Serial();
@@ -102,6 +100,7 @@ export class Containers {
     this.#store = store;
     this.networks = networks;
     this.attachments = new AttachmentsClient(options.clock);
+    this.#detachments = new Detachments(this.attachments, options.log);
     this.quarters = new Quarters({
       networks,
       attachments: this.attachments,
@@ -137,7 +136,7 @@ export class Containers {
     for (const record of records) containers.#add(atDaemonStart(record), byId.get(record.id));
     containers.quarters.load();
     const strays = states.filter(({ id }) => isLocalId(id) && !containers.#runners.has(id) && !unreadable.has(id));
-    await Promise.all(strays.map(({ id }) => executor.remove(id)));
+    await Promise.all(strays.map(({ id }) => containers.#removeStray(id)));
     return containers;
   }
 
@@ -146,6 +145,7 @@ export class Containers {
     await Promise.race([settled, untilAborted(signal)]);
     setMaxListeners(0, signal);
     this.#signal = signal;
+    this.#detachments.begin(signal);
     for (const runner of this.#runners.values()) this.#start(runner, signal);
     await untilAborted(signal);
     await Promise.all(this.#running);
@@ -191,14 +191,13 @@ export class Containers {
   }
 
   /** To be waited for before it is attached: an attachment on its way out must not be taken for the new one. */
-  async left({ id }: StoredContainer): Promise<void> {
-    const leaving = [...this.#detaching.values()].filter(({ containerId }) => containerId === id);
-    await Promise.all(leaving.map(({ done }) => done));
+  left({ id }: StoredContainer): Promise<void> {
+    return this.#detachments.told(id);
   }
 
   /** Endpoints that a container has no more. */
   giveBack(record: StoredContainer, endpoints: StoredContainer['endpoints']): void {
-    for (const taskId of this.quarters.detach(record, endpoints)) this.#detach(taskId, record.id);
+    for (const taskId of this.quarters.detach(record, endpoints)) this.#detachments.tell(taskId, record.id);
   }
 
   /** On disk, and with all that can be had before its start, when it resolves. @throws and leaves nothing */
@@ -207,7 +206,7 @@ export class Containers {
     if (config.container.healthcheck) checkHealthConfig(config.container.healthcheck);
     for (const { mac } of config.networks) checkMac(mac);
     const networks = this.#normalized(config);
-    const name = this.#claimName(config.name);
+    const name = this.#names.claim(config.name, (taken) => this.all().find((container) => container.name === taken));
     const record = StoredContainer.create({
       id: newLocalId(),
       createdAt: this.options.clock.now(),
@@ -220,7 +219,7 @@ export class Containers {
       this.quarters.unreserve(record);
       throw error;
     } finally {
-      this.#names.delete(name);
+      this.#names.release(name);
     }
   }
 
@@ -245,7 +244,7 @@ export class Containers {
       // It may be on its way into the record.
       const settled = runner ? runner.settled() : Promise.resolve();
       void settled.then(() => {
-        if (!this.#holds(containerId, id)) this.#detach(id, containerId);
+        if (!this.#holds(containerId, id)) this.#detachments.tell(id, containerId);
       });
     }
   }
@@ -270,6 +269,19 @@ export class Containers {
       }
     };
     await Promise.all(attached.map(leave));
+  }
+
+  /** One that cannot be removed now keeps nobody from the others: the next daemon tries again. */
+  async #removeStray(id: string): Promise<void> {
+    const { executor, log } = this.options;
+    try {
+      await executor.remove(id);
+    } catch (error) {
+      log.error(
+        { container: id, err: error },
+        `container ${shortId(id)}, of which there is no record, stays: ${messageOf(error)}`,
+      );
+    }
   }
 
   #normalized({ networks, ...config }: ContainerConfig) {
@@ -308,18 +320,6 @@ export class Containers {
     }
   }
 
-  #claimName(asked: string): string {
-    const owner = (name: string) => this.all().find((container) => container.name === name);
-    const isTaken = (name: string) => this.#names.has(name) || owner(name) !== undefined;
-    const name = asked === '' ? makeUpName(isTaken) : asked;
-    checkName(name, owner(name));
-    if (this.#names.has(name)) {
-      throw alreadyExists(`The container name "/${name}" is already in use: one is being made`, { value: name });
-    }
-    this.#names.add(name);
-    return name;
-  }
-
   #add(record: StoredContainer, container: ConstructorParameters<typeof ContainerRunner>[2]): ContainerRunner {
     const runner = new ContainerRunner(this.#context(record), record, container);
     this.#runners.set(record.id, runner);
@@ -341,7 +341,7 @@ export class Containers {
       log,
       house: (record, signal) => this.#house(record, signal),
       release: (record, endpoints) => {
-        for (const taskId of this.quarters.release(record, endpoints)) this.#detach(taskId, record.id);
+        for (const taskId of this.quarters.release(record, endpoints)) this.#detachments.tell(taskId, record.id);
       },
       sandbox: (record) => this.sandbox(record),
       settings: (record) => this.settings(record),
@@ -381,19 +381,6 @@ export class Containers {
   async #house(record: StoredContainer, signal: AbortSignal): Promise<Housing> {
     await this.left(record);
     return this.quarters.house(record, signal);
-  }
-
-  /** In the background: when no manager answers, the next assignments remind of it. */
-  #detach(taskId: string, containerId: string): void {
-    const signal = this.#signal;
-    if (!signal || this.#detaching.has(taskId)) return;
-    const done = this.attachments
-      .detach(taskId, signal)
-      .catch((error: unknown) => {
-        if (!signal.aborted) this.options.log.warn({ task: taskId }, `cannot detach: ${messageOf(error)}`);
-      })
-      .finally(() => this.#detaching.delete(taskId));
-    this.#detaching.set(taskId, { containerId, done });
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { alreadyExists, invalidArgument } from '../../lib/errors.js';
+import { makeUpName } from '../../lib/made-up-names.js';
 
 /** A container's or network's id: 64 hexadecimal digits. */
 export function newLocalId(): string {
@@ -15,7 +16,7 @@ export const SHORT_ID = 12;
 export const shortId = (id: string): string => id.slice(0, SHORT_ID);
 
 /** @throws INVALID_ARGUMENT, or ALREADY_EXISTS with who has it */
-export function checkName(name: string, owner: { readonly id: string } | undefined): void {
+function checkName(name: string, owner: { readonly id: string } | undefined): void {
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
     throw invalidArgument(`Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`, {
       value: name,
@@ -27,5 +28,31 @@ export function checkName(name: string, owner: { readonly id: string } | undefin
       `The container name "/${name}" is already in use by container "${owner.id}". You have to remove (or rename) that container to be able to reuse that name.`,
       { value: name },
     );
+  }
+}
+
+/** Names of containers that are being made: two of one name cannot be made at once. */
+export class NewNames {
+  readonly #claimed = new Set<string>();
+
+  /**
+   * @param asked empty: one is made up
+   * @param owner the container that has a name
+   * @throws INVALID_ARGUMENT, ALREADY_EXISTS
+   */
+  claim(asked: string, owner: (name: string) => { readonly id: string } | undefined): string {
+    const isTaken = (name: string) => this.#claimed.has(name) || owner(name) !== undefined;
+    const name = asked === '' ? makeUpName(isTaken) : asked;
+    checkName(name, owner(name));
+    if (this.#claimed.has(name)) {
+      throw alreadyExists(`The container name "/${name}" is already in use: one is being made`, { value: name });
+    }
+    this.#claimed.add(name);
+    return name;
+  }
+
+  /** It is the container's own now, or nobody's. */
+  release(name: string): void {
+    this.#claimed.delete(name);
   }
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { makeUpName } from '../../lib/made-up-names.js';
-import { checkName } from './names.js';
+import { NewNames } from './names.js';
 import { findRef, resolveRef } from './refs.js';
 
 const id = (start: string) => start.padEnd(64, '0');
@@ -40,7 +40,12 @@ it('names - made up ones avoid those that are taken', () => {
 });
 
 it('names - what is no name, or is taken, is refused', () => {
-  for (const bad of ['a', '-web', 'we b', 'wéb']) expect(() => checkName(bad, undefined)).toThrow(`(${bad})`);
-  expect(() => checkName('web', { id: id('abc1') })).toThrow(`already in use by container "${id('abc1')}"`);
-  expect(() => checkName('web-1.a_b', undefined)).not.toThrow();
+  const nobody = () => undefined;
+  const names = new NewNames();
+  for (const bad of ['a', '-web', 'we b', 'wéb']) expect(() => names.claim(bad, nobody)).toThrow(`(${bad})`);
+  expect(() => names.claim('web', () => ({ id: id('abc1') }))).toThrow(`already in use by container "${id('abc1')}"`);
+  expect(names.claim('web-1.a_b', nobody)).toBe('web-1.a_b');
+  expect(() => names.claim('web-1.a_b', nobody)).toThrow('one is being made');
+  names.release('web-1.a_b');
+  expect(names.claim('web-1.a_b', nobody)).toBe('web-1.a_b');
 });
