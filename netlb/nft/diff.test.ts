@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { diffTable, madeOf, pack } from './diff.js';
-import { type ActualTable, priorities, ruleDigest, type Table } from './table.js';
+import { type ActualTable, type Chain, priorities, ruleDigest, type Table } from './table.js';
 
 const table: Table = {
   family: 'ip',
@@ -167,6 +167,25 @@ describe('diffTable', () => {
     };
     expect(diffTable(smaller, actualOf(table))).toEqual([
       ['delete element ip tsswarm ports { 81 }', 'flush chain ip tsswarm api', 'delete chain ip tsswarm api'],
+    ]);
+  });
+
+  test('a stale map leads nowhere before the chains of its verdicts go', () => {
+    const without: Table = {
+      ...table,
+      sets: table.sets.filter(({ name }) => name !== 'ports'),
+      chains: [{ ...(table.chains[2] as Chain), rules: [] }],
+    };
+    expect(diffTable(without, actualOf(table))).toEqual([
+      [
+        'delete element ip tsswarm ports { 80, 81 }',
+        'flush chain ip tsswarm in',
+        'flush chain ip tsswarm web',
+        'flush chain ip tsswarm api',
+        'delete chain ip tsswarm web',
+        'delete chain ip tsswarm api',
+        'delete map ip tsswarm ports',
+      ],
     ]);
   });
 

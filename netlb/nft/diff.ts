@@ -172,6 +172,10 @@ function change(table: Table, actual: ActualTable): Transaction[] {
     ...missingIn(({ keep }) => keep === 'journal'),
     // Elements go before the chains that they lead to, and rules before the sets that they look into.
     ...elements.flatMap(({ set, gone }) => steps(deleteElements(key, set.name, gone))),
+    // The kernel keeps a chain for as long as any map leads to it, one that is to go too.
+    ...staleSets.flatMap(([name, { value, elements: all }]) =>
+      value === 'verdict' ? steps(deleteElements(key, name, all)) : [],
+    ),
     ...changed.map((chain) => [...flush(chain), ...addRules(key, chain)]),
     ...steps(staleChains.map((name) => `flush chain ${key} ${name}`)),
     ...missingIn(({ keep }) => keep !== 'journal'),

@@ -156,6 +156,8 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
           expect.arrayContaining(after),
         );
       }
+      await settle({ ...service, affinity: 0, backends: names });
+      expect(ask('tcp', 8087, 3)).toEqual(from(...names));
     });
 
     test('one source port may be used again at once, and is never sent to a task that drains', async () => {
