@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DoctorResponse, NetworkRepair } from '../../proto/gen/node.js';
-import { KernelFeature } from '../../proto/gen/objects.js';
+import { KernelFeature, NodeProblem } from '../../proto/gen/objects.js';
 import { Flags } from '../flags/flags.js';
 import { networkSpec } from '../flags/network.js';
 import { doctorText } from './doctor.js';
@@ -153,6 +153,12 @@ it('doctor - tells what others changed and was put back', () => {
   );
   const nothing = doctorText(DoctorResponse.create({}), { repair: true, earlier: [repair], now: 61_000 });
   expect(nothing).toContain('nothing had to be put back.\n\nChanged by others and put back (1 of 1):\n  1 second ago');
+  const left = DoctorResponse.create({ problems: [NodeProblem.create({ subject: 'ingress', message: 'no vxlan' })] });
+  const failed = doctorText(left, { repair: true, earlier: [], now: 0 });
+  expect(failed).toContain(
+    'Problems now:\n  ingress: no vxlan\n\nNothing was put back: the problems above are left.\n',
+  );
+  expect(failed).not.toContain('as it shall be');
 });
 
 describe('registryAuth', () => {

@@ -62,13 +62,17 @@ export function doctorText(
     table,
     ...missing.map(({ name, detail, remedy }) => `\n${name}:\n${indented('found', detail)}${indented('do', remedy)}`),
     ...(troubles.length > 0 ? ['\nProblems now:\n', ...troubles] : []),
-    ...(repair ? [...putBack(repairs), ...putBackLately(earlier, now)] : putBackLately(repairs, now)),
+    ...(repair ? [...putBack(repairs, problems.length), ...putBackLately(earlier, now)] : putBackLately(repairs, now)),
     fatal.length > 0 ? `\nTasks cannot run here: ${fatal.join(', ')} missing.\n` : '\nAll that tasks need is there.\n',
   ].join('');
 }
 
-function putBack(repairs: readonly NetworkRepair[]): string[] {
-  if (repairs.length === 0) return ['\nThe network is as it shall be: nothing had to be put back.\n'];
+function putBack(repairs: readonly NetworkRepair[], problems: number): string[] {
+  if (repairs.length === 0) {
+    return problems > 0
+      ? ['\nNothing was put back: the problems above are left.\n']
+      : ['\nThe network is as it shall be: nothing had to be put back.\n'];
+  }
   return ['\nPut back now:\n', ...repairs.map(({ subject, message }) => `  ${subject}: ${message}\n`)];
 }
 

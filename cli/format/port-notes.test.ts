@@ -18,7 +18,7 @@ function node(hostname: string, problems: readonly NodeProblem[], unallocated: r
 
 test('port notes - of each node that does not answer on a port of the service', () => {
   const nodes = [
-    node('node1', [problem('8080 is nginx’s', 8080), problem('of UDP', 8080, Protocol.UDP), problem('no vxlan')]),
+    node('node1', [problem('8080 is nginx’s', 8080), problem('of UDP', 8080, Protocol.UDP)]),
     node('node2', [problem('another one', 8081)]),
     node('node3', [problem('8080 is nginx’s too', 8080)]),
   ];
@@ -43,5 +43,12 @@ test('port notes - what is wrong at one address is no matter of those who publis
 test('port notes - a node without an address in the ingress network answers on none of all nodes’ ports', () => {
   const nodes = [node('node254', [], [problem('no free address')])];
   expect(portNotes(service({ publishedPort: 8080 }), nodes)).toEqual(['web on node254: no free address']);
+  expect(portNotes(service({ publishedPort: 8080, publishMode: PublishMode.HOST }), nodes)).toEqual([]);
+});
+
+test('port notes - what stops the routing mesh of a node concerns all that publish there', () => {
+  const overlay = NodeProblem.create({ subject: 'network back', message: 'no vxlan' });
+  const nodes = [node('node1', [problem('the mesh cannot be made'), overlay])];
+  expect(portNotes(service({ publishedPort: 8080 }), nodes)).toEqual(['web on node1: the mesh cannot be made']);
   expect(portNotes(service({ publishedPort: 8080, publishMode: PublishMode.HOST }), nodes)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { shareAnAddress } from '../../lib/ip.js';
-import type { Node, Service } from '../../proto/gen/objects.js';
+import type { Node, NodeProblem, Service } from '../../proto/gen/objects.js';
 import { PublishMode } from '../../proto/gen/specs.js';
 import { includesPort } from '../../proto/ports.js';
 
@@ -9,16 +9,20 @@ import { includesPort } from '../../proto/ports.js';
  */
 export function portNotes({ spec, endpoint }: Service, nodes: readonly Node[]): string[] {
   const publishesEverywhere = endpoint.ports.some(({ publishMode }) => publishMode === PublishMode.INGRESS);
-  const concerns = (problem: Node['problems'][number]): boolean =>
+  const concerns = (problem: NodeProblem): boolean =>
     endpoint.ports.some(
       (port) =>
         problem.protocol === port.protocol &&
         includesPort(port, problem.publishedPort) &&
         shareAnAddress(port.hostIp, problem.hostAddress),
     );
-  return nodes.flatMap((node) =>
-    [...node.problems.filter(concerns), ...(publishesEverywhere ? node.unallocated : [])].map(
+  return nodes.flatMap((node) => {
+    const own = node.problems.filter((problem) => (publishesEverywhere && ofWholeMesh(problem)) || concerns(problem));
+    return [...own, ...(publishesEverywhere ? node.unallocated : [])].map(
       ({ message }) => `${spec.name} on ${node.description.hostname || node.id}: ${message}`,
-    ),
-  );
+    );
+  });
 }
+
+/** Whether it concerns all that a node publishes. */
+const ofWholeMesh = ({ subject, publishedPort }: NodeProblem): boolean => subject === 'ingress' && publishedPort === 0;
