@@ -70,10 +70,16 @@ describe('executor - exec', () => {
   });
 
   it('names a user or folder that is not there', async () => {
-    await expect(executor.exec(id, execSettings({ user: 'nobody-here' }))).rejects.toThrow('unable to find user');
-    await expect(executor.exec(id, execSettings({ dir: '/nowhere' }))).rejects.toThrow(
-      'no such folder in the container: /nowhere',
-    );
+    for (const [fields, error] of [
+      [{ user: 'nobody-here' }, 'unable to find user nobody-here: no matching entries in passwd file'],
+      [{ dir: '/nowhere' }, 'no such folder in the container: /nowhere'],
+    ] as const) {
+      const streams = await executor.exec(id, execSettings({ ...fields, tty: true, stdin: true }));
+      expect(await streams.exit).toEqual({ code: 126, error });
+      expect((await whole(streams)).out).toBe('');
+      await streams.write(Buffer.from('x'));
+      await streams.signal('TERM');
+    }
     await expect(executor.exec(id, execSettings({ command: [] }))).rejects.toThrow('no command');
   });
 

@@ -1,15 +1,16 @@
 import { closeSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile } from 'node:fs/promises';
-import { failedPrecondition, invalidArgument } from '../../../lib/errors.js';
+import { codeOf, failedPrecondition, invalidArgument, messageOf } from '../../../lib/errors.js';
 import { isKernelError } from '../../../netlb/kernel/errors.js';
 import type { ExecSettings } from '../interactive.js';
 import { parseSignal } from '../signals.js';
+import { startFailureCode } from '../start-failure.js';
 import type { Container } from './container/container.js';
 import { execProcess } from './container/exec-process.js';
 import type { HostFacts } from './container/host-facts.js';
 import { isAlive, type ProcessIdentity } from './container/process.js';
 import { ContainerRoot } from './container/root.js';
-import type { Spec } from './container/spec-types.js';
+import type { Spec, SpecProcess } from './container/spec-types.js';
 import { execUnderMonitor } from './runtime/exec.js';
 import type { Runtime } from './runtime/runtime.js';
 import { MonitoredStreams } from './runtime/streams.js';
@@ -55,8 +56,14 @@ export async function exec(
       root.readText('/etc/passwd'),
       root.readText('/etc/group'),
     ]);
-    const process = execProcess((JSON.parse(spec) as Spec).process, settings, { passwd, group }, host);
-    if (settings.dir) await checkFolder(root, settings.dir);
+    let process: SpecProcess;
+    try {
+      process = execProcess((JSON.parse(spec) as Spec).process, settings, { passwd, group }, host);
+      if (settings.dir) await checkFolder(root, settings.dir);
+    } catch (error) {
+      if (codeOf(error) === 'INVALID_ARGUMENT') return notRun(settings, messageOf(error));
+      throw error;
+    }
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const bundle = await mkdtemp(`${folder}/`);
     return await execUnderMonitor({
@@ -70,6 +77,14 @@ export async function exec(
   } finally {
     root.close();
   }
+}
+
+/** Of a process that there cannot be in this container: its user or its folder is not there. */
+function notRun({ tty, stdin }: ExecSettings, error: string): MonitoredStreams {
+  const streams = new MonitoredStreams({ tty, input: stdin, inputEndsWithUs: false, signal: () => {} });
+  streams.disconnected();
+  streams.exited({ code: startFailureCode(error), error });
+  return streams;
 }
 
 /** The first process of a container; undefined when it has not begun or has ended, whether that is known or not. */
