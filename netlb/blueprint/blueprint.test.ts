@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../lib/ip.js';
 import { nftBalancer, roundRobin } from '../balancer/nft.js';
+import type { Listener } from '../kernel/listeners.js';
 import { facts } from '../plan/testing.js';
 import type { DesiredState, Overlay, Sandbox } from '../state.js';
 import { blueprint } from './blueprint.js';
@@ -157,14 +158,6 @@ describe('problems - in words, each for itself', () => {
       [],
     ],
     [
-      'a process has on 127.0.0.1',
-      'tcp',
-      '127.0.0.1',
-      new Map<string, string>(),
-      ['port 8080/tcp is in use by a process of this node: it is not published here'],
-      [],
-    ],
-    [
       'a process took later',
       'tcp',
       '',
@@ -174,7 +167,8 @@ describe('problems - in words, each for itself', () => {
     ],
     ['a process has for UDP', 'udp', '', new Map<string, string>(), [], ['6 . 8080 : 172.18.0.2 . 8080']],
   ] as const)('a port that %s', (_, protocol, address, held, messages, elements) => {
-    const occupation = { listeners: [{ protocol, family: 4 as const, address, port: 8080 }], held };
+    const listeners = [{ protocol, family: 4 as const, address, port: 8080 }];
+    const occupation = { listeners, held, spared: new Set<string>() };
     const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);
     expect(made.problems).toEqual(
       messages.map((message) => ({
@@ -187,11 +181,43 @@ describe('problems - in words, each for itself', () => {
     expect(sets?.find(({ name }) => name === 'ingress_ports')?.elements).toEqual(elements);
   });
 
+  test('a port of all addresses is left to a process at those alone that it had first', () => {
+    const waiting = ['127.0.0.1', '192.0.2.1'].map((address): Listener => {
+      return { protocol: 'tcp', family: 4, address, port: 8080 };
+    });
+    const seen = (listeners: readonly Listener[], held: readonly string[], spared: readonly string[]) => {
+      const occupation = { listeners, held: new Map(held.map((key) => [key, ''])), spared: new Set(spared) };
+      const made = blueprint({ ...desired, ...published({}) }, { ...facts, occupation }, nftBalancer);
+      const table = made.namespaces?.[0]?.tables[0];
+      const elements = (name: string) => table?.sets.find((set) => set.name === name)?.elements;
+      const [first] = table?.chains.find(({ name }) => name === 'publish')?.rules ?? [];
+      return { first, messages: made.problems.map(({ message }) => message), elements };
+    };
+    const divided = seen(waiting, [], []);
+    expect(divided.messages).toEqual([
+      'port 8080/tcp of 127.0.0.1 is in use by a process of this node: it is not published there',
+      'port 8080/tcp of 192.0.2.1 is in use by a process of this node: it is not published there',
+    ]);
+    expect(divided.elements('ingress_ports')).toEqual(['6 . 8080 : 172.18.0.2 . 8080']);
+    expect(divided.elements('spared_ports')).toEqual(['127.0.0.1 . 6 . 8080', '192.0.2.1 . 6 . 8080']);
+    expect(divided.first).toBe('meta l4proto { 6, 17, 132 } ip daddr . meta l4proto . th dport @spared_ports accept');
+    // The second came when the port was published already; the first is still there.
+    const later = seen(waiting, ['ip 6 . 8080'], ['ip 127.0.0.1 . 6 . 8080']);
+    expect(later.elements('spared_ports')).toEqual(['127.0.0.1 . 6 . 8080']);
+    expect(later.messages[1]).toBe(
+      'port 8080/tcp of 192.0.2.1 is in use by a process of this node too: it was published first, the process gets nothing',
+    );
+    const gone = seen([], ['ip 6 . 8080'], ['ip 127.0.0.1 . 6 . 8080']);
+    expect(gone).toMatchObject({ messages: [], first: expect.stringContaining('@ingress_ports') });
+    expect(gone.elements('spared_ports')).toBeUndefined();
+  });
+
   test('a port at one address - a process at another does not matter', () => {
     const at = (address: string) => ({
       occupation: {
         listeners: [{ protocol: 'tcp' as const, family: 4 as const, address, port: 8080 }],
         held: new Map<string, string>(),
+        spared: new Set<string>(),
       },
     });
     expect(problems(published({ hostAddress: '192.0.2.1' }), at('127.0.0.1'))).toEqual([]);

@@ -24,7 +24,7 @@ import type { OverlayNetwork } from './interfaces.js';
 import { layoutOf, type Network } from './layout.js';
 import type { Blueprint, NamespaceBlueprint, Subject } from './model.js';
 import { type MeshPort, nodeBlueprint } from './node.js';
-import { forwardClaims, lost, meshClaims, unoccupied } from './occupied.js';
+import { dividedByAddress, forwardClaims, lost, meshClaims, unoccupied } from './occupied.js';
 import { overlayBlueprint } from './overlay.js';
 import { guarded } from './overlay-guard.js';
 import { ANY, hostAddressOver, kernelPort, portAtKey } from './ports.js';
@@ -148,7 +148,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
-  const open = unoccupied(
+  const { open, spared: sparedPorts } = dividedByAddress(
     families.flatMap((family) => meshPorts[family](published)),
     facts.occupation,
     (port, message) => tell(ingressSubject, port)(message),
@@ -169,6 +169,7 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     swarm: swarm && {
       ...swarm,
       published: granted(open, () => ingressSubject),
+      sparedPorts,
       encrypted: sealedVnis(desired.overlays, facts.encryption),
     },
     bridges,

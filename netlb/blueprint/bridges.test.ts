@@ -142,7 +142,7 @@ describe('host ports', () => {
   const port = { protocol: 'tcp', hostAddress: '', published: 8080, target: 80 } as const;
   const c2: Sandbox = { ...container, id: 'c2', endpoints: [{ ...endpoint, addresses: ['172.17.0.3'] }] };
   const led = (desired: DesiredState, held: readonly (readonly [string, string])[] = []) => {
-    const made = make(desired, { occupation: { listeners: [], held: new Map(held) } });
+    const made = make(desired, { occupation: { listeners: [], held: new Map(held), spared: new Set() } });
     const sets = made.namespaces?.[0]?.tables[0]?.sets;
     const elements = ['host_ports', 'host_ports_at'].flatMap(
       (n) => sets?.find(({ name }) => name === n)?.elements ?? [],
@@ -186,7 +186,8 @@ describe('host ports', () => {
       },
     };
     const problems = (held: readonly (readonly [string, string])[]) =>
-      make(swarm, { underlayMtu: 1500, occupation: { listeners: [], held: new Map(held) } }).problems;
+      make(swarm, { underlayMtu: 1500, occupation: { listeners: [], held: new Map(held), spared: new Set() } })
+        .problems;
     expect(problems([])).toEqual([
       {
         subject: { kind: 'sandbox', id: 'c2' },

@@ -159,7 +159,7 @@ describe('an ingress network with both families', () => {
   test('a process that has the port over one family keeps it; over both, it is said once', () => {
     const listener = (family: 4 | 6) => ({ protocol: 'tcp' as const, family, address: '', port: 8080 });
     const occupied = (...listeners: ReturnType<typeof listener>[]) =>
-      made(dual({}), { occupation: { listeners, held: new Map() } });
+      made(dual({}), { occupation: { listeners, held: new Map(), spared: new Set() } });
     const six = occupied(listener(6));
     const problem = (hostAddress: string) => ({ port: { protocol: 'tcp', published: 8080, hostAddress } });
     expect(six.problems).toMatchObject([problem('::')]);

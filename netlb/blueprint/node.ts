@@ -28,7 +28,8 @@ import {
   publishChains,
   sourceChain,
 } from './node-rules.js';
-import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey } from './ports.js';
+import type { Port } from './occupied.js';
+import { FLOWS_AT_SET, FLOWS_SET, flowKey, flowsType, portAtKey, portKey, SPARED_SET } from './ports.js';
 import type { RoutedParts } from './routed.js';
 import { nodeTracking, unrecognised } from './tracking.js';
 import { overlayTunnels, vtepGuard } from './vtep-guard.js';
@@ -46,6 +47,8 @@ export interface SwarmInput {
   readonly underlay: Underlay;
   readonly gatewayBridge: GatewayBridge;
   readonly published: readonly MeshPort[];
+  /** What is left to processes of ports that are published on all addresses. */
+  readonly sparedPorts: readonly Port[];
   /** VNIs whose packets shall not pass in clear. */
   readonly encrypted: readonly number[];
 }
@@ -182,6 +185,9 @@ function ingressRules(
   const local = `oifname "${GATEWAY_BRIDGE}" ct status dnat ${header} saddr ${localSources(bridges, family)}`;
   return {
     publish: [
+      ...(sparedOver(swarm, family).length > 0
+        ? [`meta l4proto { 6, 17, 132 } ${header} daddr . meta l4proto . th dport @${SPARED_SET} accept`]
+        : []),
       `meta l4proto { 6, 17, 132 } dnat ${header} to meta l4proto . th dport map @ingress_ports`,
       `meta l4proto { 6, 17, 132 } dnat ${header} to ${header} daddr . meta l4proto . th dport map @ingress_ports_at`,
     ],
@@ -189,6 +195,9 @@ function ingressRules(
     postrouting: own === undefined ? [] : [`${local} snat to ${own}`],
   };
 }
+
+const sparedOver = ({ sparedPorts }: SwarmInput, family: Family): readonly Port[] =>
+  sparedPorts.filter((port) => port.family === family);
 
 function ingressSets(swarm: SwarmInput, family: Family): NftSet[] {
   const sandbox = sandboxAddress(swarm, family);
@@ -199,7 +208,11 @@ function ingressSets(swarm: SwarmInput, family: Family): NftSet[] {
   const everywhere = own.filter(({ hostAddress }) => hostAddress === '');
   const atOne = own.filter(({ hostAddress }) => hostAddress !== '');
   const elements = elementsTo(sandbox);
+  const spared = sparedOver(swarm, family);
   return [
+    ...(spared.length > 0
+      ? [{ name: SPARED_SET, key: `${type} . ${ports}`, keep: 'exact', elements: spared.map(portAtKey) } as const]
+      : []),
     {
       name: 'ingress_ports',
       key: ports,

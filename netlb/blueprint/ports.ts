@@ -52,3 +52,6 @@ export const FLOWS_AT_SET = 'flows_at';
 /** The same for virtual addresses: `10.0.1.2 . 10.0.1.5`, `fd00:1::2 . fd00:1::5`. */
 export const VIRTUAL_FLOWS_SET = 'virtual_flows';
 export const virtualFlowsType = (family: Family): string => `${addressType[family]} . ${addressType[family]}`;
+
+/** Addresses at which a port of all addresses stays a process's: `127.0.0.1 . 6 . 8080`. There while there are any. */
+export const SPARED_SET = 'spared_ports';

@@ -90,7 +90,7 @@ function factsIn(actual: ActualState): Facts {
   const node = actual.namespaces.get(NODE_NAMESPACE)?.tables ?? new Map();
   const marks = marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`));
   const held = heldIn(node);
-  return { ...facts, marks, entries: entriesIn(node), occupation: { listeners: [], held } };
+  return { ...facts, marks, entries: entriesIn(node), occupation: { listeners: [], held, spared: new Set() } };
 }
 
 /** What a kernel shows when that was done: its tables and tunnels as operations say that they leave them. */

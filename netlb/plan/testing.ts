@@ -81,7 +81,7 @@ export const facts: Facts = {
   stateful: false,
   entries: new Map(),
   marks: new Map(),
-  occupation: { listeners: [], held: new Map() },
+  occupation: { listeners: [], held: new Map(), spared: new Set() },
   encryption: { missing: undefined, guarded: new Set(), worn: [] },
 };
 export const wanted = (state: DesiredState = desired): Blueprint => blueprint(state, facts, nftBalancer);

@@ -4,7 +4,7 @@ import { rememberedOf } from '../../lib/remembered.js';
 import { guardedVnis, wornAssociations } from '../blueprint/encryption.js';
 import type { Facts, KernelFacts } from '../blueprint/facts.js';
 import { type Foreign, type ForeignSubnet, isTaken } from '../blueprint/foreign.js';
-import { ANY } from '../blueprint/ports.js';
+import { ANY, SPARED_SET } from '../blueprint/ports.js';
 import type { Listener } from '../kernel/listeners.js';
 import type { Link } from '../kernel/rtnetlink.js';
 import {
@@ -50,7 +50,7 @@ export function factsOf(
     stateful: node.stateful,
     marks: marksIn(actual.namespaces.get(INGRESS_NAMESPACE)?.tables.get(`ip ${TABLE}`)),
     entries: entriesIn(node.tables),
-    occupation: { listeners, held: heldIn(node.tables) },
+    occupation: { listeners, held: heldIn(node.tables), spared: sparedIn(node.tables) },
     resolverPorts,
     encryption: {
       missing: noEncryption,
@@ -195,6 +195,15 @@ export function heldIn(tables: ReadonlyMap<string, ActualTable>): ReadonlyMap<st
     }),
   );
 }
+
+/** What of published ports the node's rules leave to processes: `ip 127.0.0.1 . 6 . 8080`. */
+const sparedIn = (tables: ReadonlyMap<string, ActualTable>): ReadonlySet<string> =>
+  new Set(
+    ([4, 6] as const).flatMap((family) => {
+      const set = tables.get(`${ipName[family]} ${TABLE}`)?.sets.get(SPARED_SET) ?? NO_SET;
+      return set.elements.map((element) => `${ipName[family]} ${element}`);
+    }),
+  );
 
 const heldBy = (family: Family, leadsTo: (value: string) => string) =>
   rememberedOf(({ elements }: typeof NO_SET): readonly (readonly [string, string])[] =>

@@ -207,8 +207,16 @@ export class Machines {
     return peer;
   }
 
-  async serve(where: string, name: string, port = 80): Promise<ChildProcess> {
-    const child = this.start(where, process.execPath, program('plane-peer'), 'serve', name, String(port));
+  async serve(where: string, name: string, port = 80, address?: string): Promise<ChildProcess> {
+    const child = this.start(
+      where,
+      process.execPath,
+      program('plane-peer'),
+      'serve',
+      name,
+      String(port),
+      address ?? '',
+    );
     if (child.stdout) await once(child.stdout, 'data');
     return child;
   }

@@ -59,6 +59,26 @@ test.each<[string, Swarm, object]>([
   expect(answers('client', nodeAddress(1))).toEqual(new Set([`t1 ${CLIENT}`]));
 });
 
+test('a process at one address keeps the port there, and all others publish it', async () => {
+  const local = await machines.serve('node1', 'local', 8080, '127.0.0.1');
+  const driver = await machines.driver('node1', { driftIntervalMs: 500 });
+  const told = ['tcp', 'udp'].map((protocol) => ({
+    subject: INGRESS_SUBJECT,
+    message: `port 8080/${protocol} of 127.0.0.1 is in use by node (pid ${local.pid}) of this node: it is not published there`,
+    port: { protocol, published: 8080, hostAddress: '127.0.0.1' },
+  }));
+  for (const _ of ['made', 'as it was']) expect((await driver.apply(desiredState(mesh, 1))).problems).toEqual(told);
+  await machines.serve(machines.sandbox('node1', idOf('t1')), 't1');
+  const answers = (from: string, address: string) =>
+    (['tcp', 'udp'] as const).flatMap((protocol) => machines.ask(from, protocol, address, 8080, 1));
+  expect(answers('client', nodeAddress(1))).toEqual([`t1 ${CLIENT}`, `t1 ${CLIENT}`]);
+  expect(answers('node1', '127.0.0.1')).toEqual(['local 127.0.0.1', 'local 127.0.0.1']);
+  await driver.watch();
+  local.kill();
+  await once(local, 'exit');
+  await eventually(() => answers('node1', '127.0.0.1').every((answer) => answer.startsWith('t1 ')));
+});
+
 test('a port that was given up is looked at again when it is asked for again', async () => {
   const driver = await machines.driver('node1');
   expect((await driver.apply(desiredState(mesh, 1))).problems).toEqual([]);

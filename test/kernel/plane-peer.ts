@@ -1,6 +1,6 @@
 /**
- * Both ends of the tests' traffic. `serve NAME [PORT]` answers on TCP and UDP, 80 unless given, with its name
- * and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
+ * Both ends of the tests' traffic. `serve NAME [PORT [ADDRESS]]` answers on TCP and UDP, 80 and on all addresses
+ * unless given, with its name and the address it sees. `udp HOST PORT COUNT` asks from COUNT sockets and prints a line per answer;
  * `tcp HOST PORT COUNT` the same over TCP, `hold HOST PORT` over one connection, `hold-udp HOST PORT` from one socket,
  * ten times a second;
  * `survey 'udp|tcp HOST PORT'...` asks all at the same time and prints the answers in this order;
@@ -14,19 +14,19 @@ import { createInterface } from 'node:readline';
 import { setTimeout as after } from 'node:timers/promises';
 import { PACE } from './pace.js';
 
-const [mode = '', first = '', second = ''] = process.argv.slice(2);
+const [mode = '', first = '', second = '', third = ''] = process.argv.slice(2);
 const PATIENCE = 2000 * PACE;
 const say = (text: string) => process.stdout.write(`${text}\n`);
 
-async function serve(name: string, port: number): Promise<void> {
-  for (const host of ['0.0.0.0', '::']) {
+async function serve(name: string, port: number, hosts: readonly string[]): Promise<void> {
+  for (const host of hosts) {
     const tcp = createServer((socket) => {
       socket.on('error', () => socket.destroy());
       socket.on('data', () => socket.write(`${name} ${socket.remoteAddress}\n`));
     });
-    const udp = createSocket({ type: host === '::' ? 'udp6' : 'udp4', ipv6Only: host === '::' });
+    const udp = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', ipv6Only: isIPv6(host) });
     udp.on('message', (_, from) => udp.send(`${name} ${from.address}`, from.port, from.address));
-    await once(tcp.listen({ port, host, ipv6Only: host === '::' }), 'listening');
+    await once(tcp.listen({ port, host, ipv6Only: isIPv6(host) }), 'listening');
     await once(udp.bind(port, host), 'listening');
   }
   say('ready');
@@ -106,7 +106,7 @@ async function ask([mode, ...args]: readonly string[]): Promise<string[]> {
   return answers;
 }
 
-if (mode === 'serve') await serve(first, Number(second || 80));
+if (mode === 'serve') await serve(first, Number(second || 80), third ? [third] : ['0.0.0.0', '::']);
 else if (mode === 'hold') hold(first, Number(second));
 else if (mode === 'hold-udp') holdUdp(first, Number(second));
 else if (mode === 'lasting') {
