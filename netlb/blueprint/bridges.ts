@@ -138,6 +138,8 @@ export function bridgeBlueprint(network: BridgeNetwork): BridgeBlueprint {
 export function bridgeSysctls({ name, gateways }: RoutedBridge): Sysctl[] {
   const v6 = gateways.some((gateway) => familyOf(gateway) === 6);
   return [
+    // What a link sends on is told by its own setting: managers of networks, and conf/default, set it for each.
+    { key: `net/ipv4/conf/${name}/forwarding`, value: '1', link: name },
     // For clients on the node that call 127.0.0.1; `loopback_guard` shuts what it would open.
     { key: `net/ipv4/conf/${name}/route_localnet`, value: '1', link: name },
     ...(v6 ? [{ key: `net/ipv6/conf/${name}/disable_ipv6`, value: '0', link: name }] : []),

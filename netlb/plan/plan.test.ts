@@ -52,6 +52,7 @@ describe('plan', () => {
         "node set-sysctl",
         "node create-bridge",
         "node set-sysctl",
+        "node set-sysctl",
         "node add-address",
         "node run-nft",
         "1-network100 create-namespace",

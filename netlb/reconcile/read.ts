@@ -23,6 +23,7 @@ const NODE_SYSCTLS = [
 ];
 /** Settings of each bridge that is ours. */
 const bridgeSysctls = (name: string): string[] => [
+  `net/ipv4/conf/${name}/forwarding`,
   `net/ipv4/conf/${name}/route_localnet`,
   `net/ipv6/conf/${name}/disable_ipv6`,
 ];

@@ -44,9 +44,10 @@ function snapshot(): unknown {
         ].join(),
       )
       .sort();
-  const settings = ['ipv4.ip_forward', 'ipv6.conf.all.forwarding', `ipv4/conf/${front.name}/route_localnet`].map(
-    (key) => node('sysctl', '-n', key.includes('/') ? `net/${key}` : `net.${key}`),
-  );
+  const settings = [
+    ...['ipv4/ip_forward', 'ipv6/conf/all/forwarding'],
+    ...['forwarding', 'route_localnet'].map((key) => `ipv4/conf/${front.name}/${key}`),
+  ].map((key) => node('sysctl', '-n', `net/${key}`));
   const routes = (family: string) => inside('ip', family, 'route').split('\n').sort();
   return {
     links: [links('node'), links(f1)],
@@ -106,6 +107,7 @@ describe('drift of a local bridge - changed by hand, it comes back', () => {
     ['a rule too many', () => node('nft', 'insert', 'rule', 'ip', 'tsswarm', 'isolation', 'drop')],
     ['forwarding', () => node('sysctl', '-qw', 'net.ipv4.ip_forward=0')],
     ['IPv6 forwarding', () => node('sysctl', '-qw', 'net.ipv6.conf.all.forwarding=0')],
+    ['its forwarding alone', () => node('sysctl', '-qw', `net/ipv4/conf/${front.name}/forwarding=0`)],
     ['route_localnet', () => node('sysctl', '-qw', `net/ipv4/conf/${front.name}/route_localnet=0`)],
   ])('%s', async (_, damage) => {
     const before = snapshot();
