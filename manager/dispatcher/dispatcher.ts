@@ -1,5 +1,4 @@
-import { alreadyExists, failedPrecondition, messageOf, unavailable } from '../../lib/errors.js';
-import { newId } from '../../lib/ids.js';
+import { alreadyExists, messageOf, unavailable } from '../../lib/errors.js';
 import {
   type AcknowledgeRequest,
   type AcknowledgeResponse,
@@ -8,7 +7,6 @@ import {
   type DispatcherService,
   type HeartbeatRequest,
   type HeartbeatResponse,
-  type ManagerAddress,
   type Node,
   NodeState,
   type SessionMessage,
@@ -27,11 +25,13 @@ import { MeasuredServices } from '../usage/measured-services.js';
 import type { UsageReports } from '../usage/usage-reports.js';
 import { Assigner } from './assigner.js';
 import type { DrainTimeouts, Overdue } from './drain.js';
+import { KnownManagers } from './known-managers.js';
 import { Liveness } from './liveness.js';
 import { addressOfPeer, NodeWriter } from './node-writer.js';
 import { Orphans } from './orphans.js';
 import { Pacer } from './pacer.js';
-import { beatPeriod, isNews, Session, sessionMessage } from './session.js';
+import { beatPeriod, isNews, type Session, sessionMessage } from './session.js';
+import { Sessions } from './sessions.js';
 import { StatusWriter } from './status-writer.js';
 
 export interface DispatcherOptions extends LoopOptions {
@@ -71,9 +71,8 @@ export class Dispatcher implements Reaction {
   readonly #orphans: Orphans;
   readonly #statuses: StatusWriter;
   readonly #nodes: NodeWriter;
-  /** By node. */
-  readonly #sessions = new Map<string, Session>();
-  readonly #managers = new Map<string, ManagerAddress>();
+  readonly #sessions = new Sessions();
+  readonly #managers = new KnownManagers();
   readonly #incumbents: Incumbents<string>;
   readonly #measured = new MeasuredServices();
   #assigner: Assigner | undefined;
@@ -131,7 +130,7 @@ export class Dispatcher implements Reaction {
     this.#measured.start(view);
     const grace = Math.max(START_GRACE, GRACE_PERIODS * heartbeatPeriod(view));
     for (const node of view.list('node')) {
-      this.#managerSeen(node);
+      this.#managers.seen(node);
       if (node.status.state === NodeState.DOWN) continue;
       this.#liveness.heard(node.id, grace);
       if (node.status.state !== NodeState.UNKNOWN) {
@@ -154,7 +153,7 @@ export class Dispatcher implements Reaction {
       this.#orphans.observe(event);
       for (const nodeId of this.#measured.observe(view, event)) this.#sessions.get(nodeId)?.wake();
       if (isEvent(event, 'node')) this.#nodeSeen(event.object, event.action === 'remove');
-      else if (isEvent(event, 'cluster')) for (const session of this.#sessions.values()) session.wake();
+      else if (isEvent(event, 'cluster')) this.#sessions.wakeAll();
     }
   }
 
@@ -172,8 +171,7 @@ export class Dispatcher implements Reaction {
     this.#liveness.clear();
     this.#orphans.clear();
     this.#options.usage.clear();
-    for (const session of this.#sessions.values()) session.end();
-    this.#sessions.clear();
+    this.#sessions.endAll();
     this.#managers.clear();
   }
 
@@ -188,17 +186,7 @@ export class Dispatcher implements Reaction {
       // It has joined and must now be heard of.
       this.#liveness.heard(node.id, GRACE_PERIODS * heartbeatPeriod(this.#options.store.view()));
     }
-    if (this.#managerSeen(node, removed)) for (const other of this.#sessions.values()) other.wake();
-  }
-
-  /** @returns true when the list of managers has changed */
-  #managerSeen(node: Node, removed = false): boolean {
-    const before = this.#managers.get(node.id)?.address ?? '';
-    const address = removed ? '' : (node.managerStatus?.address ?? '');
-    if (address === before) return false;
-    if (address === '') this.#managers.delete(node.id);
-    else this.#managers.set(node.id, { nodeId: node.id, address, weight: 1 });
-    return true;
+    if (this.#managers.seen(node, removed)) this.#sessions.wakeAll();
   }
 
   #silent(nodeId: string): void {
@@ -216,13 +204,12 @@ export class Dispatcher implements Reaction {
   /** Its connection may go on, and say nothing of the session any more. */
   #pulseEnded(session: Session): void {
     session.pulse = undefined;
-    if (this.#sessions.get(session.nodeId) === session) this.#liveness.pulseEnded(session.nodeId);
+    if (this.#sessions.isCurrent(session)) this.#liveness.pulseEnded(session.nodeId);
   }
 
   #end(session: Session): void {
-    session.end();
+    this.#sessions.end(session);
     this.#options.usage.forget(session.nodeId);
-    if (this.#sessions.get(session.nodeId) === session) this.#sessions.delete(session.nodeId);
     this.#assigner?.close(this.#assigner.streamOf(session.nodeId));
   }
 
@@ -287,7 +274,7 @@ export class Dispatcher implements Reaction {
     while (!context.signal.aborted && !session.ended && session.epoch === epoch) {
       const view = store.view();
       const measured = this.#measured.onNode(view, node.id);
-      const message = sessionMessage(session, view, [...this.#managers.values()], measured);
+      const message = sessionMessage(session, view, this.#managers.all, measured);
       if (message && (!last || isNews(last, message))) {
         last = message;
         yield message;
@@ -302,9 +289,7 @@ export class Dispatcher implements Reaction {
     const known = this.#sessions.get(nodeId);
     if (known && known.id === resumed) return known;
     if (known) this.#end(known);
-    const session = new Session(newId(), nodeId);
-    this.#sessions.set(nodeId, session);
-    return session;
+    return this.#sessions.begin(nodeId);
   }
 
   async *#heartbeats(beats: AsyncIterable<HeartbeatRequest>, context: CallContext): AsyncIterable<HeartbeatResponse> {
@@ -385,10 +370,7 @@ export class Dispatcher implements Reaction {
   /** @throws FAILED_PRECONDITION when the caller's session is not this one (any more) */
   #of(sessionId: string, context: CallContext): Session {
     if (!this.#assigner) throw this.#notServing();
-    const node = this.#options.authenticate(context);
-    const session = this.#sessions.get(node.id);
-    if (session && session.id === sessionId) return session;
-    throw failedPrecondition(`session ${sessionId} is not known: begin a new one`, { value: sessionId });
+    return this.#sessions.find(this.#options.authenticate(context).id, sessionId);
   }
 }
 
