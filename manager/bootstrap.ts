@@ -47,7 +47,7 @@ export const DEFAULT_SNAPSHOT_INTERVAL = 10_000;
 export const DEFAULT_SLOW_FOLLOWER_ENTRIES = 500;
 
 /** Fills what an operator left open in a cluster's spec with Swarm's defaults. */
-export function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterSpec {
+function withDefaults(spec: ClusterSpec = ClusterSpec.create()): ClusterSpec {
   return {
     ...spec,
     name: spec.name || 'default',

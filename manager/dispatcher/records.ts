@@ -34,7 +34,7 @@ export function networkRecord(network: Network): NetworkRecord {
  * What others may do with a task's endpoints; undefined when it has none, or none that can be reached. A task that
  * was up and is unhealthy gets nothing new, and keeps the connections that it has until it is stopped.
  */
-export function endpointState(task: Task, node: Node | undefined): EndpointState | undefined {
+function endpointState(task: Task, node: Node | undefined): EndpointState | undefined {
   if (!occupiesNode(task) || node === undefined || node.status.state === NodeState.DOWN) return undefined;
   if (!isWanted(task)) return EndpointState.DRAINING;
   const { state, health } = task.status;

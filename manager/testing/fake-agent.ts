@@ -24,7 +24,7 @@ import {
 import { Channel, type Stubs } from '../../proto/rpc/client.js';
 
 /** The member of an assignment that is set, as `kind id`, and its value. */
-export function itemOf(assignment: Assignment): readonly [string, { readonly id: string }] {
+function itemOf(assignment: Assignment): readonly [string, { readonly id: string }] {
   for (const [kind, item] of Object.entries(assignment)) {
     if (item !== undefined) return [`${kind} ${(item as { id: string }).id}`, item as { id: string }];
   }

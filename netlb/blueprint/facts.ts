@@ -51,7 +51,7 @@ export interface Facts {
 export type KernelFacts = Pick<Facts, 'clientAddress' | 'bridgeFilter'>;
 
 /** Marks of published ports start here, as Swarm's do. */
-export const FIRST_MARK = 0x100;
+const FIRST_MARK = 0x100;
 
 /** Addresses are given from here on; the first of the subnet is the bridge's, the second ingress_sbox's. */
 const RESERVED_ADDRESSES = 2n;

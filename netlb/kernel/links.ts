@@ -5,7 +5,7 @@ import { type Operation, operation } from './operation.js';
 
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
-export const RTM_GETLINK = 18;
+const RTM_GETLINK = 18;
 
 const IFF_UP = 1;
 const IFF_LOWER_UP = 0x10000;

@@ -1,7 +1,7 @@
 /** Netlink messages (linux/netlink.h): a 16-byte header and a payload, aligned to 4 bytes. Pure. */
 import { Attributes } from './attributes.js';
 
-export const NLM_F_REQUEST = 0x1;
+const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP_INTR = 0x10;
 export const NLM_F_DUMP = 0x300;

@@ -4,7 +4,7 @@ import { isKernelError } from './errors.js';
 import { MNT_DETACH, mountRaw, unmountRaw } from './syscalls.js';
 
 /** Values of linux/mount.h. */
-export const MS_RDONLY = 1;
+const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;

@@ -5,7 +5,7 @@ import { KernelError } from './errors.js';
 export const O_RDONLY = 0;
 export const O_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
-export const CLONE_NEWNET = 0x40000000;
+const CLONE_NEWNET = 0x40000000;
 export const MNT_DETACH = 2;
 const MSG_DONTWAIT = 0x40;
 

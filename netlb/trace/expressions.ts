@@ -8,7 +8,7 @@ import type { HookPacket } from './packet.js';
 import { isList, isObject, type Json, type RulesetTable } from './ruleset.js';
 
 /** Matches nothing: a field that the packet does not have. */
-export const ABSENT = Symbol('absent');
+const ABSENT = Symbol('absent');
 /** Undefined: not known. */
 export type Value = string | typeof ABSENT | undefined;
 export type Truth = boolean | undefined;

@@ -112,5 +112,5 @@ export const summary = ({ node, namespace, owner, kind }: Hop): string =>
 /** Line by line, for people. */
 export const textOf = ({ hops, verdict }: Trace): string => [...hops.map(lineOf), verdict].join('\n');
 
-export const lineOf = ({ leg, node, namespace, owner, kind, title, status, reason }: Hop): string =>
+const lineOf = ({ leg, node, namespace, owner, kind, title, status, reason }: Hop): string =>
   [leg, node, owner || namespace || '-', kind, status, title, reason].filter(Boolean).join(' | ');

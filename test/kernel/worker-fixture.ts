@@ -26,7 +26,7 @@ import { busyboxTar } from './executor-fixture.js';
 import { program } from './programs.js';
 
 export const IMAGE = 'worker-test:busybox';
-export const NODE_ADDRESS = '203.0.113.1';
+const NODE_ADDRESS = '203.0.113.1';
 
 export interface WorkerProcessOptions extends EngineProcessOptions {
   readonly managers: readonly string[];
