@@ -1,6 +1,7 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { lstat, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../../lib/errors.js';
+import { readSmallFile } from './small-file.js';
 
 const MAX_LINKS = 40;
 
@@ -8,6 +9,7 @@ const MAX_LINKS = 40;
  * Reads a text file of a root filesystem, following its symbolic links as a process inside would:
  * an absolute link starts at the root filesystem, and no `..` leaves it.
  * @returns '' when there is no such file
+ * @throws FAILED_PRECONDITION for one that is too large
  */
 export async function readInside(rootfs: string, path: string): Promise<string> {
   const left = path.split('/');
@@ -29,7 +31,9 @@ export async function readInside(rootfs: string, path: string): Promise<string> 
     left.unshift(...target.split('/'));
   }
   try {
-    return await readFile(join(rootfs, ...done), 'utf8');
+    const file = join(rootfs, ...done);
+    // A device does things when it is opened. What is here now stays: nobody writes to it.
+    return (await lstat(file)).isFile() ? await readSmallFile(file, path) : '';
   } catch (error) {
     if (isMissing(error)) return '';
     throw error;

@@ -1,10 +1,10 @@
 import { closeSync, constants, fstat, openSync, type Stats } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import koffi from 'koffi';
 import { failedPrecondition } from '../../../../lib/errors.js';
 import { isKernelError } from '../../../../netlb/kernel/errors.js';
 import { check } from '../../../../netlb/kernel/syscalls.js';
+import { readSmallFile } from './small-file.js';
 
 /** asm-generic/unistd.h: the same on all architectures. */
 const SYS_OPENAT2 = 437;
@@ -97,7 +97,7 @@ export class ContainerRoot {
     }
   }
 
-  /** A regular file's text; '' when there is none. */
+  /** A regular file's text; '' when there is none. @throws FAILED_PRECONDITION for one that is too large */
   async readText(path: string): Promise<string> {
     let fd: number;
     try {
@@ -107,7 +107,8 @@ export class ContainerRoot {
       throw error;
     }
     try {
-      return (await statOf(fd)).isFile() ? await readFile(`/proc/self/fd/${fd}`, 'utf8') : '';
+      // A device does things when it is opened.
+      return (await statOf(fd)).isFile() ? await readSmallFile(`/proc/self/fd/${fd}`, path) : '';
     } finally {
       closeSync(fd);
     }
