@@ -1,9 +1,13 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../lib/errors.js';
 import { NODE_NAMESPACE } from '../../netlb/names.js';
+import { readSmallFile } from '../executor/oci/container/small-file.js';
 
-/** The resolv.conf of whoever lives in a namespace, as the container sees it; undefined where nobody does. */
+/**
+ * The resolv.conf of whoever lives in a namespace, as the container sees it; undefined where nobody does.
+ * @throws FAILED_PRECONDITION for one that is too large: containers may write to theirs
+ */
 export async function resolvConfOf(dataRoot: string, namespace: string): Promise<string | undefined> {
   if (namespace === NODE_NAMESPACE) return read('/etc/resolv.conf');
   const containers = join(dataRoot, 'containers');
@@ -23,7 +27,7 @@ async function names(folder: string): Promise<readonly string[]> {
 
 async function read(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8');
+    return await readSmallFile(path, '/etc/resolv.conf');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
