@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { errnoOf, failedPrecondition } from '../../lib/errors.js';
+import { errnoOf, failedPrecondition, messageOf } from '../../lib/errors.js';
 import type { NetNamespace } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { parseRuleset, type RulesetTable } from './ruleset.js';
@@ -39,16 +39,28 @@ async function read(namespace: NetNamespace): Promise<RulesetTable[]> {
  * with more than 1,023 descriptors may not use.
  * @throws FAILED_PRECONDITION without the program nft
  */
-function list(namespace: NetNamespace): Promise<unknown[]> {
-  return new Promise((resolve, reject) => {
+async function list(namespace: NetNamespace): Promise<unknown[]> {
+  const output = await new Promise<string>((resolve, reject) => {
     const done = (error: Error | null, output: string, words: string) => {
       if (error)
         reject(errnoOf(error) === 'ENOENT' ? missingProgram() : new Error(`nft: ${words.trim() || error.message}`));
-      else resolve((JSON.parse(output) as { readonly nftables: unknown[] }).nftables);
+      else resolve(output);
     };
     // A child stays where it was started.
     namespace.run(() => void execFile('nft', ['-j', 'list', 'ruleset'], { maxBuffer: MAX_OUTPUT }, done));
   });
+  return listOf(output);
+}
+
+/** Who has rules in a container may have words in them that nft cannot put into JSON. */
+function listOf(output: string): unknown[] {
+  try {
+    const { nftables } = JSON.parse(output) as { readonly nftables?: unknown };
+    if (Array.isArray(nftables)) return nftables;
+  } catch (error) {
+    throw new Error(`nft: the rules that it lists cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  throw new Error('nft: it lists no rules');
 }
 
 const missingProgram = () =>
