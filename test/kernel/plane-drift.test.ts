@@ -57,7 +57,7 @@ function snapshot(): Record<string, unknown> {
   // The device's own address is random.
   const fdb = text(overlay, 'bridge', 'fdb', 'show', 'dev', 'vxlan0').filter((line) => !/br0 permanent/.test(line));
   return {
-    node: [addresses('node1'), rules('node1', 'ip', 'bridge')],
+    node: [addresses('node1'), rules('node1', 'ip', 'bridge'), text('node1', 'ip', '-4', 'route', 'show')],
     overlay: [addresses(overlay), fdb, text(overlay, 'ip', 'neigh', 'show', 'nud', 'permanent')],
     sandboxes: [t1, sbox].map((where) => [
       addresses(where),
