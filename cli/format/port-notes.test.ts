@@ -52,3 +52,11 @@ test('port notes - what stops the routing mesh of a node concerns all that publi
   expect(portNotes(service({ publishedPort: 8080 }), nodes)).toEqual(['web on node1: the mesh cannot be made']);
   expect(portNotes(service({ publishedPort: 8080, publishMode: PublishMode.HOST }), nodes)).toEqual([]);
 });
+
+test('port notes - what stops the gateway bridge concerns whoever publishes, in whatever mode', () => {
+  const message = 'the chain FORWARD of table ip filter drops what is forwarded';
+  const nodes = [node('node1', [NodeProblem.create({ subject: 'network swarm_gwbridge', message })])];
+  for (const publishMode of [PublishMode.INGRESS, PublishMode.HOST])
+    expect(portNotes(service({ publishedPort: 8080, publishMode }), nodes)).toEqual([`web on node1: ${message}`]);
+  expect(portNotes(service(), nodes)).toEqual([]);
+});

@@ -17,12 +17,21 @@ export function portNotes({ spec, endpoint }: Service, nodes: readonly Node[]): 
         shareAnAddress(port.hostIp, problem.hostAddress),
     );
   return nodes.flatMap((node) => {
-    const own = node.problems.filter((problem) => (publishesEverywhere && ofWholeMesh(problem)) || concerns(problem));
+    const own = node.problems.filter(
+      (problem) =>
+        (publishesEverywhere && isOfAllPorts(problem, MESH)) ||
+        (endpoint.ports.length > 0 && isOfAllPorts(problem, GATEWAY)) ||
+        concerns(problem),
+    );
     return [...own, ...(publishesEverywhere ? node.unallocated : [])].map(
       ({ message }) => `${spec.name} on ${node.description.hostname || node.id}: ${message}`,
     );
   });
 }
 
-/** Whether it concerns all that a node publishes. */
-const ofWholeMesh = ({ subject, publishedPort }: NodeProblem): boolean => subject === 'ingress' && publishedPort === 0;
+const MESH = 'ingress';
+/** What is published in either mode goes over it. */
+const GATEWAY = 'network swarm_gwbridge';
+
+const isOfAllPorts = (problem: NodeProblem, subject: string): boolean =>
+  problem.subject === subject && problem.publishedPort === 0;
