@@ -67,12 +67,13 @@ class Peer {
   }
 
   async #read(messages: AsyncIterable<AttachRequest>): Promise<void> {
-    for await (const { open, stdin, stdinClosed, size, signal } of messages) {
+    for await (const { open, stdin, stdinClosed, size, signal, detached } of messages) {
       if (open) this.sent.push(`open ${open.ref}`);
       if (stdin) this.sent.push(`stdin ${Buffer.from(stdin)}`);
       if (stdinClosed) this.sent.push('closed');
       if (size) this.sent.push(`size ${size.rows}x${size.columns}`);
       if (signal) this.sent.push(signal);
+      if (detached) this.sent.push('detached');
     }
     this.answers.end();
   }
@@ -149,7 +150,7 @@ describe('interact', () => {
     peer.say({ opened: { tty: true } });
     peer.typed.push(bytes('ls\r'), bytes('\x10'), bytes('\x11'));
     expect(await end).toBeUndefined();
-    expect(peer.sent).toEqual(['open web', 'size 24x80', 'stdin ls\r']);
+    expect(peer.sent).toEqual(['open web', 'size 24x80', 'stdin ls\r', 'detached']);
     expect(peer.raw).toEqual([true, false]);
   });
 

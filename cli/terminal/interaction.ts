@@ -10,6 +10,7 @@ export interface ProcessInput {
   readonly stdinClosed?: boolean;
   readonly size?: TerminalSize;
   readonly signal?: string;
+  readonly detached?: boolean;
 }
 
 export interface Interaction<Message> {
@@ -148,6 +149,7 @@ class Session<Message> {
 
   /** What was typed before is to arrive, unless the process does not take it. */
   #detach(): void {
+    void this.#send({ detached: true });
     this.#outbox.end();
     this.#undo.push(this.#wanted.io.clock.after(DETACH_MS, () => this.#letGo.abort()));
   }

@@ -70,6 +70,24 @@ test('exec -it - a terminal of its own, and the exit code', async () => {
   expect(await shell.exit()).toBe(3);
 });
 
+test('exec -it - a terminal that is closed hangs up on its process, and detach keys leave it', async () => {
+  await machine.run('run', '-d', '--name', 'host', IMAGE, 'sleep', '1000');
+  const sleeping = (seconds: string) => () => processOf('sleep', seconds);
+  const closed = ['exec', '-it', 'host', 'sh', '-c', 'sleep 4245; :'];
+  expect(await hangUp(machine.env, closed, async () => void (await until('it sleeps', 20, sleeping('4245'))))).toBe(
+    'SIGHUP',
+  );
+  await until('it has ended', 20, async () => ((await sleeping('4245')()) === undefined ? true : undefined));
+
+  const left = type('exec', '-it', 'host', 'sleep', '4246');
+  await until('it sleeps', 20, sleeping('4246'));
+  left.type('\x10\x11');
+  expect(await left.exit()).toBe(0);
+  // What another one of later does shows that the daemon has seen the end of that call.
+  expect(await machine.outcome('exec', 'host', 'true')).toMatchObject({ code: 0 });
+  expect(await sleeping('4246')()).toBeDefined();
+});
+
 test('exec - pipes, exit codes, and what cannot be run', async () => {
   await machine.run('run', '-d', '--name', 'host', IMAGE, 'sleep', '1000');
   const cat = machine.start('exec', '-i', 'host', 'cat');
@@ -79,6 +97,12 @@ test('exec - pipes, exit codes, and what cannot be run', async () => {
   expect(cat.out).toBe('through');
   expect(await machine.outcome('exec', 'host', 'sh', '-c', 'exit 4')).toMatchObject({ code: 4 });
   expect(await machine.outcome('exec', 'host', 'nope')).toMatchObject({ code: 127, stdout: '' });
+  for (const detached of [[], ['-d']]) {
+    const nowhere = await machine.outcome('exec', ...detached, '-w', '/nowhere', 'host', 'true');
+    expect(nowhere).toMatchObject({ code: 126, stdout: '' });
+    expect(nowhere.stderr).toContain('no such folder in the container: /nowhere');
+  }
+  expect(await machine.outcome('exec', '-d', 'host', 'nope')).toMatchObject({ code: 127 });
   expect(await machine.outcome('exec', 'nobody', 'true')).toMatchObject({ code: 1, stdout: '' });
   expect((await machine.outcome('exec', 'nobody', 'true')).stderr).toContain('No such container: nobody');
   await machine.run('exec', '-d', 'host', 'sh', '-c', 'echo done > /done');

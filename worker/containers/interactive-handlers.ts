@@ -1,3 +1,4 @@
+import { yieldToLoop } from '../../lib/async.js';
 import { failedPrecondition, invalidArgument } from '../../lib/errors.js';
 import {
   AttachMessage,
@@ -7,6 +8,7 @@ import {
   CopyFromMessage,
   type CopyToRequest,
   type ExecRequest,
+  Exited,
   Opened,
   PathStat,
   StatsMessage,
@@ -14,8 +16,9 @@ import {
   TopResponse,
 } from '../../proto/gen/index.js';
 import type { CallContext, Handlers } from '../../proto/rpc/server.js';
+import type { ProcessStreams } from '../executor/interactive.js';
 import { type AnyContainer, type Containers, isRunning } from './containers.js';
-import { converse, opening, pastOutput } from './streams.js';
+import { converse, type Input, opening, pastOutput } from './streams.js';
 
 type InteractiveHandlers = Pick<
   Handlers<typeof ContainersService>,
@@ -76,9 +79,11 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
       const columns = size?.columns ?? 0;
       const settings = { command, tty, stdin: stdin && !detach, env, user, dir, privileged, rows, columns };
       const streams = await containers.options.executor.exec(found.id, settings);
-      if (!detach) return yield* converse(streams, input, signal);
+      if (!detach) return yield* (tty ? inTerminal : converse)(streams, input, signal);
       streams.close();
-      yield AttachMessage.create({ opened: Opened.create({ tty }) });
+      const refused = await Promise.race([streams.exit, yieldToLoop()]);
+      if (refused?.error) yield AttachMessage.create({ exited: Exited.create(refused) });
+      else yield AttachMessage.create({ opened: Opened.create({ tty }) });
     },
 
     async *copyFrom({ ref, path, followLink }) {
@@ -101,6 +106,30 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
       return {};
     },
   };
+}
+
+/**
+ * Nobody can come back to the terminal of an exec. When its caller is gone without having detached from it, its process
+ * is told what the kernel tells of a terminal that is closed; one that has ended hears nothing.
+ */
+async function* inTerminal(
+  streams: ProcessStreams,
+  input: AsyncIterator<Input>,
+  signal: AbortSignal,
+): AsyncGenerator<AttachMessage> {
+  let detached = false;
+  const told: AsyncIterator<Input> = {
+    async next() {
+      const message = await input.next();
+      detached ||= message.value?.detached === true;
+      return message;
+    },
+  };
+  try {
+    yield* converse(streams, told, signal);
+  } finally {
+    if (!detached) await streams.signal('HUP');
+  }
 }
 
 /** One that has exited meanwhile is left out. */

@@ -9,6 +9,7 @@ export interface Input {
   readonly stdinClosed?: boolean | undefined;
   readonly size?: TerminalSize | undefined;
   readonly signal?: string | undefined;
+  readonly detached?: boolean | undefined;
 }
 
 /** The first message of a caller's stream. @throws INVALID_ARGUMENT when it opens nothing */
