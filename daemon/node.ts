@@ -213,9 +213,8 @@ export class SwarmNode implements ControlSource {
     await this.#worker?.stop();
     this.#enter(state);
     await this.#untilConnected();
-    const { worker = '', manager = '' } = this.#managing.role?.tokens() ?? {};
-    const { nodeId, advertiseAddress } = state;
-    return { nodeId, workerToken: worker, managerToken: manager, advertiseAddress };
+    const { worker: workerToken = '', manager: managerToken = '' } = this.#managing.role?.tokens() ?? {};
+    return { nodeId: state.nodeId, workerToken, managerToken, advertiseAddress: state.advertiseAddress };
   }
 
   async #join(request: JoinSwarmRequest): Promise<JoinSwarmResponse> {
@@ -247,7 +246,11 @@ export class SwarmNode implements ControlSource {
     // The node itself goes on where the other machine is.
     if (!this.#refused) await this.#resign(state, force);
     await worker.stop();
-    await worker.part.leave();
+    await worker.part.leave().catch((error) => {
+      // It stays the node that it was. Managers that have let it go tell it so, and it can leave again.
+      this.#enter(state);
+      throw error;
+    });
     await this.#managing.stop();
     await this.#file.remove();
     await this.#forget();

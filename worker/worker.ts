@@ -157,7 +157,7 @@ export class Worker {
   /**
    * Takes the node out of its swarm: stops and removes all tasks, the network and what is kept on disk. What the
    * machine runs by itself goes on.
-   * @throws when a container cannot be removed: the others are, network and records stay, and it can be called again
+   * @throws when a container cannot be removed: the others are, network and records stay. What it was can be begun anew then
    */
   async leave(): Promise<void> {
     this.#stop.abort();
@@ -167,9 +167,10 @@ export class Worker {
     const ours = (await executor.list()).filter(({ id }) => isId(id));
     await allDone(ours.map((container) => end(executor, container, tasks.get(container.id))));
     await allDone(ours.map(({ id }) => health.forget(id)));
+    // First, for it makes room on a full disk, and what comes next writes.
+    await database.destroy();
     await containers.leaveSwarm();
     await this.#options.engine.setSwarm(undefined);
-    await database.destroy();
   }
 
   async #open(): Promise<Parts> {

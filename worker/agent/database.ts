@@ -55,15 +55,18 @@ export class TaskDatabase {
   }
 
   /**
-   * The same for a task that is to stop: that needs no room on the disk, of which it may be the remedy. A full one keeps
-   * what was there before; managers, which want it stopped, say so again after a crash.
+   * The same for a task that is to stop, or has ended: that needs no room on the disk, of which it may be the remedy. A full
+   * one keeps what was there before; after a crash managers say again that it is to stop, and its end shows again.
    */
   async putIfRoom(local: LocalTask): Promise<void> {
     try {
       await this.put(local);
     } catch (error) {
       if (!isDiskFull(error)) throw error;
-      this.#log.warn({ task: local.task.id, err: error }, 'it stops, which is not on record: the disk is full');
+      this.#log.warn(
+        { task: local.task.id, err: error },
+        'it stops or has ended, which is not on record: the disk is full',
+      );
     }
   }
 

@@ -13,7 +13,7 @@ export interface Observed {
   readonly withdrawn: boolean;
   /** Secrets and configs of the task that have not arrived yet: `secret "key"`. */
   readonly missing: readonly string[];
-  /** Why the last prepare or start failed; empty when it did not. */
+  /** Why the last prepare or start failed, or what comes before them could not be put on record; empty when all went well. */
   readonly failure: string;
 }
 
@@ -111,7 +111,8 @@ function prepare(local: LocalTask, { container, sandbox, missing, failure }: Obs
   return { kind: 'status', state: TaskState.READY, message: 'prepared' };
 }
 
-function launch(local: LocalTask, { container, sandbox }: Observed): Step {
+function launch(local: LocalTask, { container, sandbox, failure }: Observed): Step {
+  if (failure) return { kind: 'status', state: TaskState.FAILED, error: failure };
   if (!container) return lost;
   const unreachable = networkFailure(sandbox);
   if (unreachable) return { kind: 'status', state: TaskState.FAILED, error: unreachable };

@@ -1,5 +1,6 @@
 import { Backoff } from '../../lib/backoff.js';
 import type { Clock } from '../../lib/clock.js';
+import { diskError, isDiskFull } from '../../lib/disk-errors.js';
 import { messageOf, SwarmError } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import {
@@ -20,7 +21,7 @@ import { followRun } from '../health/follow-run.js';
 import type { HealthMonitor } from '../health/monitor.js';
 import { Wake } from '../wake.js';
 import type { TaskDatabase } from './database.js';
-import { isTerminal, isToStop, type LocalTask, reassigned } from './local-task.js';
+import { isAttachment, isTerminal, isToStop, type LocalTask, reassigned } from './local-task.js';
 import { nextStep, type Observed, type SandboxView, type StatusStep, type Step } from './next-step.js';
 
 export interface RunnerContext {
@@ -170,14 +171,28 @@ export class TaskRunner {
     }
   }
 
-  #save(local: LocalTask): Promise<void> {
+  /**
+   * What goes on for the worse without a record is done all the same: a task that stops, and the end of one, which after a
+   * crash is found out again. What would begin is given up. @returns whether it may be done
+   */
+  async #save(local: LocalTask): Promise<boolean> {
     const { database } = this.#context;
-    return isToStop(local) ? database.putIfRoom(local) : database.put(local);
+    if (isToStop(local) || isTerminal(local.status.state)) {
+      await database.putIfRoom(local);
+      return true;
+    }
+    try {
+      await database.put(local);
+      return true;
+    } catch (error) {
+      if (!isDiskFull(error) || isAttachment(local.task)) throw error;
+      this.#failure = messageOf(diskError(error));
+      return false;
+    }
   }
 
   async #record(): Promise<void> {
-    await this.#context.database.put(this.#local);
-    this.#recorded = true;
+    this.#recorded = await this.#save(this.#local);
   }
 
   async #setStatus(step: StatusStep): Promise<void> {
@@ -197,7 +212,7 @@ export class TaskRunner {
     const next = { ...this.#local, status: { ...status, portStatus } };
     if (step.state !== before.state && step.state === TaskState.STARTING) this.#create();
     if (step.state !== before.state && (step.state === TaskState.STARTING || isTerminal(step.state)))
-      await this.#save(next);
+      if (!(await this.#save(next))) return;
     // Its assignment may have changed during the write.
     this.#local = { ...this.#local, status: next.status };
     const fields = { ...this.#named, state: TaskStateName[step.state], error: status.error };
