@@ -8,6 +8,7 @@ import type { VolumesService } from '../proto/gen/volumes.js';
 import type { Channel, Stubs } from '../proto/rpc/client.js';
 import { findDaemon } from './host.js';
 import type { Io } from './io.js';
+import { watchSilence } from './silence.js';
 
 export type Control = Stubs<typeof ControlService>;
 export type NodeAgent = Stubs<typeof NodeAgentService>;
@@ -32,6 +33,7 @@ export class Context {
   readonly requestId = newRequestId();
   readonly #runRoot: string | undefined;
   #channel: Promise<Channel> | undefined;
+  #endWatch: () => void = () => {};
 
   /** @param runRoot where to look for daemons; the machine's own when left out */
   constructor(io: Io, runRoot?: string) {
@@ -95,6 +97,7 @@ export class Context {
   }
 
   async close(): Promise<void> {
+    this.#endWatch();
     (await this.#channel?.catch(() => undefined))?.close();
   }
 
@@ -107,7 +110,10 @@ export class Context {
     this.#channel ??= Promise.all([
       findDaemon(this.askedHost, this.io.env.TSSWARM_LAB, this.#runRoot),
       import('../proto/rpc/client.js'),
-    ]).then(([socket, { Channel }]) => new Channel(`unix://${socket}`));
+    ]).then(([socket, { Channel }]) => {
+      this.#endWatch = watchSilence(socket, this.io);
+      return new Channel(`unix://${socket}`);
+    });
     return this.#channel;
   }
 }

@@ -32,7 +32,7 @@ const TIMEOUT = 10_000;
  * what does not answer as a manager does, or cannot say at the moment, has not.
  * @throws what the manager that refused said
  * @throws the signal's reason when aborted
- * @throws UNAVAILABLE that names every address when none answered
+ * @throws UNAVAILABLE with the words of the first one that cannot say at the moment; that names every address when none answered
  */
 export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
   const { request, log, signal } = options;
@@ -44,6 +44,7 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
   const addresses = request.remoteAddresses.map((text) => formatHostPort(parseHostPort(text, CONTROL_PORT)));
   if (addresses.length === 0) throw invalidArgument('no address of a manager to join was given');
   const failures: string[] = [];
+  let unable: SwarmError | undefined;
   for (const address of addresses) {
     try {
       return await joinAt(address, options);
@@ -52,8 +53,11 @@ export async function joinSwarm(options: JoinOptions): Promise<JoinResponse> {
       if (wasAnswered(error) && codeOf(error) !== 'UNAVAILABLE') throw error;
       log.warn({ manager: address }, `cannot join there: ${messageOf(error)}`);
       failures.push(`${address} (${reason(error)})`);
+      if (wasAnswered(error) && error instanceof SwarmError) unable ??= cannotSay(address, error);
     }
   }
+  // A manager was reached: what it lacks is what there is to mend.
+  if (unable) throw unable;
   throw unavailable(
     `could not reach ${failures.length === 1 ? 'the manager' : 'any of the managers'} at ${failures.join(', ')}`,
     {
@@ -80,6 +84,10 @@ async function joinAt(address: string, options: JoinOptions): Promise<JoinRespon
   } finally {
     channel.close();
   }
+}
+
+function cannotSay(address: string, { message, hint }: SwarmError): SwarmError {
+  return unavailable(`the manager at ${address} cannot let this machine in now: ${message}`, { value: address, hint });
 }
 
 /** gRPC's words for a connection that failed hold the system's, which say it best. */
