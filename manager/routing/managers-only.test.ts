@@ -55,7 +55,10 @@ test('managers only - who does not know what managers share is refused, and cost
 test('managers only - one that was demoted knows the secret still, and is refused', async () => {
   const { call, change } = await open();
   await change({ role: NodeRole.WORKER });
-  await expect(call()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+  await expect(call()).rejects.toMatchObject({
+    code: 'PERMISSION_DENIED',
+    message: expect.stringMatching(/^node \S+ is not a manager any more$/),
+  });
 });
 
 test('managers only - one that was removed or has left is refused', async () => {

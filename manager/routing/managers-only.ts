@@ -26,8 +26,16 @@ export function managersOnly({ source, barrier, isPeer, authenticate }: Managers
     if (!isPeer(context)) throw refused();
     if (!source.standing().leading) throw unavailable('this manager does not lead the swarm');
     await barrier();
-    if (authenticate(context).role !== NodeRole.MANAGER) throw refused();
+    const node = authenticate(context);
+    if (node.role !== NodeRole.MANAGER) throw demoted(node);
   };
 }
 
 const refused = () => permissionDenied('only managers may ask this of another manager');
+
+/** Whoever typed the command typed it on this node. */
+const demoted = ({ id, description }: Node) =>
+  permissionDenied(`node ${description.hostname || id} is not a manager any more`, {
+    value: id,
+    hint: 'It was demoted meanwhile: run the command on a manager.',
+  });
