@@ -5,6 +5,7 @@ import { ControlLoop, type LoopOptions, type Reaction } from '../common/loop.js'
 import { isRouted } from '../common/routed-options.js';
 import { hasLeft, isAttachment, isStopped, isWanted, lacksAddress } from '../common/tasks.js';
 import { type Commit, isEvent, type Kind, type ReadView, type StoreEvent, type WriteView } from '../store/store.js';
+import { Agenda, changesIn, INGRESS, PORTS } from './agenda.js';
 import { attachTask, isBlocked, leaseAttachment, nodeOwner, taskOwner } from './attachment.js';
 import { ingressAddress, isNodeProblem } from './ingress-address.js';
 import { AddressLedger } from './ledger.js';
@@ -13,8 +14,7 @@ import { NetworkBook } from './network-book.js';
 import { describeOwner } from './owner-words.js';
 import { PortTable } from './ports.js';
 import { allocateEndpoint, claimEndpoint, type ServiceResources, serviceOwner } from './service.js';
-import { WaitList } from './wait-list.js';
-import { type Item, WorkList } from './work-list.js';
+import type { Item } from './work-list.js';
 
 /**
  * Gives out what is scarce: subnets, VNIs, virtual addresses, published ports, addresses of tasks and
@@ -31,10 +31,7 @@ export class Allocator implements Reaction {
   #ledger = this.#newLedger();
   #ports = new PortTable();
   #networks = new NetworkBook();
-  #work = new WorkList();
-  #waiting = new WaitList();
-  /** Networks in which addresses have been freed that somebody may wait for. */
-  #withRoom = new Set<string>();
+  #agenda = new Agenda();
 
   constructor(options: LoopOptions) {
     this.#options = options;
@@ -54,9 +51,7 @@ export class Allocator implements Reaction {
     this.#ledger = this.#newLedger();
     this.#ports = new PortTable();
     this.#networks = new NetworkBook(view.list('network'));
-    this.#work = new WorkList();
-    this.#waiting = new WaitList();
-    this.#withRoom = new Set();
+    this.#agenda = new Agenda();
     for (const cluster of view.list('cluster')) this.#useCluster(cluster);
     for (const network of view.list('network')) this.#networkSeen(network);
     for (const node of view.list('node')) this.#nodeSeen(node);
@@ -72,9 +67,9 @@ export class Allocator implements Reaction {
   async act(): Promise<void> {
     // What is given back on the way wakes others. It ends: one that waits on is woken by its own network only.
     for (;;) {
-      this.#wakeWaiting();
-      if (this.#work.isEmpty) return;
-      const { failed } = await this.#options.store.batch(this.#work.drain(), (draft, item) =>
+      this.#agenda.wakeWaiting((networkId) => this.#ledger.room(networkId));
+      if (this.#agenda.isEmpty) return;
+      const { failed } = await this.#options.store.batch(this.#agenda.drain(), (draft, item) =>
         this.#allocate(draft, item),
       );
       for (const [item, error] of failed) {
@@ -97,7 +92,7 @@ export class Allocator implements Reaction {
   #useCluster(cluster: Cluster): void {
     this.#ports.avoid('data path', Protocol.UDP, cluster.dataPathPort);
     this.#networks.useCluster(cluster);
-    this.#work.add('network', this.#networks.waiting());
+    this.#agenda.add('network', this.#networks.waiting());
   }
 
   #networkSeen(network: Network): void {
@@ -106,7 +101,7 @@ export class Allocator implements Reaction {
     if (before?.allocated && (!network.allocated || network.ipam.length < before.ipam.length)) return;
     this.#networks.set(network);
     if (!network.allocated) {
-      if (!before) this.#work.add('network', [network.id]);
+      if (!before) this.#agenda.add('network', [network.id]);
       return;
     }
     if (givesAddresses(network)) this.#ledger.addNetwork(network);
@@ -115,18 +110,18 @@ export class Allocator implements Reaction {
 
   /** All that waited for the network; nodes need the ingress network only. */
   #networkReady(network: Network): void {
-    this.#retry(this.#waiting.takeAll(network.id));
-    this.#retry(this.#waiting.takeAll(changesIn(network.id)));
+    this.#agenda.came(network.id);
+    this.#agenda.came(changesIn(network.id));
     if (!network.spec.ingress) return;
-    this.#retry(this.#waiting.takeAll(INGRESS));
+    this.#agenda.came(INGRESS);
   }
 
   #networkGone(network: Network): void {
     this.#networks.delete(network.id);
     this.#ledger.removeNetwork(network.id);
     for (const node of this.#options.store.view().list('node'))
-      if (node.attachments.some(({ networkId }) => networkId === network.id)) this.#work.add('node', [node.id]);
-    this.#work.add('network', this.#networks.waiting());
+      if (node.attachments.some(({ networkId }) => networkId === network.id)) this.#agenda.add('node', [node.id]);
+    this.#agenda.add('network', this.#networks.waiting());
   }
 
   #nodeSeen(node: Node): void {
@@ -134,7 +129,7 @@ export class Allocator implements Reaction {
     this.#networks.avoid(node.id, [node.dataPathAddress, node.status.address]);
     for (const a of node.attachments) this.#nodeAttachmentSeen(node, a);
     const ingress = this.#networks.ingress();
-    if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#work.add('node', [node.id]);
+    if (!ingress || !node.attachments.some((a) => a.networkId === ingress.id)) this.#agenda.add('node', [node.id]);
   }
 
   /** A node that has left takes its leases with it; one that is down will be back. */
@@ -145,27 +140,27 @@ export class Allocator implements Reaction {
     if (!network || !isRouted(network) || first === undefined) this.#ledger.claim(owner, networkId, addresses);
     else if (!hasLeft(node)) this.#ledger.claimLease(owner, networkId, first);
     else {
-      this.#freed(this.#ledger.release(owner, networkId));
-      this.#work.add('node', [node.id]);
+      this.#agenda.freed(this.#ledger.release(owner, networkId));
+      this.#agenda.add('node', [node.id]);
     }
   }
 
   #nodeGone(node: Node): void {
     this.#ports.avoid(nodeOwner(node.id), Protocol.TCP, 0);
     this.#networks.avoid(node.id, []);
-    this.#waiting.forget('node', node.id);
-    this.#freed(this.#ledger.release(nodeOwner(node.id)));
+    this.#agenda.forget('node', node.id);
+    this.#agenda.freed(this.#ledger.release(nodeOwner(node.id)));
   }
 
   #serviceSeen(service: Service): void {
     claimEndpoint(service, this.#resources);
-    this.#work.add('service', [service.id]);
+    this.#agenda.add('service', [service.id]);
   }
 
   #serviceGone(service: Service): void {
-    this.#freed(this.#ledger.release(serviceOwner(service.id)));
-    if (this.#ports.release(service.id)) this.#retry(this.#waiting.takeAll(PORTS));
-    this.#retry(this.#waiting.takeAll(serviceOwner(service.id)));
+    this.#agenda.freed(this.#ledger.release(serviceOwner(service.id)));
+    if (this.#ports.release(service.id)) this.#agenda.came(PORTS);
+    this.#agenda.came(serviceOwner(service.id));
   }
 
   #taskSeen(task: Task): void {
@@ -179,37 +174,13 @@ export class Allocator implements Reaction {
         this.#options.log.warn({ task: task.id, network: a.networkId, addresses: a.addresses }, 'address given twice');
     }
     if ((task.status.state === TaskState.NEW && isWanted(task)) || isPlacedWithout(task)) {
-      if (!this.#waiting.has('task', task.id)) this.#work.add('task', [task.id]);
+      if (!this.#agenda.waits('task', task.id)) this.#agenda.add('task', [task.id]);
     }
   }
 
   #taskGone(task: Task): void {
-    this.#work.delete('task', task.id);
-    this.#waiting.forget('task', task.id);
-    this.#freed(this.#ledger.release(taskOwner(task.id)));
-  }
-
-  #freed(networks: readonly string[]): void {
-    for (const id of networks) {
-      this.#retry(this.#waiting.takeAll(changesIn(id)));
-      this.#withRoom.add(id);
-    }
-  }
-
-  /**
-   * As many of those that wait for an address are tried again as there are addresses. A network is looked at
-   * again until there are no more of either: one that is tried may need none any more, or lack another thing.
-   */
-  #wakeWaiting(): void {
-    for (const id of this.#withRoom) {
-      const woken = this.#waiting.take(id, this.#ledger.room(id));
-      if (woken.length === 0) this.#withRoom.delete(id);
-      this.#retry(woken);
-    }
-  }
-
-  #retry(items: readonly Item[]): void {
-    for (const { kind, id } of items) this.#work.add(kind, [id]);
+    this.#agenda.forget('task', task.id);
+    this.#agenda.freed(this.#ledger.release(taskOwner(task.id)));
   }
 
   // ---- what is decided -----------------------------------------------------------------------
@@ -250,7 +221,7 @@ export class Allocator implements Reaction {
   #ingressAttachment(draft: WriteView, { id, attachments }: Node): NetworkAttachment | NodeProblem | undefined {
     const ingress = this.#networks.ingress();
     if (!ingress) {
-      this.#waiting.add(INGRESS, { kind: 'node', id });
+      this.#agenda.wait(INGRESS, { kind: 'node', id });
       return undefined;
     }
     if (attachments.some((a) => a.networkId === ingress.id)) return undefined;
@@ -258,7 +229,7 @@ export class Allocator implements Reaction {
     if (!isNodeProblem(given)) return given;
     const isLarger = this.#grow(draft, ingress.id);
     const again = isLarger ? ingressAddress(this.#ledger, id, ingress) : given;
-    if (isNodeProblem(again)) this.#waiting.add(ingress.id, { kind: 'node', id });
+    if (isNodeProblem(again)) this.#agenda.wait(ingress.id, { kind: 'node', id });
     return again;
   }
 
@@ -270,7 +241,7 @@ export class Allocator implements Reaction {
     try {
       const grown = draft.update('network', this.#networks.grow(network));
       this.#networkSeen(grown);
-      this.#withRoom.add(network.id);
+      this.#agenda.grown(network.id);
       log.info({ network: network.id, subnet: grown.ipam.at(-1)?.subnet }, 'the ingress network has one more subnet');
       return true;
     } catch (error) {
@@ -295,16 +266,16 @@ export class Allocator implements Reaction {
     const service = draft.get('service', id);
     if (!service) return;
     const plan = allocateEndpoint(service, this.#resourcesOf(draft));
-    this.#freed(plan.freedNetworks);
-    if (plan.freedPorts) this.#retry(this.#waiting.takeAll(PORTS));
+    this.#agenda.freed(plan.freedNetworks);
+    if (plan.freedPorts) this.#agenda.came(PORTS);
     if (plan.service !== service) draft.update('service', plan.service);
     if (!plan.service.endpoint.allocated) {
       for (const { target } of service.spec.task.networks)
-        this.#waiting.add(changesIn(target), { kind: 'service', id });
-      this.#waiting.add(PORTS, { kind: 'service', id });
+        this.#agenda.wait(changesIn(target), { kind: 'service', id });
+      this.#agenda.wait(PORTS, { kind: 'service', id });
     }
     // Its tasks go on, or say why they cannot.
-    this.#retry(this.#waiting.takeAll(serviceOwner(id)));
+    this.#agenda.came(serviceOwner(id));
   }
 
   #allocateTask(draft: WriteView, id: string): void {
@@ -315,7 +286,7 @@ export class Allocator implements Reaction {
     const service = stored.serviceId === '' ? undefined : draft.get('service', stored.serviceId);
     const task = service && !isPlaced ? { ...stored, endpoint: service.endpoint } : stored;
     if (service && !service.endpoint.allocated && !isPlaced) {
-      this.#waiting.add(serviceOwner(service.id), { kind: 'task', id });
+      this.#agenda.wait(serviceOwner(service.id), { kind: 'task', id });
       this.#explain(draft, stored, service.problems.join('; ') || 'waiting for addresses and ports of the service');
       return;
     }
@@ -329,9 +300,9 @@ export class Allocator implements Reaction {
     const networks = isBlocked(first) && this.#grow(draft, first.blockedBy) ? attach() : first;
     if (isBlocked(networks)) {
       // Only on what it lacks: two that wait for one network would else wake each other by what they give back.
-      this.#waiting.add(this.#reasonOf(task, networks.blockedBy), { kind: 'task', id });
+      this.#agenda.wait(this.#reasonOf(task, networks.blockedBy), { kind: 'task', id });
       if (!isPlaced)
-        this.#freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
+        this.#agenda.freed(this.#ledger.release(taskOwner(id)).filter((networkId) => networkId !== networks.blockedBy));
       this.#explain(draft, stored, networks.why);
       return;
     }
@@ -382,12 +353,6 @@ export class Allocator implements Reaction {
     };
   }
 }
-
-/** Names of what can be waited for that is no object. */
-const INGRESS = 'ingress network';
-const PORTS = 'published ports';
-/** For whom it is not enough that a network has room: it asks for a certain address, or lacks another thing besides. */
-const changesIn = (networkId: string) => `changes in ${networkId}`;
 
 /** Of a routed network a task gets its address when it has its node. */
 function isPlacedWithout(task: Task): boolean {
