@@ -16,7 +16,10 @@ export const catalog = {
   process_open_fds: { type: 'gauge', help: 'Open file descriptors of the daemon.' },
   process_max_fds: { type: 'gauge', help: 'File descriptors that it may have.' },
   nodejs_heap_size_used_bytes: { type: 'gauge', help: 'Memory of the daemon that JavaScript uses.' },
-  nodejs_eventloop_lag_p50_seconds: { type: 'gauge', help: 'Median delay of the event loop since the last scrape.' },
+  nodejs_eventloop_lag_p50_seconds: {
+    type: 'gauge',
+    help: 'Median delay of the event loop since the last scrape; not told by the first one in five minutes.',
+  },
   nodejs_eventloop_lag_p99_seconds: { type: 'gauge', help: 'The 99th percentile of it.' },
   nodejs_eventloop_lag_max_seconds: { type: 'gauge', help: 'The longest of it.' },
 

@@ -1,17 +1,25 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
+import type { Clock } from '../../lib/clock.js';
 import type { Measurement } from './exposition.js';
 
-/** Milliseconds between two looks at the event loop. */
-const RESOLUTION = 10;
+/** Milliseconds between two looks at the event loop: each of them wakes the process. */
+const RESOLUTION = 20;
+/** Milliseconds after a scrape for which the next one is expected. */
+const PATIENCE = 300_000;
 const NS = 1e9;
 
-/** The daemon's process itself. Close it. */
+/**
+ * The daemon's process itself. The delay of its event loop is measured from a scrape on, as long as others follow: a
+ * process that nobody asks about is not woken for it. Close it.
+ */
 export class ProcessMeter {
-  readonly #delay: IntervalHistogram = monitorEventLoopDelay({ resolution: RESOLUTION });
+  readonly #clock: Clock;
+  #delay: IntervalHistogram | undefined;
+  #forget = () => {};
 
-  constructor() {
-    this.#delay.enable();
+  constructor(clock: Clock) {
+    this.#clock = clock;
   }
 
   measure(into: Measurement): void {
@@ -23,14 +31,27 @@ export class ProcessMeter {
     into.set('process_open_fds', readdirSync('/proc/self/fd').length);
     into.set('process_max_fds', maxDescriptors(readFileSync('/proc/self/limits', 'utf8')));
     into.set('nodejs_heap_size_used_bytes', heapUsed);
+    this.#measureDelay(into);
+  }
+
+  close(): void {
+    this.#forget();
+    this.#delay?.disable();
+    this.#delay = undefined;
+  }
+
+  #measureDelay(into: Measurement): void {
+    this.#forget();
+    this.#forget = this.#clock.after(PATIENCE, () => this.close());
+    if (!this.#delay) {
+      this.#delay = monitorEventLoopDelay({ resolution: RESOLUTION });
+      this.#delay.enable();
+      return;
+    }
     into.set('nodejs_eventloop_lag_p50_seconds', lag(this.#delay.percentile(50)));
     into.set('nodejs_eventloop_lag_p99_seconds', lag(this.#delay.percentile(99)));
     into.set('nodejs_eventloop_lag_max_seconds', lag(this.#delay.max));
     this.#delay.reset();
-  }
-
-  close(): void {
-    this.#delay.disable();
   }
 }
 

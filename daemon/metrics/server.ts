@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Serial } from '../../lib/async.js';
+import { systemClock } from '../../lib/clock.js';
 import { failedPrecondition, messageOf } from '../../lib/errors.js';
 import type { Logger } from '../../lib/log.js';
 import type { ManagerFigures } from '../../manager/figures.js';
@@ -24,7 +25,7 @@ export interface MetricsSource {
 export class MetricsServer {
   readonly #source: MetricsSource;
   readonly #log: Logger;
-  readonly #process = new ProcessMeter();
+  readonly #process = new ProcessMeter(systemClock);
   /** The delay of the event loop is told since the scrape before. */
   readonly #scrapes = new Serial();
   readonly #server: Server;
