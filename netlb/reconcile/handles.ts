@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { NetNamespace, namespaceInode } from '../kernel/namespace.js';
 import { Nftables } from '../kernel/nftables.js';
 import { RouteSocket } from '../kernel/rtnetlink.js';
+import { SettingFiles } from '../kernel/setting-files.js';
 import { NODE_NAMESPACE } from '../names.js';
 import { EncryptionSocket } from './encryption.js';
 import { IpvsState } from './ipvs.js';
@@ -13,6 +14,7 @@ export class NamespaceHandle {
   readonly route: RouteSocket;
   readonly tables: TableReader;
   readonly ipvs: IpvsState;
+  readonly settings: SettingFiles;
   #nft: Nftables | undefined;
   #encryption: EncryptionSocket | undefined;
 
@@ -21,6 +23,7 @@ export class NamespaceHandle {
     this.route = new RouteSocket(namespace);
     this.tables = new TableReader(namespace);
     this.ipvs = new IpvsState(namespace);
+    this.settings = new SettingFiles(namespace);
   }
 
   /** To change rule sets. */
@@ -39,6 +42,7 @@ export class NamespaceHandle {
     this.#encryption?.close();
     this.tables.close();
     this.ipvs.close();
+    this.settings.close();
     this.route.close();
     this.namespace.close();
   }

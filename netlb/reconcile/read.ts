@@ -2,7 +2,6 @@
 import type { Steps } from '../../lib/steps.js';
 import { RTPROT_RA, TABLE_MAIN } from '../kernel/routes.js';
 import type { Link, Route, RouteSocket } from '../kernel/rtnetlink.js';
-import { readSysctl } from '../kernel/sysctl.js';
 import { hasLegacyTables } from '../kernel/xtables.js';
 import { acceptRouters, INGRESS_NAMESPACE, isOverlayNamespace, LINK_GROUP, NODE_NAMESPACE } from '../names.js';
 import { type ActualNamespace, NOTHING_ACTUAL } from '../plan/actual.js';
@@ -184,14 +183,11 @@ export function linksWithRouters(links: readonly Link[], routes: readonly Route[
   return links.filter(({ index }) => learned.has(index)).map(({ name }) => name);
 }
 
-function readSysctls({ namespace }: NamespaceHandle, keys: readonly string[]): Map<string, string> {
+function readSysctls({ settings }: NamespaceHandle, keys: readonly string[]): Map<string, string> {
   const values = new Map<string, string>();
-  // Inside once for all of them.
-  namespace.run(() => {
-    for (const key of keys) {
-      const value = readSysctl(namespace, key);
-      if (value !== undefined) values.set(key, value);
-    }
-  });
+  for (const key of keys) {
+    const value = settings.read(key);
+    if (value !== undefined) values.set(key, value);
+  }
   return values;
 }
