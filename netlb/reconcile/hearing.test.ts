@@ -119,3 +119,20 @@ test('when notifications were lost any may have changed', () => {
   hearing.hear(() => false);
   expect(heard()).toEqual({ '': ALL, '1-overlay': ALL, task: ALL });
 });
+
+test('until when changes of others may have been missed is known, where a pass has changed something', async () => {
+  await clock.advance(1000);
+  await hearing.during(async () => {
+    hearing.own('task', ['neighbours']);
+    hearing.own('1-overlay', ['links']);
+    await clock.advance(200);
+  });
+  const [pass, echo] = [hearing.deafUntil('task'), hearing.deafUntil('1-overlay')];
+  expect([pass, hearing.deafUntil('')]).toEqual([1200, Number.NEGATIVE_INFINITY]);
+  await clock.advance(echo - 1 - clock.monotonic());
+  hear([1, message(RTM_NEWLINK)]);
+  expect(heard()).toEqual({});
+  await clock.advance(1);
+  hear([1, message(RTM_NEWLINK)]);
+  expect(heard()).toEqual({ '1-overlay': ALL });
+});

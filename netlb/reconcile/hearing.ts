@@ -9,6 +9,7 @@ import { type Notice, NoticeSocket } from '../kernel/notices.js';
 import { watchReadable } from '../kernel/readable.js';
 import { isOverlayNamespace, NODE_NAMESPACE } from '../names.js';
 import type { Part } from './read.js';
+import { ROUND } from './turns.js';
 
 /** Milliseconds between two readings of what was said, so that a storm of notifications costs only so much. */
 const EVERY = 250;
@@ -19,7 +20,7 @@ const EVERY = 250;
 const ECHO = 1500;
 
 /** What of a namespace may have changed by its links, addresses, routes, rules and neighbours. */
-const ROUTED_PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'tunnels'];
+export const ROUTED_PARTS: readonly Part[] = ['links', 'addressing', 'neighbours', 'tunnels'];
 
 /** What a bridge tells of its ports, some of it a quarter of a minute after they were made: there is nothing else in it. */
 const isPort = ({ type, payload }: NetlinkMessage): boolean =>
@@ -38,7 +39,7 @@ export interface HearingOptions {
 /**
  * Which parts of which namespaces others may have changed, by the kernel's notifications. What is heard during a pass of
  * our own from where it changes something, and of links a little longer, is taken for its echo; what is lost by that,
- * the looks in turns find.
+ * the next look finds where it is told until when nothing was heard, and a look in turns elsewhere.
  */
 export class Hearing {
   readonly #options: HearingOptions;
@@ -47,6 +48,8 @@ export class Hearing {
   readonly #own = new Set<string>();
   /** When links of ours were changed, by namespace, the oldest first. */
   readonly #links = new Map<string, number>();
+  /** Until when what others change was taken for an echo, by namespace, the pass that is longest ago first. */
+  readonly #deaf = new Map<string, number>();
   #socket: NoticeSocket | undefined;
 
   constructor(options: HearingOptions) {
@@ -107,6 +110,12 @@ export class Hearing {
       return await pass();
     } finally {
       this.#listen();
+      const now = this.#options.clock.monotonic();
+      for (const name of this.#own) {
+        const link = this.#links.get(name);
+        this.#deaf.delete(name);
+        this.#deaf.set(name, link === undefined ? now : Math.max(now, link + ECHO));
+      }
       this.#own.clear();
     }
   }
@@ -125,6 +134,11 @@ export class Hearing {
     const parts = this.#heard.get(name);
     this.#heard.delete(name);
     return parts ? [...parts] : [];
+  }
+
+  /** Until when a change that others make in a namespace may not have been heard; in the past, or soon, or never. */
+  deafUntil(name: string): number {
+    return this.#deaf.get(name) ?? Number.NEGATIVE_INFINITY;
   }
 
   /** Names of the namespaces in which something has changed, those that have waited longest first. */
@@ -173,10 +187,14 @@ export class Hearing {
   }
 
   #forgetEchoes(): void {
-    const until = this.#options.clock.monotonic() - ECHO;
+    const now = this.#options.clock.monotonic();
     for (const [name, time] of this.#links) {
-      if (time > until) break;
+      if (time > now - ECHO) break;
       this.#links.delete(name);
+    }
+    for (const [name, time] of this.#deaf) {
+      if (time > now - 2 * ROUND) break;
+      this.#deaf.delete(name);
     }
   }
 }

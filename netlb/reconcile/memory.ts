@@ -9,9 +9,9 @@ import type { Operation } from '../plan/operation.js';
 import { shownBy } from '../plan/tunnels.js';
 import { effectsOf } from './effects.js';
 import type { NamespaceHandle, NamespaceHandles } from './handles.js';
-import { Hearing } from './hearing.js';
+import { Hearing, ROUTED_PARTS } from './hearing.js';
 import { PARTS, type Part, readNamespace } from './read.js';
-import { heardTurn, ROUND, turnOf } from './turns.js';
+import { heardTurn, ROUND, turnOf, wholeTurn } from './turns.js';
 
 interface Reading {
   /** Whose reading it is: a namespace made anew under the same name has another handle. */
@@ -19,6 +19,8 @@ interface Reading {
   readonly actual: ActualNamespace;
   /** Parts that may have changed since. */
   readonly doubtful: Set<Part>;
+  /** When its links, addresses, routes, rules and neighbours were read, all of them. */
+  readonly routedAt: number;
   /** When its tunnels were read. */
   readonly tunnelsAt: number;
 }
@@ -39,6 +41,8 @@ export class Memory {
   readonly #readings = new Map<string, Reading>();
   /** Published ports at which nobody else waited when that was read. */
   #unoccupied: ReadonlySet<string> = new Set();
+  /** What looks have left of their share in reading everything. */
+  #left = 0;
 
   /** What others change is heard here. */
   readonly hearing: Hearing;
@@ -138,9 +142,10 @@ export class Memory {
     let differs = !isComplete || stale.length > 0;
     if (this.#becameOccupied()) differs = true;
     const inTurn = turnOf([...this.#readings.keys()], (other) => this.#isDoubtful(other), interval);
-    for (const name of inTurn) {
+    const due = this.#due(interval);
+    for (const name of new Set([...inTurn, ...due])) {
       const known = this.#known(name, this.#handles.get(name));
-      if (await this.#look(name, this.#partsInTurn(name, known), slices)) differs = true;
+      if (await this.#look(name, this.#partsInTurn(name, known, due.has(name)), slices)) differs = true;
       this.#moveToEnd(name);
     }
     for (const name of heardTurn(this.hearing.waiting)) {
@@ -165,18 +170,32 @@ export class Memory {
     return !isSame;
   }
 
-  /** To read thousands of entries takes long: while changes of them are heard, they are read once in a round. */
-  #partsInTurn(name: string, known: Reading | undefined): readonly Part[] {
+  /** Namespaces of which this look reads what the kernel tells changes of, too: it may have been silent. */
+  #due(interval: number): ReadonlySet<string> {
+    const readAt = new Map([...this.#readings].map(([name, { routedAt }]) => [name, routedAt]));
+    const { names, left } = wholeTurn(readAt, interval, this.#left);
+    this.#left = left;
+    return new Set(names);
+  }
+
+  /** What the kernel tells changes of is read when it has told of one, or could not be heard. */
+  #partsInTurn(name: string, known: Reading | undefined, isDue: boolean): readonly Part[] {
     const heard = this.hearing.take(name);
-    if (!this.hearing.listens || !known || known.doubtful.size > 0 || heard.includes('tunnels')) return PARTS;
-    const isDue = this.#clock.monotonic() - known.tunnelsAt >= ROUND;
-    return !isDue && remotesIn(known.actual) >= MANY_REMOTES ? WITHOUT_TUNNELS : PARTS;
+    if (!this.hearing.listens || !known || known.doubtful.size > 0 || isDue) return PARTS;
+    if (known.routedAt >= this.hearing.deafUntil(name))
+      return PARTS.filter((part) => heard.includes(part) || !ROUTED_PARTS.includes(part));
+    // To read thousands of entries takes long: it waits for its turn.
+    const isRead = this.#clock.monotonic() - known.tunnelsAt < ROUND && remotesIn(known.actual) >= MANY_REMOTES;
+    return isRead && !heard.includes('tunnels') ? WITHOUT_TUNNELS : PARTS;
   }
 
   #after(known: Reading | undefined, parts: readonly Part[], read: Pick<Reading, 'handle' | 'actual'>): Reading {
     const doubtful = new Set([...(known?.doubtful ?? [])].filter((part) => !parts.includes(part)));
-    const tunnelsAt = known && !parts.includes('tunnels') ? known.tunnelsAt : this.#clock.monotonic();
-    return { ...read, doubtful, tunnelsAt };
+    const now = this.#clock.monotonic();
+    const isRead = (...read: readonly Part[]) => !known || read.every((part) => parts.includes(part));
+    const routedAt = isRead('links', 'addressing', 'neighbours') ? now : (known?.routedAt ?? now);
+    const tunnelsAt = isRead('tunnels') ? now : (known?.tunnelsAt ?? now);
+    return { ...read, doubtful, routedAt, tunnelsAt };
   }
 
   #isSet(name: string, address: string): boolean {

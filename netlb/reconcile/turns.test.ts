@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { INGRESS_NAMESPACE, NODE_NAMESPACE } from '../names.js';
-import { heardTurn, LEAST_TURN, MOST_HEARD, ROUND, turnOf } from './turns.js';
+import { heardTurn, LEAST_TURN, MOST_HEARD, ROUND, turnOf, wholeTurn } from './turns.js';
 
 const INTERVAL = 3000;
 const never = () => false;
@@ -45,4 +45,30 @@ test('turns - what the kernel shows to be changed does not wait', () => {
 test('of many in which something was heard the first are read, the others next time', () => {
   const names = Array.from({ length: MOST_HEARD + 1 }, (_, i) => `t${i}`);
   expect(heardTurn(names)).toEqual(names.slice(0, MOST_HEARD));
+});
+
+test.each([
+  [1, INTERVAL],
+  [4, INTERVAL],
+  [22, INTERVAL],
+  [500, INTERVAL],
+  [3, 2 * INTERVAL],
+])('each of %d namespaces is read as a whole once in a round of looks every %d ms', (count, interval) => {
+  const readAt = new Map(named(count).map((name) => [name, 0]));
+  const reads = new Map(named(count).map((name) => [name, [0]]));
+  let left = 0;
+  for (let now = interval; now <= 10 * ROUND; now += interval) {
+    const turn = wholeTurn(readAt, interval, left);
+    left = turn.left;
+    expect(turn.names.length).toBeLessThanOrEqual(Math.ceil((count * interval) / ROUND));
+    for (const name of turn.names) {
+      readAt.set(name, now);
+      reads.get(name)?.push(now);
+    }
+  }
+  for (const times of reads.values()) {
+    const waits = times.slice(1).map((time, i) => time - (times[i] ?? 0));
+    expect(Math.max(...waits)).toBeLessThanOrEqual(ROUND + interval);
+    expect(times.length).toBeLessThanOrEqual(11);
+  }
 });
