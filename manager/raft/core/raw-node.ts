@@ -9,7 +9,7 @@ import { mustSync, type Ready, sameHardState, sameSoftState } from './ready.js';
 import { type Status, statusOf } from './status.js';
 import { step } from './step.js';
 import { storageAppend, storageAppendResponse, storageApply, storageApplyResponse } from './storage-messages.js';
-import { tick } from './tick.js';
+import { tick, ticksToNext } from './tick.js';
 import {
   type ConfState,
   type Entry,
@@ -48,6 +48,11 @@ export class RawNode {
   /** Time passes by one tick: at some point this elects, or sends heartbeats. */
   tick(): void {
     tick(this.raft);
+  }
+
+  /** Ticks until one may do more than be counted, 1 at least; infinite when none will before another input. */
+  get ticksToNext(): number {
+    return ticksToNext(this.raft);
   }
 
   /** Starts an election now, where this node may. */

@@ -9,6 +9,19 @@ export function tick(r: Raft): void {
   else tickElection(r);
 }
 
+/**
+ * How many ticks from now the first one comes that may do something: the others are only counted, so that it makes no
+ * difference when, as long as they are before the next input. Infinite where none will before something else happens.
+ */
+export function ticksToNext(r: Raft): number {
+  if (r.state !== 'StateLeader')
+    return r.promotable() ? Math.max(1, r.randomizedElectionTimeout - r.electionElapsed) : Number.POSITIVE_INFINITY;
+  // Without others there is nobody to be heard of, nor any whose silence would count.
+  if (r.tracker.progress.size === 1 && r.tracker.progress.has(r.id)) return Number.POSITIVE_INFINITY;
+  const { electionTick, heartbeatTick } = r.config;
+  return Math.max(1, Math.min(electionTick - r.electionElapsed, heartbeatTick - r.heartbeatElapsed));
+}
+
 function tickElection(r: Raft): void {
   r.electionElapsed++;
   if (!r.promotable() || r.electionElapsed < r.randomizedElectionTimeout) return;

@@ -10,9 +10,9 @@ export class Contact {
   readonly #heard = new Map<NodeId, number>();
   #ticks = 0;
 
-  /** To be called with each tick of a leader. */
-  tick(progress: ProgressMap): void {
-    this.#ticks++;
+  /** To be called before a leader counts so many ticks. */
+  tick(progress: ProgressMap, count: number): void {
+    this.#ticks += count;
     for (const [id, { recentActive }] of progress) if (recentActive) this.#heard.set(id, this.#ticks);
     for (const id of this.#heard.keys()) if (!progress.has(id)) this.#heard.delete(id);
   }

@@ -22,6 +22,10 @@ export interface EngineActions {
   read(state: ReadState): void;
   /** Who leads has changed, or this node's role. */
   soft(state: SoftState): void;
+  /** Before each input. */
+  begin(): void;
+  /** Nothing is left to be done. */
+  settled(): void;
   /** The core contradicts itself or its storage: going on could lose what was acknowledged. */
   fatal(error: unknown): void;
 }
@@ -80,6 +84,7 @@ export class Engine {
   #take(change: (raw: RawNode) => void): boolean {
     if (this.#stopped) return false;
     try {
+      this.#actions.begin();
       change(this.#raw);
       return true;
     } catch (error) {
@@ -94,6 +99,7 @@ export class Engine {
     this.#running = true;
     try {
       while (!this.#stopped && this.#raw.hasReady()) this.#round();
+      if (!this.#stopped) this.#actions.settled();
     } catch (error) {
       this.#fail(error);
     } finally {

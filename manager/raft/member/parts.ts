@@ -26,6 +26,7 @@ import {
   MAX_UNCOMMITTED_BYTES,
 } from './settings.js';
 import { type SnapshotPolicy, Snapshotter } from './snapshotter.js';
+import { Ticks } from './ticks.js';
 
 /** What a member consists of while it runs. */
 export interface Parts {
@@ -37,6 +38,7 @@ export interface Parts {
   readonly snapshotter: Snapshotter;
   readonly reads: Reads;
   readonly group: GroupChanges;
+  readonly ticks: Ticks;
 }
 
 export interface PartsOptions {
@@ -55,6 +57,8 @@ export interface PartsOptions {
   readonly addressOf: (id: NodeId) => string | undefined;
   readonly peers: () => ReadonlyMap<NodeId, PeerState>;
   readonly send: (messages: readonly Message[]) => void;
+  /** The core was given a tick that did something. */
+  readonly onTick: () => void;
   /** Who leads or this node's role has changed. */
   readonly onSoft: (soft: SoftState, term: Term) => void;
   readonly onApplied: (entry: Entry) => void;
@@ -114,6 +118,18 @@ export function assemble(options: PartsOptions): Parts {
     disableProposalForwarding: true,
     stepDownOnRemoval: true,
   });
+  const ticks = new Ticks({
+    clock,
+    raw,
+    onTicks: (count) => {
+      const { state, tracker } = raw.raft;
+      if (state === 'StateLeader') options.contact.tick(tracker.progress, count);
+    },
+    act: () => {
+      engine.input((core) => core.tick());
+      options.onTick();
+    },
+  });
   const engine: Engine = new Engine(
     raw,
     {
@@ -122,6 +138,8 @@ export function assemble(options: PartsOptions): Parts {
       apply: (message) => applier.push(message),
       read: (read) => reads.confirmed(read),
       soft: (soft) => options.onSoft(soft, raw.raft.term),
+      begin: () => ticks.catchUp(),
+      settled: () => ticks.arm(),
       fatal: onFatal,
     },
     log,
@@ -146,5 +164,5 @@ export function assemble(options: PartsOptions): Parts {
     addressOf: options.addressOf,
     peers: options.peers,
   });
-  return { disk, raw, engine, appender, applier, snapshotter, reads, group };
+  return { disk, raw, engine, appender, applier, snapshotter, reads, group, ticks };
 }

@@ -32,7 +32,6 @@ import { noQuorum } from './no-quorum.js';
 import { assemble, type Parts } from './parts.js';
 import { PendingProposals } from './pending.js';
 import { beginGroup, recover } from './recover.js';
-import { TICK } from './settings.js';
 import type { SnapshotPolicy } from './snapshotter.js';
 import { Succession } from './succession.js';
 
@@ -69,8 +68,8 @@ export interface RaftMemberOptions {
 
 const PROPOSAL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
 
-/** Ticks between two looks at what needs no hurry: lost reads, addresses. */
-const SLOW = 5;
+/** Milliseconds after a change of the state until the members' addresses are looked up in it. */
+const LOOK = 250;
 
 /**
  * One member of the group of managers: the Raft core with disk, network, clock and state machine.
@@ -88,8 +87,8 @@ export class RaftMember implements Proposer {
   readonly #transport: RaftTransport;
   readonly #proposals = new Distribution(PROPOSAL_SECONDS);
   #parts: Parts | undefined;
-  #cancelTick: () => void = () => {};
-  #ticks = 0;
+  #cancelLook: () => void = () => {};
+  #looksSoon = false;
 
   constructor(options: RaftMemberOptions) {
     const { raftId, nodeId, group, address, credential, clock, log, random = Math.random } = options;
@@ -141,7 +140,7 @@ export class RaftMember implements Proposer {
     const parts = this.#assemble(disk, await recover(disk, state, machine), machine);
     this.#parts = parts;
     this.#updatePeers();
-    this.#tick();
+    parts.ticks.arm();
     const { voters } = parts.applier.confState;
     const { index } = parts.applier;
     log.info({ folder, index, entries: state.entries.length, voters, term: state.hardState.term }, 'log is open');
@@ -212,7 +211,8 @@ export class RaftMember implements Proposer {
     if (!parts) return;
     await this.#handOver(parts);
     this.#parts = undefined;
-    this.#cancelTick();
+    parts.ticks.stop();
+    this.#cancelLook();
     this.#succession.stop();
     parts.engine.stop();
     this.#transport.stop();
@@ -236,27 +236,14 @@ export class RaftMember implements Proposer {
       addressOf: (id) => (id === this.#options.raftId ? this.#options.address : this.#book.addressOf(id)),
       peers: () => this.#transport.peers,
       send: (messages) => this.#send(messages),
+      onTick: () => this.#parts && this.#campaignIfAlone(this.#parts),
       onSoft: (soft, term) => this.#soft(soft, term),
       onApplied: (entry) => this.#applied(entry),
-      onReplaced: () => this.#updatePeers(),
-      noQuorum: () => this.noLeader(),
-    });
-  }
-
-  #tick(): void {
-    this.#cancelTick = this.#options.clock.after(TICK, () => {
-      const parts = this.#parts;
-      if (!parts) return;
-      this.#ticks++;
-      parts.engine.input((raw) => raw.tick());
-      this.#campaignIfAlone(parts);
-      if (this.#leadership.lead === this.#options.raftId) this.#contact.tick(parts.raw.raft.tracker.progress);
-      if (this.#ticks % SLOW === 0) {
-        parts.reads.retry();
+      onReplaced: () => {
         this.#updatePeers();
-        this.#leadership.refresh();
-      }
-      this.#tick();
+        this.#lookSoon();
+      },
+      noQuorum: () => this.noLeader(),
     });
   }
 
@@ -283,19 +270,33 @@ export class RaftMember implements Proposer {
     if (!parts) return;
     parts.reads.applied();
     parts.snapshotter.applied();
+    this.#lookSoon();
     if (entry.type !== EntryType.EntryNormal) this.#reconfigured(parts);
   }
 
-  #reconfigured({ applier }: Parts): void {
+  #reconfigured(parts: Parts): void {
+    const { applier } = parts;
     const members = membersOf(applier.confState);
     for (const id of this.#transport.peers.keys()) if (!members.includes(id)) this.#book.forget(id);
     this.#updatePeers();
+    this.#campaignIfAlone(parts);
     const { voters, learners } = applier.confState;
     this.#options.log.info({ voters, learners, index: applier.index }, 'the group of managers is another one now');
   }
 
   #updatePeers(): void {
     if (this.#parts) this.#transport.setPeers(this.#book.peers(this.#parts.applier.confState));
+  }
+
+  /** The state tells addresses, too, and seldom another one. */
+  #lookSoon(): void {
+    if (this.#looksSoon) return;
+    this.#looksSoon = true;
+    this.#cancelLook = this.#options.clock.after(LOOK, () => {
+      this.#looksSoon = false;
+      this.#updatePeers();
+      this.#leadership.refresh();
+    });
   }
 
   #heard(peer: NodeId, address: string): void {

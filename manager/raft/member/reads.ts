@@ -2,7 +2,7 @@ import { type Deferred, deferred } from '../../../lib/async.js';
 import type { Clock } from '../../../lib/clock.js';
 import type { SwarmError } from '../../../lib/errors.js';
 import type { Index, NodeId, ReadState } from '../core/types.js';
-import { BARRIER_TIMEOUT } from './settings.js';
+import { BARRIER_TIMEOUT, READ_RETRY } from './settings.js';
 
 export interface ReadsOptions {
   readonly id: NodeId;
@@ -36,6 +36,7 @@ export class Reads {
   /** Confirmed, and waiting for the state machine. */
   #confirmed: Batch[] = [];
   readonly #timers = new Set<() => void>();
+  #cancelRetry: () => void = () => {};
 
   constructor(options: ReadsOptions) {
     this.#options = options;
@@ -54,16 +55,10 @@ export class Reads {
     return promise;
   }
 
-  /** Asks again what was not answered: the request or its answer may be lost, or the leader another one. */
-  retry(): void {
-    if (this.#asked) this.#ask();
-  }
-
   confirmed({ index, requestCtx }: ReadState): void {
     const batch = this.#asked;
     if (!batch || !this.#contexts.has(Buffer.from(requestCtx).toString())) return;
-    this.#asked = undefined;
-    this.#contexts.clear();
+    this.#endAsking();
     batch.index = index;
     this.#confirmed.push(batch);
     this.applied();
@@ -85,7 +80,7 @@ export class Reads {
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
     for (const batch of [this.#asked, this.#next, ...this.#confirmed]) batch?.done.reject(this.#options.noQuorum());
-    this.#asked = undefined;
+    this.#endAsking();
     this.#next = undefined;
     this.#confirmed = [];
   }
@@ -100,16 +95,22 @@ export class Reads {
   #ask(): void {
     const context = `${this.#prefix}${++this.#count}`;
     this.#contexts.add(context);
+    // The request or its answer may be lost, or the leader another one.
+    this.#cancelRetry();
+    this.#cancelRetry = this.#options.clock.after(READ_RETRY, () => this.#ask());
     this.#options.readIndex(Buffer.from(context));
+  }
+
+  #endAsking(): void {
+    this.#asked = undefined;
+    this.#contexts.clear();
+    this.#cancelRetry();
   }
 
   #expire(batch: Batch): void {
     const cancel = this.#options.clock.after(BARRIER_TIMEOUT, () => {
       this.#timers.delete(cancel);
-      if (this.#asked === batch) {
-        this.#asked = undefined;
-        this.#contexts.clear();
-      }
+      if (this.#asked === batch) this.#endAsking();
       if (this.#next === batch) this.#next = undefined;
       this.#confirmed = this.#confirmed.filter((other) => other !== batch);
       batch.done.reject(this.#options.noQuorum());

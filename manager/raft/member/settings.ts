@@ -24,6 +24,8 @@ export const MAX_APPLY_BYTES = 1 << 20;
 
 /** Milliseconds in which a read must be confirmed by a quorum. */
 export const BARRIER_TIMEOUT = 5_000;
+/** Milliseconds after which a read that was not confirmed is asked for again. */
+export const READ_RETRY = 250;
 /** Milliseconds after a loss of leadership in which the fate of a proposal may still become known. */
 export const FATE_TIMEOUT = 1_000;
 /** Milliseconds in which another manager must take over from one that stops. */
