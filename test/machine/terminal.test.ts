@@ -1,5 +1,6 @@
 import { constants } from 'node:os';
 import { expect, test } from 'vitest';
+import { execute } from '../../demo/cli.js';
 import { until } from '../../demo/steps.js';
 import { hangUp } from './hang-up.js';
 import { IMAGE, useMachine } from './machine.js';
@@ -74,9 +75,12 @@ test('exec -it - a terminal that is closed hangs up on its process, and detach k
   await machine.run('run', '-d', '--name', 'host', IMAGE, 'sleep', '1000');
   const sleeping = (seconds: string) => () => processOf('sleep', seconds);
   const closed = ['exec', '-it', 'host', 'sh', '-c', 'sleep 4245; :'];
-  expect(await hangUp(machine.env, closed, async () => void (await until('it sleeps', 20, sleeping('4245'))))).toBe(
-    'SIGHUP',
-  );
+  const inUse = async (terminal: string) => {
+    await until('it sleeps', 20, sleeping('4245'));
+    const isRaw = async () => (await execute('stty', ['-F', terminal, '-a'])).stdout.includes('-opost') || undefined;
+    await until('keys are input', 20, isRaw);
+  };
+  expect(await hangUp(machine.env, closed, inUse)).toBe('SIGHUP');
   await until('it has ended', 20, async () => ((await sleeping('4245')()) === undefined ? true : undefined));
 
   const left = type('exec', '-it', 'host', 'sleep', '4246');
