@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { Serial } from '../../lib/async.js';
 import type { Clock } from '../../lib/clock.js';
+import { checkDnsConfig } from '../../lib/dns-config.js';
 import { failedPrecondition, messageOf, notFound } from '../../lib/errors.js';
 import { checkHealthConfig } from '../../lib/health-config.js';
 import type { Logger } from '../../lib/log.js';
@@ -203,6 +204,7 @@ export class Containers {
   /** On disk, and with all that can be had before its start, when it resolves. @throws and leaves nothing */
   async create(config: ContainerConfig, signal: AbortSignal): Promise<StoredContainer> {
     checkRestart(config);
+    checkDnsConfig(config.container.dns);
     if (config.container.healthcheck) checkHealthConfig(config.container.healthcheck);
     for (const { mac } of config.networks) checkMac(mac);
     const networks = this.#normalized(config);

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
+import { checkDnsConfig } from '../../../lib/dns-config.js';
 import { type ErrorDetails, invalidArgument } from '../../../lib/errors.js';
 import { checkHealthConfig } from '../../../lib/health-config.js';
-import { isAddress } from '../../../lib/ip.js';
 import type { ContainerSpec } from '../../../proto/gen/index.js';
 import { checkImage } from './image.js';
 import { checkMounts } from './mounts.js';
@@ -23,7 +23,7 @@ export function checkContainer(container: ContainerSpec): void {
     throw wrong(`"${container.hostname}" is not a host name`, container.hostname);
   }
   checkStopSignal(container.stopSignal);
-  checkDns(container);
+  checkDnsConfig(container.dns);
   for (const host of container.hosts) {
     const [address = '', ...names] = host.split(/\s+/);
     if (isIP(address) === 0 || names.length === 0) {
@@ -79,15 +79,4 @@ function checkStopSignal(signal: string): void {
     : /^(SIG)?RT(MIN|MAX)([+-]\d+)?$/i.test(signal) ||
       Object.hasOwn(constants.signals, signal.toUpperCase().replace(/^(SIG)?/, 'SIG'));
   if (!known) throw wrong(`"${signal}" is not a signal`, signal, 'It looks like SIGTERM, TERM or 15.');
-}
-
-function checkDns({ dns }: ContainerSpec): void {
-  for (const server of dns.nameservers) {
-    if (!isAddress(server)) throw wrong(`"${server}" is not the address of a name server`, server);
-  }
-  for (const domain of dns.search) {
-    if (domain !== '.' && !HOSTNAME.test(domain.replace(/\.$/, ''))) {
-      throw wrong(`"${domain}" is not a search domain`, domain);
-    }
-  }
 }
