@@ -77,6 +77,9 @@ test('ps, port, inspect, top, stats of a server', async () => {
   expect(await machine.run('stats', '--no-stream')).toMatch(
     /^CONTAINER ID {3}NAME {6}CPU % .*MEM USAGE \/ LIMIT .*PIDS\n.* web {7}\d+\.\d\d% .*iB \/ .*iB .*%.*B \/ .*B.*\d+\n$/,
   );
+  await machine.run('stop', '-t', '0', 'web');
+  expect(await machine.run('stats', '--no-stream', 'web')).toMatch(/ web {7}0\.00% +0B \/ 0B +0\.00% .* 0\n$/);
+  expect((await machine.run('stats', '--no-stream')).split('\n')).toHaveLength(2);
 });
 
 test('logs -f - goes on until the container ends', async () => {

@@ -42,7 +42,8 @@ export function interactiveHandlers(ready: () => Promise<Containers>): Interacti
       const named = refs.map((ref) => containers.find(ref).id);
       do {
         const asked = (found: AnyContainer) => (named.length > 0 ? named.includes(found.id) : isRunning(found));
-        yield StatsMessage.create({ containers: await readStats(containers, containers.all().filter(asked)) });
+        const read = await readStats(containers, containers.all().filter(asked), { idle: named.length > 0 });
+        yield StatsMessage.create({ containers: read });
         if (follow) await clock.sleep(STATS_PERIOD_MS, signal).catch(() => undefined);
       } while (follow && !signal.aborted);
     },
@@ -132,8 +133,12 @@ async function* inTerminal(
   }
 }
 
-/** One that has exited meanwhile is left out. */
-async function readStats(containers: Containers, asked: readonly AnyContainer[]): Promise<ContainerStats[]> {
+/** @param idle one that does not run uses nothing; else it is left out */
+async function readStats(
+  containers: Containers,
+  asked: readonly AnyContainer[],
+  { idle }: { readonly idle: boolean },
+): Promise<ContainerStats[]> {
   const { executor, log } = containers.options;
   const read = async ({ id, name }: AnyContainer) => {
     try {
@@ -141,7 +146,7 @@ async function readStats(containers: Containers, asked: readonly AnyContainer[])
       return ContainerStats.create({ ...usage, id, name, readAtNs: Number(usage.readAtNs) });
     } catch (error) {
       log.debug({ container: id, err: error }, 'no counters');
-      return undefined;
+      return idle ? ContainerStats.create({ id, name }) : undefined;
     }
   };
   return (await Promise.all(asked.map(read))).filter((stats) => stats !== undefined);
