@@ -86,7 +86,9 @@ test('exec - which task it is, exit codes, and what cannot be done, in words', a
   });
   expect(await exec(task, 'nope')).toMatchObject({ code: 127, stdout: '' });
   expect(await exec(task, '/etc')).toMatchObject({ code: 126, stdout: '' });
-  expect(await exec('-u', 'nobody-at-all', task, 'true')).toMatchObject({ code: 125 });
+  const nobody = await exec('-u', 'nobody-at-all', task, 'true');
+  expect(nobody).toMatchObject({ code: 126, stdout: '' });
+  expect(nobody.stderr).toContain('unable to find user nobody-at-all');
   // A service alone means a task of this node; the other one is named.
   const any = await exec('web', 'hostname');
   expect(any.stderr).toMatch(/^web\.\d on node2 \(one of 2: web\.\d or --node NODE chooses another\)\n$/);
