@@ -111,6 +111,17 @@ test('a process that has stood still reads what came meanwhile before it campaig
   expect(acts.length).toBe(1);
 });
 
+test('a process that is late each time campaigns all the same', async () => {
+  const { clock, cluster, raw, acts, input, stand } = timed([1, 2, 3]);
+  input(() => cluster.elect(2));
+  for (let i = 0; i < 100 && acts.length === 0; i++) {
+    stand(2 * TICK);
+    await clock.advance(TICK);
+  }
+  expect(acts.length).toBe(1);
+  expect(raw.raft.lead).not.toBe(2);
+});
+
 test('a leader acts with each heartbeat, one that nobody follows never', async () => {
   const leader = timed([1, 2, 3]);
   leader.input(() => leader.cluster.elect(1));

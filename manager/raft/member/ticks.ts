@@ -23,6 +23,8 @@ export class Ticks {
   /** Up to when ticks were given to the core. */
   #until: number;
   #dueAt = Number.POSITIVE_INFINITY;
+  /** The last tick that was due came late, and was not given to the core. */
+  #spared = false;
   #cancel = () => {};
 
   constructor(options: TicksOptions) {
@@ -66,8 +68,9 @@ export class Ticks {
     if (raw.ticksToNext === 1 && now - this.#until >= TICK) {
       const isLate = now - this.#until >= 2 * TICK;
       this.#until = isLate ? now : this.#until + TICK;
-      // A process that has stood still has not read yet what its leader has said meanwhile.
-      if (!isLate || raw.raft.state === 'StateLeader') {
+      // A process that has stood still has not read yet what its leader has said meanwhile. One that is always late has.
+      this.#spared = isLate && !this.#spared && raw.raft.state !== 'StateLeader';
+      if (!this.#spared) {
         onTicks(1);
         act();
       }
