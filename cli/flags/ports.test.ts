@@ -19,6 +19,8 @@ describe('parsePublish - short syntax', () => {
     ['80', [port({ targetPort: 80 })]],
     ['8080:80', [port({ publishedPort: 8080, targetPort: 80 })]],
     [':80', [port({ targetPort: 80 })]],
+    ['0:80', [port({ targetPort: 80 })]],
+    ['127.0.0.1:0:80', [port({ targetPort: 80, hostIp: '127.0.0.1' })]],
     ['53:53/udp', [port({ publishedPort: 53, targetPort: 53, protocol: Protocol.UDP })]],
     ['53:53/SCTP', [port({ publishedPort: 53, targetPort: 53, protocol: Protocol.SCTP })]],
     ['10.1.2.3:8080:80', [port({ publishedPort: 8080, targetPort: 80, hostIp: '10.1.2.3' })]],

@@ -54,6 +54,9 @@ function range(text: string): Range {
   return [from, to];
 }
 
+/** Undefined where it is left open: not given, or 0, as Docker has it. */
+const publishedRange = (text: string): Range | undefined => (text === '' || text === '0' ? undefined : range(text));
+
 const sizeOf = ([from, to]: Range): number => to - from + 1;
 const rangeText = ([from, to]: Range): string => (from === to ? `${from}` : `${from}-${to}`);
 
@@ -81,7 +84,7 @@ function parseShort(text: string, publishMode: PublishMode): PortConfig[] {
   const ip = second === undefined ? '' : (first ?? '');
   const published = second ?? first ?? '';
   const common = { publishMode, protocol: protocolOf(match[4] ?? 'tcp'), hostIp: ip === '' ? '' : hostIp(ip) };
-  return expand(text, published === '' ? undefined : range(published), range(target), common);
+  return expand(text, publishedRange(published), range(target), common);
 }
 
 /** Fields of the long syntax, each with what its value makes of a port. `target` and `published` are ranges. */
@@ -122,12 +125,11 @@ function parseLong(text: string, publishMode: PublishMode): PortConfig[] {
     given.set(key, value);
     common = { ...common, ...parse(value) };
   }
-  const [target, published] = ['target', 'published'].map((key) => given.get(key));
+  const target = given.get('target');
+  const published = given.get('published') ?? '';
   if (target === undefined)
     throw invalidArgument('the target port is missing', { value: text, hint: 'Add target=PORT, as in target=80.' });
-  // As Docker has it, 0 leaves the published port open.
-  const isOpen = published === undefined || published === '0';
-  return expand(text, isOpen ? undefined : range(published), range(target), common);
+  return expand(text, publishedRange(published), range(target), common);
 }
 
 /** What `--publish-rm` names: a target port with an optional protocol, or a whole port in either syntax. */
