@@ -67,6 +67,24 @@ describe('keepEqual', () => {
     expect(keepEqual(state(['y']).items, next.items)).toBe(next.items);
   });
 
+  test('what comes before and after the first difference is the former, too', () => {
+    const list = (...names: string[]) => names.map((name) => ({ name }));
+    const make = (middle: number) => ({ first: [1], second: { a: 1 }, middle, third: [2], last: list('a', 'b', 'c') });
+    const before = make(1);
+    const now = keepEqual(before, make(2));
+    expect(now).toEqual(make(2));
+    for (const key of ['first', 'second', 'third', 'last'] as const) expect(now[key]).toBe(before[key]);
+    const longer = keepEqual<object>(before, { ...make(1), more: 1 });
+    expect(longer).toEqual({ ...make(1), more: 1 });
+    expect(longer).toHaveProperty('first', before.first);
+    const members = keepEqual(before.last, list('a', 'b', 'x'));
+    expect(members).toEqual(list('a', 'b', 'x'));
+    expect(members.map((member, i) => member === before.last[i])).toEqual([true, true, false]);
+    let calls = 0;
+    keepEqual(list(...'abcdefgh'.repeat(20)), list(...'abcdefgh'.repeat(20)), () => calls++);
+    expect(calls).toBe(2);
+  });
+
   test('objects of classes are compared by identity', () => {
     const key = new Map([['a', 1]]);
     const before = { key };

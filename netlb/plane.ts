@@ -20,6 +20,7 @@ import { isKernelError } from './kernel/errors.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
+import { giveWay } from './kernel/scheduling.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
@@ -196,7 +197,7 @@ export class NetworkPlane {
    */
   async statistics(): Promise<readonly PortStatistics[]> {
     const published = this.#reached?.ingress?.services ?? [];
-    return statisticsOf(published, this.#balancer.kind, this.#handles.directory, new Slices());
+    return statisticsOf(published, this.#balancer.kind, this.#handles.directory, new Slices(giveWay));
   }
 
   /**
@@ -234,7 +235,7 @@ export class NetworkPlane {
   /** Whether a pass may find something to do: where there are problems it is to see whether they last. */
   async #looks(): Promise<boolean> {
     try {
-      const differs = await this.#memory.differs(this.#watch.interval, new Slices());
+      const differs = await this.#memory.differs(this.#watch.interval, new Slices(giveWay));
       const { ports } = this.#resolvers;
       const isServed = ({ id, resolver }: Sandbox) => !resolver || ports.has(id);
       return differs || !this.#settled || !this.#reached?.sandboxes.every(isServed);
@@ -249,7 +250,7 @@ export class NetworkPlane {
     this.#desired = undefined;
     this.#reached = undefined;
     return this.#serial.run(async () => {
-      const slices = new Slices();
+      const slices = new Slices(giveWay);
       this.#memory.forget();
       // Their sockets keep namespaces alive.
       await this.#resolvers.close();
@@ -281,9 +282,9 @@ export class NetworkPlane {
 
   async #reconcile(): Promise<ApplyReport> {
     if (!this.#desired) return { problems: [], operations: 0, details: noDetails };
-    const slices = new Slices();
+    const slices = new Slices(giveWay);
     // What is as it was is the same object: what was told from it need not be told again.
-    const desired = keepEqual(this.#reached, this.#desired);
+    const desired = keepEqual(this.#reached, this.#desired, giveWay);
     await slices.pause();
     try {
       const first = await this.#round(desired, slices);

@@ -30,6 +30,7 @@ function bindLibc() {
     open: libc.func('int open(const char *path, int flags, int mode)'),
     setns: libc.func('int setns(int fd, int type)'),
     unshare: libc.func('int unshare(int flags)'),
+    sched_yield: libc.func('int sched_yield()'),
     mount: libc.func(
       'int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)',
     ),
@@ -142,6 +143,11 @@ export function setNetworkNamespace(fd: number): void {
 /** Moves the calling thread, and only it, to a new network namespace. */
 export function unshareNetworkNamespace(): void {
   check(libc().unshare(CLONE_NEWNET), 'make network namespace');
+}
+
+/** Lets another thread have the processor that the calling one runs on: sched_yield(2). */
+export function yieldProcessor(): void {
+  check(libc().sched_yield(), 'yield the processor');
 }
 
 /** mount(2). `flags` are MS_* of linux/mount.h; `data` the file system's own options. */
