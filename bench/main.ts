@@ -1,4 +1,5 @@
 import { convergence } from './convergence.js';
+import { idle } from './idle.js';
 import { mesh } from './mesh.js';
 import { meshDocker } from './mesh-docker/mesh-docker.js';
 import { meshScale } from './mesh-scale/mesh-scale.js';
@@ -10,6 +11,7 @@ import { scale } from './scale/scale.js';
 /** Comparisons by name; `npm run bench` runs all, `npm run bench -- mesh` one. */
 const comparisons: Readonly<Record<string, () => Promise<void>>> = {
   convergence,
+  idle,
   mesh,
   'mesh-docker': meshDocker,
   'mesh-scale': meshScale,
