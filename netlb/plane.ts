@@ -20,7 +20,7 @@ import { isKernelError } from './kernel/errors.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
-import { giveWay } from './kernel/scheduling.js';
+import { giveWay, shortenTurns } from './kernel/scheduling.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
@@ -122,6 +122,7 @@ export class NetworkPlane {
    */
   static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {
     await prewarmThreadPool();
+    shortenTurns();
     const directory = join(options.runRoot, NAMESPACE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o755 });
     const has = { egress: hasNetdevEgress(), bridge: hasBridgeFilter() };
