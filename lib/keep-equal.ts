@@ -1,18 +1,13 @@
 import { commonEnds } from './common-ends.js';
 
-const nothing = () => {};
-/** Members of a list between two calls of `between`. */
-const OFTEN = 64;
-
 /**
  * `next`, with the objects and lists of `previous` wherever both say the same: who remembers something by object finds
  * it again though all was made anew. Plain objects and lists of the same length or not are compared by their members,
  * in place; all else by identity. What has nothing of `previous` in it is the object of `next`. Neither is changed.
- * @param between called now and then where lists are long
  */
-export function keepEqual<T>(previous: unknown, next: T, between: () => void = nothing): T {
+export function keepEqual<T>(previous: unknown, next: T): T {
   if (Object.is(previous, next)) return next;
-  if (Array.isArray(next)) return keepEqualList(Array.isArray(previous) ? previous : [], next, between) as T;
+  if (Array.isArray(next)) return keepEqualList(Array.isArray(previous) ? previous : [], next) as T;
   if (!isPlain(next) || !isPlain(previous)) return next;
   // Without lists of their keys, and without a copy of what turns out to be the same: there are tens of thousands of
   // small objects.
@@ -22,7 +17,7 @@ export function keepEqual<T>(previous: unknown, next: T, between: () => void = n
   let same = more === 0;
   let kept: Record<string, unknown> | undefined;
   for (const key in next) {
-    const value = keepEqual(previous[key], next[key], between);
+    const value = keepEqual(previous[key], next[key]);
     if (same && !(key in previous && Object.is(value, previous[key]))) {
       same = false;
       kept = withFormer(previous, next, key);
@@ -50,11 +45,7 @@ function withFormer(previous: Record<string, unknown>, next: Record<string, unkn
  * Members with an `id` are sought by that, wherever they are; others at their place, then as far from it as the lists
  * have moved against each other so far.
  */
-function keepEqualList(
-  previous: readonly unknown[],
-  next: readonly unknown[],
-  between: () => void,
-): readonly unknown[] {
+function keepEqualList(previous: readonly unknown[], next: readonly unknown[]): readonly unknown[] {
   const { start, tail } = commonEnds(previous, next);
   const end = next.length - tail;
   let places: ReadonlyMap<string, number> | undefined;
@@ -62,7 +53,6 @@ function keepEqualList(
   let same = previous.length === next.length;
   let kept: unknown[] | undefined;
   for (let i = start; i < end; i++) {
-    if (i % OFTEN === OFTEN - 1) between();
     const item = next[i];
     const id = idOf(item);
     let answer = item;
@@ -75,7 +65,7 @@ function keepEqualList(
     }
     if (!isNew) {
       const here = previous[i + moved];
-      answer = Object.is(here, item) ? item : keepEqual(here, item, between);
+      answer = Object.is(here, item) ? item : keepEqual(here, item);
       if (!Object.is(answer, here) && id === undefined) {
         const offset = [moved + 1, moved - 1].find((candidate) => isEqual(previous[i + candidate], item));
         if (offset !== undefined) {

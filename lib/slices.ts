@@ -6,16 +6,9 @@ const SLICE = 8;
 
 /** Long work made of short synchronous steps: `pause` between two steps costs nothing until time is up. */
 export class Slices {
-  readonly #giveWay: () => void;
   #since = performance.now();
 
-  /** @param giveWay called at every pause */
-  constructor(giveWay: () => void = () => {}) {
-    this.#giveWay = giveWay;
-  }
-
   async pause(): Promise<void> {
-    this.#giveWay();
     if (performance.now() - this.#since < SLICE) return;
     await yieldToLoop();
     this.#since = performance.now();

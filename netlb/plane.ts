@@ -20,7 +20,6 @@ import { isKernelError } from './kernel/errors.js';
 import { prewarmThreadPool } from './kernel/namespace.js';
 import { TABLE_MAIN } from './kernel/routes.js';
 import { deleteGroup, deleteRoute } from './kernel/rtnetlink.js';
-import { giveWay, shortenTurns } from './kernel/scheduling.js';
 import { LINK_GROUP, NAMESPACE_DIRECTORY, NODE_NAMESPACE, ROUTE_PROTOCOL } from './names.js';
 import type { Operation } from './plan/operation.js';
 import { planSteps } from './plan/plan.js';
@@ -122,7 +121,6 @@ export class NetworkPlane {
    */
   static async open(options: NetworkPlaneOptions): Promise<NetworkPlane> {
     await prewarmThreadPool();
-    shortenTurns();
     const directory = join(options.runRoot, NAMESPACE_DIRECTORY);
     await mkdir(directory, { recursive: true, mode: 0o755 });
     const has = { egress: hasNetdevEgress(), bridge: hasBridgeFilter() };
@@ -198,7 +196,7 @@ export class NetworkPlane {
    */
   async statistics(): Promise<readonly PortStatistics[]> {
     const published = this.#reached?.ingress?.services ?? [];
-    return statisticsOf(published, this.#balancer.kind, this.#handles.directory, new Slices(giveWay));
+    return statisticsOf(published, this.#balancer.kind, this.#handles.directory, new Slices());
   }
 
   /**
@@ -236,7 +234,7 @@ export class NetworkPlane {
   /** Whether a pass may find something to do: where there are problems it is to see whether they last. */
   async #looks(): Promise<boolean> {
     try {
-      const differs = await this.#memory.differs(this.#watch.interval, new Slices(giveWay));
+      const differs = await this.#memory.differs(this.#watch.interval, new Slices());
       const { ports } = this.#resolvers;
       const isServed = ({ id, resolver }: Sandbox) => !resolver || ports.has(id);
       return differs || !this.#settled || !this.#reached?.sandboxes.every(isServed);
@@ -251,7 +249,7 @@ export class NetworkPlane {
     this.#desired = undefined;
     this.#reached = undefined;
     return this.#serial.run(async () => {
-      const slices = new Slices(giveWay);
+      const slices = new Slices();
       this.#memory.forget();
       // Their sockets keep namespaces alive.
       await this.#resolvers.close();
@@ -283,9 +281,9 @@ export class NetworkPlane {
 
   async #reconcile(): Promise<ApplyReport> {
     if (!this.#desired) return { problems: [], operations: 0, details: noDetails };
-    const slices = new Slices(giveWay);
+    const slices = new Slices();
     // What is as it was is the same object: what was told from it need not be told again.
-    const desired = keepEqual(this.#reached, this.#desired, giveWay);
+    const desired = keepEqual(this.#reached, this.#desired);
     await slices.pause();
     try {
       const first = await this.#round(desired, slices);

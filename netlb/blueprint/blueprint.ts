@@ -132,7 +132,6 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     );
 
   const { tasks, forwards } = yield* sandboxes(desired, networks, facts, { attempt, tell, spared });
-  yield;
   let published: readonly EnteredPort[] = [];
   let sandbox: NamespaceBlueprint | undefined;
   const { ingress } = desired;
@@ -145,11 +144,9 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
       return ingressBlueprint(ingress, published, network, swarm.gatewayBridge, balancer, facts);
     });
     if (sandbox === undefined) spared.add(INGRESS_NAMESPACE);
-    yield;
     for (const { port, message } of spreadProblems(balancer)(published)) tell(ingressSubject, port)(message);
     if (facts.clientAddress === 'lost') tell(ingressSubject)(SOURCE_HIDDEN);
   }
-  yield;
   const families = ingress && swarm && sandbox ? ingressFamilies(ingress, swarm.gatewayBridge) : [];
   const { open, spared: sparedPorts } = dividedByAddress(
     families.flatMap((family) => meshPorts[family](published)),
@@ -161,7 +158,6 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     // What is published all the same is no reason to stop the sandbox.
     tell(kept ? ingressSubject : ofSandbox(forward), forward)(message),
   );
-  yield;
   const losers = lost([...meshClaims(open), ...forwardClaims(free)], facts.occupation);
   const granted = <T extends MeshPort | HostForward>(ports: readonly T[], subject: (port: T) => Subject) =>
     ports.filter((port) => {
@@ -180,7 +176,6 @@ export function* blueprintSteps(desired: DesiredState, facts: Facts, balancer: B
     routed,
     forwards: granted(free, ofSandbox),
   };
-  yield;
   const home = nodeBlueprint({ ...input, overlays: desired.overlays }, facts);
   const namespaces = [home, ...overlays, ...(sandbox ? [sandbox] : []), ...tasks];
   return { namespaces: facts.bridgeFilter ? guarded(namespaces, desired) : namespaces, spared, encryption, problems };

@@ -14,7 +14,6 @@ import {
 } from './messages.js';
 import type { NetNamespace } from './namespace.js';
 import { watchReadable } from './readable.js';
-import { giveWay } from './scheduling.js';
 import { bind, close, errorWords, receive, sendTo, setSocketOption, socket } from './syscalls.js';
 
 /** Values of linux/netlink.h. */
@@ -262,7 +261,6 @@ export class NetlinkSocket {
   /** @returns the sequence number of the last request */
   #send(requests: readonly NetlinkRequest[]): number {
     const bytes = Buffer.concat(requests.map((request) => encodeMessage(request, ++this.#sequence)));
-    giveWay();
     if (bytes.length > this.#sendBuffer) this.#growSendBuffer(bytes.length);
     sendTo(this.fd, bytes, KERNEL);
     return this.#sequence;
@@ -281,7 +279,6 @@ export class NetlinkSocket {
   }
 
   #receive(flags = 0): NetlinkMessage[] {
-    giveWay();
     const length = receive(this.fd, datagram, flags | MSG_TRUNC);
     const EMSGSIZE = 90;
     if (length > datagram.length)

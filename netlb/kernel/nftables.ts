@@ -1,5 +1,4 @@
-import { finish } from '../../lib/steps.js';
-import { type CompiledRequest, compileSteps } from '../nft/compile/compile.js';
+import { type CompiledRequest, compile } from '../nft/compile/compile.js';
 import type { SetTypes } from '../nft/compile/rule.js';
 import type { TableReference } from '../nft/compile/sets.js';
 import {
@@ -22,7 +21,6 @@ import { type NetlinkRequest, request } from './messages.js';
 import type { NetNamespace } from './namespace.js';
 import { type BatchFailure, NETLINK_NETFILTER, NetlinkSocket } from './netlink.js';
 import { NFGENMSG, NFNL_SUBSYS_NFTABLES, nfRequest } from './nfnetlink.js';
-import { giveWay } from './scheduling.js';
 import { errorWords } from './syscalls.js';
 
 export { NftablesError } from './errors.js';
@@ -50,10 +48,7 @@ export class Nftables {
    * @throws NftablesError with the kernel's words and the line they are about, NftSyntaxError
    */
   run(commands: string): void {
-    const compiled = finish(
-      compileSteps(commands, (table, name) => this.#findSet(table, name)),
-      giveWay,
-    );
+    const compiled = compile(commands, (table, name) => this.#findSet(table, name));
     const requests = compiled.map((one) => one.request);
     // The first is the cause: others may have failed for want of what it was to make.
     const [failure] = this.#socket.transaction(BEGIN, requests, END);

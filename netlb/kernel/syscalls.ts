@@ -30,9 +30,6 @@ function bindLibc() {
     open: libc.func('int open(const char *path, int flags, int mode)'),
     setns: libc.func('int setns(int fd, int type)'),
     unshare: libc.func('int unshare(int flags)'),
-    sched_yield: libc.func('int sched_yield()'),
-    // Older C libraries have no names for sched_getattr(2) and sched_setattr(2).
-    syscall: libc.func('long syscall(long number, ...)'),
     mount: libc.func(
       'int mount(const char *source, const char *target, const char *type, uint64_t flags, const char *data)',
     ),
@@ -145,45 +142,6 @@ export function setNetworkNamespace(fd: number): void {
 /** Moves the calling thread, and only it, to a new network namespace. */
 export function unshareNetworkNamespace(): void {
   check(libc().unshare(CLONE_NEWNET), 'make network namespace');
-}
-
-/** Lets another thread have the processor that the calling one runs on: sched_yield(2). */
-export function yieldProcessor(): void {
-  check(libc().sched_yield(), 'yield the processor');
-}
-
-/** By the machine's kind as Node names it (asm/unistd.h). */
-const SCHED_ATTRIBUTES: Readonly<Record<string, { readonly get: number; readonly set: number }>> = {
-  x64: { get: 315, set: 314 },
-  arm64: { get: 275, set: 274 },
-};
-
-/** The calling thread's struct sched_attr; undefined on machines whose numbers for it are not known here. */
-export function schedulingAttributes(): Buffer | undefined {
-  const numbers = SCHED_ATTRIBUTES[process.arch];
-  if (numbers === undefined) return undefined;
-  const attributes = Buffer.alloc(56);
-  const args = [
-    'long',
-    0,
-    '_Out_ uint8_t *',
-    attributes,
-    'unsigned int',
-    attributes.length,
-    'unsigned int',
-    0,
-  ] as const;
-  check(libc().syscall(numbers.get, ...args), 'read the scheduling of a thread');
-  return attributes;
-}
-
-/** Of the calling thread. */
-export function setSchedulingAttributes(attributes: Buffer): void {
-  const number = SCHED_ATTRIBUTES[process.arch]?.set ?? -1;
-  check(
-    libc().syscall(number, 'long', 0, 'uint8_t *', attributes, 'unsigned int', 0),
-    'set the scheduling of a thread',
-  );
 }
 
 /** mount(2). `flags` are MS_* of linux/mount.h; `data` the file system's own options. */

@@ -41,7 +41,7 @@ export function* planSteps(blueprint: Blueprint, actual: ActualState): Steps<Pla
     problems.push(...links.problems);
     if (actual.nameless.has(namespace.name))
       operations.push({ kind: 'name-namespace', subject: namespace.subject, namespace: namespace.name });
-    operations.push(...(yield* planNamespace(namespace, actual.namespaces.get(namespace.name), links, spared)));
+    operations.push(...planNamespace(namespace, actual.namespaces.get(namespace.name), links, spared));
     // After the rules that need it, and before the overlays that need both.
     if (namespace.name === NODE_NAMESPACE) operations.push(...planNodeEncryption());
   }
@@ -80,12 +80,12 @@ function planRemovals(
 const holds = (actual: string | undefined, wanted: string, atLeast = false): boolean =>
   actual === wanted || (atLeast && Number(actual) > Number(wanted));
 
-function* planNamespace(
+function planNamespace(
   wanted: NamespaceBlueprint,
   existing: ActualNamespace | undefined,
   links: LinkPlan,
   spared: ReadonlySet<string>,
-): Steps<Operation[]> {
+): Operation[] {
   const { subject, name: namespace } = wanted;
   const actual = existing ?? NOTHING_ACTUAL;
   const sysctls = wanted.sysctls.filter(
@@ -101,10 +101,7 @@ function* planNamespace(
     value,
     optional: optional === true,
   });
-  const remotes = planRemotes(wanted, actual, links.made);
-  yield;
   const tables = planTables(wanted, existing, links.made);
-  yield;
   const balancing = planIpvs(wanted, actual);
   return [
     ...(existing ? [] : [{ kind: 'create-namespace', subject, namespace } as const]),
@@ -114,7 +111,7 @@ function* planNamespace(
     ...sysctls.filter(({ link }) => link === undefined).map(setSysctl),
     ...links.operations,
     ...sysctls.filter(({ link }) => link !== undefined && !links.foreign.has(link)).map(setSysctl),
-    ...remotes,
+    ...planRemotes(wanted, actual, links.made),
     ...planAddressing(wanted, actual, links, spared),
     ...balancing.before,
     ...tables.changes,

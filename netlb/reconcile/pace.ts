@@ -1,9 +1,6 @@
 import type { Clock } from '../../lib/clock.js';
 
-/**
- * Rests are this many times as long as the pass before was at work, so that passes take at most a third of a processor.
- * While it waited for one it was in nobody's way.
- */
+/** Rests are this many times as long as the pass before, so that passes take at most a third of the time. */
 const REST_RATIO = 2;
 /** Milliseconds. */
 const LONGEST_REST = 200;
@@ -15,13 +12,10 @@ const LONGEST_REST = 200;
  */
 export class Pace {
   readonly #clock: Clock;
-  readonly #processorTime: () => number;
   #restUntil = 0;
 
-  /** @param processorTime milliseconds that this process has had so far */
-  constructor(clock: Clock, processorTime: () => number = processorTimeOfProcess) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#processorTime = processorTime;
   }
 
   /** Milliseconds. */
@@ -30,19 +24,12 @@ export class Pace {
   }
 
   async measure<T>(pass: () => Promise<T>): Promise<T> {
-    const [start, before] = [this.#clock.monotonic(), this.#processorTime()];
+    const start = this.#clock.monotonic();
     try {
       return await pass();
     } finally {
       const end = this.#clock.monotonic();
-      // Other threads had some of it, too: it may be more than the time that went by.
-      const atWork = Math.min(end - start, this.#processorTime() - before);
-      this.#restUntil = end + Math.min(LONGEST_REST, REST_RATIO * atWork);
+      this.#restUntil = end + Math.min(LONGEST_REST, REST_RATIO * (end - start));
     }
   }
-}
-
-function processorTimeOfProcess(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
 }

@@ -1,5 +1,4 @@
 /** A transaction: commands of nft(8) as the netlink messages that libnftables would make of them. Pure. */
-import { finish, type Steps } from '../../../lib/steps.js';
 import type { NetlinkRequest } from '../../kernel/messages.js';
 import { takeCommand } from './commands.js';
 import type { SetTypes, Surroundings } from './rule.js';
@@ -21,24 +20,16 @@ export type FindSet = (table: TableReference, name: string) => SetTypes | undefi
  * @throws NftSyntaxError that names the line, for other words and for sets that are not there
  */
 export function compile(text: string, findSet: FindSet): CompiledRequest[] {
-  return finish(compileSteps(text, findSet));
-}
-
-/** The same, to be interrupted between lines. */
-export function* compileSteps(text: string, findSet: FindSet): Steps<CompiledRequest[]> {
   const surroundings = new Transaction(findSet);
-  const compiled: CompiledRequest[] = [];
-  for (const [line, command] of text.split('\n').entries()) {
-    if (command.trim() === '') continue;
-    yield;
+  return text.split('\n').flatMap((command, line) => {
+    if (command.trim() === '') return [];
     try {
-      for (const request of takeCommand(new Words(command), surroundings)) compiled.push({ request, line });
+      return takeCommand(new Words(command), surroundings).map((request) => ({ request, line }));
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       throw new NftSyntaxError(`${error.message} in line ${line + 1}: ${command.trim()}`, { cause: error });
     }
-  }
-  return compiled;
+  });
 }
 
 class Transaction implements Surroundings {
