@@ -158,6 +158,8 @@ export function describeBalancer(kind: BalancerKind, seconds: number): void {
       }
       await settle({ ...service, affinity: 0, backends: names });
       expect(ask('tcp', 8087, 3)).toEqual(from(...names));
+      await settle({ ...service, backends: names });
+      expect(new Set(ask('tcp', 8087, 3).map((line) => line.split(' ')[0])).size).toBe(1);
     });
 
     test('one source port may be used again at once, and is never sent to a task that drains', async () => {
