@@ -72,7 +72,6 @@ test('files that are open do not keep a namespace', async () => {
   gone.close();
   removeNamespace(path);
   const isThere = () => inside(one, 'ip', '-br', 'link').includes('v0');
-  for (const deadline = Date.now() + 10_000; isThere() && Date.now() < deadline; )
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  expect([isThere(), open()]).toEqual([false, 1]);
+  await expect.poll(isThere, { timeout: 10_000 }).toBe(false);
+  expect(open()).toBe(1);
 });

@@ -133,20 +133,21 @@ async function* inTerminal(
   }
 }
 
-/** @param idle one that does not run uses nothing; else it is left out */
+/** @param idle tells of those that do not run, too: they use nothing. What cannot be read of others is left out. */
 async function readStats(
   containers: Containers,
   asked: readonly AnyContainer[],
   { idle }: { readonly idle: boolean },
 ): Promise<ContainerStats[]> {
   const { executor, log } = containers.options;
-  const read = async ({ id, name }: AnyContainer) => {
+  const read = async (found: AnyContainer) => {
+    const { id, name } = found;
     try {
       const usage = await executor.usage(id);
       return ContainerStats.create({ ...usage, id, name, readAtNs: Number(usage.readAtNs) });
     } catch (error) {
       log.debug({ container: id, err: error }, 'no counters');
-      return idle ? ContainerStats.create({ id, name }) : undefined;
+      return idle && !isRunning(found) ? ContainerStats.create({ id, name }) : undefined;
     }
   };
   return (await Promise.all(asked.map(read))).filter((stats) => stats !== undefined);
